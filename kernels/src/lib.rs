@@ -1,0 +1,13 @@
+//! Devices, buffers and numeric operations. This crate has never heard of users or items: it knows rows, columns and indices.
+//!
+//! One op is one file in [`ops`]: its formula, the f64 reference that defines it, the CPU path and the cases it is tested on.
+
+pub mod buffer;
+pub mod device;
+mod error;
+pub mod ops;
+pub mod simd;
+
+pub use buffer::Buffer;
+pub use device::Device;
+pub use error::{KernelError, Result};
