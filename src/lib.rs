@@ -1,1 +1,11 @@
-//! x
+//! gcnrec trains, compares and serves recommenders from implicit feedback.
+//!
+//! Modules, from top to bottom; imports point downward only:
+//! `cli`, `config`, `train`, `recommend`, `report`, `eval`, `checkpoint`, `models`, `objectives`, `samplers`, `data`, then the crates
+//! `gcnrec-kernels` and `gcnrec-graphs`.
+
+pub mod data;
+pub mod error;
+pub mod models;
+pub mod objectives;
+pub mod train;

@@ -1,0 +1,274 @@
+//! Everything that can go wrong, as fields. `Display` builds one line: where, what was found, what was expected, what to do.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use gcnrec_graphs::GraphError;
+use gcnrec_kernels::KernelError;
+
+/// The result of everything in this library.
+pub type Result<T, E = RecError> = std::result::Result<T, E>;
+
+/// A place in an input file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The file as it was named by the user.
+    pub file: PathBuf,
+    /// Line, from 1.
+    pub line: Option<u64>,
+    /// Column number from 1 and the field's name, as in `column 3 (rating)`.
+    pub column: Option<(usize, &'static str)>,
+}
+
+impl Place {
+    /// A whole file.
+    pub fn file(file: &Path) -> Self {
+        Place { file: file.to_path_buf(), line: None, column: None }
+    }
+
+    /// A line of a file.
+    pub fn line(file: &Path, line: u64) -> Self {
+        Place { file: file.to_path_buf(), line: Some(line), column: None }
+    }
+
+    /// A field of a line.
+    pub fn column(file: &Path, line: u64, column: usize, name: &'static str) -> Self {
+        Place { file: file.to_path_buf(), line: Some(line), column: Some((column, name)) }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.file.display())?;
+        if let Some(line) = self.line {
+            write!(f, ":{line}")?;
+        }
+        if let Some((number, name)) = self.column {
+            write!(f, ": column {number} ({name})")?;
+        }
+        Ok(())
+    }
+}
+
+/// What went wrong.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecError {
+    /// Input data that cannot be used. Exit code 3.
+    #[error("{place}: found {found}, expected {expected}{}", hint(.todo))]
+    Input {
+        /// Where.
+        place: Place,
+        /// What stands there.
+        found: String,
+        /// What should stand there.
+        expected: String,
+        /// What the user can do; empty when the expectation says it.
+        todo: String,
+    },
+    /// A file, a folder or an id that was named is not there. Exit code 3.
+    #[error("{what} {name} is not there{}", hint(.todo))]
+    Missing {
+        /// What kind of thing (`file`, `run folder`, `user`).
+        what: &'static str,
+        /// Its name, quoted where it is not a path.
+        name: String,
+        /// What the user can do.
+        todo: String,
+    },
+    /// The operating system refused to read or write. Exit code 3 for reading, 1 for writing, 5 when the disk is full.
+    #[error("{}: cannot {doing}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// `read`, `write`, `create` …
+        doing: &'static str,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// A configuration value that is unknown, of the wrong kind or out of its range. Exit code 4.
+    #[error("{}{key}: found {found}, expected {expected}{}", origin_prefix(.origin), hint(.todo))]
+    Config {
+        /// The key, dotted (`model.lightgcn.layers`).
+        key: String,
+        /// Where it was set (`run.toml:12`, `--set`, `GCNREC_SEED`); empty for a default.
+        origin: String,
+        /// The value that was found.
+        found: String,
+        /// The range or kind expected.
+        expected: String,
+        /// What the user can do.
+        todo: String,
+    },
+    /// A name that is in none of our tables (model, loss, metric, format, key). Exit code 4.
+    #[error("{}unknown {what} \"{name}\"{}", origin_prefix(.origin), suggestion(.name, .known))]
+    Unknown {
+        /// `model`, `loss`, `metric`, `format`, `key` …
+        what: &'static str,
+        /// Where it was set; may be empty.
+        origin: String,
+        /// What was found.
+        name: String,
+        /// Every name that would have been right.
+        known: Vec<String>,
+    },
+    /// Flags that contradict each other. Exit code 2.
+    #[error("{problem}{}", hint(.todo))]
+    Usage {
+        /// The contradiction.
+        problem: String,
+        /// What to write instead.
+        todo: String,
+    },
+    /// Too little memory or disk, or a device that is not there. Exit code 5.
+    #[error("{what}: found {found}, expected {expected}{}", hint(.todo))]
+    Resources {
+        /// What ran short.
+        what: String,
+        /// What there is.
+        found: String,
+        /// What is needed.
+        expected: String,
+        /// What the user can do.
+        todo: String,
+    },
+    /// A checkpoint that is damaged, foreign or newer than this program. Exit code 6.
+    #[error("{}: {problem}{}", path.display(), hint(.todo))]
+    Checkpoint {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+        /// What the user can do.
+        todo: String,
+    },
+    /// A loss or a score that is NaN or infinite. Exit code 1.
+    #[error("{what} is {value} at {place}{}", hint(.todo))]
+    NotFinite {
+        /// `loss`, `score` …
+        what: &'static str,
+        /// `NaN`, `inf`.
+        value: f64,
+        /// `epoch 3, step 12`.
+        place: String,
+        /// What the user can do.
+        todo: String,
+    },
+    /// What was asked for does not exist for this model (a popularity model has no similar items). Exit code 1.
+    #[error("{model}: {problem}{}", hint(.todo))]
+    Unsupported {
+        /// The model's name.
+        model: String,
+        /// What it cannot do.
+        problem: String,
+        /// What the user can do.
+        todo: String,
+    },
+    /// The user or the system asked the run to stop; a checkpoint was written. Exit code 130 or 143.
+    #[error("interrupted{}", hint(.todo))]
+    Interrupted {
+        /// The exit code: 130 for Ctrl-C, 143 for a termination request.
+        code: u8,
+        /// How to go on.
+        todo: String,
+    },
+    /// An op refused its arguments, or a device failed.
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+    /// The graph cannot be built from these pairs.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+}
+
+impl RecError {
+    /// The exit code of the binary for this error.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            RecError::Usage { .. } => 2,
+            RecError::Input { .. } | RecError::Missing { .. } | RecError::Graph(_) => 3,
+            RecError::Config { .. } | RecError::Unknown { .. } => 4,
+            RecError::Resources { .. } | RecError::Kernel(KernelError::Device { .. }) => 5,
+            RecError::Checkpoint { .. } => 6,
+            RecError::Interrupted { code, .. } => *code,
+            RecError::Io { source, doing, .. } => match source.kind() {
+                std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => 5,
+                _ if *doing == "read" => 3,
+                _ => 1,
+            },
+            RecError::NotFinite { .. } | RecError::Unsupported { .. } | RecError::Kernel(_) => 1,
+        }
+    }
+
+    /// Wraps a reading error of the system.
+    pub fn read(path: &Path) -> impl FnOnce(std::io::Error) -> RecError {
+        let path = path.to_path_buf();
+        move |source| match source.kind() {
+            std::io::ErrorKind::NotFound => {
+                RecError::Missing { what: "file", name: path.display().to_string(), todo: "check the path".into() }
+            }
+            _ => RecError::Io { path, doing: "read", source },
+        }
+    }
+
+    /// Wraps a writing error of the system.
+    pub fn write(path: &Path) -> impl FnOnce(std::io::Error) -> RecError {
+        let path = path.to_path_buf();
+        move |source| RecError::Io { path, doing: "write", source }
+    }
+
+    /// A configuration value outside its range.
+    pub fn range(key: impl Into<String>, found: impl fmt::Display, expected: impl Into<String>) -> RecError {
+        RecError::Config {
+            key: key.into(),
+            origin: String::new(),
+            found: found.to_string(),
+            expected: expected.into(),
+            todo: String::new(),
+        }
+    }
+}
+
+fn hint(todo: &str) -> String {
+    if todo.is_empty() { String::new() } else { format!("; {todo}") }
+}
+
+fn origin_prefix(origin: &str) -> String {
+    if origin.is_empty() { String::new() } else { format!("{origin}: ") }
+}
+
+fn suggestion(name: &str, known: &[String]) -> String {
+    let close = |k: &&String| strsim::damerau_levenshtein(k, name);
+    match known.iter().min_by_key(close) {
+        Some(best) if close(&best) <= 1 + name.len() / 3 => format!("; did you mean \"{best}\"?"),
+        _ => format!("; known: {}", known.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_input_error_is_one_line_with_place_finding_and_expectation() {
+        let error = RecError::Input {
+            place: Place::column(Path::new("ratings.csv"), 1042, 3, "rating"),
+            found: "\"five\"".into(),
+            expected: "a number".into(),
+            todo: String::new(),
+        };
+        assert_eq!(error.to_string(), "ratings.csv:1042: column 3 (rating): found \"five\", expected a number");
+        assert_eq!(error.exit_code(), 3);
+    }
+
+    #[test]
+    fn a_close_name_is_suggested_and_a_far_one_is_listed() {
+        let unknown = |name: &str| RecError::Unknown {
+            what: "model",
+            origin: String::new(),
+            name: name.into(),
+            known: vec!["lightgcn".into(), "ease".into()],
+        };
+        assert_eq!(unknown("lightgnc").to_string(), "unknown model \"lightgnc\"; did you mean \"lightgcn\"?");
+        assert_eq!(unknown("transformer").to_string(), "unknown model \"transformer\"; known: lightgcn, ease");
+    }
+}

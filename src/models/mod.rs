@@ -1,0 +1,139 @@
+//! The two seams of every model family: [`Scorer`] (frozen, answers queries) and [`Learner`] (trains), and the registry that names the models.
+
+pub mod graph;
+pub mod state;
+
+use std::ops::Range;
+
+use gcnrec_graphs::{ItemId, UserId};
+use gcnrec_kernels::ops::top_k::{TopK, select_top_k};
+
+use crate::error::{RecError, Result};
+use state::State;
+
+/// One question: what should come next for this user?
+#[derive(Debug, Clone, Copy)]
+pub struct Query<'a> {
+    /// The user, if the model was trained on them. A model that has no table of users ignores this.
+    pub user: Option<UserId>,
+    /// The user's items, oldest first. A model with a table of users reads it only for a user that it does not know.
+    pub history: &'a [ItemId],
+}
+
+/// A frozen model: immutable, shared between threads.
+pub trait Scorer: Send + Sync {
+    /// The registry's name of the model that can load [`Scorer::state`].
+    fn model(&self) -> &'static str;
+
+    /// Number of items that a query is answered over.
+    fn n_items(&self) -> usize;
+
+    /// Scores every item for every query: `out` becomes `[queries.len(), n_items]`, row-major. Higher is better.
+    ///
+    /// # Errors
+    /// [`RecError::Unsupported`] for a query without a known user and without a history that the model can use.
+    fn score_block(&self, queries: &[Query<'_>], out: &mut Vec<f32>) -> Result<()>;
+
+    /// The `k` best items of every query, best first, ties to the lower id; `excluded[q]` (sorted ids) never appears.
+    ///
+    /// # Errors
+    /// As [`Scorer::score_block`].
+    fn top_k(&self, queries: &[Query<'_>], excluded: &[&[u32]], k: usize) -> Result<TopK> {
+        let mut scores = Vec::new();
+        self.score_block(queries, &mut scores)?;
+        let (mut top, mut items, mut best) = (TopK::new(k), Vec::new(), Vec::new());
+        for (row, excluded) in scores.chunks_exact(self.n_items()).zip(excluded) {
+            select_top_k(row, excluded, k, &mut items, &mut best)?;
+            top.push(&items, &best);
+        }
+        Ok(top)
+    }
+
+    /// The `k` items most like this one, best first, without the item itself.
+    ///
+    /// # Errors
+    /// [`RecError::Unsupported`] when the model has no notion of similar items.
+    fn similar_items(&self, item: ItemId, k: usize) -> Result<Vec<(ItemId, f32)>> {
+        let _ = (item, k);
+        Err(RecError::Unsupported {
+            model: self.model().into(),
+            problem: "it has no notion of similar items".into(),
+            todo: "use a model with item vectors, such as lightgcn or ease".into(),
+        })
+    }
+
+    /// Everything needed to answer the same queries with the same bits after a reload.
+    fn state(&self) -> State;
+}
+
+/// What some steps of training did.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct StepReport {
+    /// Sum of the examples' losses, regulariser included in proportion.
+    pub loss: f64,
+    /// Number of examples seen.
+    pub n_examples: u64,
+}
+
+/// The learned layer weights, as a report shows them.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct LayerWeights {
+    /// Mean weight of each layer, 0 first, over all users and items with at least one edge.
+    pub mean: Vec<f64>,
+    /// Users by degree, from few interactions to many.
+    pub users: Vec<DegreeBucket>,
+    /// Items by degree.
+    pub items: Vec<DegreeBucket>,
+}
+
+/// The mean layer weights of the nodes within a range of degrees.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct DegreeBucket {
+    /// Smallest degree in the bucket.
+    pub min_degree: u32,
+    /// Largest degree in the bucket.
+    pub max_degree: u32,
+    /// Number of nodes.
+    pub n: usize,
+    /// Mean weight of each layer.
+    pub weights: Vec<f64>,
+}
+
+/// A model in training. The trainer owns epochs and checkpoints; a learner owns parameters and steps.
+pub trait Learner {
+    /// Number of steps in an epoch.
+    fn steps_per_epoch(&self) -> usize;
+
+    /// Takes the given steps of an epoch. Every random number is a function of (seed, epoch, step), so any division of an epoch into ranges
+    /// gives the same bits.
+    ///
+    /// # Errors
+    /// [`RecError::NotFinite`] when the loss is NaN or infinite.
+    fn steps(&mut self, epoch: u64, steps: Range<usize>) -> Result<StepReport>;
+
+    /// The model as it is now, ready to answer queries.
+    ///
+    /// # Errors
+    /// Those of the ops that compute the final embeddings.
+    fn freeze(&mut self) -> Result<Box<dyn Scorer>>;
+
+    /// Everything that the next step depends on: parameters, optimiser moments, step counter.
+    fn state(&self) -> State;
+
+    /// Puts back what [`Learner::state`] gave.
+    ///
+    /// # Errors
+    /// [`RecError::Checkpoint`] when the state belongs to another model.
+    fn restore(&mut self, state: &State) -> Result<()>;
+
+    /// Number of trained scalars.
+    fn n_parameters(&self) -> usize;
+
+    /// The layer weights in use, for models that have them.
+    ///
+    /// # Errors
+    /// Those of the ops that compute them.
+    fn layer_weights(&mut self) -> Result<Option<LayerWeights>> {
+        Ok(None)
+    }
+}

@@ -1,0 +1,111 @@
+//! What a learner or a scorer consists of, as named tensors: what a checkpoint stores and a device never sees.
+
+use std::collections::BTreeMap;
+
+use crate::error::{RecError, Result};
+
+/// A dense array with its shape, row-major.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Tensor {
+    /// 32-bit floats.
+    F32 {
+        /// Length of each dimension.
+        shape: Vec<usize>,
+        /// The values.
+        values: Vec<f32>,
+    },
+    /// 32-bit unsigned integers (ids, offsets).
+    U32 {
+        /// Length of each dimension.
+        shape: Vec<usize>,
+        /// The values.
+        values: Vec<u32>,
+    },
+}
+
+/// Named tensors and named scalars.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct State {
+    /// Arrays by name (`base`, `adam.m`).
+    pub tensors: BTreeMap<String, Tensor>,
+    /// Small facts by name (`step`, `score.norm_power`), as JSON values.
+    pub facts: BTreeMap<String, serde_json::Value>,
+}
+
+impl State {
+    /// Adds a float array.
+    pub fn put_f32(&mut self, name: &str, shape: &[usize], values: Vec<f32>) {
+        debug_assert_eq!(shape.iter().product::<usize>(), values.len());
+        self.tensors.insert(name.into(), Tensor::F32 { shape: shape.to_vec(), values });
+    }
+
+    /// Adds an integer array.
+    pub fn put_u32(&mut self, name: &str, shape: &[usize], values: Vec<u32>) {
+        debug_assert_eq!(shape.iter().product::<usize>(), values.len());
+        self.tensors.insert(name.into(), Tensor::U32 { shape: shape.to_vec(), values });
+    }
+
+    /// Adds a scalar.
+    pub fn put_fact(&mut self, name: &str, value: impl Into<serde_json::Value>) {
+        self.facts.insert(name.into(), value.into());
+    }
+
+    /// A float array of a known shape.
+    ///
+    /// # Errors
+    /// [`RecError::Checkpoint`] when the name is missing, of another type, or of another shape.
+    pub fn f32(&self, name: &str, shape: &[usize]) -> Result<&[f32]> {
+        match self.tensors.get(name) {
+            Some(Tensor::F32 { shape: found, values }) if found == shape => Ok(values),
+            other => Err(mismatch(name, &format!("f32 {shape:?}"), other)),
+        }
+    }
+
+    /// A float matrix: its rows, its columns and its values.
+    ///
+    /// # Errors
+    /// [`RecError::Checkpoint`] when the name is missing or is no matrix of floats.
+    pub fn matrix(&self, name: &str) -> Result<(usize, usize, &[f32])> {
+        match self.tensors.get(name) {
+            Some(Tensor::F32 { shape, values }) if shape.len() == 2 => Ok((shape[0], shape[1], values)),
+            other => Err(mismatch(name, "an f32 matrix", other)),
+        }
+    }
+
+    /// An integer vector.
+    ///
+    /// # Errors
+    /// [`RecError::Checkpoint`] when the name is missing or is no vector of integers.
+    pub fn u32(&self, name: &str) -> Result<&[u32]> {
+        match self.tensors.get(name) {
+            Some(Tensor::U32 { shape, values }) if shape.len() == 1 => Ok(values),
+            other => Err(mismatch(name, "a u32 vector", other)),
+        }
+    }
+
+    /// A scalar, deserialised.
+    ///
+    /// # Errors
+    /// [`RecError::Checkpoint`] when the name is missing or of another type.
+    pub fn fact<T: serde::de::DeserializeOwned>(&self, name: &str) -> Result<T> {
+        let value = self.facts.get(name).ok_or_else(|| foreign(format!("the fact \"{name}\" is missing")))?;
+        serde_json::from_value(value.clone()).map_err(|e| foreign(format!("the fact \"{name}\" is {value}: {e}")))
+    }
+}
+
+fn mismatch(name: &str, expected: &str, found: Option<&Tensor>) -> RecError {
+    let found = match found {
+        None => "missing".to_string(),
+        Some(Tensor::F32 { shape, .. }) => format!("f32 {shape:?}"),
+        Some(Tensor::U32 { shape, .. }) => format!("u32 {shape:?}"),
+    };
+    foreign(format!("tensor \"{name}\" is {found}, expected {expected}"))
+}
+
+fn foreign(problem: String) -> RecError {
+    RecError::Checkpoint {
+        path: "checkpoint".into(),
+        problem,
+        todo: "it was written by another model or another version; train again".into(),
+    }
+}

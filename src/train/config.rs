@@ -1,0 +1,76 @@
+//! What a user can choose about training.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{RecError, Result};
+
+/// `[train]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Adam's step size, above 0. Default: the loss's own (1e-2 for losses over all items, otherwise 1e-3).
+    pub learning_rate: Option<f32>,
+    /// Examples in a batch: pairs, or users for losses over all items; 1 or more. Default 2048 pairs, or an eighth of the users within 32..=512.
+    pub batch_size: Option<usize>,
+    /// Epochs at most, 1 or more. Default 1000.
+    pub max_epochs: u64,
+    /// Epochs between validations, 1 or more. Default 5.
+    pub validate_every: u64,
+    /// Validations without improvement before training stops, 1 or more. Default 10.
+    pub patience: u64,
+    /// The metric that picks the epoch, as in `ndcg@20`. Default `ndcg@20`.
+    pub metric: String,
+    /// How pairs are drawn. Default `pair`. Losses over all items take every user once an epoch and ignore this.
+    pub sampling: Sampling,
+    /// Train again on training and validation pairs, for as many epochs as validation chose, before test is scored. Default false.
+    pub refit: bool,
+    /// Steps between two checkpoints within an epoch; 0 means only at validations and at the end. Default 0.
+    pub checkpoint_every_steps: usize,
+}
+
+/// How a batch of pairs is drawn (SPEC A.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sampling {
+    /// Every training pair once an epoch, shuffled.
+    Pair,
+    /// As many draws as training pairs: a user uniformly, then one of the user's items. Heavy users count less than with `pair`.
+    User,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            learning_rate: None,
+            batch_size: None,
+            max_epochs: 1000,
+            validate_every: 5,
+            patience: 10,
+            metric: "ndcg@20".into(),
+            sampling: Sampling::Pair,
+            refit: false,
+            checkpoint_every_steps: 0,
+        }
+    }
+}
+
+impl Config {
+    /// Refuses values outside their ranges.
+    ///
+    /// # Errors
+    /// [`RecError::Config`] for the first value outside its range.
+    pub fn validate(&self) -> Result<()> {
+        if let Some(rate) = self.learning_rate
+            && !(rate > 0.0 && rate.is_finite())
+        {
+            return Err(RecError::range("train.learning_rate", rate, "a number above 0"));
+        }
+        let whole = |name: &str, found: u64| {
+            if found >= 1 { Ok(()) } else { Err(RecError::range(format!("train.{name}"), found, "a whole number above 0")) }
+        };
+        whole("batch_size", self.batch_size.unwrap_or(1) as u64)?;
+        whole("max_epochs", self.max_epochs)?;
+        whole("validate_every", self.validate_every)?;
+        whole("patience", self.patience)
+    }
+}
