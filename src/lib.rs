@@ -4,6 +4,7 @@
 //! `cli`, `config`, `train`, `recommend`, `report`, `eval`, `checkpoint`, `models`, `objectives`, `samplers`, `data`, then the crates
 //! `gcnrec-kernels` and `gcnrec-graphs`.
 
+pub mod config;
 pub mod data;
 pub mod error;
 pub mod models;
