@@ -1,6 +1,7 @@
 //! The two seams of every model family: [`Scorer`] (frozen, answers queries) and [`Learner`] (trains), and the registry that names the models.
 
 pub mod graph;
+pub mod linear;
 pub mod state;
 
 use std::ops::Range;

@@ -66,7 +66,11 @@ impl Config {
             return Err(RecError::range("train.learning_rate", rate, "a number above 0"));
         }
         let whole = |name: &str, found: u64| {
-            if found >= 1 { Ok(()) } else { Err(RecError::range(format!("train.{name}"), found, "a whole number above 0")) }
+            if found >= 1 {
+                Ok(())
+            } else {
+                Err(RecError::range(format!("train.{name}"), found, "a whole number above 0"))
+            }
         };
         whole("batch_size", self.batch_size.unwrap_or(1) as u64)?;
         whole("max_epochs", self.max_epochs)?;
