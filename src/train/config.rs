@@ -69,7 +69,11 @@ impl Config {
             return Err(RecError::range("train.learning_rate", rate, "a number above 0"));
         }
         let whole = |name: &str, found: u64| {
-            if found >= 1 { Ok(()) } else { Err(RecError::range(format!("train.{name}"), found, "a whole number above 0")) }
+            if found >= 1 {
+                Ok(())
+            } else {
+                Err(RecError::range(format!("train.{name}"), found, "a whole number above 0"))
+            }
         };
         let seconds = self.checkpoint_seconds;
         if !(seconds >= 0.0 && seconds.is_finite()) {
