@@ -4,9 +4,13 @@
 
 pub mod buffer;
 pub mod device;
+mod elementary;
 mod error;
 pub mod ops;
 pub mod simd;
+mod tile;
+#[cfg(test)]
+mod test_support;
 
 pub use buffer::Buffer;
 pub use device::Device;
