@@ -89,11 +89,13 @@ unsafe fn add_window<const FUSED: bool, const N: usize, const FRESH: bool>(
         debug_assert!(start + N * BLOCK <= x.len());
         // SAFETY: row < x.len() / dim and column + 16 N <= dim, so the window ends inside `x`; f32 arrays need no more than f32's alignment.
         let source = unsafe { &*x.as_ptr().add(start).cast::<[[f32; BLOCK]; N]>() };
-        for block in 0..N {
-            for k in 0..BLOCK {
-                sums[block][k] = mul_add::<FUSED>(value, source[block][k], sums[block][k]);
-            }
+        // Written out: given a loop over 8 blocks, the compiler vectorises across the blocks, with gathers.
+        macro_rules! add_blocks {
+            ($($block:literal)*) => {
+                $(if $block < N { add_block::<FUSED>(value, &source[$block], &mut sums[$block]) })*
+            };
         }
+        add_blocks!(0 1 2 3 4 5 6 7);
     }
     y.copy_from_slice(sums.as_flattened());
 }
@@ -122,11 +124,22 @@ unsafe fn add_rest<const FUSED: bool, const FRESH: bool>(
         }
         let start = row as usize * dim + column;
         debug_assert!(start + width <= x.len());
-        // SAFETY: row < x.len() / dim, so the row's last `width` columns lie inside `x`.
-        let source = unsafe { x.get_unchecked(start..start + width) };
-        for (sum, &source) in sums.iter_mut().zip(source) {
-            *sum = mul_add::<FUSED>(value, source, *sum);
+        if start + BLOCK <= x.len() {
+            // SAFETY: just checked. The lanes past `width` read the next row and are never stored.
+            let source = unsafe { &*x.as_ptr().add(start).cast::<[f32; BLOCK]>() };
+            add_block::<FUSED>(value, source, &mut sums);
+        } else {
+            let mut source = [0.0; BLOCK];
+            source[..width].copy_from_slice(&x[start..start + width]);
+            add_block::<FUSED>(value, &source, &mut sums);
         }
     }
     y.copy_from_slice(&sums[..width]);
+}
+
+#[inline(always)]
+fn add_block<const FUSED: bool>(value: f32, source: &[f32; BLOCK], sums: &mut [f32; BLOCK]) {
+    for k in 0..BLOCK {
+        sums[k] = mul_add::<FUSED>(value, source[k], sums[k]);
+    }
 }
