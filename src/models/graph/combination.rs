@@ -19,7 +19,7 @@ use gcnrec_kernels::ops::combine::additive::{
     AdditiveShape, AdditiveWorkspace, additive_backward, additive_forward, additive_tangent,
 };
 use gcnrec_kernels::ops::combine::dot::{DotShape, DotWorkspace, dot_backward, dot_forward, dot_tangent};
-use gcnrec_kernels::ops::combine::weights::{layer_dots, weighted_sum, weighted_sum_direct};
+use gcnrec_kernels::ops::combine::weighted::{layer_dots, weighted_sum, weighted_sum_direct};
 use gcnrec_kernels::ops::place::place;
 use gcnrec_kernels::{Buffer, Device};
 
