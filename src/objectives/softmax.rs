@@ -161,7 +161,7 @@ impl Objective for SoftmaxLoss {
         gather_indices(device, dim, &self.unit, &self.candidate_slots, &mut self.items)?;
         let (queries, items, workspace) = (&self.queries, &self.items, &mut self.workspace);
         let (list_ptr, positive) = (&self.list_ptr, &self.positive);
-        Ok(softmax_forward(device, dim, &self.config, queries, items, None, list_ptr, positive, workspace, loss)?)
+        Ok(softmax_forward(device, dim, self.config, queries, items, None, list_ptr, positive, workspace, loss)?)
     }
 
     fn backward(
@@ -175,7 +175,7 @@ impl Objective for SoftmaxLoss {
         softmax_backward(
             device,
             dim,
-            &self.config,
+            self.config,
             &self.queries,
             &self.items,
             None,
@@ -207,7 +207,7 @@ impl Objective for SoftmaxLoss {
         Ok(softmax_tangent(
             device,
             dim,
-            &self.config,
+            self.config,
             &self.queries,
             &self.items,
             None,

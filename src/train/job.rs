@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use gcnrec_graphs::{Interactions, Seed};
 use gcnrec_kernels::Device;
 
-use crate::data::{Log, Split};
+use crate::data::{Part, Split};
 use crate::error::{RecError, Result};
 use crate::eval::{self, Evaluator, HeldOut, MetricAt};
 use crate::{models, objectives, train};
@@ -33,48 +33,35 @@ pub struct Job {
 }
 
 impl Job {
-    /// Interactions of one part.
-    ///
-    /// # Errors
-    /// [`RecError::Graph`] when an id is out of range.
-    pub fn interactions(&self, part: &Log) -> Result<Interactions> {
-        Ok(part.interactions(self.split.users.len(), self.split.items.len())?)
-    }
-
     /// The training pairs.
     ///
     /// # Errors
     /// [`RecError::Config`] when there are none: nothing can be learned.
     pub fn train_pairs(&self) -> Result<Interactions> {
-        let pairs = self.interactions(&self.split.train)?;
+        let pairs = self.split.train_interactions()?;
         if pairs.n_edges() == 0 {
             return Err(RecError::range("data", "0 training pairs", "at least 1; lower min_rating or check the files"));
         }
         Ok(pairs)
     }
 
-    /// Judges a held-out part while the given pairs are masked; `None` when the part is empty.
+    /// Judges a held-out part while the pairs of others are masked; `None` when the part is empty.
     ///
     /// # Errors
-    /// [`RecError::Config`] for an unknown metric.
-    pub fn evaluator(&self, part: &Log, seen: &[&Log]) -> Result<Option<Evaluator>> {
-        if part.is_empty() {
+    /// [`RecError::Unknown`] for an unknown metric.
+    pub fn evaluator(&self, part: Part, seen: &[Part]) -> Result<Option<Evaluator>> {
+        if self.split.part(part).is_empty() {
             return Ok(None);
         }
-        let relevant = self.interactions(part)?;
-        let mut masked = self.interactions(&Log::default())?;
-        if self.eval.exclude_seen {
-            for log in seen {
-                masked = masked.union(&self.interactions(log)?)?;
-            }
-        }
-        let histories = self.split.histories(seen);
+        let relevant = self.split.interactions(part)?;
+        let masked = self.split.joint_interactions(if self.eval.exclude_seen { seen } else { &[] })?;
         let mut metrics = self.eval.metrics_at()?;
         let selected: MetricAt = self.train.metric.parse()?;
         if !metrics.contains(&selected) {
             metrics.push(selected);
         }
-        Ok(Some(Evaluator::new(HeldOut::new(&relevant, &masked, &histories)?, &metrics)?))
+        let held_out = HeldOut::new(&relevant, &masked, &self.split.histories(seen))?;
+        Ok(Some(Evaluator::new(held_out, &metrics)?))
     }
 }
 

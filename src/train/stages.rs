@@ -16,7 +16,7 @@ use super::observer::{Observer, Stage};
 use super::progress::{Chosen, Progress};
 use super::store::RunStore;
 use super::trainer::Trainer;
-use crate::data;
+use crate::data::{self, Part};
 use crate::error::Result;
 use crate::eval::{Evaluator, Metrics, Protocol, SelectedOn};
 use crate::models::graph::config::{Combination, Fit};
@@ -106,10 +106,10 @@ impl Plan {
         let closed_form = job.model.graph().is_none();
         let refit = job.train.refit || closed_form;
         let final_pairs =
-            if refit { Arc::new(train.union(&job.interactions(&split.valid)?)?) } else { train.clone() };
-        let valid = if closed_form { None } else { job.evaluator(&split.valid, &[&split.train])? };
+            if refit { Arc::new(split.joint_interactions(&[Part::Train, Part::Valid])?) } else { train.clone() };
+        let valid = if closed_form { None } else { job.evaluator(Part::Valid, &[Part::Train])? };
         Ok(Plan {
-            test: job.evaluator(&split.test, &[&split.train, &split.valid])?,
+            test: job.evaluator(Part::Test, &[Part::Train, Part::Valid])?,
             teaching: Teaching::of(job),
             train,
             final_pairs,
@@ -189,8 +189,9 @@ impl Plan {
                 let fraction = config.attention.held_out_fraction;
                 // Index 0 carves the validation part, index 1 this one: they never share draws.
                 let (kept, carved) = data::carve(&job.split.train, fraction, job.seed, 1);
-                train = Arc::new(job.interactions(&kept)?);
-                teacher = Teacher::HeldOut(Arc::new(job.interactions(&carved)?));
+                let (n_users, n_items) = (job.split.n_users(), job.split.n_items());
+                train = Arc::new(kept.interactions(n_users, n_items)?);
+                teacher = Teacher::HeldOut(Arc::new(carved.interactions(n_users, n_items)?));
             }
             (Teaching::OnHeldOut { bound: b }, _) => {
                 bound = b;

@@ -10,6 +10,7 @@ use super::job::Job;
 use super::observer::EpochRecord;
 use super::progress::Progress;
 use crate::checkpoint::{self, Contents, Ids, RunFolder};
+use crate::data::{IdMap, Part};
 use crate::error::{RecError, Result};
 use crate::models::state::State;
 use crate::models::{Scorer, load_scorer};
@@ -31,8 +32,8 @@ impl RunStore {
     /// [`RecError::Graph`] when the split holds ids out of range.
     pub fn new(folder: RunFolder, job: &Job) -> Result<Self> {
         let split = &job.split;
-        let seen = job.interactions(&split.train)?.union(&job.interactions(&split.valid)?)?;
-        let keys = |map: &crate::data::IdMap| (0..map.len() as u32).map(|id| map.key(id).to_string()).collect();
+        let seen = split.joint_interactions(&[Part::Train, Part::Valid])?;
+        let keys = |map: &IdMap| map.keys().map(String::from).collect();
         Ok(RunStore {
             seen: Arc::new((seen.user_ptr().to_vec(), seen.item_ids().to_vec())),
             ids: Ids { users: keys(&split.users), items: keys(&split.items), titles: split.titles.clone() },

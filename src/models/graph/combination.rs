@@ -19,7 +19,7 @@ use gcnrec_kernels::ops::combine::additive::{
     AdditiveShape, AdditiveWorkspace, additive_backward, additive_forward, additive_tangent,
 };
 use gcnrec_kernels::ops::combine::dot::{DotShape, DotWorkspace, dot_backward, dot_forward, dot_tangent};
-use gcnrec_kernels::ops::combine::weights::{layer_dots, weighted_sum, weighted_sum_direct};
+use gcnrec_kernels::ops::combine::weighted::{layer_dots, weighted_sum, weighted_sum_direct};
 use gcnrec_kernels::ops::place::place;
 use gcnrec_kernels::{Buffer, Device};
 
@@ -39,9 +39,16 @@ enum Kind {
     /// Uniform, or global weights: `groups` is empty or holds `theta`.
     Weights { theta: Option<Parameters> },
     /// One network for users, one for items.
-    Additive { shape: AdditiveShape, groups: [Parameters; 2], workspace: AdditiveWorkspace },
+    Additive { shape: AdditiveShape, groups: [Parameters; 2] },
     /// One attention for users, one for items.
-    Dot { shape: DotShape, groups: [Parameters; 2], workspace: DotWorkspace },
+    Dot { shape: DotShape, groups: [Parameters; 2] },
+}
+
+/// Memory of the ops, kept from step to step; a fresh one is as good.
+#[derive(Default)]
+pub struct Scratch {
+    additive: AdditiveWorkspace,
+    dot: DotWorkspace,
 }
 
 /// One flat array of parameters; the first K+1 are the global logits.
@@ -104,7 +111,7 @@ impl Combination {
                     let network = random(group, hidden * dim, (1.0 / dim as f32).sqrt());
                     Parameters::new(device, [&theta[..], &network, &vec![0.0; 2 * hidden]].concat())
                 });
-                Kind::Additive { shape, groups, workspace: AdditiveWorkspace::default() }
+                Kind::Additive { shape, groups }
             }
             config::Combination::Dot => {
                 let shape = DotShape { dim, key_dim: hidden, layers, bound };
@@ -115,7 +122,7 @@ impl Combination {
                         (0..dim * dim).map(|i| if i / dim == i % dim { 1.0 } else { 0.0 }).collect();
                     Parameters::new(device, [&theta[..], &vec![0.0; dim * hidden], &keys, &identity].concat())
                 });
-                Kind::Dot { shape, groups, workspace: DotWorkspace::default() }
+                Kind::Dot { shape, groups }
             }
         };
         Combination { layers, dim, kind }
@@ -132,6 +139,7 @@ impl Combination {
         rows: RowGroups,
         pooled: &mut Buffer<f32>,
         attention: &mut Buffer<f32>,
+        scratch: &mut Scratch,
     ) -> Result<()> {
         device.resize(pooled, rows.n_rows * self.dim);
         device.resize(attention, rows.n_rows * (self.layers + 1));
@@ -139,14 +147,16 @@ impl Combination {
             Kind::Weights { .. } => {
                 weighted_sum(device, self.dim, &self.alpha(device), hops, 0..rows.n_rows, pooled)?;
             }
-            Kind::Additive { shape, groups, .. } => {
+            Kind::Additive { shape, groups } => {
                 for (group, range) in groups.iter().zip(rows.ranges()) {
-                    additive_forward(device, shape, &group.value, hops, range, pooled, attention)?;
+                    let work = &mut scratch.additive;
+                    additive_forward(device, shape, &group.value, hops, range, pooled, attention, work)?;
                 }
             }
-            Kind::Dot { shape, groups, .. } => {
+            Kind::Dot { shape, groups } => {
                 for (group, range) in groups.iter().zip(rows.ranges()) {
-                    dot_forward(device, shape, &group.value, hops, range, pooled, attention)?;
+                    let work = &mut scratch.dot;
+                    dot_forward(device, shape, &group.value, hops, range, pooled, attention, work)?;
                 }
             }
         }
@@ -166,6 +176,7 @@ impl Combination {
         attention: &Buffer<f32>,
         g: &Buffer<f32>,
         direct: &mut [Buffer<f32>],
+        scratch: &mut Scratch,
     ) -> Result<()> {
         for layer in direct.iter_mut() {
             device.resize(layer, rows.n_rows * self.dim);
@@ -185,18 +196,16 @@ impl Combination {
                     device.write(&mut theta.gradient, &gradient);
                 }
             }
-            Kind::Additive { shape, groups, workspace } => {
+            Kind::Additive { shape, groups } => {
                 for (group, range) in groups.iter_mut().zip(rows.ranges()) {
-                    let gradient = &mut group.gradient;
-                    additive_backward(
-                        device, shape, &group.value, hops, range, attention, g, direct, gradient, workspace,
-                    )?;
+                    let (gradient, work) = (&mut group.gradient, &mut scratch.additive);
+                    additive_backward(device, shape, &group.value, hops, range, attention, g, direct, gradient, work)?;
                 }
             }
-            Kind::Dot { shape, groups, workspace } => {
+            Kind::Dot { shape, groups } => {
                 for (group, range) in groups.iter_mut().zip(rows.ranges()) {
-                    let gradient = &mut group.gradient;
-                    dot_backward(device, shape, &group.value, hops, range, attention, g, direct, gradient, workspace)?;
+                    let (gradient, work) = (&mut group.gradient, &mut scratch.dot);
+                    dot_backward(device, shape, &group.value, hops, range, attention, g, direct, gradient, work)?;
                 }
             }
         }
@@ -216,6 +225,7 @@ impl Combination {
         hops_dot: &[Buffer<f32>],
         parameters_dot: &[Buffer<f32>],
         pooled_dot: &mut Buffer<f32>,
+        scratch: &mut Scratch,
     ) -> Result<()> {
         device.resize(pooled_dot, rows.n_rows * self.dim);
         match &self.kind {
@@ -232,14 +242,16 @@ impl Combination {
                     gcnrec_kernels::ops::rows::add_scaled_rows(device, self.dim, &ones, &from_weights, pooled_dot)?;
                 }
             }
-            Kind::Additive { shape, groups, .. } => {
+            Kind::Additive { shape, groups } => {
                 for ((group, range), dot) in groups.iter().zip(rows.ranges()).zip(parameters_dot) {
-                    additive_tangent(device, shape, &group.value, hops, range, hops_dot, dot, pooled_dot)?;
+                    let work = &mut scratch.additive;
+                    additive_tangent(device, shape, &group.value, hops, range, hops_dot, dot, pooled_dot, work)?;
                 }
             }
-            Kind::Dot { shape, groups, .. } => {
+            Kind::Dot { shape, groups } => {
                 for ((group, range), dot) in groups.iter().zip(rows.ranges()).zip(parameters_dot) {
-                    dot_tangent(device, shape, &group.value, hops, range, hops_dot, dot, pooled_dot)?;
+                    let work = &mut scratch.dot;
+                    dot_tangent(device, shape, &group.value, hops, range, hops_dot, dot, pooled_dot, work)?;
                 }
             }
         }

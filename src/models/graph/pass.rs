@@ -4,7 +4,7 @@ use gcnrec_kernels::ops::propagate::{propagate, propagate_add, propagate_from_ro
 use gcnrec_kernels::ops::{adjacency::Adjacency, gather::gather_rows, place::place_rows, row_set::RowSet, rows};
 use gcnrec_kernels::{Buffer, Device};
 
-use super::combination::{Combination, RowGroups};
+use super::combination::{Combination, RowGroups, Scratch};
 use crate::error::Result;
 use crate::objectives::{ExampleWeights, Nodes, Task};
 use crate::samplers::Batch;
@@ -103,6 +103,7 @@ pub struct Pass {
     /// The gradient of every layer's rows.
     pub direct: Vec<Buffer<f32>>,
     groups: RowGroups,
+    scratch: Scratch,
     hop_rows: Vec<Buffer<f32>>,
     pooled: Buffer<f32>,
     attention: Buffer<f32>,
@@ -122,6 +123,7 @@ impl Pass {
             rows: RowSet::new(device, nodes.len()),
             direct: per_layer(),
             groups: RowGroups { n_users: 0, n_rows: 0 },
+            scratch: Scratch::default(),
             hop_rows: per_layer(),
             pooled: Buffer::default(),
             attention: Buffer::default(),
@@ -169,12 +171,14 @@ impl Pass {
     ) -> Result<f64> {
         let (objective, groups) = (&mut task.objective, self.groups);
         propagation.gather(device, &self.rows, &mut self.hop_rows)?;
-        combination.forward(device, &self.hop_rows, groups, &mut self.pooled, &mut self.attention)?;
-        objective.forward(device, &self.pooled, &mut self.loss)?;
+        let (pooled, scratch) = (&mut self.pooled, &mut self.scratch);
+        combination.forward(device, &self.hop_rows, groups, pooled, &mut self.attention, scratch)?;
+        objective.forward(device, pooled, &mut self.loss)?;
         example_weights.weigh(&self.batch, objective.n_examples(), &mut self.weights)?;
         device.write(&mut self.device_weights, &self.weights);
         objective.backward(device, &self.pooled, &self.device_weights, &mut self.gradient)?;
-        combination.backward(device, &self.hop_rows, groups, &self.attention, &self.gradient, &mut self.direct)?;
+        let (attention, gradient, direct) = (&self.attention, &self.gradient, &mut self.direct);
+        combination.backward(device, &self.hop_rows, groups, attention, gradient, direct, scratch)?;
         self.regularise(device, propagation.dim, task)?;
         Ok(device.read(&self.loss).iter().map(|&loss| f64::from(loss)).sum())
     }

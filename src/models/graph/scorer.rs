@@ -11,7 +11,7 @@ use gcnrec_graphs::{ItemId, NormalizedAdjacency, Seed, UserId};
 use gcnrec_kernels::ops::top_k::{TopK, score_block, top_k};
 use gcnrec_kernels::{Buffer, Device};
 
-use super::combination::{Combination, RowGroups};
+use super::combination::{Combination, RowGroups, Scratch};
 use super::config::Config;
 use super::pass::Propagation;
 use super::weights_report::summarise;
@@ -64,7 +64,8 @@ impl GraphScorer {
     ) -> Result<Self> {
         let rows = RowGroups { n_users: nodes.n_users, n_rows: nodes.len() };
         let (mut pooled, mut attention) = (Buffer::default(), Buffer::default());
-        combination.forward(device, &propagation.hops, rows, &mut pooled, &mut attention)?;
+        let scratch = &mut Scratch::default();
+        combination.forward(device, &propagation.hops, rows, &mut pooled, &mut attention, scratch)?;
         let alpha = combination.alpha(device);
         let attention = if alpha.is_empty() { device.read(&attention) } else { alpha.repeat(nodes.len()) };
         let degrees: Vec<u32> = graph.row_ptr().windows(2).map(|p| p[1] - p[0]).collect();
@@ -162,7 +163,8 @@ impl GraphScorer {
         };
         let (mut pooled, mut attention) = (Buffer::default(), Buffer::default());
         let rows = RowGroups { n_users: 1, n_rows: 1 };
-        self.combination.forward(&self.device, &hops, rows, &mut pooled, &mut attention)?;
+        let scratch = &mut Scratch::default();
+        self.combination.forward(&self.device, &hops, rows, &mut pooled, &mut attention, scratch)?;
         let mut vector = self.device.read(&pooled);
         if self.scoring.config.biases {
             // The columns [bias, 1]: a user who was never seen has no bias of their own.
