@@ -4,9 +4,14 @@
 //! `cli`, `config`, `train`, `recommend`, `report`, `eval`, `checkpoint`, `models`, `objectives`, `samplers`, `data`, then the crates
 //! `gcnrec-kernels` and `gcnrec-graphs`.
 
+pub mod checkpoint;
 pub mod config;
 pub mod data;
 pub mod error;
+pub mod eval;
 pub mod models;
 pub mod objectives;
+pub mod samplers;
 pub mod train;
+
+pub use error::{RecError, Result};
