@@ -6,7 +6,11 @@ pub mod buffer;
 pub mod device;
 mod error;
 pub mod ops;
+mod parallel;
+mod row_sum;
 pub mod simd;
+#[cfg(test)]
+mod testing;
 
 pub use buffer::Buffer;
 pub use device::Device;

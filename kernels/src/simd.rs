@@ -31,6 +31,10 @@ impl Isa {
 /// The instruction set in use.
 pub fn isa() -> Isa {
     static ISA: OnceLock<Isa> = OnceLock::new();
+    #[cfg(test)]
+    if tests::AVX2_AT_MOST.load(std::sync::atomic::Ordering::Relaxed) && *ISA.get_or_init(detect) == Isa::Avx512 {
+        return Isa::Avx2;
+    }
     *ISA.get_or_init(detect)
 }
 
@@ -52,6 +56,67 @@ fn detect() -> Isa {
 #[inline(always)]
 pub fn mul_add<const FUSED: bool>(a: f32, b: f32, c: f32) -> f32 {
     if FUSED { a.mul_add(b, c) } else { a * b + c }
+}
+
+/// Columns of an embedding that are added as one block.
+pub const BLOCK: usize = 16;
+
+/// Sum of sixteen lanes by one fixed tree: the upper half is added to the lower, four times.
+#[inline(always)]
+pub fn block_sum(lanes: &[f32; BLOCK]) -> f32 {
+    let mut eight = [0.0; 8];
+    for (k, sum) in eight.iter_mut().enumerate() {
+        *sum = lanes[k] + lanes[k + 8];
+    }
+    let mut four = [0.0; 4];
+    for (k, sum) in four.iter_mut().enumerate() {
+        *sum = eight[k] + eight[k + 4];
+    }
+    (four[0] + four[2]) + (four[1] + four[3])
+}
+
+/// Dot product of two rows of one length: `sum over blocks of block_sum(left * right)`, blocks added in order.
+///
+/// Products are rounded before they are added, so every instruction set gives the same bits, and so does a row that is cut into pieces at
+/// multiples of [`BLOCK`] columns. A last block with fewer columns is filled up with zeros.
+#[inline(always)]
+pub fn dot_blocks(left: &[f32], right: &[f32]) -> f32 {
+    let (left_blocks, left_rest) = left.as_chunks::<BLOCK>();
+    let (right_blocks, right_rest) = right.as_chunks::<BLOCK>();
+    let mut sum = 0.0;
+    for (left, right) in left_blocks.iter().zip(right_blocks) {
+        let mut products = [0.0; BLOCK];
+        for k in 0..BLOCK {
+            products[k] = left[k] * right[k];
+        }
+        sum += block_sum(&products);
+    }
+    if !left_rest.is_empty() {
+        let mut products = [0.0; BLOCK];
+        for ((product, left), right) in products.iter_mut().zip(left_rest).zip(right_rest) {
+            *product = left * right;
+        }
+        sum += block_sum(&products);
+    }
+    sum
+}
+
+/// Asks the processor to fetch `len` values from `start` on; does nothing where there is no such instruction. Any `start` is allowed.
+#[inline(always)]
+pub fn prefetch(values: &[f32], start: usize, len: usize) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        const CACHE_LINE: usize = 16; // 64 bytes
+        let mut column = 0;
+        while column < len {
+            // SAFETY: a prefetch is a hint: it reads nothing into the program and never faults, whatever the address.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(values.as_ptr().wrapping_add(start + column).cast()) };
+            column += CACHE_LINE;
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (values, start, len);
 }
 
 /// Defines a function that runs one of three compilations of the same `#[inline(always)]` body.
@@ -86,4 +151,41 @@ macro_rules! dispatch {
             $body::<{ cfg!(target_arch = "aarch64") }>($($arg),*)
         }
     };
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    pub(super) static AVX2_AT_MOST: AtomicBool = AtomicBool::new(false);
+
+    /// Runs `work` once as this machine does it and once without AVX-512.
+    pub(crate) fn on_both_widths<T>(work: impl Fn() -> T) -> (T, T) {
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        let _guard = ONE_AT_A_TIME.lock().expect("no test should fail while it holds this");
+        let wide = work();
+        AVX2_AT_MOST.store(true, Ordering::Relaxed);
+        let narrow = work();
+        AVX2_AT_MOST.store(false, Ordering::Relaxed);
+        (wide, narrow)
+    }
+
+    #[test]
+    fn sixteen_lanes_are_added_by_halves() {
+        // With 2^24 in lane 0 and ones elsewhere a single 1 is lost when it is added to 2^24 alone, a 2 is not. The tree adds lane 8 to lane 0
+        // first (lost), then lanes 4 + 12 (a 2), then 2 + 6 + 10 + 14 (a 4), then the eight odd lanes: 2^24 + 0 + 2 + 4 + 8.
+        let mut lanes = [1.0; BLOCK];
+        lanes[0] = 16_777_216.0;
+        assert_eq!(block_sum(&lanes), 16_777_230.0);
+    }
+
+    #[test]
+    fn a_dot_product_cut_at_a_block_adds_up_to_the_same_bits() {
+        let left: Vec<f32> = (0..63).map(|k| (k as f32 * 0.37).sin()).collect();
+        let right: Vec<f32> = (0..63).map(|k| (k as f32 * 0.91).cos()).collect();
+        let blocks = left.chunks(BLOCK).zip(right.chunks(BLOCK)).map(|(left, right)| dot_blocks(left, right));
+        assert_eq!(dot_blocks(&left, &right).to_bits(), blocks.fold(0.0f32, |sum, block| sum + block).to_bits());
+    }
 }

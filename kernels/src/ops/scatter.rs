@@ -1,0 +1,334 @@
+//! Adding many rows onto few, written as a gather: each output row sums its own segment of entries, in ascending order of the entries, so no two
+//! threads ever add to the same place and the order never changes.
+
+use rayon::prelude::*;
+
+use crate::dispatch;
+use crate::error::{Result, expect_dim, expect_indices, expect_len, expect_rows};
+use crate::parallel::ROWS_PER_TASK;
+use crate::row_sum::{PREFETCH_DISTANCE, Terms, add_terms, by_width};
+use crate::{Buffer, Device, KernelError};
+
+/// Entries of a segment that are looked up at a time.
+const CHUNK: usize = 256;
+
+/// Which entries add up to which output row.
+#[derive(Debug, Clone, Default)]
+pub struct Segments {
+    n_segments: usize,
+    // Invariant, kept by `assign`: ptr ascends from 0 to entries.len(); entries is a permutation of 0..entries.len().
+    ptr: Buffer<u32>,
+    entries: Buffer<u32>,
+    host_ptr: Vec<u32>,
+    host_entries: Vec<u32>,
+}
+
+impl Segments {
+    /// No segments and no entries.
+    pub fn new() -> Segments {
+        Segments::default()
+    }
+
+    /// Sorts entries by segment: entry `e` belongs to segment `destination[e]`. A counting sort; entries of a segment keep their order.
+    ///
+    /// # Errors
+    /// [`KernelError::Index`] when a destination is not below `n_segments`; the old segments stay.
+    pub fn assign(&mut self, device: &Device, n_segments: usize, destination: &[u32]) -> Result<()> {
+        const OP: &str = "segments";
+        expect_indices(OP, "destination", destination, n_segments)?;
+        if u32::try_from(destination.len()).is_err() {
+            let problem = format!("has {} entries, expected fewer than 2^32", destination.len());
+            return Err(KernelError::Argument { op: OP, argument: "destination", problem });
+        }
+        // Count into ptr[s + 2], sum up to starts in ptr[s + 1], then move each start to its end while entries are placed: ptr[s] is the start.
+        let ptr = &mut self.host_ptr;
+        ptr.clear();
+        ptr.resize(n_segments + 2, 0);
+        for &segment in destination {
+            ptr[segment as usize + 2] += 1;
+        }
+        for segment in 1..ptr.len() {
+            ptr[segment] += ptr[segment - 1];
+        }
+        self.host_entries.resize(destination.len(), 0);
+        for (entry, &segment) in destination.iter().enumerate() {
+            let place = &mut ptr[segment as usize + 1];
+            self.host_entries[*place as usize] = entry as u32;
+            *place += 1;
+        }
+        ptr.truncate(n_segments + 1);
+        self.n_segments = n_segments;
+        device.write(&mut self.ptr, ptr);
+        device.write(&mut self.entries, &self.host_entries);
+        Ok(())
+    }
+
+    /// Number of output rows.
+    pub fn n_segments(&self) -> usize {
+        self.n_segments
+    }
+
+    /// Number of entries.
+    pub fn n_entries(&self) -> usize {
+        self.entries.len()
+    }
+}
+
+/// The definition: `y[destination[e]] += coefficient[e] * x[source[e]]` for every entry in turn, in plain loops.
+pub fn segment_weighted_rows_reference(
+    dim: usize,
+    n_segments: usize,
+    destination: &[u32],
+    source: &[u32],
+    coefficient: &[f64],
+    x: &[f64],
+) -> Vec<f64> {
+    let mut y = vec![0.0; n_segments * dim];
+    for (entry, &segment) in destination.iter().enumerate() {
+        for k in 0..dim {
+            y[segment as usize * dim + k] += coefficient[entry] * x[source[entry] as usize * dim + k];
+        }
+    }
+    y
+}
+
+/// Adds up the rows of each segment: `y[s] = sum over the entries e of s of x[e]`.
+///
+/// # Shapes
+/// - `x`: `[n_entries, dim]`; `y`: `[n_segments, dim]`, resized and overwritten; an empty segment gives a row of zeros
+///
+/// # Errors
+/// [`KernelError::Shape`] when `x` does not have one row per entry.
+pub fn segment_sum_rows(
+    device: &Device,
+    dim: usize,
+    segments: &Segments,
+    x: &Buffer<f32>,
+    y: &mut Buffer<f32>,
+) -> Result<()> {
+    const OP: &str = "segment_sum_rows";
+    expect_dim(OP, dim)?;
+    expect_len(OP, "x", x.len(), segments.n_entries() * dim)?;
+    device.resize(y, segments.n_segments * dim);
+    match device {
+        Device::Cpu => each_task(dim, segments, y, |ptr, entries, y| sum_entries(dim, ptr, entries, x.host(), y)),
+    }
+    Ok(())
+}
+
+/// Adds up chosen rows, each times its coefficient, for each segment: `y[s] = sum over the entries e of s of coefficient[e] * x[source[e]]`.
+///
+/// # Shapes
+/// - `source`, `coefficient`: `[n_entries]`; `x`: `[n_rows, dim]`; `y`: `[n_segments, dim]`, resized and overwritten
+///
+/// # Errors
+/// [`KernelError::Shape`] when sizes disagree, [`KernelError::Index`] when a source is not a row of `x`.
+pub fn segment_weighted_rows(
+    device: &Device,
+    dim: usize,
+    segments: &Segments,
+    source: &Buffer<u32>,
+    coefficient: &Buffer<f32>,
+    x: &Buffer<f32>,
+    y: &mut Buffer<f32>,
+) -> Result<()> {
+    const OP: &str = "segment_weighted_rows";
+    let n_rows = expect_rows(OP, "x", x.len(), dim)?;
+    expect_len(OP, "source", source.len(), segments.n_entries())?;
+    expect_len(OP, "coefficient", coefficient.len(), segments.n_entries())?;
+    match device {
+        Device::Cpu => {
+            expect_indices(OP, "source", source.host(), n_rows)?;
+            device.resize(y, segments.n_segments * dim);
+            let (source, coefficient, x) = (source.host(), coefficient.host(), x.host());
+            each_task(dim, segments, y, |ptr, entries, y| weigh_entries(dim, ptr, entries, source, coefficient, x, y));
+        }
+    }
+    Ok(())
+}
+
+/// Runs `work(the ends of some segments, all entries, their rows of y)` over all segments.
+fn each_task(dim: usize, segments: &Segments, y: &mut Buffer<f32>, work: impl Fn(&[u32], &[u32], &mut [f32]) + Sync) {
+    let (ptr, entries) = (segments.ptr.host(), segments.entries.host());
+    y.host_mut().par_chunks_mut(ROWS_PER_TASK * dim).enumerate().for_each(|(task, y)| {
+        let first = task * ROWS_PER_TASK;
+        work(&ptr[first..=first + y.len() / dim], entries, y);
+    });
+}
+
+dispatch! {
+    fn sum_entries(dim: usize, ptr: &[u32], entries: &[u32], x: &[f32], y: &mut [f32]) = sum_entries_body
+}
+
+#[inline(always)]
+fn sum_entries_body<const FUSED: bool>(dim: usize, ptr: &[u32], entries: &[u32], x: &[f32], y: &mut [f32]) {
+    by_width!(FUSED, dim, sum_entries_width(dim, ptr, entries, x, y));
+}
+
+#[inline(always)]
+fn sum_entries_width<const FUSED: bool, const N: usize>(
+    dim: usize,
+    ptr: &[u32],
+    entries: &[u32],
+    x: &[f32],
+    y: &mut [f32],
+) {
+    const ONES: [f32; CHUNK] = [1.0; CHUNK];
+    for (ends, y) in ptr.windows(2).zip(y.chunks_exact_mut(dim)) {
+        y.fill(0.0);
+        for columns in entries[ends[0] as usize..ends[1] as usize].chunks(CHUNK) {
+            let ahead = PREFETCH_DISTANCE.min(columns.len());
+            // Times one is exact, fused or not: this is a plain sum.
+            let terms = Terms { columns, values: &ONES[..columns.len()], ahead: &columns[ahead..] };
+            // SAFETY: `y` is one row, `by_width` matches N to dim, and entries are below n_entries = x.len() / dim, as `Segments` keeps them.
+            unsafe { add_terms::<FUSED, N, false>(terms, dim, x, y) };
+        }
+    }
+}
+
+dispatch! {
+    fn weigh_entries(
+        dim: usize,
+        ptr: &[u32],
+        entries: &[u32],
+        source: &[u32],
+        coefficient: &[f32],
+        x: &[f32],
+        y: &mut [f32],
+    ) = weigh_entries_body
+}
+
+#[inline(always)]
+fn weigh_entries_body<const FUSED: bool>(
+    dim: usize,
+    ptr: &[u32],
+    entries: &[u32],
+    source: &[u32],
+    coefficient: &[f32],
+    x: &[f32],
+    y: &mut [f32],
+) {
+    by_width!(FUSED, dim, weigh_entries_width(dim, ptr, entries, source, coefficient, x, y));
+}
+
+#[inline(always)]
+fn weigh_entries_width<const FUSED: bool, const N: usize>(
+    dim: usize,
+    ptr: &[u32],
+    entries: &[u32],
+    source: &[u32],
+    coefficient: &[f32],
+    x: &[f32],
+    y: &mut [f32],
+) {
+    let (mut columns, mut values) = ([0u32; CHUNK], [0f32; CHUNK]);
+    for (ends, y) in ptr.windows(2).zip(y.chunks_exact_mut(dim)) {
+        y.fill(0.0);
+        for entries in entries[ends[0] as usize..ends[1] as usize].chunks(CHUNK) {
+            for ((column, value), &entry) in columns.iter_mut().zip(&mut values).zip(entries) {
+                (*column, *value) = (source[entry as usize], coefficient[entry as usize]);
+            }
+            let ahead = PREFETCH_DISTANCE.min(entries.len());
+            let columns = &columns[..entries.len()];
+            let terms = Terms { columns, values: &values[..entries.len()], ahead: &columns[ahead..] };
+            // SAFETY: as in `sum_entries_width`; sources were checked to be rows of `x`.
+            unsafe { add_terms::<FUSED, N, false>(terms, dim, x, y) };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{DIMS, assert_close, bits, indices, numbers, same_on_any_threads, wide};
+
+    const CPU: Device = Device::Cpu;
+
+    #[test]
+    fn entries_of_a_segment_keep_their_order() {
+        let mut segments = Segments::new();
+        segments.assign(&CPU, 4, &[2, 0, 2, 3, 0, 2]).unwrap();
+        assert_eq!(segments.ptr.host(), [0, 2, 2, 5, 6]);
+        assert_eq!(segments.entries.host(), [1, 4, 0, 2, 5, 3]);
+        segments.assign(&CPU, 1, &[0]).unwrap();
+        assert_eq!((segments.n_segments(), segments.n_entries(), segments.ptr.host()), (1, 1, &[0, 1][..]));
+        segments.assign(&CPU, 0, &[]).unwrap();
+        assert_eq!((segments.n_segments(), segments.n_entries()), (0, 0));
+    }
+
+    #[test]
+    fn a_segment_sums_its_weighted_rows() {
+        // Segment 0: 2 * (3, 4) - (1, 2) = (5, 6); segment 1 is empty; segment 2: .5 * (1, 2).
+        let mut segments = Segments::new();
+        segments.assign(&CPU, 3, &[0, 2, 0]).unwrap();
+        let (source, coefficient) = (CPU.upload(&[1, 0, 0]), CPU.upload(&[2.0, 0.5, -1.0]));
+        let mut y = Buffer::default();
+        segment_weighted_rows(&CPU, 2, &segments, &source, &coefficient, &CPU.upload(&[1.0, 2.0, 3.0, 4.0]), &mut y)
+            .unwrap();
+        assert_eq!(CPU.read(&y), [5.0, 6.0, 0.0, 0.0, 0.5, 1.0]);
+    }
+
+    #[test]
+    fn every_width_agrees_with_the_reference_on_any_number_of_threads() {
+        let (n_segments, n_entries, n_rows) = (83, 1501, 60);
+        // Segment 7 is a hub of more than two chunks; segments past 70 are empty.
+        let hub = (0..n_entries).map(|entry| entry % 2 == 0);
+        let destination: Vec<u32> =
+            indices(1, n_entries, 70).into_iter().zip(hub).map(|(s, hub)| if hub { 7 } else { s }).collect();
+        let mut segments = Segments::new();
+        segments.assign(&CPU, n_segments, &destination).unwrap();
+        let (source, coefficient) = (indices(2, n_entries, n_rows), numbers(3, n_entries));
+        let every_entry: Vec<u32> = (0..n_entries as u32).collect();
+        for dim in DIMS {
+            let (x, x_entries) = (numbers(4, n_rows * dim), numbers(5, n_entries * dim));
+            let weighted = same_on_any_threads(|| {
+                let mut y = CPU.upload(&[f32::NAN; 5]);
+                let (source, coefficient) = (CPU.upload(&source), CPU.upload(&coefficient));
+                segment_weighted_rows(&CPU, dim, &segments, &source, &coefficient, &CPU.upload(&x), &mut y).unwrap();
+                CPU.read(&y)
+            });
+            let expected =
+                segment_weighted_rows_reference(dim, n_segments, &destination, &source, &wide(&coefficient), &wide(&x));
+            // The hub adds about 760 numbers below 1: 760 roundings of sums of about 16.
+            assert_close(&weighted, &expected, 1e-4, &format!("weighted, dim {dim}"));
+
+            let summed = same_on_any_threads(|| {
+                let mut y = Buffer::default();
+                segment_sum_rows(&CPU, dim, &segments, &CPU.upload(&x_entries), &mut y).unwrap();
+                CPU.read(&y)
+            });
+            let ones = vec![1.0; n_entries];
+            let expected =
+                segment_weighted_rows_reference(dim, n_segments, &destination, &every_entry, &ones, &wide(&x_entries));
+            assert_close(&summed, &expected, 1e-4, &format!("sum, dim {dim}"));
+
+            // The plain sum in entry order has one right answer to the bit.
+            let mut exact = vec![0.0f32; n_segments * dim];
+            for (entry, &segment) in destination.iter().enumerate() {
+                for k in 0..dim {
+                    exact[segment as usize * dim + k] += x_entries[entry * dim + k];
+                }
+            }
+            assert_eq!(bits(&summed), bits(&exact), "dim {dim}");
+        }
+    }
+
+    #[test]
+    fn entries_that_do_not_fit_are_refused() {
+        let mut segments = Segments::new();
+        segments.assign(&CPU, 2, &[0, 1]).unwrap();
+        let refused = segments.assign(&CPU, 2, &[0, 2]).unwrap_err();
+        assert_eq!(refused.to_string(), "segments: index 2 in destination is outside 0..2");
+        assert_eq!(segments.entries.host(), [0, 1]);
+        let mut y = Buffer::default();
+        let refused = segment_sum_rows(&CPU, 3, &segments, &CPU.zeros(3), &mut y).unwrap_err();
+        assert_eq!(refused.to_string(), "segment_sum_rows: x has 3 elements, expected 6");
+        let (source, coefficient) = (CPU.upload(&[0, 5]), CPU.zeros(2));
+        let refused =
+            segment_weighted_rows(&CPU, 3, &segments, &source, &coefficient, &CPU.zeros(6), &mut y).unwrap_err();
+        assert_eq!(refused.to_string(), "segment_weighted_rows: index 5 in source is outside 0..2");
+        let refused =
+            segment_weighted_rows(&CPU, 3, &segments, &CPU.zeros(2), &CPU.zeros(1), &CPU.zeros(6), &mut y).unwrap_err();
+        assert_eq!(refused.to_string(), "segment_weighted_rows: coefficient has 1 elements, expected 2");
+    }
+}

@@ -1,0 +1,145 @@
+//! The inner loop of propagation and of segment sums: one output row as a weighted sum of rows of `x`, in edge order.
+
+use crate::simd::{BLOCK, mul_add, prefetch};
+
+/// Edges between a row's use and its prefetch: far enough to cover a trip to memory, near enough to stay in the first cache.
+pub(crate) const PREFETCH_DISTANCE: usize = 16;
+
+/// Calls `$body::<FUSED, N>(arguments)`, where `N` is the number of 16-column blocks when `dim` is 16, 32, … 128, and 0 for any other width.
+macro_rules! by_width {
+    ($fused:ident, $dim:expr, $body:ident($($arg:expr),* $(,)?)) => {
+        match $dim {
+            16 => $body::<$fused, 1>($($arg),*),
+            32 => $body::<$fused, 2>($($arg),*),
+            48 => $body::<$fused, 3>($($arg),*),
+            64 => $body::<$fused, 4>($($arg),*),
+            80 => $body::<$fused, 5>($($arg),*),
+            96 => $body::<$fused, 6>($($arg),*),
+            112 => $body::<$fused, 7>($($arg),*),
+            128 => $body::<$fused, 8>($($arg),*),
+            _ => $body::<$fused, 0>($($arg),*),
+        }
+    };
+}
+pub(crate) use by_width;
+
+/// Weighted rows to be added: row `columns[e]` of `x` times `values[e]`.
+#[derive(Clone, Copy)]
+pub(crate) struct Terms<'a> {
+    pub(crate) columns: &'a [u32],
+    pub(crate) values: &'a [f32],
+    /// `ahead[e]` is the row to prefetch while edge `e` is added; may be shorter than `columns`.
+    pub(crate) ahead: &'a [u32],
+}
+
+/// `y = sum_e values[e] * x[columns[e]]`, or `y += …` where not `FRESH`. A column of `y` is one chain of fused (or plain) multiply-adds in edge
+/// order, so its bits depend on neither its position, nor `N`, nor how the terms are cut into calls.
+///
+/// # Safety
+/// `y` has `dim` elements, `N` is `dim / 16` or 0, and every column is below `x.len() / dim`.
+#[inline(always)]
+pub(crate) unsafe fn add_terms<const FUSED: bool, const N: usize, const FRESH: bool>(
+    terms: Terms<'_>,
+    dim: usize,
+    x: &[f32],
+    y: &mut [f32],
+) {
+    debug_assert!(y.len() == dim && (N == 0 || N * BLOCK == dim));
+    // SAFETY (every call below): a window ends at or before `dim`, and the caller vouches for the columns.
+    if N > 0 {
+        return unsafe { add_window::<FUSED, N, FRESH>(terms, N * BLOCK, 0, x, y) };
+    }
+    const WIDE: usize = 4;
+    let mut column = 0;
+    while column + WIDE * BLOCK <= dim {
+        unsafe { add_window::<FUSED, WIDE, FRESH>(terms, dim, column, x, y) };
+        column += WIDE * BLOCK;
+    }
+    while column + BLOCK <= dim {
+        unsafe { add_window::<FUSED, 1, FRESH>(terms, dim, column, x, y) };
+        column += BLOCK;
+    }
+    if column < dim {
+        unsafe { add_rest::<FUSED, FRESH>(terms, dim, column, x, y) };
+    }
+}
+
+/// The columns `column..column + 16 N` of [`add_terms`], held in registers over all terms.
+///
+/// # Safety
+/// `column + 16 N <= dim`, `y` has `dim` elements, every column is below `x.len() / dim`.
+#[inline(always)]
+unsafe fn add_window<const FUSED: bool, const N: usize, const FRESH: bool>(
+    terms: Terms<'_>,
+    dim: usize,
+    column: usize,
+    x: &[f32],
+    y: &mut [f32],
+) {
+    let mut sums = [[0.0f32; BLOCK]; N];
+    let y = &mut y[column..column + N * BLOCK];
+    if !FRESH {
+        sums.as_flattened_mut().copy_from_slice(y);
+    }
+    for (edge, (&row, &value)) in terms.columns.iter().zip(terms.values).enumerate() {
+        if let Some(&ahead) = terms.ahead.get(edge) {
+            prefetch(x, ahead as usize * dim + column, N * BLOCK);
+        }
+        let start = row as usize * dim + column;
+        debug_assert!(start + N * BLOCK <= x.len());
+        // SAFETY: row < x.len() / dim and column + 16 N <= dim, so the window ends inside `x`; f32 arrays need no more than f32's alignment.
+        let source = unsafe { &*x.as_ptr().add(start).cast::<[[f32; BLOCK]; N]>() };
+        // Written out: given a loop over 8 blocks, the compiler vectorises across the blocks, with gathers.
+        macro_rules! add_blocks {
+            ($($block:literal)*) => {
+                $(if $block < N { add_block::<FUSED>(value, &source[$block], &mut sums[$block]) })*
+            };
+        }
+        add_blocks!(0 1 2 3 4 5 6 7);
+    }
+    y.copy_from_slice(sums.as_flattened());
+}
+
+/// The last, fewer than 16, columns of [`add_terms`].
+///
+/// # Safety
+/// As for [`add_window`], with `dim - column < 16`.
+#[inline(always)]
+unsafe fn add_rest<const FUSED: bool, const FRESH: bool>(
+    terms: Terms<'_>,
+    dim: usize,
+    column: usize,
+    x: &[f32],
+    y: &mut [f32],
+) {
+    let mut sums = [0.0f32; BLOCK];
+    let y = &mut y[column..dim];
+    let width = y.len();
+    if !FRESH {
+        sums[..width].copy_from_slice(y);
+    }
+    for (edge, (&row, &value)) in terms.columns.iter().zip(terms.values).enumerate() {
+        if let Some(&ahead) = terms.ahead.get(edge) {
+            prefetch(x, ahead as usize * dim + column, width);
+        }
+        let start = row as usize * dim + column;
+        debug_assert!(start + width <= x.len());
+        if start + BLOCK <= x.len() {
+            // SAFETY: just checked. The lanes past `width` read the next row and are never stored.
+            let source = unsafe { &*x.as_ptr().add(start).cast::<[f32; BLOCK]>() };
+            add_block::<FUSED>(value, source, &mut sums);
+        } else {
+            let mut source = [0.0; BLOCK];
+            source[..width].copy_from_slice(&x[start..start + width]);
+            add_block::<FUSED>(value, &source, &mut sums);
+        }
+    }
+    y.copy_from_slice(&sums[..width]);
+}
+
+#[inline(always)]
+fn add_block<const FUSED: bool>(value: f32, source: &[f32; BLOCK], sums: &mut [f32; BLOCK]) {
+    for k in 0..BLOCK {
+        sums[k] = mul_add::<FUSED>(value, source[k], sums[k]);
+    }
+}
