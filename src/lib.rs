@@ -4,8 +4,13 @@
 //! `cli`, `config`, `train`, `recommend`, `report`, `eval`, `checkpoint`, `models`, `objectives`, `samplers`, `data`, then the crates
 //! `gcnrec-kernels` and `gcnrec-graphs`.
 
+pub mod checkpoint;
 pub mod data;
 pub mod error;
 pub mod models;
 pub mod objectives;
+pub mod recommend;
+pub mod report;
 pub mod train;
+
+pub use recommend::Recommender;
