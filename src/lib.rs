@@ -7,10 +7,13 @@
 pub mod checkpoint;
 pub mod data;
 pub mod error;
+pub mod eval;
 pub mod models;
 pub mod objectives;
 pub mod recommend;
 pub mod report;
+pub mod samplers;
 pub mod train;
 
+pub use error::{RecError, Result};
 pub use recommend::Recommender;

@@ -4,13 +4,17 @@
 
 pub mod buffer;
 pub mod device;
+mod elementary;
 mod error;
 pub mod ops;
 mod parallel;
 mod row_sum;
 pub mod simd;
 #[cfg(test)]
+mod test_support;
+#[cfg(test)]
 mod testing;
+mod tile;
 
 pub use buffer::Buffer;
 pub use device::Device;

@@ -45,21 +45,24 @@ pub(crate) unsafe fn add_terms<const FUSED: bool, const N: usize, const FRESH: b
     y: &mut [f32],
 ) {
     debug_assert!(y.len() == dim && (N == 0 || N * BLOCK == dim));
-    // SAFETY (every call below): a window ends at or before `dim`, and the caller vouches for the columns.
     if N > 0 {
+        // SAFETY: the window is all of `dim`, and the caller vouches for the columns.
         return unsafe { add_window::<FUSED, N, FRESH>(terms, N * BLOCK, 0, x, y) };
     }
     const WIDE: usize = 4;
     let mut column = 0;
     while column + WIDE * BLOCK <= dim {
+        // SAFETY: the window ends at or before `dim`, and the caller vouches for the columns.
         unsafe { add_window::<FUSED, WIDE, FRESH>(terms, dim, column, x, y) };
         column += WIDE * BLOCK;
     }
     while column + BLOCK <= dim {
+        // SAFETY: as above.
         unsafe { add_window::<FUSED, 1, FRESH>(terms, dim, column, x, y) };
         column += BLOCK;
     }
     if column < dim {
+        // SAFETY: fewer than 16 columns are left, and the caller vouches for the columns.
         unsafe { add_rest::<FUSED, FRESH>(terms, dim, column, x, y) };
     }
 }

@@ -1,6 +1,9 @@
 //! The two seams of every model family: [`Scorer`] (frozen, answers queries) and [`Learner`] (trains), and the registry that names the models.
 
+mod config;
 pub mod graph;
+pub mod linear;
+mod registry;
 pub mod state;
 
 use std::ops::Range;
@@ -9,6 +12,8 @@ use gcnrec_graphs::{ItemId, UserId};
 use gcnrec_kernels::ops::top_k::{TopK, select_top_k};
 
 use crate::error::{RecError, Result};
+pub use config::{Config, Mf};
+pub use registry::{fit_closed_form, load_scorer};
 use state::State;
 
 /// One question: what should come next for this user?
@@ -64,6 +69,11 @@ pub trait Scorer: Send + Sync {
 
     /// Everything needed to answer the same queries with the same bits after a reload.
     fn state(&self) -> State;
+
+    /// How the model weighs its propagation layers, for models that have layers.
+    fn layer_weights(&self) -> Option<&LayerWeights> {
+        None
+    }
 }
 
 /// What some steps of training did.
@@ -76,7 +86,7 @@ pub struct StepReport {
 }
 
 /// The learned layer weights, as a report shows them.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct LayerWeights {
     /// Mean weight of each layer, 0 first, over all users and items with at least one edge.
     pub mean: Vec<f64>,
@@ -87,7 +97,7 @@ pub struct LayerWeights {
 }
 
 /// The mean layer weights of the nodes within a range of degrees.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct DegreeBucket {
     /// Smallest degree in the bucket.
     pub min_degree: u32,
@@ -129,11 +139,8 @@ pub trait Learner {
     /// Number of trained scalars.
     fn n_parameters(&self) -> usize;
 
-    /// The layer weights in use, for models that have them.
-    ///
-    /// # Errors
-    /// Those of the ops that compute them.
-    fn layer_weights(&mut self) -> Result<Option<LayerWeights>> {
-        Ok(None)
+    /// The global logits of the layer weights, for models that learn them: what a later stage starts from.
+    fn layer_logits(&self) -> Option<Vec<f32>> {
+        None
     }
 }

@@ -24,6 +24,8 @@ pub struct Config {
     pub sampling: Sampling,
     /// Train again on training and validation pairs, for as many epochs as validation chose, before test is scored. Default false.
     pub refit: bool,
+    /// Seconds that pass at least between two checkpoints at validations, 0 or more. Default 10.
+    pub checkpoint_seconds: f64,
     /// Steps between two checkpoints within an epoch; 0 means only at validations and at the end. Default 0.
     pub checkpoint_every_steps: usize,
 }
@@ -49,6 +51,7 @@ impl Default for Config {
             metric: "ndcg@20".into(),
             sampling: Sampling::Pair,
             refit: false,
+            checkpoint_seconds: 10.0,
             checkpoint_every_steps: 0,
         }
     }
@@ -66,8 +69,16 @@ impl Config {
             return Err(RecError::range("train.learning_rate", rate, "a number above 0"));
         }
         let whole = |name: &str, found: u64| {
-            if found >= 1 { Ok(()) } else { Err(RecError::range(format!("train.{name}"), found, "a whole number above 0")) }
+            if found >= 1 {
+                Ok(())
+            } else {
+                Err(RecError::range(format!("train.{name}"), found, "a whole number above 0"))
+            }
         };
+        let seconds = self.checkpoint_seconds;
+        if !(seconds >= 0.0 && seconds.is_finite()) {
+            return Err(RecError::range("train.checkpoint_seconds", seconds, "a number of 0 or more"));
+        }
         whole("batch_size", self.batch_size.unwrap_or(1) as u64)?;
         whole("max_epochs", self.max_epochs)?;
         whole("validate_every", self.validate_every)?;

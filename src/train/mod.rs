@@ -1,5 +1,16 @@
-//! Training: epochs, validation, early stopping, checkpoints.
+//! Training: one loop for every model family, with validation, early stopping, checkpoints, resume and interruption.
 
 pub mod config;
+mod job;
+mod observer;
+mod progress;
+mod stages;
+mod store;
+mod trainer;
 
 pub use config::Config;
+pub use job::{Job, Stop};
+pub use observer::{EpochRecord, Observer, Silent, Stage, StagePlan};
+pub use progress::{Best, Chosen, Progress};
+pub use stages::{Outcome, run};
+pub use store::RunStore;

@@ -51,6 +51,43 @@ pub fn pair_dots(
     Ok(())
 }
 
+/// How those dot products move when the rows move along `x_dot`: `out[e] = <x_dot[left[e]], x[right[e]]> + <x[left[e]], x_dot[right[e]]>`.
+///
+/// # Shapes
+/// As [`pair_dots`]; `x_dot`: as `x`
+///
+/// # Errors
+/// As [`pair_dots`], and when `x_dot` is not as long as `x`.
+pub fn pair_dots_tangent(
+    device: &Device,
+    dim: usize,
+    x: &Buffer<f32>,
+    x_dot: &Buffer<f32>,
+    left: &Buffer<u32>,
+    right: &Buffer<u32>,
+    out: &mut Buffer<f32>,
+) -> Result<()> {
+    const OP: &str = "pair_dots_tangent";
+    let n_rows = expect_rows(OP, "x", x.len(), dim)?;
+    expect_len(OP, "x_dot", x_dot.len(), x.len())?;
+    expect_len(OP, "right", right.len(), left.len())?;
+    match device {
+        Device::Cpu => {
+            expect_indices(OP, "left", left.host(), n_rows)?;
+            expect_indices(OP, "right", right.host(), n_rows)?;
+            device.resize(out, left.len());
+            let row = |x: &'_ Buffer<f32>, index: u32| index as usize * dim..index as usize * dim + x.len().min(dim);
+            let pairs = left.host().par_iter().zip(right.host());
+            out.host_mut().par_iter_mut().zip(pairs).with_min_len(PAIRS_PER_TASK).for_each(|(out, (&left, &right))| {
+                let (l, r) = (row(x, left), row(x, right));
+                let moved = dot_blocks(&x_dot.host()[l.clone()], &x.host()[r.clone()]);
+                *out = moved + dot_blocks(&x.host()[l], &x_dot.host()[r]);
+            });
+        }
+    }
+    Ok(())
+}
+
 dispatch! {
     fn dots(dim: usize, x: &[f32], left: &[u32], right: &[u32], out: &mut [f32]) = dots_body
 }
@@ -69,6 +106,24 @@ mod tests {
     use crate::testing::{DIMS, assert_close, bits, indices, numbers, same_on_any_threads, wide};
 
     const CPU: Device = Device::Cpu;
+
+    #[test]
+    fn a_tangent_is_the_central_difference_of_the_dots() {
+        let (x, x_dot) = (numbers(7 * 5, 1), numbers(7 * 5, 2));
+        let (left, right) = ([0u32, 3, 6, 2], [1u32, 3, 0, 5]);
+        let wide = |x: &[f32], t: f64| -> Vec<f64> {
+            x.iter().zip(&x_dot).map(|(&x, &d)| f64::from(x) + t * f64::from(d)).collect()
+        };
+        let at = |t: f64| pair_dots_reference(5, &wide(&x, t), &left, &right);
+        let (above, below) = (at(1e-4), at(-1e-4));
+        let mut out = Buffer::default();
+        let (l, r) = (CPU.upload(&left), CPU.upload(&right));
+        pair_dots_tangent(&CPU, 5, &CPU.upload(&x), &CPU.upload(&x_dot), &l, &r, &mut out).unwrap();
+        for ((found, a), b) in CPU.read(&out).iter().zip(&above).zip(&below) {
+            // ten products of numbers below 1 in f32: 1e-5 is a hundred roundings
+            assert!((f64::from(*found) - (a - b) / 2e-4).abs() < 1e-5);
+        }
+    }
 
     #[test]
     fn a_pair_of_rows_gives_their_dot_product() {

@@ -2,11 +2,17 @@
 
 pub mod adam;
 pub mod adjacency;
+pub mod coefficients;
+pub mod combine;
 pub mod dots;
 pub mod gather;
 pub mod normalize;
+pub mod pair_loss;
+pub mod place;
+pub mod point_loss;
 pub mod propagate;
 pub mod row_set;
 pub mod rows;
 pub mod scatter;
+pub mod softmax;
 pub mod top_k;

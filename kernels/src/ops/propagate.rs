@@ -321,7 +321,9 @@ mod tests {
     const CPU: Device = Device::Cpu;
     const NODES: usize = 701;
 
-    fn upload(n: usize) -> (Adjacency, (Vec<u32>, Vec<u32>, Vec<f32>)) {
+    type Csr = (Vec<u32>, Vec<u32>, Vec<f32>);
+
+    fn upload(n: usize) -> (Adjacency, Csr) {
         let csr = awkward_square(n);
         (Adjacency::upload(&CPU, n, &csr.0, &csr.1, &csr.2).unwrap(), csr)
     }

@@ -1,7 +1,8 @@
 //! Scores of all items for blocks of queries, and the best k of them, tile by tile: the matrix of all scores is never kept.
 //!
-//! A tile is always 32 queries high, short blocks are filled up with zeros, and item tiles start at fixed items. So the product behind a score has one
-//! shape whatever was asked together with it, and a batch gives the same bits as its queries one by one.
+//! A tile is always 48 queries wide, narrow blocks are filled up with zeros, and item tiles start at fixed items. So the product behind a score has
+//! one shape whatever was asked together with it, and a batch gives the same bits as its queries one by one. A tile has a row for each item and a
+//! column for each query: items are read as they lie in memory, and one comparison looks at an item for all queries.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -13,10 +14,10 @@ use crate::dispatch;
 use crate::error::{Result, expect_len, expect_rows};
 use crate::{Buffer, Device, KernelError};
 
-/// Queries of a tile.
-const QUERIES: usize = 32;
-/// Items of a tile: with 32 queries its scores take 64 KiB and stay in the cache until they are looked at.
-const ITEMS: usize = 512;
+/// Queries of a tile: a whole number of the product's register tiles, which are 24 wide with AVX2 and 48 with AVX-512.
+const QUERIES: usize = 48;
+/// Items of a tile: its scores take 48 KiB and stay in the cache until they are looked at.
+const ITEMS: usize = 256;
 
 /// The best items of each query, best first.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,9 +71,11 @@ pub fn score_block(
             let (queries, items) = (queries.host(), items.host());
             let blocks = out.par_chunks_mut((QUERIES * n_items).max(1)).zip(queries.par_chunks(QUERIES * dim));
             blocks.for_each_init(Tile::default, |tile, (out, queries)| {
-                tile.each(dim, queries, items, |first, width, scores| {
-                    for (out, scores) in out.chunks_exact_mut(n_items).zip(scores.chunks_exact(width)) {
-                        out[first..first + width].copy_from_slice(scores);
+                tile.each(dim, queries, items, |first, scores| {
+                    for (query, out) in out.chunks_exact_mut(n_items).enumerate() {
+                        for (out, scores) in out[first..].iter_mut().zip(scores) {
+                            *out = scores[query];
+                        }
                     }
                 });
             });
@@ -126,13 +129,11 @@ pub fn top_k(
             let new_state = || (Tile::default(), Vec::new());
             let blocks = rows.zip(asked).enumerate().map_init(new_state, |(tile, selections), (block, task)| {
                 let (((item_rows, score_rows), len), (queries, excluded)) = task;
-                selections.resize_with(QUERIES, || Selection::new(k));
+                selections.resize_with(len.len(), || Selection::new(k));
                 let mut bad_query = usize::MAX;
-                tile.each(dim, queries, items, |first, width, scores| {
-                    for (query, (scores, excluded)) in scores.chunks_exact(width).zip(excluded).enumerate() {
-                        if selections[query].offer(first, scores, excluded).is_err() {
-                            bad_query = bad_query.min(block * QUERIES + query);
-                        }
+                tile.each(dim, queries, items, |first, scores| {
+                    if let Err(NotANumber(query)) = offer_tile(selections, first, scores, excluded) {
+                        bad_query = bad_query.min(block * QUERIES + query);
                     }
                 });
                 let rows = item_rows.chunks_exact_mut(k).zip(score_rows.chunks_exact_mut(k)).zip(len);
@@ -168,8 +169,8 @@ pub fn select_top_k(
         return Err(KernelError::Argument { op: OP, argument: "excluded", problem: "does not ascend".into() });
     }
     let mut selection = Selection::new(k);
-    let offered = selection.offer(0, scores, excluded);
-    offered.map_err(|NotANumber| KernelError::NotANumber { op: OP, argument: "scores", row: 0 })?;
+    let offered = selection.offer_row(scores, excluded);
+    offered.map_err(|NotANumber(row)| KernelError::NotANumber { op: OP, argument: "scores", row })?;
     items_out.clear();
     scores_out.clear();
     selection.finish(|_, item, score| {
@@ -182,47 +183,51 @@ pub fn select_top_k(
 /// Working memory for one block of queries.
 #[derive(Default)]
 struct Tile {
+    /// `[dim, QUERIES]`: the block, transposed.
     queries: Vec<f32>,
-    scores: Vec<f32>,
+    scores: Vec<[f32; QUERIES]>,
 }
 
 impl Tile {
-    /// Scores up to 32 queries against all items, and shows each tile to `look(first item, number of items, scores)`; `scores` has a row of items
-    /// for each query, then rows of no meaning.
-    fn each(&mut self, dim: usize, queries: &[f32], items: &[f32], mut look: impl FnMut(usize, usize, &[f32])) {
+    /// Scores a block of queries against all items, and shows each tile to `look(first item, scores)`: for each item the scores of the queries in the
+    /// block, then scores of no meaning.
+    fn each(&mut self, dim: usize, queries: &[f32], items: &[f32], mut look: impl FnMut(usize, &[[f32; QUERIES]])) {
         self.queries.clear();
-        self.queries.extend_from_slice(queries);
-        self.queries.resize(QUERIES * dim, 0.0);
-        self.scores.resize(QUERIES * ITEMS, 0.0);
+        self.queries.resize(dim * QUERIES, 0.0);
+        for (query, values) in queries.chunks_exact(dim).enumerate() {
+            for (k, &value) in values.iter().enumerate() {
+                self.queries[k * QUERIES + query] = value;
+            }
+        }
+        self.scores.resize(ITEMS, [0.0; QUERIES]);
         for (index, items) in items.chunks(ITEMS * dim).enumerate() {
-            let width = items.len() / dim;
-            let scores = &mut self.scores[..QUERIES * width];
+            let scores = &mut self.scores[..items.len() / dim];
             score_tile(dim, &self.queries, items, scores);
-            look(index * ITEMS, width, &scores[..queries.len() / dim * width]);
+            look(index * ITEMS, scores);
         }
     }
 }
 
-/// `scores[q, i] = <queries[q], items[i]>`, row-major in `q`.
-fn score_tile(dim: usize, queries: &[f32], items: &[f32], scores: &mut [f32]) {
-    let (n_queries, n_items) = (queries.len() / dim, items.len() / dim);
-    assert!(n_queries * dim == queries.len() && n_items * dim == items.len() && scores.len() == n_queries * n_items);
-    let (dim_stride, item_stride) = (dim as isize, n_items as isize);
-    // SAFETY: the product is items [n_items, dim] times queries transposed [dim, n_queries]; element (i, q) of the result lies at q * n_items + i.
-    // With the lengths asserted above, every element that these strides reach is inside its slice, and `scores` is borrowed alone.
+/// `scores[i][q] = sum over k of queries[k, q] * items[i, k]`.
+fn score_tile(dim: usize, queries: &[f32], items: &[f32], scores: &mut [[f32; QUERIES]]) {
+    let (dim_stride, query_stride) = (dim as isize, QUERIES as isize);
+    assert!(queries.len() == dim * QUERIES && items.len() == scores.len() * dim);
+    // SAFETY: in the product's terms the left side [QUERIES, dim] has element (q, k) at k * QUERIES + q, the right side [dim, n] has (k, i) at
+    // i * dim + k, the result [QUERIES, n] has (q, i) at i * QUERIES + q. With the lengths just asserted, these stay inside their slices, and
+    // `scores` is borrowed alone.
     unsafe {
         gemm::gemm(
-            n_items,
-            n_queries,
+            QUERIES,
+            scores.len(),
             dim,
-            scores.as_mut_ptr(),
-            item_stride,
+            scores.as_flattened_mut().as_mut_ptr(),
+            query_stride,
             1,
             false, // overwrite
-            items.as_ptr(),
-            1,
-            dim_stride,
             queries.as_ptr(),
+            query_stride,
+            1,
+            items.as_ptr(),
             dim_stride,
             1,
             0.0,
@@ -235,9 +240,46 @@ fn score_tile(dim: usize, queries: &[f32], items: &[f32], scores: &mut [f32]) {
     }
 }
 
-/// A score that is not a number was offered.
+/// A score of this query of the block (0 where there is one row of scores) is not a number.
 #[derive(Debug)]
-struct NotANumber;
+struct NotANumber(usize);
+
+/// Offers a tile of scores to its queries' selections. Items must come in ascending order.
+fn offer_tile(
+    selections: &mut [Selection],
+    first: usize,
+    scores: &[[f32; QUERIES]],
+    excluded: &[&[u32]],
+) -> Result<(), NotANumber> {
+    // The columns of no meaning never pass: they are zero, or a zero times an item that real queries will stumble over.
+    let mut thresholds = [f32::INFINITY; QUERIES];
+    for (threshold, selection) in thresholds.iter_mut().zip(&*selections) {
+        *threshold = selection.threshold;
+    }
+    let mut index = 0;
+    loop {
+        index = next_row(scores, index, &thresholds);
+        let Some(row) = scores.get(index) else { return Ok(()) };
+        let queries = selections.iter_mut().zip(excluded).zip(row.iter().zip(&mut thresholds));
+        for (query, ((selection, excluded), (&score, threshold))) in queries.enumerate() {
+            if passes(score, *threshold) {
+                if score.is_nan() {
+                    return Err(NotANumber(query));
+                }
+                selection.enter((first + index) as u32, score, excluded);
+                *threshold = selection.threshold;
+            }
+        }
+        index += 1;
+    }
+}
+
+/// Not the same as `score > threshold`: a NaN on either side passes, and so is looked at.
+#[inline(always)]
+#[allow(clippy::neg_cmp_op_on_partial_ord)]
+fn passes(score: f32, threshold: f32) -> bool {
+    !(score <= threshold)
+}
 
 /// The best k so far. Items must be offered in ascending order.
 struct Selection {
@@ -257,8 +299,8 @@ impl Selection {
         if k == 0 { f32::INFINITY } else { f32::NAN }
     }
 
-    /// Looks at `scores` of the items from `first` on. Scores that are not numbers are refused even where the item is excluded.
-    fn offer(&mut self, first: usize, scores: &[f32], excluded: &[u32]) -> Result<(), NotANumber> {
+    /// Looks at one row of scores, item 0 first. A score that is not a number is refused even where the item is excluded.
+    fn offer_row(&mut self, scores: &[f32], excluded: &[u32]) -> Result<(), NotANumber> {
         let mut start = 0;
         loop {
             start = next_group(scores, start, self.threshold);
@@ -268,22 +310,28 @@ impl Selection {
             let end = (start + GROUP).min(scores.len());
             for (index, &score) in (start..end).zip(&scores[start..end]) {
                 if score.is_nan() {
-                    return Err(NotANumber);
+                    return Err(NotANumber(0));
                 }
-                let item = (first + index) as u32;
-                // Equal to the threshold is too late: the item that set it has the lower id.
-                if score <= self.threshold || excluded.binary_search(&item).is_ok() {
-                    continue;
-                }
-                if self.best.len() == self.k {
-                    self.best.pop();
-                }
-                self.best.push(Reverse(key(score, item)));
-                if let (true, Some(&Reverse(worst))) = (self.best.len() == self.k, self.best.peek()) {
-                    self.threshold = unkey(worst).0;
+                if passes(score, self.threshold) {
+                    self.enter(index as u32, score, excluded);
                 }
             }
             start = end;
+        }
+    }
+
+    /// Takes in an item whose score passed the threshold, unless it is excluded. Equal to the threshold was too late: the item that set it has the
+    /// lower id.
+    fn enter(&mut self, item: u32, score: f32, excluded: &[u32]) {
+        if excluded.binary_search(&item).is_ok() {
+            return;
+        }
+        if self.best.len() == self.k {
+            self.best.pop();
+        }
+        self.best.push(Reverse(key(score, item)));
+        if let (true, Some(&Reverse(worst))) = (self.best.len() == self.k, self.best.peek()) {
+            self.threshold = unkey(worst).0;
         }
     }
 
@@ -330,10 +378,7 @@ fn next_group_body<const FUSED: bool>(scores: &[f32], from: usize, threshold: f3
         let group = &scores[start..(start + GROUP).min(scores.len())];
         let mut found = false;
         for &score in group {
-            // Not the same as `score > threshold`: a NaN on either side must be found.
-            #[allow(clippy::neg_cmp_op_on_partial_ord)]
-            let passes = !(score <= threshold);
-            found |= passes;
+            found |= passes(score, threshold);
         }
         if found {
             return start;
@@ -341,6 +386,27 @@ fn next_group_body<const FUSED: bool>(scores: &[f32], from: usize, threshold: f3
         start += GROUP;
     }
     scores.len()
+}
+
+dispatch! {
+    /// The first row, at or after `from`, with a score that passes its query's threshold; the number of rows where there is none.
+    fn next_row(scores: &[[f32; QUERIES]], from: usize, thresholds: &[f32; QUERIES]) -> usize = next_row_body
+}
+
+#[inline(always)]
+fn next_row_body<const FUSED: bool>(scores: &[[f32; QUERIES]], from: usize, thresholds: &[f32; QUERIES]) -> usize {
+    let mut index = from;
+    while index < scores.len() {
+        let mut found = false;
+        for query in 0..QUERIES {
+            found |= passes(scores[index][query], thresholds[query]);
+        }
+        if found {
+            return index;
+        }
+        index += 1;
+    }
+    index
 }
 
 #[cfg(test)]

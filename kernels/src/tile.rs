@@ -1,0 +1,388 @@
+//! Dense products in blocks whose summation order is part of the contract.
+//!
+//! Every output number is a sum of depth blocks, added in order, and a block is one chain of multiply-adds from its first to its last term. Neither
+//! the instruction set's tile shape nor the number of threads enters, so AVX-512 and AVX2 give the same bits. A library product picks its blocks by
+//! the size of the caches it finds, which would tie the last bits to the machine.
+
+use crate::simd::{self, Isa, mul_add};
+
+/// Terms in a block of a sum over embedding columns.
+pub(crate) const COLUMN_BLOCK: usize = 16;
+/// Terms in a block of a sum over rows (of a tile, a chunk or a weight matrix).
+pub(crate) const ROW_BLOCK: usize = 256;
+
+/// One cache line of numbers, so that no vector load straddles two.
+#[derive(Debug, Clone, Copy)]
+#[repr(C, align(64))]
+struct Line([f32; 16]);
+
+const ZERO: Line = Line([0.0; 16]);
+const LINES: usize = 2;
+const PANEL: usize = 16 * LINES;
+
+/// The right factor of a product, `[depth, width]`, cut into panels of 32 columns and padded with zeros.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Panels {
+    lines: Vec<Line>,
+    depth: usize,
+    width: usize,
+}
+
+impl Panels {
+    fn reshape(&mut self, depth: usize, width: usize) {
+        (self.depth, self.width) = (depth, width);
+        let needed = width.div_ceil(PANEL) * depth * LINES;
+        if self.lines.len() < needed {
+            self.lines.resize(needed, ZERO);
+        }
+    }
+
+    /// Packs a row-major `[depth, width]` matrix.
+    pub(crate) fn pack_rows(&mut self, values: &[f32], depth: usize, width: usize) {
+        assert_eq!(values.len(), depth * width, "a packed matrix should have depth * width values");
+        self.reshape(depth, width);
+        for panel in 0..width.div_ceil(PANEL) {
+            let columns = (panel * PANEL)..width.min((panel + 1) * PANEL);
+            for row in 0..depth {
+                let from = &values[row * width + columns.start..row * width + columns.end];
+                let at = (panel * depth + row) * LINES;
+                fill(&mut self.lines[at..at + LINES], from);
+            }
+        }
+    }
+
+    /// Packs the transpose of a row-major `[width, depth]` matrix.
+    pub(crate) fn pack_columns(&mut self, values: &[f32], depth: usize, width: usize) {
+        assert_eq!(values.len(), depth * width, "a packed matrix should have depth * width values");
+        self.reshape(depth, width);
+        for group in 0..width.div_ceil(PANEL) * LINES {
+            let (panel, line, first) = (group / LINES, group % LINES, group * 16);
+            let held = width.saturating_sub(first).min(16);
+            let columns: [&[f32]; 16] = std::array::from_fn(|lane| {
+                if lane < held { &values[(first + lane) * depth..(first + lane + 1) * depth] } else { &[] }
+            });
+            let lines = &mut self.lines[panel * depth * LINES..(panel + 1) * depth * LINES];
+            for (row, pair) in lines.as_chunks_mut::<LINES>().0.iter_mut().enumerate() {
+                for (value, column) in pair[line].0.iter_mut().zip(&columns[..held]) {
+                    *value = column[row];
+                }
+                pair[line].0[held..].fill(0.0);
+            }
+        }
+    }
+}
+
+fn fill(lines: &mut [Line], from: &[f32]) {
+    for (line, part) in lines.iter_mut().zip((0..LINES).map(|line| from.get(line * 16..).unwrap_or(&[]))) {
+        let held = part.len().min(16);
+        line.0[..held].copy_from_slice(&part[..held]);
+        line.0[held..].fill(0.0);
+    }
+}
+
+/// The left factor: element `(row, depth)` is `values[row * row_stride + depth * depth_stride]`.
+#[derive(Clone, Copy)]
+pub(crate) struct Left<'a> {
+    pub(crate) values: &'a [f32],
+    pub(crate) rows: usize,
+    pub(crate) row_stride: usize,
+    pub(crate) depth_stride: usize,
+}
+
+impl<'a> Left<'a> {
+    /// A row-major `[rows, depth]` matrix.
+    pub(crate) fn rows(values: &'a [f32], rows: usize, depth: usize) -> Self {
+        Left { values, rows, row_stride: depth, depth_stride: 1 }
+    }
+
+    /// The transpose of a matrix whose rows are `stride` apart, its first `rows` columns.
+    pub(crate) fn transposed(values: &'a [f32], rows: usize, stride: usize) -> Self {
+        Left { values, rows, row_stride: 1, depth_stride: stride }
+    }
+}
+
+/// What happens to the output's old contents.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Into {
+    Overwrite,
+    Add,
+}
+
+/// `out = left . right` or `out += left . right` over the rows `from..from + depth` of the right factor, in blocks of `block` terms.
+///
+/// `out` has `left.rows` rows, `out_stride` apart, of which the first `right.width` columns are written.
+#[allow(clippy::too_many_arguments)]
+pub(crate) fn product(
+    left: Left<'_>,
+    right: &Panels,
+    from: usize,
+    depth: usize,
+    block: usize,
+    into: Into,
+    out: &mut [f32],
+    out_stride: usize,
+) {
+    if left.rows == 0 || right.width == 0 {
+        return;
+    }
+    assert!(from + depth <= right.depth, "a product's depth should lie inside its right factor");
+    assert!(out_stride >= right.width && out.len() >= (left.rows - 1) * out_stride + right.width);
+    if depth == 0 {
+        if into == Into::Overwrite {
+            out.chunks_mut(out_stride).take(left.rows).for_each(|row| row[..right.width].fill(0.0));
+        }
+        return;
+    }
+    let last = (left.rows - 1) * left.row_stride + (depth - 1) * left.depth_stride;
+    assert!(last < left.values.len(), "a product's left factor should hold its last element");
+    let width = right.width;
+    // Depth blocks are innermost, so that a tile of the output stays in the first cache until it is whole.
+    let (columns, rows_at_once) = match simd::isa() {
+        Isa::Avx512 => (32, 8),
+        Isa::Avx2 | Isa::Portable => (16, 4),
+    };
+    for column in (0..width).step_by(columns) {
+        let (panel, line) = (column / PANEL, column % PANEL / 16);
+        let at = (panel * right.depth + from) * LINES;
+        let lines = &right.lines[at..at + depth * LINES];
+        let mut row = 0;
+        while row < left.rows {
+            let rows = match left.rows - row {
+                remaining if remaining >= rows_at_once => rows_at_once,
+                remaining => 1 << remaining.ilog2(),
+            };
+            let to = &mut out[row * out_stride + column..];
+            for start in (0..depth).step_by(block) {
+                let lines = &lines[start * LINES..depth.min(start + block) * LINES];
+                let values = &left.values[row * left.row_stride + start * left.depth_stride..];
+                let add = into == Into::Add || start > 0;
+                let tile = Tile { left: Left { values, rows, ..left }, lines, line, add, stride: out_stride, width: columns.min(width - column) };
+                tile.run(to);
+            }
+            row += rows;
+        }
+    }
+}
+
+/// One block of one output tile: `left.rows` rows (1, 2, 4 or 8) by 16 or 32 columns.
+struct Tile<'a> {
+    left: Left<'a>,
+    lines: &'a [Line],
+    line: usize,
+    add: bool,
+    stride: usize,
+    width: usize,
+}
+
+impl Tile<'_> {
+    fn run(&self, out: &mut [f32]) {
+        let terms = self.lines.len() / LINES;
+        let last = (self.left.rows - 1) * self.left.row_stride + (terms - 1) * self.left.depth_stride;
+        assert!(last < self.left.values.len(), "a tile's left factor should hold its last element");
+        match simd::isa() {
+            // SAFETY: the processor has AVX-512 F, and `values` holds the largest index that the tile reads.
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => unsafe {
+                match self.left.rows {
+                    8 => self.avx512::<8>(out),
+                    4 => self.avx512::<4>(out),
+                    2 => self.avx512::<2>(out),
+                    _ => self.avx512::<1>(out),
+                }
+            },
+            // SAFETY: the processor has AVX2 and FMA, and `values` holds the largest index that the tile reads.
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => unsafe {
+                match self.left.rows {
+                    4 => self.avx2::<4>(out),
+                    2 => self.avx2::<2>(out),
+                    _ => self.avx2::<1>(out),
+                }
+            },
+            _ => self.portable(out),
+        }
+    }
+
+    /// # Safety
+    /// The processor must have AVX-512 F, and `left.values` the element of the tile's last row and last term.
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f")]
+    unsafe fn avx512<const ROWS: usize>(&self, out: &mut [f32]) {
+        use std::arch::x86_64::{_mm512_add_ps, _mm512_fmadd_ps, _mm512_load_ps, _mm512_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps};
+        let (row_stride, depth_stride) = (self.left.row_stride, self.left.depth_stride);
+        let mut sums = [[_mm512_setzero_ps(); 2]; ROWS];
+        for (term, pair) in self.lines.as_chunks::<LINES>().0.iter().enumerate() {
+            // SAFETY: a line is 16 numbers, aligned to their size.
+            let b = unsafe { [_mm512_load_ps(pair[0].0.as_ptr()), _mm512_load_ps(pair[1].0.as_ptr())] };
+            for (row, sum) in sums.iter_mut().enumerate() {
+                // SAFETY: at most the index that the caller vouches for.
+                let a = _mm512_set1_ps(unsafe { *self.left.values.get_unchecked(row * row_stride + term * depth_stride) });
+                sum[0] = _mm512_fmadd_ps(a, b[0], sum[0]);
+                sum[1] = _mm512_fmadd_ps(a, b[1], sum[1]);
+            }
+        }
+        for (row, sum) in sums.iter().enumerate() {
+            let to = &mut out[row * self.stride..row * self.stride + self.width];
+            if to.len() == 32 {
+                for (half, &sum) in sum.iter().enumerate() {
+                    // SAFETY: `to` is 32 numbers long, `half` is 0 or 1.
+                    unsafe {
+                        let at = to.as_mut_ptr().add(16 * half);
+                        _mm512_storeu_ps(at, if self.add { _mm512_add_ps(_mm512_loadu_ps(at), sum) } else { sum });
+                    }
+                }
+            } else {
+                let mut held = [ZERO; 2];
+                for (half, &sum) in sum.iter().enumerate() {
+                    // SAFETY: a line is 16 numbers long.
+                    unsafe { _mm512_storeu_ps(held[half].0.as_mut_ptr(), sum) };
+                }
+                self.write(to, [held[0].0, held[1].0].as_flattened());
+            }
+        }
+    }
+
+    /// # Safety
+    /// The processor must have AVX2 and FMA, and `left.values` the element of the tile's last row and last term.
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn avx2<const ROWS: usize>(&self, out: &mut [f32]) {
+        use std::arch::x86_64::{_mm256_broadcast_ss, _mm256_fmadd_ps, _mm256_load_ps, _mm256_setzero_ps, _mm256_storeu_ps};
+        let (row_stride, depth_stride) = (self.left.row_stride, self.left.depth_stride);
+        let mut sums = [[_mm256_setzero_ps(); 2]; ROWS];
+        for (term, pair) in self.lines.as_chunks::<LINES>().0.iter().enumerate() {
+            let (low, high) = pair[self.line].0.split_at(8);
+            // SAFETY: a line is two times 8 numbers, aligned to 64 bytes.
+            let b = unsafe { [_mm256_load_ps(low.as_ptr()), _mm256_load_ps(high.as_ptr())] };
+            for (row, sum) in sums.iter_mut().enumerate() {
+                // SAFETY: at most the index that the caller vouches for.
+                let a = _mm256_broadcast_ss(unsafe { self.left.values.get_unchecked(row * row_stride + term * depth_stride) });
+                sum[0] = _mm256_fmadd_ps(a, b[0], sum[0]);
+                sum[1] = _mm256_fmadd_ps(a, b[1], sum[1]);
+            }
+        }
+        for (row, sum) in sums.iter().enumerate() {
+            let mut held = ZERO;
+            for (half, &sum) in sum.iter().enumerate() {
+                // SAFETY: a line is two times 8 numbers.
+                unsafe { _mm256_storeu_ps(held.0[8 * half..].as_mut_ptr(), sum) };
+            }
+            self.write(&mut out[row * self.stride..row * self.stride + self.width], &held.0);
+        }
+    }
+
+    fn portable(&self, out: &mut [f32]) {
+        for row in 0..self.left.rows {
+            let mut held = ZERO;
+            for (term, pair) in self.lines.as_chunks::<LINES>().0.iter().enumerate() {
+                let a = self.left.values[row * self.left.row_stride + term * self.left.depth_stride];
+                for (sum, b) in held.0.iter_mut().zip(&pair[self.line].0) {
+                    *sum = mul_add::<{ cfg!(target_arch = "aarch64") }>(a, *b, *sum);
+                }
+            }
+            self.write(&mut out[row * self.stride..row * self.stride + self.width], &held.0);
+        }
+    }
+
+    #[inline(always)]
+    fn write(&self, to: &mut [f32], sums: &[f32]) {
+        for (to, sum) in to.iter_mut().zip(sums) {
+            *to = if self.add { *to + sum } else { *sum };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_support::{assert_close, same_bits, values};
+
+    /// The product in f64.
+    fn plain(a: &[f32], b: &[f32], [m, n, k]: [usize; 3]) -> Vec<f64> {
+        let cell = |i: usize, j: usize| (0..k).map(|t| f64::from(a[i * k + t]) * f64::from(b[t * n + j])).sum();
+        (0..m * n).map(|at| cell(at / n, at % n)).collect()
+    }
+
+    fn transpose(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+        (0..rows * columns).map(|at| values[at % rows * columns + at / rows]).collect()
+    }
+
+    /// Up to 601 products below 1 in absolute value, each rounded to 6e-8: a random walk of 2e-6, far below the bound.
+    #[test]
+    fn every_layout_gives_the_product() {
+        for shape in [[1, 1, 1], [3, 7, 16], [8, 32, 17], [13, 33, 64], [15, 63, 65], [129, 65, 601]] {
+            let [m, n, k] = shape;
+            let (a, b) = (values(1, m * k), values(2, k * n));
+            let (at, bt) = (transpose(&a, m, k), transpose(&b, k, n));
+            let expected = plain(&a, &b, shape);
+            let (mut by_rows, mut by_columns) = (Panels::default(), Panels::default());
+            // A larger use before leaves nothing behind.
+            by_rows.pack_rows(&values(3, 71 * 97), 71, 97);
+            by_rows.pack_rows(&b, k, n);
+            by_columns.pack_columns(&bt, k, n);
+            for (left, right) in [
+                (Left::rows(&a, m, k), &by_rows),
+                (Left::rows(&a, m, k), &by_columns),
+                (Left::transposed(&at, m, m), &by_rows),
+            ] {
+                for block in [COLUMN_BLOCK, ROW_BLOCK] {
+                    let stride = n + 3;
+                    let mut out = vec![9.0; m * stride];
+                    product(left, right, 0, k, block, Into::Overwrite, &mut out, stride);
+                    product(left, right, 0, k, block, Into::Add, &mut out, stride);
+                    let found: Vec<f32> = out.chunks(stride).flat_map(|row| &row[..n]).copied().collect();
+                    let twice: Vec<f64> = expected.iter().map(|x| 2.0 * x).collect();
+                    assert_close("product", &found, &twice, 2e-5, 1e-5);
+                    assert!(out.chunks(stride).all(|row| row[n..] == [9.0; 3]));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_part_of_the_depth_is_the_product_of_that_part() {
+        let (a, b) = (values(1, 5 * 20), values(2, 50 * 7));
+        let mut right = Panels::default();
+        right.pack_rows(&b, 50, 7);
+        let mut out = vec![0.0; 35];
+        product(Left::rows(&a, 5, 20), &right, 13, 20, ROW_BLOCK, Into::Overwrite, &mut out, 7);
+        assert_close("product", &out, &plain(&a, &b[13 * 7..33 * 7], [5, 7, 20]), 1e-5, 0.0);
+    }
+
+    /// The order of the terms is the contract: blocks of chains, whatever tile shape the instruction set takes.
+    #[test]
+    fn every_tile_shape_gives_the_bits_of_the_written_order() {
+        let (m, n, k) = (15, 49, 40);
+        let (a, b) = (values(1, m * k), values(2, k * n));
+        let mut right = Panels::default();
+        right.pack_rows(&b, k, n);
+        let found = same_bits(|| {
+            let mut out = vec![0.0; m * n];
+            product(Left::rows(&a, m, k), &right, 0, k, COLUMN_BLOCK, Into::Overwrite, &mut out, n);
+            vec![out]
+        });
+        let fused = simd::isa() != Isa::Portable || cfg!(target_arch = "aarch64");
+        let chain = |i: usize, j: usize, terms: std::ops::Range<usize>| {
+            terms.fold(0.0f32, |sum, t| {
+                let (x, y) = (a[i * k + t], b[t * n + j]);
+                if fused { x.mul_add(y, sum) } else { x * y + sum }
+            })
+        };
+        for at in 0..m * n {
+            let (i, j) = (at / n, at % n);
+            let expected = chain(i, j, 0..16) + chain(i, j, 16..32) + chain(i, j, 32..40);
+            assert_eq!(found[0][at].to_bits(), expected.to_bits());
+        }
+    }
+
+    #[test]
+    fn no_depth_gives_zeros_and_no_rows_nothing() {
+        let right = Panels::default();
+        product(Left::rows(&[], 0, 3), &right, 0, 0, ROW_BLOCK, Into::Overwrite, &mut [], 1);
+        let mut right = Panels::default();
+        right.pack_rows(&[], 0, 2);
+        let mut out = [5.0; 4];
+        product(Left::rows(&[], 2, 0), &right, 0, 0, ROW_BLOCK, Into::Overwrite, &mut out, 2);
+        assert_eq!(out, [0.0; 4]);
+    }
+}

@@ -1,0 +1,119 @@
+//! What is asked and what would have been right, user by user.
+
+use gcnrec_graphs::{Interactions, ItemId, UserId};
+use gcnrec_kernels::KernelError;
+
+use crate::error::Result;
+
+/// One evaluated user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldOutUser {
+    /// The user.
+    pub id: UserId,
+    /// The held-out items, rising; at least one.
+    pub relevant: Vec<u32>,
+    /// The items that are never ranked, rising.
+    pub excluded: Vec<u32>,
+    /// What the user met before, oldest first. May be empty for models with a table of users.
+    pub history: Vec<ItemId>,
+}
+
+/// The users of a held-out part. Users without held-out items do not count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldOut {
+    users: Vec<HeldOutUser>,
+    n_items: usize,
+}
+
+impl HeldOut {
+    /// Gathers the users of `relevant` that have items there.
+    ///
+    /// `seen` is the union of all that is masked: the training part when validation is ranked, training and validation part when test is ranked,
+    /// no pair at all when seen items may return. An item that is both held out and seen is masked and stays in the denominators: the list that
+    /// is judged is the list that would be shown.
+    ///
+    /// # Shapes
+    /// - `histories`: `[n_users]`, each oldest first; empty lists where no history is known
+    ///
+    /// # Errors
+    /// [`KernelError::Shape`] when the three arguments do not speak of the same users and items.
+    pub fn new(relevant: &Interactions, seen: &Interactions, histories: &[Vec<ItemId>]) -> Result<Self> {
+        let expect = |argument, found, expected| {
+            if found == expected {
+                Ok(())
+            } else {
+                Err(KernelError::Shape { op: "held_out", argument, found, expected })
+            }
+        };
+        expect("seen (users)", seen.n_users(), relevant.n_users())?;
+        expect("seen (items)", seen.n_items(), relevant.n_items())?;
+        expect("histories", histories.len(), relevant.n_users())?;
+        let users = (0..relevant.n_users() as u32)
+            .map(UserId)
+            .filter(|&id| !relevant.items_of(id).is_empty())
+            .map(|id| HeldOutUser {
+                id,
+                relevant: relevant.items_of(id).to_vec(),
+                excluded: seen.items_of(id).to_vec(),
+                history: histories[id.index()].clone(),
+            })
+            .collect();
+        Ok(HeldOut { users, n_items: relevant.n_items() })
+    }
+
+    /// The evaluated users, rising.
+    pub fn users(&self) -> &[HeldOutUser] {
+        &self.users
+    }
+
+    /// Number of evaluated users.
+    pub fn len(&self) -> usize {
+        self.users.len()
+    }
+
+    /// True when nobody has a held-out item.
+    pub fn is_empty(&self) -> bool {
+        self.users.is_empty()
+    }
+
+    /// Number of items that are ranked.
+    pub fn n_items(&self) -> usize {
+        self.n_items
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pairs(n_users: usize, n_items: usize, pairs: &[(u32, u32)]) -> Interactions {
+        Interactions::from_pairs(n_users, n_items, pairs.iter().map(|&(u, i)| (UserId(u), ItemId(i)))).unwrap()
+    }
+
+    #[test]
+    fn users_without_held_out_items_do_not_count() {
+        let relevant = pairs(3, 4, &[(2, 3), (2, 1), (0, 0)]);
+        let seen = pairs(3, 4, &[(0, 2), (1, 0)]);
+        let histories = vec![vec![ItemId(2)], vec![ItemId(0)], vec![]];
+        let held_out = HeldOut::new(&relevant, &seen, &histories).unwrap();
+        assert_eq!(held_out.len(), 2);
+        assert_eq!(
+            held_out.users()[0],
+            HeldOutUser { id: UserId(0), relevant: vec![0], excluded: vec![2], history: vec![ItemId(2)] }
+        );
+        assert_eq!(
+            held_out.users()[1],
+            HeldOutUser { id: UserId(2), relevant: vec![1, 3], excluded: vec![], history: vec![] }
+        );
+    }
+
+    #[test]
+    fn parts_of_different_sizes_are_refused() {
+        let relevant = pairs(3, 4, &[(0, 0)]);
+        let no_history = vec![Vec::new(); 3];
+        assert!(HeldOut::new(&relevant, &pairs(2, 4, &[]), &no_history).is_err());
+        assert!(HeldOut::new(&relevant, &pairs(3, 5, &[]), &no_history).is_err());
+        let error = HeldOut::new(&relevant, &pairs(3, 4, &[]), &no_history[..2]).unwrap_err();
+        assert_eq!(error.to_string(), "held_out: histories has 2 elements, expected 3");
+    }
+}

@@ -1,0 +1,59 @@
+//! Normalised discounted cumulative gain: hits count more near the top.
+
+use super::RankingMetric;
+
+/// Discounted hits over those of the best possible list: `sum_j hits_j / log2(j + 1)` over `sum_{j <= min(n_relevant, k)} 1 / log2(j + 1)`, ranks from 1.
+///
+/// # Source
+/// SPEC.md A.5, E.3.
+#[derive(Debug, Clone, Copy)]
+pub struct Ndcg;
+
+impl RankingMetric for Ndcg {
+    fn name(&self) -> &'static str {
+        "ndcg"
+    }
+
+    fn user_value(&self, hits: &[bool], n_relevant: usize, k: usize) -> f64 {
+        let gain = hits.iter().enumerate().filter(|&(_, &hit)| hit).map(|(at, _)| discount(at)).sum::<f64>();
+        if gain == 0.0 { 0.0 } else { gain / (0..n_relevant.min(k)).map(discount).sum::<f64>() }
+    }
+}
+
+/// The weight of the position `at`, from 0: rank is `at + 1`, so the weight is `1 / log2(at + 2)`.
+fn discount(at: usize) -> f64 {
+    1.0 / ((at + 2) as f64).log2()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use approx::assert_relative_eq;
+
+    #[test]
+    fn a_hit_at_rank_two_of_three_is_worth_its_discount() {
+        // DCG = 1/log2(3) = 0.6309298; IDCG with one held-out item = 1/log2(2) = 1.
+        assert_relative_eq!(Ndcg.user_value(&[false, true, false], 1, 3), 0.630_929_753_571_457_4, epsilon = 1e-15);
+    }
+
+    #[test]
+    fn hits_at_ranks_one_and_three_of_three_held_out_items() {
+        // DCG = 1 + 1/log2(4) = 1.5; IDCG = 1 + 0.6309298 + 0.5 = 2.1309298; 1.5 / 2.1309298 = 0.7039181.
+        assert_relative_eq!(
+            Ndcg.user_value(&[true, false, true], 3, 3),
+            1.5 / 2.130_929_753_571_457_4,
+            epsilon = 1e-15
+        );
+    }
+
+    #[test]
+    fn a_perfect_list_is_worth_one_when_more_items_are_held_out_than_fit() {
+        assert_eq!(Ndcg.user_value(&[true; 5], 12, 5), 1.0);
+    }
+
+    #[test]
+    fn a_perfect_list_is_worth_one_when_k_is_larger_than_the_list() {
+        // Two held-out items, both ranked first, k = 10: the ideal list has two hits as well.
+        assert_eq!(Ndcg.user_value(&[true, true, false], 2, 10), 1.0);
+    }
+}

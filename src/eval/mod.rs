@@ -1,0 +1,14 @@
+//! One rule for every model: rank all items for each user, hide what the user has already met, and compare the top of the list with what was
+//! held out. Only [`crate::models::Scorer`] is known here, so graph, linear and sequential models are judged alike.
+
+mod evaluator;
+mod held_out;
+pub mod metrics;
+mod protocol;
+mod values;
+
+pub use evaluator::Evaluator;
+pub use held_out::{HeldOut, HeldOutUser};
+pub use metrics::{MetricAt, RankingMetric};
+pub use protocol::{Candidates, Config, Protocol, SelectedOn};
+pub use values::{Metrics, PerUser};

@@ -1,0 +1,119 @@
+//! `[model.NAME]`: exactly one model with its settings.
+
+use serde::{Deserialize, Serialize};
+
+use super::graph;
+use super::linear::{ease, popularity};
+use crate::error::{RecError, Result};
+
+/// A model with its settings.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Config {
+    /// LightGCN with a choice of layer combinations.
+    Lightgcn(graph::Config),
+    /// Matrix factorisation: LightGCN without layers.
+    Mf(Mf),
+    /// The most popular items, the same for everybody.
+    Popularity(popularity::Config),
+    /// A linear item-item model in closed form.
+    Ease(ease::Config),
+}
+
+/// `[model.mf]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Mf {
+    /// Width of the embeddings, 1..=4096. Default 64.
+    pub dim: usize,
+    /// A learned bias per user and item, for losses on inner products. Default false.
+    pub biases: bool,
+    /// Standard deviation of the initial embeddings, above 0. Default 0.1.
+    pub init_std: f32,
+    /// Power of the norms in the score, as in `[model.lightgcn]`. Default: the loss's.
+    pub norm_power: Option<f32>,
+}
+
+impl Default for Mf {
+    fn default() -> Self {
+        Mf { dim: 64, biases: false, init_std: 0.1, norm_power: None }
+    }
+}
+
+impl Mf {
+    /// The same model as a LightGCN without layers.
+    pub fn as_graph(&self) -> graph::Config {
+        graph::Config {
+            layers: 0,
+            dim: self.dim,
+            biases: self.biases,
+            init_std: self.init_std,
+            norm_power: self.norm_power,
+            ..graph::Config::default()
+        }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config::Lightgcn(graph::Config::default())
+    }
+}
+
+impl Config {
+    /// The names of the models.
+    pub const NAMES: [&str; 4] = ["lightgcn", "mf", "popularity", "ease"];
+
+    /// A model by name with its defaults.
+    ///
+    /// # Errors
+    /// [`RecError::Unknown`] for a name that is not in [`Config::NAMES`].
+    pub fn named(name: &str) -> Result<Config> {
+        Ok(match name {
+            "lightgcn" => Config::Lightgcn(graph::Config::default()),
+            "mf" => Config::Mf(Mf::default()),
+            "popularity" => Config::Popularity(popularity::Config::default()),
+            "ease" => Config::Ease(ease::Config::default()),
+            _ => {
+                return Err(RecError::Unknown {
+                    what: "model",
+                    origin: String::new(),
+                    name: name.into(),
+                    known: Self::NAMES.map(String::from).to_vec(),
+                });
+            }
+        })
+    }
+
+    /// The model's name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Config::Lightgcn(_) => "lightgcn",
+            Config::Mf(_) => "mf",
+            Config::Popularity(_) => "popularity",
+            Config::Ease(_) => "ease",
+        }
+    }
+
+    /// The graph family's settings, for models of that family: those that are trained by steps.
+    pub fn graph(&self) -> Option<graph::Config> {
+        match self {
+            Config::Lightgcn(config) => Some(config.clone()),
+            Config::Mf(config) => Some(config.as_graph()),
+            _ => None,
+        }
+    }
+
+    /// Refuses values outside their ranges.
+    ///
+    /// # Errors
+    /// [`RecError::Config`] for the first value outside its range.
+    pub fn validate(&self) -> Result<()> {
+        match self {
+            Config::Lightgcn(config) => config.validate("model.lightgcn"),
+            Config::Mf(config) => config.as_graph().validate("model.mf"),
+            Config::Popularity(config) => config.validate(),
+            Config::Ease(config) => config.validate(),
+        }
+    }
+}

@@ -1,0 +1,355 @@
+//! How the K+1 layer vectors of each node become one: the learned attention over the layers.
+//!
+//! | kind | formula | parameters |
+//! |---|---|---|
+//! | uniform | mean of the layers | none |
+//! | global | `sum_k softmax(theta)_k e_k` | `theta` |
+//! | additive | `sum_k softmax_k(theta_k + q'tanh(W e_k + b)) e_k` | `theta, W, b, q`, for users and for items |
+//! | dot | scaled dot-product self-attention of the layers, averaged | `theta, W_q, W_k, W_v`, for users and for items |
+//!
+//! Sources: He et al., LightGCN, eq. 4 (uniform); SPEC B.2 for the gradients. We differ: every attentive form has a global logit `theta_k` per
+//! layer beside its network, and the network's share can be bounded to `bound * tanh(logit / bound)`, so that a node can only lean away from the
+//! global weights. All forms start as plain LightGCN: `theta = 0` and a network whose output is 0 but whose gradient is not.
+
+use std::ops::Range;
+
+use gcnrec_graphs::{Purpose, Seed};
+use gcnrec_kernels::ops::adam::{AdamConfig, adam_step};
+use gcnrec_kernels::ops::combine::additive::{
+    AdditiveShape, AdditiveWorkspace, additive_backward, additive_forward, additive_tangent,
+};
+use gcnrec_kernels::ops::combine::dot::{DotShape, DotWorkspace, dot_backward, dot_forward, dot_tangent};
+use gcnrec_kernels::ops::combine::weighted::{layer_dots, weighted_sum, weighted_sum_direct};
+use gcnrec_kernels::ops::place::place;
+use gcnrec_kernels::{Buffer, Device};
+
+use super::config;
+use super::init::normal;
+use crate::error::Result;
+use crate::models::state::State;
+
+/// A layer combination with its parameters, their gradients and their optimiser's moments.
+pub struct Combination {
+    layers: usize,
+    dim: usize,
+    kind: Kind,
+}
+
+enum Kind {
+    /// Uniform, or global weights: `groups` is empty or holds `theta`.
+    Weights { theta: Option<Parameters> },
+    /// One network for users, one for items.
+    Additive { shape: AdditiveShape, groups: [Parameters; 2] },
+    /// One attention for users, one for items.
+    Dot { shape: DotShape, groups: [Parameters; 2] },
+}
+
+/// Memory of the ops, kept from step to step; a fresh one is as good.
+#[derive(Default)]
+pub struct Scratch {
+    additive: AdditiveWorkspace,
+    dot: DotWorkspace,
+}
+
+/// One flat array of parameters; the first K+1 are the global logits.
+struct Parameters {
+    value: Buffer<f32>,
+    gradient: Buffer<f32>,
+    m: Buffer<f32>,
+    v: Buffer<f32>,
+}
+
+impl Parameters {
+    fn new(device: &Device, value: Vec<f32>) -> Self {
+        let zeros = || device.zeros(value.len());
+        Parameters { gradient: zeros(), m: zeros(), v: zeros(), value: device.upload(&value) }
+    }
+}
+
+/// The rows of a batch, users first.
+#[derive(Debug, Clone, Copy)]
+pub struct RowGroups {
+    /// Rows `0..n_users` belong to users.
+    pub n_users: usize,
+    /// Number of rows.
+    pub n_rows: usize,
+}
+
+impl RowGroups {
+    fn ranges(self) -> [Range<usize>; 2] {
+        [0..self.n_users, self.n_users..self.n_rows]
+    }
+}
+
+impl Combination {
+    /// A fresh combination that weighs all layers alike.
+    ///
+    /// `prior` gives the global logits, `[layers + 1]`; `bound` limits how far a node may leave them (0: no limit).
+    pub fn new(
+        device: &Device,
+        config: &config::Config,
+        dim: usize,
+        prior: Option<&[f32]>,
+        bound: f32,
+        seed: Seed,
+    ) -> Self {
+        let (layers, hidden) = (config.layers, config.attention.hidden);
+        let theta = match prior {
+            Some(prior) => prior.to_vec(),
+            None => vec![0.0; layers + 1],
+        };
+        // Two groups draw from two streams; stream 0 belongs to the embeddings.
+        let random = |group: u64, n, std| normal(seed.stream(Purpose::Init, 1, group), n, std);
+        let kind = match config.combination {
+            config::Combination::Uniform => Kind::Weights { theta: None },
+            config::Combination::Global => Kind::Weights { theta: Some(Parameters::new(device, theta)) },
+            config::Combination::Additive => {
+                let shape =
+                    AdditiveShape { dim, hidden, layers, temperature: config.attention.temperature, bound };
+                let groups = [0, 1].map(|group| {
+                    // q = 0 weighs all layers alike; a random W lets q learn (SPEC B.2).
+                    let network = random(group, hidden * dim, (1.0 / dim as f32).sqrt());
+                    Parameters::new(device, [&theta[..], &network, &vec![0.0; 2 * hidden]].concat())
+                });
+                Kind::Additive { shape, groups }
+            }
+            config::Combination::Dot => {
+                let shape = DotShape { dim, key_dim: hidden, layers, bound };
+                let groups = [0, 1].map(|group| {
+                    // W_q = 0, W_k random, W_v = I: uniform weights, but no gradient is dead (SPEC B.2).
+                    let keys = random(group, dim * hidden, (1.0 / dim as f32).sqrt());
+                    let identity: Vec<f32> =
+                        (0..dim * dim).map(|i| if i / dim == i % dim { 1.0 } else { 0.0 }).collect();
+                    Parameters::new(device, [&theta[..], &vec![0.0; dim * hidden], &keys, &identity].concat())
+                });
+                Kind::Dot { shape, groups }
+            }
+        };
+        Combination { layers, dim, kind }
+    }
+
+    /// Combines the layers of the given rows: `pooled` becomes `[n_rows, dim]`, `attention` `[n_rows, layers + 1]`.
+    ///
+    /// # Errors
+    /// Those of the ops.
+    pub fn forward(
+        &self,
+        device: &Device,
+        hops: &[Buffer<f32>],
+        rows: RowGroups,
+        pooled: &mut Buffer<f32>,
+        attention: &mut Buffer<f32>,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        device.resize(pooled, rows.n_rows * self.dim);
+        device.resize(attention, rows.n_rows * (self.layers + 1));
+        match &self.kind {
+            Kind::Weights { .. } => {
+                weighted_sum(device, self.dim, &self.alpha(device), hops, 0..rows.n_rows, pooled)?;
+            }
+            Kind::Additive { shape, groups } => {
+                for (group, range) in groups.iter().zip(rows.ranges()) {
+                    let work = &mut scratch.additive;
+                    additive_forward(device, shape, &group.value, hops, range, pooled, attention, work)?;
+                }
+            }
+            Kind::Dot { shape, groups } => {
+                for (group, range) in groups.iter().zip(rows.ranges()) {
+                    let work = &mut scratch.dot;
+                    dot_forward(device, shape, &group.value, hops, range, pooled, attention, work)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The vector-Jacobian product: from the gradient `g` of the pooled rows to `direct[k]` of every layer's rows, and to the parameters, whose
+    /// gradient is kept for [`Combination::adam`]. Call after `forward` on the same rows.
+    ///
+    /// # Errors
+    /// Those of the ops.
+    pub fn backward(
+        &mut self,
+        device: &Device,
+        hops: &[Buffer<f32>],
+        rows: RowGroups,
+        attention: &Buffer<f32>,
+        g: &Buffer<f32>,
+        direct: &mut [Buffer<f32>],
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        for layer in direct.iter_mut() {
+            device.resize(layer, rows.n_rows * self.dim);
+        }
+        let alpha = self.alpha(device);
+        match &mut self.kind {
+            Kind::Weights { theta } => {
+                for (layer, &weight) in direct.iter_mut().zip(&alpha) {
+                    weighted_sum_direct(device, self.dim, weight, g, 0..rows.n_rows, layer)?;
+                }
+                if let Some(theta) = theta {
+                    let mut dots = Vec::new();
+                    layer_dots(device, self.dim, hops, g, 0..rows.n_rows, &mut dots)?;
+                    let mean: f64 = alpha.iter().zip(&dots).map(|(&a, s)| f64::from(a) * s).sum();
+                    let gradient: Vec<f32> =
+                        alpha.iter().zip(&dots).map(|(&a, s)| (f64::from(a) * (s - mean)) as f32).collect();
+                    device.write(&mut theta.gradient, &gradient);
+                }
+            }
+            Kind::Additive { shape, groups } => {
+                for (group, range) in groups.iter_mut().zip(rows.ranges()) {
+                    let (gradient, work) = (&mut group.gradient, &mut scratch.additive);
+                    additive_backward(device, shape, &group.value, hops, range, attention, g, direct, gradient, work)?;
+                }
+            }
+            Kind::Dot { shape, groups } => {
+                for (group, range) in groups.iter_mut().zip(rows.ranges()) {
+                    let (gradient, work) = (&mut group.gradient, &mut scratch.dot);
+                    dot_backward(device, shape, &group.value, hops, range, attention, g, direct, gradient, work)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The Jacobian-vector product: how the pooled rows move when the layers' rows move along `hops_dot` and the parameters along `parameters_dot`
+    /// (one flat array per group, as in [`Combination::state`]).
+    ///
+    /// # Errors
+    /// Those of the ops.
+    pub fn tangent(
+        &self,
+        device: &Device,
+        hops: &[Buffer<f32>],
+        rows: RowGroups,
+        hops_dot: &[Buffer<f32>],
+        parameters_dot: &[Buffer<f32>],
+        pooled_dot: &mut Buffer<f32>,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        device.resize(pooled_dot, rows.n_rows * self.dim);
+        match &self.kind {
+            Kind::Weights { theta } => {
+                let alpha = self.alpha(device);
+                weighted_sum(device, self.dim, &alpha, hops_dot, 0..rows.n_rows, pooled_dot)?;
+                if theta.is_some() {
+                    let dot = device.read(&parameters_dot[0]);
+                    let mean: f32 = alpha.iter().zip(&dot).map(|(a, d)| a * d).sum();
+                    let moved: Vec<f32> = alpha.iter().zip(&dot).map(|(a, d)| a * (d - mean)).collect();
+                    let mut from_weights = device.zeros(rows.n_rows * self.dim);
+                    weighted_sum(device, self.dim, &moved, hops, 0..rows.n_rows, &mut from_weights)?;
+                    let ones = device.upload(&vec![1.0; rows.n_rows]);
+                    gcnrec_kernels::ops::rows::add_scaled_rows(device, self.dim, &ones, &from_weights, pooled_dot)?;
+                }
+            }
+            Kind::Additive { shape, groups } => {
+                for ((group, range), dot) in groups.iter().zip(rows.ranges()).zip(parameters_dot) {
+                    let work = &mut scratch.additive;
+                    additive_tangent(device, shape, &group.value, hops, range, hops_dot, dot, pooled_dot, work)?;
+                }
+            }
+            Kind::Dot { shape, groups } => {
+                for ((group, range), dot) in groups.iter().zip(rows.ranges()).zip(parameters_dot) {
+                    let work = &mut scratch.dot;
+                    dot_tangent(device, shape, &group.value, hops, range, hops_dot, dot, pooled_dot, work)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// One Adam step on the parameters with the gradient of the last `backward`. With `prior_fixed` the global logits stay where they are.
+    ///
+    /// # Errors
+    /// Those of the ops.
+    pub fn adam(&mut self, device: &Device, config: &AdamConfig, step: u64, prior_fixed: bool) -> Result<()> {
+        let n_logits = self.layers + 1;
+        for group in self.groups_mut() {
+            if prior_fixed {
+                place(device, &device.zeros(n_logits), 0, &mut group.gradient)?;
+            }
+            adam_step(device, config, step, &group.gradient, &mut group.m, &mut group.v, &mut group.value)?;
+        }
+        Ok(())
+    }
+
+    /// The weights that are the same for every node: uniform or global. Empty for per-node kinds.
+    pub fn alpha(&self, device: &Device) -> Vec<f32> {
+        match &self.kind {
+            Kind::Weights { theta: None } => vec![1.0 / (self.layers + 1) as f32; self.layers + 1],
+            Kind::Weights { theta: Some(theta) } => softmax(&device.read(&theta.value)),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The global logits, where there are any.
+    pub fn logits(&self, device: &Device) -> Option<Vec<f32>> {
+        self.groups().first().map(|group| device.read(&group.value)[..=self.layers].to_vec())
+    }
+
+    /// Number of trained scalars.
+    pub fn n_parameters(&self) -> usize {
+        self.groups().iter().map(|group| group.value.len()).sum()
+    }
+
+    /// The gradient of the last `backward`, one flat array per group.
+    pub fn gradients(&self, device: &Device) -> Vec<Vec<f32>> {
+        self.groups().iter().map(|group| device.read(&group.gradient)).collect()
+    }
+
+    /// Puts parameters (and moments, if `training`) under `combination.*`.
+    pub fn save(&self, device: &Device, state: &mut State, training: bool) {
+        for (index, group) in self.groups().iter().enumerate() {
+            let mut put = |name: &str, buffer: &Buffer<f32>| {
+                let values = device.read(buffer);
+                state.put_f32(&format!("combination.{index}.{name}"), &[values.len()], values);
+            };
+            put("value", &group.value);
+            if training {
+                put("m", &group.m);
+                put("v", &group.v);
+            }
+        }
+    }
+
+    /// Takes back what [`Combination::save`] put.
+    ///
+    /// # Errors
+    /// [`crate::RecError::Checkpoint`] when the state belongs to another combination.
+    pub fn load(&mut self, device: &Device, state: &State, training: bool) -> Result<()> {
+        for (index, group) in self.groups_mut().iter_mut().enumerate() {
+            let get = |name: &str, buffer: &mut Buffer<f32>| -> Result<()> {
+                let values = state.f32(&format!("combination.{index}.{name}"), &[buffer.len()])?;
+                device.write(buffer, values);
+                Ok(())
+            };
+            get("value", &mut group.value)?;
+            if training {
+                get("m", &mut group.m)?;
+                get("v", &mut group.v)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn groups(&self) -> &[Parameters] {
+        match &self.kind {
+            Kind::Weights { theta } => theta.as_slice(),
+            Kind::Additive { groups, .. } | Kind::Dot { groups, .. } => groups,
+        }
+    }
+
+    fn groups_mut(&mut self) -> &mut [Parameters] {
+        match &mut self.kind {
+            Kind::Weights { theta } => theta.as_mut_slice(),
+            Kind::Additive { groups, .. } | Kind::Dot { groups, .. } => groups,
+        }
+    }
+}
+
+fn softmax(logits: &[f32]) -> Vec<f32> {
+    let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let exp: Vec<f64> = logits.iter().map(|&z| f64::from(z - max).exp()).collect();
+    let sum: f64 = exp.iter().sum();
+    exp.iter().map(|e| (e / sum) as f32).collect()
+}

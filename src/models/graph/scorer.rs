@@ -1,0 +1,272 @@
+//! A frozen graph model: two tables of final embeddings, and what is needed to place a user it has never seen.
+//!
+//! Ranking: `score = cos(u, i) * (|u| |i|)^p`; `p = 1` is the inner product, `p = 0` the cosine, and values between tame the popularity that long
+//! item vectors carry.
+//!
+//! A new user with a history is one more node of the graph: layer `l` is `sum_i 1/sqrt(n d_i) e_i^(l-1)` over the `n` items of the history, then the
+//! users' combination is applied. Nothing is known about the user's own base embedding, so layer 0 is zero; with no layers at all (MF) the
+//! weighted sum of the items' embeddings stands in for it. Items without training interactions carry no signal and are left out.
+
+use gcnrec_graphs::{ItemId, NormalizedAdjacency, Seed, UserId};
+use gcnrec_kernels::ops::top_k::{TopK, score_block, top_k};
+use gcnrec_kernels::{Buffer, Device};
+
+use super::combination::{Combination, RowGroups, Scratch};
+use super::config::Config;
+use super::pass::Propagation;
+use super::weights_report::summarise;
+use crate::error::{RecError, Result};
+use crate::models::state::State;
+use crate::models::{LayerWeights, Query, Scorer};
+use crate::objectives::Nodes;
+
+/// How final embeddings become scores, and what a checkpoint must remember of the configuration.
+#[derive(Debug, Clone)]
+pub struct Scoring {
+    /// `lightgcn` or `mf`.
+    pub model: &'static str,
+    /// The model's settings.
+    pub config: Config,
+    /// The power `p` of the norms.
+    pub norm_power: f32,
+    /// The bound of the layer attention that was trained.
+    pub bound: f32,
+}
+
+/// A frozen LightGCN or MF.
+pub struct GraphScorer {
+    device: Device,
+    scoring: Scoring,
+    nodes: Nodes,
+    dim: usize,
+    /// Final embeddings of users and items, as trained.
+    users: Vec<f32>,
+    items: Vec<f32>,
+    /// Layers `0..layers` of the items, and the items' degrees: for new users.
+    item_hops: Vec<Vec<f32>>,
+    item_degrees: Vec<f32>,
+    combination: Combination,
+    layer_weights: LayerWeights,
+    /// Item embeddings scaled for ranking, and of length 1 for similarity.
+    ranked_items: Buffer<f32>,
+    unit_items: Buffer<f32>,
+}
+
+impl GraphScorer {
+    /// Freezes a model whose layers are all filled.
+    pub(super) fn freeze(
+        device: &Device,
+        scoring: Scoring,
+        nodes: Nodes,
+        graph: &NormalizedAdjacency,
+        propagation: &Propagation,
+        combination: &Combination,
+    ) -> Result<Self> {
+        let rows = RowGroups { n_users: nodes.n_users, n_rows: nodes.len() };
+        let (mut pooled, mut attention) = (Buffer::default(), Buffer::default());
+        let scratch = &mut Scratch::default();
+        combination.forward(device, &propagation.hops, rows, &mut pooled, &mut attention, scratch)?;
+        let alpha = combination.alpha(device);
+        let attention = if alpha.is_empty() { device.read(&attention) } else { alpha.repeat(nodes.len()) };
+        let degrees: Vec<u32> = graph.row_ptr().windows(2).map(|p| p[1] - p[0]).collect();
+        let weights = summarise(&attention, &degrees, nodes);
+        let mut pooled = device.read(&pooled);
+        let items = pooled.split_off(nodes.n_users * propagation.dim);
+        let below_last = propagation.hops.len().saturating_sub(1).max(1);
+        let mut state = State::default();
+        for (layer, hop) in propagation.hops[..below_last].iter().enumerate() {
+            let hop = device.read(hop)[nodes.n_users * propagation.dim..].to_vec();
+            state.put_f32(&format!("item_hops.{layer}"), &[nodes.n_items, propagation.dim], hop);
+        }
+        let degrees = degrees[nodes.n_users..].iter().map(|&d| d as f32).collect();
+        state.put_f32("item_degrees", &[nodes.n_items], degrees);
+        state.put_fact("layer_weights", serde_json::to_value(weights).expect("layer weights should be JSON"));
+        state.put_f32("users", &[nodes.n_users, propagation.dim], pooled);
+        state.put_f32("items", &[nodes.n_items, propagation.dim], items);
+        combination.save(device, &mut state, false);
+        Self::assemble(device.clone(), scoring, &state)
+    }
+
+    /// A scorer from what [`Scorer::state`] gave.
+    ///
+    /// # Errors
+    /// [`RecError::Checkpoint`] when the state belongs to another model.
+    pub fn load(device: Device, model: &'static str, state: &State) -> Result<Self> {
+        let config: Config = state.fact("config")?;
+        config.validate("checkpoint")?;
+        let scoring = Scoring { model, config, norm_power: state.fact("norm_power")?, bound: state.fact("bound")? };
+        Self::assemble(device, scoring, state)
+    }
+
+    fn assemble(device: Device, scoring: Scoring, state: &State) -> Result<Self> {
+        let (n_users, dim, users) = state.matrix("users")?;
+        let (n_items, _, items) = state.matrix("items")?;
+        let n_hops = scoring.config.layers.max(1);
+        let item_hops = (0..n_hops)
+            .map(|layer| Ok(state.f32(&format!("item_hops.{layer}"), &[n_items, dim])?.to_vec()))
+            .collect::<Result<Vec<_>>>()?;
+        state.f32("items", &[n_items, dim])?;
+        // The seed matters not: every parameter is overwritten by the state's.
+        let mut combination = Combination::new(&device, &scoring.config, dim, None, scoring.bound, Seed(0));
+        combination.load(&device, state, false)?;
+        let power = scoring.norm_power;
+        Ok(GraphScorer {
+            ranked_items: device.upload(&scaled(items, dim, power)),
+            unit_items: device.upload(&scaled(items, dim, 0.0)),
+            item_degrees: state.f32("item_degrees", &[n_items])?.to_vec(),
+            layer_weights: state.fact("layer_weights")?,
+            users: users.to_vec(),
+            items: items.to_vec(),
+            nodes: Nodes { n_users, n_items },
+            item_hops,
+            combination,
+            scoring,
+            device,
+            dim,
+        })
+    }
+
+    /// The final embedding of a user, as trained: `[dim]`. Items likewise by [`GraphScorer::item_vector`].
+    pub fn user_vector(&self, user: UserId) -> Option<&[f32]> {
+        self.users.chunks_exact(self.dim).nth(user.index())
+    }
+
+    /// The final embedding of an item, as trained: `[dim]`.
+    pub fn item_vector(&self, item: ItemId) -> Option<&[f32]> {
+        self.items.chunks_exact(self.dim).nth(item.index())
+    }
+
+    fn place_new_user(&self, history: &[ItemId]) -> Result<Vec<f32>> {
+        let dim = self.dim;
+        let known: Vec<ItemId> =
+            history.iter().copied().filter(|i| self.item_degrees.get(i.index()).is_some_and(|&d| d > 0.0)).collect();
+        if known.is_empty() {
+            return Err(RecError::Unsupported {
+                model: self.scoring.model.into(),
+                problem: "a user it was not trained on needs a history of items that it was trained on".into(),
+                todo: "give a history with at least one such item".into(),
+            });
+        }
+        let pull = |hop: &[f32]| {
+            let mut sum = vec![0.0f32; dim];
+            for item in &known {
+                let weight = 1.0 / (known.len() as f32 * self.item_degrees[item.index()]).sqrt();
+                let row = &hop[item.index() * dim..][..dim];
+                sum.iter_mut().zip(row).for_each(|(s, x)| *s += weight * x);
+            }
+            self.device.upload(&sum)
+        };
+        let hops: Vec<Buffer<f32>> = if self.scoring.config.layers == 0 {
+            vec![pull(&self.item_hops[0])]
+        } else {
+            std::iter::once(self.device.zeros(dim)).chain(self.item_hops.iter().map(|hop| pull(hop))).collect()
+        };
+        let (mut pooled, mut attention) = (Buffer::default(), Buffer::default());
+        let rows = RowGroups { n_users: 1, n_rows: 1 };
+        let scratch = &mut Scratch::default();
+        self.combination.forward(&self.device, &hops, rows, &mut pooled, &mut attention, scratch)?;
+        let mut vector = self.device.read(&pooled);
+        if self.scoring.config.biases {
+            // The columns [bias, 1]: a user who was never seen has no bias of their own.
+            vector[dim - 2..].copy_from_slice(&[0.0, 1.0]);
+        }
+        Ok(vector)
+    }
+
+    fn query_vectors(&self, queries: &[Query<'_>]) -> Result<Buffer<f32>> {
+        let mut vectors = Vec::with_capacity(queries.len() * self.dim);
+        for query in queries {
+            match query.user.and_then(|user| self.user_vector(user)) {
+                Some(vector) => vectors.extend_from_slice(vector),
+                None => vectors.extend(self.place_new_user(query.history)?),
+            }
+        }
+        Ok(self.device.upload(&scaled(&vectors, self.dim, self.scoring.norm_power)))
+    }
+}
+
+impl Scorer for GraphScorer {
+    fn model(&self) -> &'static str {
+        self.scoring.model
+    }
+
+    fn n_items(&self) -> usize {
+        self.nodes.n_items
+    }
+
+    fn score_block(&self, queries: &[Query<'_>], out: &mut Vec<f32>) -> Result<()> {
+        let vectors = self.query_vectors(queries)?;
+        Ok(score_block(&self.device, self.dim, &vectors, &self.ranked_items, out)?)
+    }
+
+    fn top_k(&self, queries: &[Query<'_>], excluded: &[&[u32]], k: usize) -> Result<TopK> {
+        let vectors = self.query_vectors(queries)?;
+        Ok(top_k(&self.device, self.dim, &vectors, &self.ranked_items, excluded, k)?)
+    }
+
+    fn similar_items(&self, item: ItemId, k: usize) -> Result<Vec<(ItemId, f32)>> {
+        let Some(vector) = self.item_vector(item) else {
+            return Err(RecError::Missing {
+                what: "item",
+                name: format!("number {}", item.0),
+                todo: format!("this model has {} items", self.nodes.n_items),
+            });
+        };
+        let query = self.device.upload(&scaled(vector, self.dim, 0.0));
+        let top = top_k(&self.device, self.dim, &query, &self.unit_items, &[&[item.0]], k)?;
+        let n = top.len[0] as usize;
+        Ok(top.items[..n].iter().zip(&top.scores).map(|(&i, &score)| (ItemId(i), score)).collect())
+    }
+
+    fn state(&self) -> State {
+        let mut state = State::default();
+        let (n_items, dim) = (self.nodes.n_items, self.dim);
+        state.put_f32("users", &[self.nodes.n_users, dim], self.users.clone());
+        state.put_f32("items", &[n_items, dim], self.items.clone());
+        for (layer, hop) in self.item_hops.iter().enumerate() {
+            state.put_f32(&format!("item_hops.{layer}"), &[n_items, dim], hop.clone());
+        }
+        state.put_f32("item_degrees", &[n_items], self.item_degrees.clone());
+        self.combination.save(&self.device, &mut state, false);
+        state.put_fact("norm_power", self.scoring.norm_power);
+        state.put_fact("bound", self.scoring.bound);
+        let config = serde_json::to_value(&self.scoring.config).expect("a config of numbers and names should be JSON");
+        state.put_fact("config", config);
+        let weights = serde_json::to_value(&self.layer_weights).expect("layer weights should be JSON");
+        state.put_fact("layer_weights", weights);
+        state
+    }
+
+    fn layer_weights(&self) -> Option<&LayerWeights> {
+        Some(&self.layer_weights)
+    }
+}
+
+/// Every row times `|row|^(power - 1)`; rows of zeros stay.
+fn scaled(rows: &[f32], dim: usize, power: f32) -> Vec<f32> {
+    let mut scaled = rows.to_vec();
+    if power != 1.0 {
+        for row in scaled.chunks_exact_mut(dim) {
+            let norm = row.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
+            if norm > 0.0 {
+                let factor = norm.powf(f64::from(power) - 1.0) as f32;
+                row.iter_mut().for_each(|x| *x *= factor);
+            }
+        }
+    }
+    scaled
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_scaled_to_a_power_of_their_length() {
+        // |(3, 4)| = 5
+        assert_eq!(scaled(&[3.0, 4.0, 0.0, 0.0], 2, 0.0), [0.6, 0.8, 0.0, 0.0]);
+        assert_eq!(scaled(&[3.0, 4.0], 2, 1.0), [3.0, 4.0]);
+        let half = scaled(&[3.0, 4.0], 2, 0.5);
+        assert!((half[0].hypot(half[1]) - 5f32.sqrt()).abs() < 1e-6);
+    }
+}

@@ -1,0 +1,182 @@
+//! EASE: every item is predicted from the other items by one ridge regression, solved for all items at once.
+//!
+//! With `X` the 0/1 user-item matrix, `G = X^T X + l2 I` and `P = G^-1`, the weights are `B[i, j] = -P[i, j] / P[j, j]`, and 0 on the diagonal; a
+//! user's scores are `x B`, the sum of the rows of the items that the user has met.
+//!
+//! # Source
+//! Steck, *Embarrassingly Shallow Autoencoders for Sparse Data*, WWW 2019, eq. 5-8 and algorithm 1. We differ: the inverse is built in place from a
+//! Cholesky factor in f64, and stored in f32; a known user is scored from the training items kept with the model.
+
+mod inverse;
+mod memory;
+
+use gcnrec_graphs::{Interactions, ItemId};
+use gcnrec_kernels::ops::top_k::{TopK, select_top_k};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::user_items::{UserItems, check_item};
+use crate::error::{RecError, Result};
+use crate::models::state::State;
+use crate::models::{Query, Scorer};
+
+/// `[model.ease]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Strength of the ridge, in numbers of users, above 0. Default 300; larger data sets like more.
+    pub l2: f64,
+    /// More items than this are refused, 1 or more: 30,000 of them take 14.4 GB while fitting and 3.6 GB afterwards. Default 30000.
+    pub max_items: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config { l2: 300.0, max_items: 30_000 }
+    }
+}
+
+impl Config {
+    /// Refuses values outside their ranges. `key` is the table's name, for the message.
+    ///
+    /// # Errors
+    /// [`RecError::Config`] for the first value outside its range.
+    pub fn validate(&self, key: &str) -> Result<()> {
+        if !(self.l2 > 0.0 && self.l2.is_finite()) {
+            return Err(RecError::range(format!("{key}.l2"), self.l2, "a number above 0"));
+        }
+        if self.max_items == 0 {
+            return Err(RecError::range(format!("{key}.max_items"), self.max_items, "a whole number above 0"));
+        }
+        Ok(())
+    }
+}
+
+/// A fitted item-item model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ease {
+    n_items: usize,
+    /// `B`: `[n_items, n_items]`, row-major; row `i` is what having met item `i` adds to every item's score.
+    weights: Vec<f32>,
+    users: UserItems,
+}
+
+/// Solves the regressions. Takes time of the order of `n_items^3`, on one core, and the same bits for any number of threads.
+///
+/// # Errors
+/// [`RecError::Config`] for a value outside its range or an `l2` too small for f64, [`RecError::Resources`] when there are too many items for the
+/// limit or for the memory.
+pub fn fit(train: &Interactions, config: &Config) -> Result<Ease> {
+    config.validate("model.ease")?;
+    let n = train.n_items();
+    memory::check(n, config.max_items, memory::available_bytes())?;
+    let inverse = inverse::ridge_inverse(train, config.l2)?;
+    let mut weights = vec![0.0; n * n];
+    if n > 0 {
+        weights.par_chunks_exact_mut(n).enumerate().for_each(|(row, weights)| {
+            for (column, weight) in weights.iter_mut().enumerate().filter(|&(column, _)| column != row) {
+                *weight = (-inverse.at(row, column) / inverse.at(column, column)) as f32;
+            }
+        });
+    }
+    Ok(Ease { n_items: n, weights, users: UserItems::new(train) })
+}
+
+/// Rebuilds the scorer from its state.
+///
+/// # Errors
+/// [`RecError::Checkpoint`] when the state belongs to another model or its parts do not fit together.
+pub fn load(state: &State) -> Result<Box<dyn Scorer>> {
+    let (n_items, _, _) = state.matrix("weights")?;
+    let weights = state.f32("weights", &[n_items, n_items])?.to_vec();
+    Ok(Box::new(Ease { n_items, weights, users: UserItems::load(state, n_items)? }))
+}
+
+impl Ease {
+    /// The name in the registry.
+    pub const NAME: &'static str = "ease";
+
+    /// `B`: `[n_items, n_items]`, row-major, zero diagonal.
+    pub fn weights(&self) -> &[f32] {
+        &self.weights
+    }
+
+    fn row(&self, item: usize) -> &[f32] {
+        &self.weights[item * self.n_items..(item + 1) * self.n_items]
+    }
+
+    /// One query's scores. The rows are added in the order of the items' ids, so the order of a history does not matter.
+    fn score(&self, query: &Query<'_>, out: &mut [f32]) -> Result<()> {
+        out.fill(0.0);
+        for &item in self.users.of(Self::NAME, query)?.iter() {
+            out.iter_mut().zip(self.row(item as usize)).for_each(|(score, weight)| *score += weight);
+        }
+        Ok(())
+    }
+}
+
+impl Scorer for Ease {
+    fn model(&self) -> &'static str {
+        Self::NAME
+    }
+
+    fn n_items(&self) -> usize {
+        self.n_items
+    }
+
+    fn score_block(&self, queries: &[Query<'_>], out: &mut Vec<f32>) -> Result<()> {
+        out.clear();
+        out.resize(queries.len() * self.n_items, 0.0);
+        if self.n_items == 0 {
+            return Ok(());
+        }
+        out.par_chunks_exact_mut(self.n_items).zip(queries).try_for_each(|(row, query)| self.score(query, row))
+    }
+
+    /// Scores and selects one query at a time, in parallel: one row of scores per thread instead of one per query.
+    fn top_k(&self, queries: &[Query<'_>], excluded: &[&[u32]], k: usize) -> Result<TopK> {
+        let lists = queries.par_iter().zip(excluded).map_init(
+            || vec![0.0; self.n_items],
+            |scores, (query, excluded)| -> Result<(Vec<u32>, Vec<f32>)> {
+                self.score(query, scores)?;
+                let (mut items, mut best) = (Vec::new(), Vec::new());
+                select_top_k(scores, excluded, k, &mut items, &mut best)?;
+                Ok((items, best))
+            },
+        );
+        let mut top = TopK::new(k);
+        for (items, scores) in lists.collect::<Result<Vec<_>>>()? {
+            top.push(&items, &scores);
+        }
+        Ok(top)
+    }
+
+    /// Ranks by the partial correlation of the two items given all others: the geometric mean of `B[item, j]` and `B[j, item]` with their common
+    /// sign, `-P[item, j] / sqrt(P[item, item] P[j, j])`. It is symmetric, and a row of `B` alone would favour popular items.
+    fn similar_items(&self, item: ItemId, k: usize) -> Result<Vec<(ItemId, f32)>> {
+        check_item(Self::NAME, "item", item, self.n_items)?;
+        let column = self.weights.iter().skip(item.index()).step_by(self.n_items);
+        let similarity: Vec<f32> = self
+            .row(item.index())
+            .iter()
+            .zip(column)
+            // The two differ by a positive factor; a product below zero can only be a rounding of zero.
+            .map(|(there, back)| {
+                (f64::from(*there) * f64::from(*back)).max(0.0).sqrt().copysign(f64::from(*there)) as f32
+            })
+            .collect();
+        let (mut items, mut best) = (Vec::new(), Vec::new());
+        select_top_k(&similarity, &[item.0], k, &mut items, &mut best)?;
+        Ok(items.into_iter().map(ItemId).zip(best).collect())
+    }
+
+    fn state(&self) -> State {
+        let mut state = State::default();
+        state.put_f32("weights", &[self.n_items, self.n_items], self.weights.clone());
+        self.users.put(&mut state);
+        state
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,159 @@
+//! Popularity: everybody is shown what most users have met.
+//!
+//! # Source
+//! The usual non-personalised baseline (SPEC.md M.1). Items of equal count stand in the order of their ids.
+
+use gcnrec_graphs::Interactions;
+use gcnrec_kernels::ops::top_k::TopK;
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::models::state::State;
+use crate::models::{Query, Scorer};
+
+/// `[model.popularity]`: there is nothing to choose.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {}
+
+impl Config {
+    /// Accepts: no value can be out of its range.
+    ///
+    /// # Errors
+    /// None; the signature is that of every model's configuration.
+    pub fn validate(&self, _key: &str) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// The number of users of each item. Answers any query alike; user and history are not read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Popularity {
+    /// `[n_items]`
+    counts: Vec<u32>,
+    /// `[n_items]`: the items, most popular first, ties by id
+    order: Vec<u32>,
+}
+
+/// Counts each item's users.
+///
+/// # Errors
+/// None; the signature is that of every model in closed form.
+pub fn fit(train: &Interactions, _config: &Config) -> Result<Popularity> {
+    Ok(Popularity::new(train.item_counts()))
+}
+
+/// Rebuilds the scorer from its state.
+///
+/// # Errors
+/// [`crate::error::RecError::Checkpoint`] when the state belongs to another model.
+pub fn load(state: &State) -> Result<Box<dyn Scorer>> {
+    Ok(Box::new(Popularity::new(state.u32("counts")?.to_vec())))
+}
+
+impl Popularity {
+    /// The name in the registry.
+    pub const NAME: &'static str = "popularity";
+
+    fn new(counts: Vec<u32>) -> Self {
+        let mut order: Vec<u32> = (0..counts.len() as u32).collect();
+        // By score, not by count: counts above 2^24 can share an f32 score, and then the lower id comes first.
+        order.sort_by(|&a, &b| score(counts[b as usize]).total_cmp(&score(counts[a as usize])));
+        Popularity { counts, order }
+    }
+}
+
+/// A count as a score.
+fn score(count: u32) -> f32 {
+    count as f32
+}
+
+impl Scorer for Popularity {
+    fn model(&self) -> &'static str {
+        Self::NAME
+    }
+
+    fn n_items(&self) -> usize {
+        self.counts.len()
+    }
+
+    fn score_block(&self, queries: &[Query<'_>], out: &mut Vec<f32>) -> Result<()> {
+        out.clear();
+        out.reserve(queries.len() * self.counts.len());
+        for _ in queries {
+            out.extend(self.counts.iter().map(|&count| score(count)));
+        }
+        Ok(())
+    }
+
+    /// Walks down the one order and skips what is excluded: no scores are written and nothing is sorted.
+    fn top_k(&self, queries: &[Query<'_>], excluded: &[&[u32]], k: usize) -> Result<TopK> {
+        let (mut top, mut items, mut scores) = (TopK::new(k), Vec::new(), Vec::new());
+        for (_, excluded) in queries.iter().zip(excluded) {
+            items.clear();
+            items.extend(self.order.iter().copied().filter(|item| excluded.binary_search(item).is_err()).take(k));
+            scores.clear();
+            scores.extend(items.iter().map(|&item| score(self.counts[item as usize])));
+            top.push(&items, &scores);
+        }
+        Ok(top)
+    }
+
+    fn state(&self) -> State {
+        let mut state = State::default();
+        state.put_u32("counts", &[self.counts.len()], self.counts.clone());
+        state
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gcnrec_graphs::{ItemId, UserId};
+    use gcnrec_kernels::ops::top_k::select_top_k;
+
+    /// Counts 1, 2, 0, 2.
+    fn popularity() -> Popularity {
+        let pairs = [(0, 1), (0, 3), (1, 1), (1, 3), (2, 0)].map(|(u, i)| (UserId(u), ItemId(i)));
+        fit(&Interactions::from_pairs(3, 4, pairs).unwrap(), &Config::default()).unwrap()
+    }
+
+    const ANYBODY: Query<'static> = Query { user: None, history: &[] };
+
+    #[test]
+    fn scores_are_the_numbers_of_users_for_everybody() {
+        let mut scores = Vec::new();
+        popularity().score_block(&[ANYBODY, Query { user: Some(UserId(0)), history: &[] }], &mut scores).unwrap();
+        assert_eq!(scores, [1.0, 2.0, 0.0, 2.0, 1.0, 2.0, 0.0, 2.0]);
+    }
+
+    #[test]
+    fn the_list_is_that_of_the_scores_with_ties_to_the_lower_id_and_without_what_is_excluded() {
+        let model = popularity();
+        let (mut scores, mut items, mut best) = (Vec::new(), Vec::new(), Vec::new());
+        model.score_block(&[ANYBODY], &mut scores).unwrap();
+        for excluded in [&[][..], &[1][..], &[0, 3][..], &[0, 1, 2, 3][..]] {
+            for k in [1, 3, 9] {
+                let top = model.top_k(&[ANYBODY], &[excluded], k).unwrap();
+                select_top_k(&scores, excluded, k, &mut items, &mut best).unwrap();
+                let len = top.len[0] as usize;
+                assert_eq!((&top.items[..len], &top.scores[..len]), (&items[..], &best[..]), "{excluded:?}, {k}");
+            }
+        }
+        assert_eq!(model.top_k(&[ANYBODY], &[&[]], 4).unwrap().items, [1, 3, 0, 2]);
+    }
+
+    #[test]
+    fn saving_and_loading_changes_nothing() {
+        let loaded = load(&popularity().state()).unwrap();
+        assert_eq!(loaded.state(), popularity().state());
+        assert_eq!(loaded.model(), "popularity");
+        assert_eq!(loaded.top_k(&[ANYBODY], &[&[]], 4).unwrap().items, [1, 3, 0, 2]);
+    }
+
+    #[test]
+    fn there_are_no_similar_items_and_no_keys() {
+        assert!(popularity().similar_items(ItemId(0), 2).is_err());
+        assert!(toml::from_str::<Config>("l2 = 1").is_err());
+    }
+}

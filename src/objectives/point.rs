@@ -1,0 +1,145 @@
+//! Pointwise losses: `(s - y)^2` and `softplus(-y s)` with `s` the inner product; observed pairs have `y = +1`, sampled ones `y = -1`.
+//!
+//! Sources: Hu, Koren and Volinsky, ICDM 2008 (squared); Johnson, *Logistic matrix factorization*, 2014.
+
+use gcnrec_kernels::ops::coefficients::signed_coefficients;
+use gcnrec_kernels::ops::dots::{pair_dots, pair_dots_tangent};
+use gcnrec_kernels::ops::point_loss::{PointLoss, point_forward, point_tangent};
+use gcnrec_kernels::ops::scatter::{Segments, segment_weighted_rows};
+use gcnrec_kernels::{Buffer, Device};
+
+use super::slots::Slots;
+use super::{Nodes, Objective};
+use crate::error::Result;
+use crate::samplers::Batch;
+
+/// A pointwise loss. With `c_b = weight_b * slope_b`, row `u` gets `c_b F_i` and row `i` gets `c_b F_u`.
+pub struct Pointwise {
+    nodes: Nodes,
+    dim: usize,
+    kind: PointLoss,
+    n_negatives: usize,
+    slots: Slots,
+    host: HostIndices,
+    users: Buffer<u32>,
+    items: Buffer<u32>,
+    labels: Buffer<f32>,
+    occurrences: Buffer<f32>,
+    segments: Segments,
+    source: Buffer<u32>,
+    score: Buffer<f32>,
+    slope: Buffer<f32>,
+    coefficient: Buffer<f32>,
+}
+
+#[derive(Default)]
+struct HostIndices {
+    users: Vec<u32>,
+    items: Vec<u32>,
+    labels: Vec<f32>,
+    destination: Vec<u32>,
+    source: Vec<u32>,
+    occurrences: Vec<f32>,
+}
+
+impl Pointwise {
+    /// For embeddings `dim` wide; `squared` or logistic; `n_negatives` sampled items per positive.
+    pub fn new(nodes: Nodes, dim: usize, squared: bool, n_negatives: usize) -> Self {
+        Pointwise {
+            nodes,
+            dim,
+            kind: if squared { PointLoss::Squared } else { PointLoss::Logistic },
+            n_negatives,
+            slots: Slots::new(nodes.len()),
+            host: HostIndices::default(),
+            users: Buffer::default(),
+            items: Buffer::default(),
+            labels: Buffer::default(),
+            occurrences: Buffer::default(),
+            segments: Segments::default(),
+            source: Buffer::default(),
+            score: Buffer::default(),
+            slope: Buffer::default(),
+            coefficient: Buffer::default(),
+        }
+    }
+}
+
+impl Objective for Pointwise {
+    fn prepare(&mut self, device: &Device, batch: &Batch) -> Result<()> {
+        let Pointwise { nodes, slots, host, n_negatives, .. } = self;
+        let items = batch.positives.iter().chain(&batch.negatives).map(|&i| nodes.item(i));
+        slots.assign(batch.users.iter().copied().chain(items));
+        host.users.clear();
+        host.items.clear();
+        host.labels.clear();
+        let mut push = |user: u32, item: u32, label: f32| {
+            host.users.push(slots.slot(user));
+            host.items.push(slots.slot(nodes.item(item)));
+            host.labels.push(label);
+        };
+        for (pair, (&user, &positive)) in batch.users.iter().zip(&batch.positives).enumerate() {
+            push(user, positive, 1.0);
+            for &negative in &batch.negatives[pair * *n_negatives..(pair + 1) * *n_negatives] {
+                push(user, negative, -1.0);
+            }
+        }
+        host.destination.clear();
+        host.source.clear();
+        for (to, from) in [(&host.users, &host.items), (&host.items, &host.users)] {
+            host.destination.extend_from_slice(to);
+            host.source.extend_from_slice(from);
+        }
+        host.occurrences.clear();
+        host.occurrences.resize(slots.rows().len(), 0.0);
+        for &slot in host.users.iter().chain(&host.items) {
+            host.occurrences[slot as usize] += 1.0;
+        }
+        device.write(&mut self.users, &host.users);
+        device.write(&mut self.items, &host.items);
+        device.write(&mut self.labels, &host.labels);
+        device.write(&mut self.source, &host.source);
+        device.write(&mut self.occurrences, &host.occurrences);
+        Ok(self.segments.assign(device, slots.rows().len(), &host.destination)?)
+    }
+
+    fn rows(&self) -> &[u32] {
+        self.slots.rows()
+    }
+
+    fn n_examples(&self) -> usize {
+        self.host.users.len()
+    }
+
+    fn occurrences(&self) -> &Buffer<f32> {
+        &self.occurrences
+    }
+
+    fn forward(&mut self, device: &Device, rows: &Buffer<f32>, loss: &mut Buffer<f32>) -> Result<()> {
+        pair_dots(device, self.dim, rows, &self.users, &self.items, &mut self.score)?;
+        Ok(point_forward(device, self.kind, &self.score, &self.labels, loss, &mut self.slope)?)
+    }
+
+    fn backward(
+        &mut self,
+        device: &Device,
+        rows: &Buffer<f32>,
+        weights: &Buffer<f32>,
+        gradient: &mut Buffer<f32>,
+    ) -> Result<()> {
+        signed_coefficients(device, &[1.0, 1.0], &self.slope, weights, &mut self.coefficient)?;
+        let (segments, source) = (&self.segments, &self.source);
+        Ok(segment_weighted_rows(device, self.dim, segments, source, &self.coefficient, rows, gradient)?)
+    }
+
+    fn tangent(
+        &mut self,
+        device: &Device,
+        rows: &Buffer<f32>,
+        rows_dot: &Buffer<f32>,
+        loss_dot: &mut Buffer<f32>,
+    ) -> Result<()> {
+        pair_dots_tangent(device, self.dim, rows, rows_dot, &self.users, &self.items, &mut self.score)?;
+        Ok(point_tangent(device, &self.slope, &self.score, loss_dot)?)
+    }
+}

@@ -1,0 +1,103 @@
+//! Negatives: items that the user has not interacted with in training.
+
+use gcnrec_graphs::{Interactions, UserId};
+use rand::RngExt;
+use rand::Rng;
+
+/// A user with this share of all items or more is rare enough to scan instead of rejecting draws without end.
+const MAX_REJECTIONS: usize = 10_000;
+
+/// Draws items uniformly or in proportion to `count^alpha`, rejecting the user's training items.
+///
+/// A user who has every item gets whatever was drawn last: there is no negative to find.
+#[derive(Debug, Clone)]
+pub struct NegativeSampler {
+    n_items: u32,
+    /// Running sums of the items' weights; empty for the uniform distribution.
+    cumulative: Vec<f64>,
+}
+
+impl NegativeSampler {
+    /// Every item alike.
+    pub fn uniform(n_items: usize) -> Self {
+        NegativeSampler { n_items: n_items as u32, cumulative: Vec::new() }
+    }
+
+    /// In proportion to the training count to the power of `alpha`.
+    pub fn popularity(train: &Interactions, alpha: f64) -> Self {
+        let mut total = 0.0;
+        let cumulative: Vec<f64> = train
+            .item_counts()
+            .iter()
+            .map(|&count| {
+                total += if count == 0 { 0.0 } else { f64::from(count).powf(alpha) };
+                total
+            })
+            .collect();
+        NegativeSampler { n_items: train.n_items() as u32, cumulative }
+    }
+
+    /// One negative for a user.
+    pub fn draw(&self, train: &Interactions, user: UserId, random: &mut impl Rng) -> u32 {
+        let seen = train.items_of(user);
+        let mut item = self.any(random);
+        for _ in 0..MAX_REJECTIONS {
+            if seen.binary_search(&item).is_err() {
+                break;
+            }
+            item = self.any(random);
+        }
+        item
+    }
+
+    fn any(&self, random: &mut impl Rng) -> u32 {
+        match self.cumulative.last() {
+            None => random.random_range(0..self.n_items),
+            Some(&total) => {
+                let point = random.random::<f64>() * total;
+                (self.cumulative.partition_point(|&sum| sum <= point) as u32).min(self.n_items - 1)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gcnrec_graphs::{ItemId, Purpose, Seed};
+
+    fn train() -> Interactions {
+        // item counts: 0 -> 3, 1 -> 1, 2 -> 0, 3 -> 1
+        let pairs = [(0, 0), (1, 0), (2, 0), (1, 1), (2, 3)];
+        Interactions::from_pairs(3, 4, pairs.map(|(u, i)| (UserId(u), ItemId(i)))).unwrap()
+    }
+
+    #[test]
+    fn a_negative_is_never_a_training_item_of_the_user() {
+        let (train, mut random) = (train(), Seed(1).stream(Purpose::Analysis, 0, 0));
+        let sampler = NegativeSampler::uniform(4);
+        let drawn: Vec<u32> = (0..200).map(|_| sampler.draw(&train, UserId(1), &mut random)).collect();
+        assert!(drawn.iter().all(|&i| i == 2 || i == 3));
+        assert!(drawn.contains(&2) && drawn.contains(&3));
+    }
+
+    #[test]
+    fn popularity_draws_follow_the_counts_and_never_an_unseen_item() {
+        let (train, mut random) = (train(), Seed(1).stream(Purpose::Analysis, 0, 0));
+        let sampler = NegativeSampler::popularity(&train, 1.0);
+        let mut counts = [0usize; 4];
+        for _ in 0..5000 {
+            counts[sampler.any(&mut random) as usize] += 1;
+        }
+        // shares 3/5, 1/5, 0, 1/5; the standard deviation of 5000 draws at 3/5 is 35
+        assert_eq!(counts[2], 0);
+        assert!((counts[0] as i64 - 3000).abs() < 175 && (counts[1] as i64 - 1000).abs() < 150, "{counts:?}");
+    }
+
+    #[test]
+    fn a_user_who_has_every_item_does_not_hang() {
+        let all = Interactions::from_pairs(1, 2, [(UserId(0), ItemId(0)), (UserId(0), ItemId(1))]).unwrap();
+        let item = NegativeSampler::uniform(2).draw(&all, UserId(0), &mut Seed(1).stream(Purpose::Analysis, 0, 0));
+        assert!(item < 2);
+    }
+}

@@ -1,0 +1,97 @@
+//! What a run tells to whoever watches: a progress bar, a log, a test.
+
+use serde::{Deserialize, Serialize};
+
+use crate::eval::Metrics;
+
+/// A part of a run. Each trains one model from the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// Layer weights are fitted on held-out pairs.
+    Layers,
+    /// The model is trained; validation picks the epoch.
+    Train,
+    /// The model is trained again on training and validation pairs.
+    Refit,
+}
+
+impl Stage {
+    /// As written to `metrics.jsonl`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Stage::Layers => "layers",
+            Stage::Train => "train",
+            Stage::Refit => "refit",
+        }
+    }
+}
+
+/// The plan of a stage.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StagePlan {
+    /// Which one.
+    pub stage: Stage,
+    /// Epochs at most.
+    pub max_epochs: u64,
+    /// Epochs that are already done, after a resume.
+    pub done_epochs: u64,
+    /// Steps in an epoch.
+    pub steps_per_epoch: usize,
+    /// Trained scalars.
+    pub n_parameters: usize,
+    /// The metric that picks the epoch; `None` when nothing is selected.
+    pub metric: Option<String>,
+}
+
+/// One line of `metrics.jsonl`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct EpochRecord {
+    /// The stage.
+    pub stage: Stage,
+    /// The epoch, from 1.
+    pub epoch: u64,
+    /// Mean loss of the epoch's examples.
+    pub loss: f64,
+    /// Seconds of training in this epoch.
+    pub seconds: f64,
+    /// Examples trained in a second.
+    pub examples_per_s: f64,
+    /// Validation metrics, where this epoch was validated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub valid: Option<Metrics>,
+    /// Seconds of validation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validate_s: Option<f64>,
+    /// True when this is the best epoch so far.
+    pub best: bool,
+}
+
+/// Watches a run. Every method has an empty default.
+pub trait Observer {
+    /// A stage begins.
+    fn on_stage(&mut self, plan: &StagePlan) {
+        let _ = plan;
+    }
+
+    /// A step is done: the epoch from 0, the step from 0, and the mean loss of its examples.
+    fn on_step(&mut self, epoch: u64, step: usize, loss: f64) {
+        let _ = (epoch, step, loss);
+    }
+
+    /// An epoch is done.
+    fn on_epoch(&mut self, record: &EpochRecord) {
+        let _ = record;
+    }
+
+    /// Something that the user should know.
+    fn on_message(&mut self, message: &str) {
+        let _ = message;
+    }
+}
+
+/// Watches nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Silent;
+
+impl Observer for Silent {}

@@ -1,0 +1,92 @@
+//! Where a run stands: everything but the learner's own state. Written into every `last/` checkpoint.
+
+use serde::{Deserialize, Serialize};
+
+use super::observer::Stage;
+use crate::eval::Metrics;
+
+/// The run's position and its decisions so far.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Progress {
+    /// The stage that is running or was last.
+    pub stage: Stage,
+    /// Epochs completed in this stage.
+    pub epoch: u64,
+    /// Steps completed in the epoch that was interrupted.
+    pub step: usize,
+    /// Losses of those steps, summed.
+    pub loss: f64,
+    /// Examples of those steps.
+    pub n_examples: u64,
+    /// The best validation of this stage.
+    pub best: Option<Best>,
+    /// Validations since the best one.
+    pub since_best: u64,
+    /// Global logits of the layer weights, fitted by [`Stage::Layers`].
+    pub prior: Option<Vec<f32>>,
+    /// What [`Stage::Train`] decided.
+    pub chosen: Option<Chosen>,
+    /// Lines of `metrics.jsonl` that belong to this checkpoint.
+    pub metrics_lines: usize,
+    /// Epochs run in all stages.
+    pub epochs_run: u64,
+    /// Seconds of training so far.
+    pub train_s: f64,
+    /// Seconds of validation so far.
+    pub validate_s: f64,
+    /// True when no stage is left.
+    pub done: bool,
+}
+
+/// The best validation of a stage.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Best {
+    /// Its epoch, from 1.
+    pub epoch: u64,
+    /// The value of the metric that picks the epoch.
+    pub value: f64,
+    /// All validation metrics of that epoch.
+    pub metrics: Metrics,
+    /// The layer logits of that epoch.
+    pub logits: Option<Vec<f32>>,
+}
+
+/// What validation chose.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Chosen {
+    /// Number of epochs.
+    pub epoch: u64,
+    /// Epochs that were run to find out.
+    pub epochs_run: u64,
+    /// Validation metrics of that epoch; `None` when nothing was selected.
+    pub metrics: Option<Metrics>,
+}
+
+impl Progress {
+    /// At the start of a stage; earlier decisions and counters are kept.
+    pub fn enter(&mut self, stage: Stage) {
+        let Progress { prior, chosen, metrics_lines, epochs_run, train_s, validate_s, .. } = self.clone();
+        *self = Progress { prior, chosen, metrics_lines, epochs_run, train_s, validate_s, ..Progress::start(stage) };
+    }
+
+    /// At the start of a run.
+    pub fn start(stage: Stage) -> Self {
+        Progress {
+            stage,
+            epoch: 0,
+            step: 0,
+            loss: 0.0,
+            n_examples: 0,
+            best: None,
+            since_best: 0,
+            prior: None,
+            chosen: None,
+            metrics_lines: 0,
+            epochs_run: 0,
+            train_s: 0.0,
+            validate_s: 0.0,
+            done: false,
+        }
+    }
+}

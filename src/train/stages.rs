@@ -1,0 +1,289 @@
+//! A whole run: which stages a job needs, one after the other, and the one look at the test part.
+//!
+//! How layer weights are learned (`attention.fit`): a loss on cosines cannot gain by making one layer long, so its weights learn on the training
+//! loss. A loss on inner products can: learned on the training loss, the weights collapse onto layer 0 (SPEC M.1). There, a first stage holds out
+//! a tenth of the training pairs and fits one global weight per layer on them; the weights are then frozen and the embeddings are trained from the
+//! start on all pairs. The per-node kinds keep the fitted weights as their prior and may lean away from them by a bounded amount.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use gcnrec_graphs::Interactions;
+
+use super::config::Sampling;
+use super::job::{Job, Stop};
+use super::observer::{Observer, Stage};
+use super::progress::{Chosen, Progress};
+use super::store::RunStore;
+use super::trainer::Trainer;
+use crate::data::{self, Part};
+use crate::error::Result;
+use crate::eval::{Evaluator, Metrics, Protocol, SelectedOn};
+use crate::models::graph::config::{Combination, Fit};
+use crate::models::graph::{GraphLearner, Setup, Teacher};
+use crate::models::{LayerWeights, Learner, Scorer, fit_closed_form};
+use crate::objectives::Batching;
+use crate::samplers::PairOrder;
+
+/// How far a node's logits may leave global ones that were fitted on held-out pairs.
+const DEFAULT_BOUND: f32 = 0.5;
+/// A mean layer weight above this is worth a warning: the other layers no longer matter.
+const COLLAPSED: f64 = 0.95;
+
+/// What a run produced.
+pub struct Outcome {
+    /// The final model, also in `best/`.
+    pub scorer: Box<dyn Scorer>,
+    /// The number of epochs that was chosen; 0 for closed forms.
+    pub best_epoch: u64,
+    /// Epochs run by the stage that chose.
+    pub epochs_run: u64,
+    /// Validation metrics of the chosen epoch.
+    pub valid: Option<Metrics>,
+    /// Test metrics of the final model.
+    pub test: Option<Metrics>,
+    /// How the numbers came about.
+    pub protocol: Protocol,
+    /// Seconds of training, all stages.
+    pub train_s: f64,
+    /// Median seconds of an epoch.
+    pub epoch_s_median: f64,
+    /// Seconds of validation and of the test.
+    pub evaluate_s: f64,
+    /// Trained scalars.
+    pub n_parameters: usize,
+    /// The layer weights in use.
+    pub layer_weights: Option<LayerWeights>,
+    /// What the user should know.
+    pub warnings: Vec<String>,
+}
+
+/// Runs a job from the start, or from the checkpoint in the store.
+///
+/// # Errors
+/// [`crate::RecError::Interrupted`] after a stop was asked for and a checkpoint was written; everything that data, model and disk can refuse.
+pub fn run(
+    job: &Job,
+    store: &mut RunStore,
+    resume: bool,
+    observer: &mut dyn Observer,
+    stop: &Stop,
+) -> Result<Outcome> {
+    let plan = Plan::new(job)?;
+    let checkpoint = if resume { store.load_last()? } else { None };
+    if resume && checkpoint.is_none() {
+        observer.on_message("there is no checkpoint to resume from: starting from the beginning");
+    }
+    match fit_closed_form(&job.model, &plan.final_pairs)? {
+        Some(scorer) => plan.finish_closed_form(job, store, scorer),
+        None => plan.run_learner(job, store, checkpoint, observer, stop),
+    }
+}
+
+/// The parts of a job, turned into what stages need.
+struct Plan {
+    train: Arc<Interactions>,
+    /// Training and validation pairs with `refit`, otherwise the training pairs: what the final model learns from.
+    final_pairs: Arc<Interactions>,
+    valid: Option<Evaluator>,
+    test: Option<Evaluator>,
+    teaching: Teaching,
+    started: Instant,
+}
+
+/// How the layer weights are learned, resolved.
+#[derive(Clone, Copy, PartialEq)]
+enum Teaching {
+    NoWeights,
+    OnTraining { bound: f32 },
+    OnHeldOut { bound: f32 },
+}
+
+impl Plan {
+    fn new(job: &Job) -> Result<Self> {
+        let split = &job.split;
+        let train = Arc::new(job.train_pairs()?);
+        let closed_form = job.model.graph().is_none();
+        let refit = job.train.refit || closed_form;
+        let final_pairs =
+            if refit { Arc::new(split.joint_interactions(&[Part::Train, Part::Valid])?) } else { train.clone() };
+        let valid = if closed_form { None } else { job.evaluator(Part::Valid, &[Part::Train])? };
+        Ok(Plan {
+            test: job.evaluator(Part::Test, &[Part::Train, Part::Valid])?,
+            teaching: Teaching::of(job),
+            train,
+            final_pairs,
+            valid,
+            started: Instant::now(),
+        })
+    }
+
+    fn finish_closed_form(self, job: &Job, store: &mut RunStore, scorer: Box<dyn Scorer>) -> Result<Outcome> {
+        let train_s = self.started.elapsed().as_secs_f64();
+        let progress = Progress { train_s, done: true, ..Progress::start(Stage::Train) };
+        store.save_best(&*scorer, &progress)?;
+        self.outcome(job, scorer, &progress, train_s, 0)
+    }
+
+    fn run_learner(
+        self,
+        job: &Job,
+        store: &mut RunStore,
+        checkpoint: Option<(crate::models::state::State, Progress)>,
+        observer: &mut dyn Observer,
+        stop: &Stop,
+    ) -> Result<Outcome> {
+        let first = if matches!(self.teaching, Teaching::OnHeldOut { .. }) { Stage::Layers } else { Stage::Train };
+        let (mut state, progress) = match checkpoint {
+            Some((state, progress)) => (Some(state), progress),
+            None => (None, Progress::start(first)),
+        };
+        let mut trainer = Trainer { job, store, observer, stop, progress, epoch_seconds: Vec::new() };
+        loop {
+            let stage = trainer.progress.stage;
+            let mut learner = self.learner(job, stage, trainer.progress.prior.clone())?;
+            if let Some(state) = state.take() {
+                learner.restore(&state)?;
+            }
+            let evaluator = if stage == Stage::Refit { None } else { self.valid.as_ref() };
+            let max_epochs = match (&trainer.progress.chosen, stage) {
+                (Some(chosen), Stage::Refit) => chosen.epoch,
+                _ => job.train.max_epochs,
+            };
+            let result = trainer.run_stage(&mut learner, evaluator, max_epochs)?;
+            match stage {
+                Stage::Layers => {
+                    trainer.enter(Stage::Train);
+                    trainer.progress.prior = result.logits;
+                    continue;
+                }
+                Stage::Train => {
+                    let epochs_run = trainer.progress.epoch;
+                    let chosen = Chosen { epoch: result.epoch, epochs_run, metrics: result.metrics };
+                    trainer.progress.chosen = Some(chosen);
+                    if job.train.refit && self.valid.is_some() {
+                        trainer.enter(Stage::Refit);
+                        continue;
+                    }
+                }
+                Stage::Refit => {}
+            }
+            trainer.store.save_best(&*result.scorer, &trainer.progress)?;
+            trainer.progress.done = true;
+            trainer.store.save_last(&learner.state(), &trainer.progress)?;
+            let median = median(&mut trainer.epoch_seconds);
+            let progress = trainer.progress.clone();
+            return self.outcome(job, result.scorer, &progress, median, learner.n_parameters());
+        }
+    }
+
+    /// The learner of a stage.
+    fn learner(&self, job: &Job, stage: Stage, prior: Option<Vec<f32>>) -> Result<GraphLearner> {
+        let mut config = job.model.graph().expect("only graph models are trained by steps: closed forms return earlier");
+        let (mut train, mut teacher, mut bound) = (self.train.clone(), Teacher::Nobody, 0.0);
+        match (self.teaching, stage) {
+            (Teaching::NoWeights, _) => {}
+            (Teaching::OnTraining { bound: b }, _) => (teacher, bound) = (Teacher::Training, b),
+            (Teaching::OnHeldOut { .. }, Stage::Layers) => {
+                config.combination = Combination::Global;
+                let fraction = config.attention.held_out_fraction;
+                // Index 0 carves the validation part, index 1 this one: they never share draws.
+                let (kept, carved) = data::carve(&job.split.train, fraction, job.seed, 1);
+                let (n_users, n_items) = (job.split.n_users(), job.split.n_items());
+                train = Arc::new(kept.interactions(n_users, n_items)?);
+                teacher = Teacher::HeldOut(Arc::new(carved.interactions(n_users, n_items)?));
+            }
+            (Teaching::OnHeldOut { bound: b }, _) => {
+                bound = b;
+                if config.combination != Combination::Global {
+                    teacher = Teacher::TrainingWithFixedPrior;
+                }
+            }
+        }
+        if stage == Stage::Refit {
+            train = self.final_pairs.clone();
+        }
+        let order = match job.train.sampling {
+            Sampling::Pair => PairOrder::PairUniform,
+            Sampling::User => PairOrder::UserUniform,
+        };
+        GraphLearner::new(Setup {
+            device: job.device.clone(),
+            config,
+            model: job.model.name(),
+            objective: job.objective.clone(),
+            batching: Batching { size: job.train.batch_size, order },
+            learning_rate: job.train.learning_rate.unwrap_or_else(|| job.objective.default_learning_rate()),
+            train,
+            teacher,
+            prior,
+            bound,
+            seed: job.seed,
+        })
+    }
+
+    fn outcome(
+        &self,
+        job: &Job,
+        scorer: Box<dyn Scorer>,
+        progress: &Progress,
+        epoch_s_median: f64,
+        n_parameters: usize,
+    ) -> Result<Outcome> {
+        let started = Instant::now();
+        let test = self.test.as_ref().map(|evaluator| evaluator.evaluate(&*scorer)).transpose()?;
+        let chosen = progress.chosen.as_ref();
+        let valid = chosen.and_then(|chosen| chosen.metrics.clone());
+        let protocol = Protocol {
+            candidates: crate::eval::Candidates::All,
+            exclude_seen: job.eval.exclude_seen,
+            selected_on: if valid.is_some() { SelectedOn::Valid } else { SelectedOn::None },
+            refit: job.train.refit && valid.is_some(),
+            n_eval_users: self.test.as_ref().or(self.valid.as_ref()).map_or(0, Evaluator::n_eval_users),
+        };
+        let layer_weights = scorer.layer_weights().filter(|weights| weights.mean.len() > 1).cloned();
+        let collapsed = layer_weights.as_ref().and_then(|w| w.mean.iter().position(|&mean| mean > COLLAPSED));
+        let warnings = collapsed
+            .map(|layer| format!("the layer attention collapsed onto layer {layer}: the other layers do not matter"))
+            .into_iter()
+            .collect();
+        Ok(Outcome {
+            best_epoch: chosen.map_or(0, |chosen| chosen.epoch),
+            epochs_run: chosen.map_or(0, |chosen| chosen.epochs_run),
+            train_s: progress.train_s,
+            evaluate_s: progress.validate_s + started.elapsed().as_secs_f64(),
+            valid,
+            test,
+            protocol,
+            scorer,
+            epoch_s_median,
+            n_parameters,
+            layer_weights,
+            warnings,
+        })
+    }
+}
+
+impl Teaching {
+    fn of(job: &Job) -> Self {
+        let Some(config) = job.model.graph() else { return Teaching::NoWeights };
+        if config.combination == Combination::Uniform {
+            return Teaching::NoWeights;
+        }
+        let bound = config.attention.bound;
+        match config.attention.fit {
+            Fit::HeldOut => Teaching::OnHeldOut { bound: bound.unwrap_or(DEFAULT_BOUND) },
+            Fit::Auto if !job.objective.cosine() => Teaching::OnHeldOut { bound: bound.unwrap_or(DEFAULT_BOUND) },
+            Fit::Auto | Fit::Training => Teaching::OnTraining { bound: bound.unwrap_or(0.0) },
+        }
+    }
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    match values.len() {
+        0 => 0.0,
+        n if n % 2 == 1 => values[n / 2],
+        n => (values[n / 2 - 1] + values[n / 2]) / 2.0,
+    }
+}
