@@ -6,8 +6,6 @@ use serde::Serialize;
 
 use super::html;
 use super::table::{Cell, Table};
-use crate::checkpoint::RunFolder;
-use crate::error::Result;
 use crate::models::LayerWeights;
 
 /// Everything that a finished run says about itself. A number that is not defined (no user to average over) is NaN here and null in JSON.
@@ -157,14 +155,6 @@ impl Report {
     /// The report as a page that needs no other file.
     pub fn to_html(&self) -> String {
         html::page(self)
-    }
-
-    /// Writes `report.json` and `report.html`.
-    ///
-    /// # Errors
-    /// [`crate::error::RecError::Io`] when the disk is full or refuses.
-    pub fn write(&self, run: &RunFolder) -> Result<()> {
-        run.write_report(&self.to_json(), &self.to_html())
     }
 
     /// Metrics as a table: one row per metric, one column per part, validation before test.
