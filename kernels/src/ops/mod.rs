@@ -9,4 +9,5 @@ pub mod propagate;
 pub mod row_set;
 pub mod rows;
 pub mod scatter;
+mod select;
 pub mod top_k;
