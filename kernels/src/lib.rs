@@ -8,9 +8,9 @@ mod elementary;
 mod error;
 pub mod ops;
 pub mod simd;
-mod tile;
 #[cfg(test)]
 mod test_support;
+mod tile;
 
 pub use buffer::Buffer;
 pub use device::Device;
