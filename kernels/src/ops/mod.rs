@@ -14,5 +14,9 @@ pub mod propagate;
 pub mod row_set;
 pub mod rows;
 pub mod scatter;
+<<<<<<< HEAD
 pub mod softmax;
+=======
+mod select;
+>>>>>>> kprop
 pub mod top_k;
