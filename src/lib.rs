@@ -10,7 +10,10 @@ pub mod error;
 pub mod eval;
 pub mod models;
 pub mod objectives;
+pub mod recommend;
+pub mod report;
 pub mod samplers;
 pub mod train;
 
 pub use error::{RecError, Result};
+pub use recommend::Recommender;

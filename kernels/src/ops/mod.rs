@@ -14,9 +14,6 @@ pub mod propagate;
 pub mod row_set;
 pub mod rows;
 pub mod scatter;
-<<<<<<< HEAD
-pub mod softmax;
-=======
 mod select;
->>>>>>> kprop
+pub mod softmax;
 pub mod top_k;

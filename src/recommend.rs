@@ -1,0 +1,436 @@
+//! Serving: a checkpoint, opened once, answers by name for users it knows, for histories of users it has never seen, and for items.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use gcnrec_graphs::{ItemId, UserId};
+use rayon::prelude::*;
+use serde_json::Value;
+
+use crate::checkpoint::{self, Contents, EXCLUDE_SEEN, HOLDS, Ids, RECOVERED_FROM};
+use crate::error::{RecError, Result};
+use crate::models::{self, Query, Scorer};
+
+/// Items by name with their scores, best first.
+pub type Ranking = Vec<(String, f32)>;
+
+/// Scores that a block of queries may take at once (16 MB of f32): what one thread of [`Recommender::top_k`] holds.
+const BLOCK_SCORES: usize = 4 << 20;
+
+/// A trained model with the names of its users and items. Immutable; threads share one.
+pub struct Recommender {
+    scorer: Box<dyn Scorer>,
+    users: Names,
+    items: Names,
+    titles: Vec<String>,
+    /// User `u` has `history[ptr[u]..ptr[u + 1]]`, oldest first.
+    ptr: Vec<u32>,
+    history: Vec<ItemId>,
+    seen_excluded: bool,
+    config_toml: String,
+    facts: BTreeMap<String, Value>,
+}
+
+impl Recommender {
+    /// Opens a run folder or a checkpoint folder.
+    ///
+    /// Of a run, `best` is taken. Only where there is no `best` at all, `last` is, and only when it holds a frozen model: the state of a training
+    /// in progress answers no query. A damaged `best` is never passed over in favour of `last`; an older `best` may stand in for it, and then
+    /// [`Recommender::recovered_from`] says so.
+    ///
+    /// # Errors
+    /// [`RecError::Missing`] when there is no checkpoint; [`RecError::Checkpoint`] when it is damaged, foreign, newer than this program or holds
+    /// a training in progress; those of [`models::load_scorer`].
+    pub fn open(run: impl AsRef<Path>) -> Result<Recommender> {
+        let folder = checkpoint_of(run.as_ref())?;
+        let contents = checkpoint::load(&folder)?;
+        if contents.facts.get(HOLDS).and_then(Value::as_str) == Some("learner") {
+            return Err(RecError::Checkpoint {
+                path: folder,
+                problem: "it holds a training in progress, not a model that answers".into(),
+                todo: "let the run reach its first validation, or go on with train --resume".into(),
+            });
+        }
+        let scorer = models::load_scorer(&contents.model, &contents.state).map_err(|error| match error {
+            RecError::Checkpoint { problem, todo, .. } => RecError::Checkpoint { path: folder.clone(), problem, todo },
+            other => other,
+        })?;
+        Recommender::from_contents(contents, scorer)
+    }
+
+    /// Puts a scorer and the names around it together; `contents.state` is not looked at.
+    ///
+    /// # Errors
+    /// [`RecError::Checkpoint`] when the scorer answers over another number of items than there are names.
+    pub fn from_contents(contents: Contents, scorer: Box<dyn Scorer>) -> Result<Recommender> {
+        let Contents { model, ids: Ids { users, items, titles }, seen, config_toml, facts, .. } = contents;
+        if scorer.n_items() != items.len() {
+            return Err(RecError::Checkpoint {
+                path: "checkpoint".into(),
+                problem: format!("the {model} model ranks {} items, there are {} names", scorer.n_items(), items.len()),
+                todo: "its files do not belong together; train again".into(),
+            });
+        }
+        let (ptr, history) = seen.unwrap_or_else(|| (vec![0; users.len() + 1], Vec::new()));
+        Ok(Recommender {
+            scorer,
+            users: Names::new("user", users),
+            items: Names::new("item", items),
+            titles,
+            ptr,
+            history: history.into_iter().map(ItemId).collect(),
+            seen_excluded: facts.get(EXCLUDE_SEEN).and_then(Value::as_bool).unwrap_or(true),
+            config_toml,
+            facts,
+        })
+    }
+
+    /// The `k` best items for a user of the training data, without those that the user already has (unless the run was configured to keep them).
+    /// Fewer than `k` when there are not so many.
+    ///
+    /// # Errors
+    /// [`RecError::Missing`] for a user that the model does not know.
+    pub fn for_user(&self, user: &str, k: usize) -> Result<Ranking> {
+        let user = self.users.find(user, "pass a history to score a new user")?;
+        let mut rankings = self.rank(&[user], k)?;
+        Ok(rankings.pop().expect("one query should give one ranking"))
+    }
+
+    /// The `k` best items for somebody with this history, oldest first. The items of the history are not recommended again (unless the run was
+    /// configured to keep them).
+    ///
+    /// # Errors
+    /// [`RecError::Missing`] naming an item that the model does not know; [`RecError::Unsupported`] for a model that cannot use a history.
+    pub fn for_history(&self, history: &[&str], k: usize) -> Result<Ranking> {
+        let find = |item: &&str| self.items.find(item, "leave it out of the history").map(ItemId);
+        let history: Vec<ItemId> = history.iter().map(find).collect::<Result<_>>()?;
+        let excluded = self.excluded(&history);
+        let mut rankings = self.answer(&[Query { user: None, history: &history }], &[&excluded], k)?;
+        Ok(rankings.pop().expect("one query should give one ranking"))
+    }
+
+    /// The `k` items most like this one, best first, without the item itself.
+    ///
+    /// # Errors
+    /// [`RecError::Missing`] for an unknown item; [`RecError::Unsupported`] for a model that has no notion of similar items.
+    pub fn similar_items(&self, item: &str, k: usize) -> Result<Ranking> {
+        let item = self.items.find(item, "check its name in the training data")?;
+        let similar = self.scorer.similar_items(ItemId(item), k.min(self.n_items()))?;
+        Ok(similar.into_iter().map(|(item, score)| (self.items.key(item.0), score)).collect())
+    }
+
+    /// [`Recommender::for_user`] for many users, in parallel; the order of the answers is that of the users.
+    ///
+    /// # Errors
+    /// [`RecError::Missing`] for the first user that the model does not know; then nothing is computed.
+    pub fn top_k(&self, users: &[&str], k: usize) -> Result<Vec<Ranking>> {
+        let find = |user: &&str| self.users.find(user, "pass a history to score a new user");
+        let users: Vec<u32> = users.iter().map(find).collect::<Result<_>>()?;
+        let block = (BLOCK_SCORES / self.n_items().max(1)).clamp(1, 256);
+        let blocks: Vec<Result<Vec<Ranking>>> = users.par_chunks(block).map(|block| self.rank(block, k)).collect();
+        // Collected in order, so that of several errors always the same one is reported.
+        Ok(blocks.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
+    }
+
+    /// Number of users that the model was trained on.
+    pub fn n_users(&self) -> usize {
+        self.users.keys.len()
+    }
+
+    /// Number of items that are ranked.
+    pub fn n_items(&self) -> usize {
+        self.items.keys.len()
+    }
+
+    /// Names of all users, in the order of their dense ids.
+    pub fn users(&self) -> &[String] {
+        &self.users.keys
+    }
+
+    /// Names of all items, in the order of their dense ids.
+    pub fn items(&self) -> &[String] {
+        &self.items.keys
+    }
+
+    /// The title of an item, where the data has one.
+    pub fn title(&self, item: &str) -> Option<&str> {
+        let item = self.items.position(item)?;
+        self.titles.get(item as usize).map(String::as_str).filter(|title| !title.is_empty())
+    }
+
+    /// The registry's name of the model.
+    pub fn model(&self) -> &str {
+        self.scorer.model()
+    }
+
+    /// The model itself, for evaluation.
+    pub fn scorer(&self) -> &dyn Scorer {
+        &*self.scorer
+    }
+
+    /// The resolved configuration of the run.
+    pub fn config_toml(&self) -> &str {
+        &self.config_toml
+    }
+
+    /// What the checkpoint says about its run: epoch, seed, fingerprint and the like.
+    pub fn facts(&self) -> &BTreeMap<String, Value> {
+        &self.facts
+    }
+
+    /// Which older checkpoint was opened, and why, where the newest was damaged.
+    pub fn recovered_from(&self) -> Option<&str> {
+        self.facts.get(RECOVERED_FROM).and_then(Value::as_str)
+    }
+
+    fn rank(&self, users: &[u32], k: usize) -> Result<Vec<Ranking>> {
+        let queries: Vec<Query<'_>> =
+            users.iter().map(|&user| Query { user: Some(UserId(user)), history: self.history_of(user) }).collect();
+        let excluded: Vec<Vec<u32>> = queries.iter().map(|query| self.excluded(query.history)).collect();
+        let excluded: Vec<&[u32]> = excluded.iter().map(Vec::as_slice).collect();
+        self.answer(&queries, &excluded, k)
+    }
+
+    fn answer(&self, queries: &[Query<'_>], excluded: &[&[u32]], k: usize) -> Result<Vec<Ranking>> {
+        let k = k.min(self.n_items());
+        if k == 0 {
+            return Ok(vec![Vec::new(); queries.len()]);
+        }
+        let top = self.scorer.top_k(queries, excluded, k)?;
+        let ranking = |q: usize| {
+            let row = q * top.k..q * top.k + top.len[q] as usize;
+            let pairs = top.items[row.clone()].iter().zip(&top.scores[row]);
+            pairs.map(|(&item, &score)| (self.items.key(item), score)).collect()
+        };
+        Ok((0..queries.len()).map(ranking).collect())
+    }
+
+    fn history_of(&self, user: u32) -> &[ItemId] {
+        &self.history[self.ptr[user as usize] as usize..self.ptr[user as usize + 1] as usize]
+    }
+
+    fn excluded(&self, history: &[ItemId]) -> Vec<u32> {
+        if !self.seen_excluded {
+            return Vec::new();
+        }
+        let mut items: Vec<u32> = history.iter().map(|item| item.0).collect();
+        items.sort_unstable();
+        items.dedup();
+        items
+    }
+}
+
+/// Names by dense id, and dense ids by name without a second copy of the names.
+struct Names {
+    what: &'static str,
+    keys: Vec<String>,
+    /// Dense ids in the order of their names.
+    by_name: Vec<u32>,
+}
+
+impl Names {
+    fn new(what: &'static str, keys: Vec<String>) -> Names {
+        let n = u32::try_from(keys.len()).expect("a checkpoint's names should fit 32 bits: checked when it was read");
+        let mut by_name: Vec<u32> = (0..n).collect();
+        by_name.sort_unstable_by(|&a, &b| keys[a as usize].cmp(&keys[b as usize]));
+        Names { what, keys, by_name }
+    }
+
+    fn key(&self, id: u32) -> String {
+        self.keys[id as usize].clone()
+    }
+
+    fn position(&self, key: &str) -> Option<u32> {
+        let found = self.by_name.binary_search_by(|&id| self.keys[id as usize].as_str().cmp(key));
+        found.ok().map(|position| self.by_name[position])
+    }
+
+    fn find(&self, key: &str, todo: &str) -> Result<u32> {
+        self.position(key).ok_or_else(|| RecError::Missing {
+            what: self.what,
+            name: format!("{key:?}"),
+            todo: format!("it is not in this checkpoint; {todo}"),
+        })
+    }
+}
+
+/// The checkpoint that stands for what was named.
+fn checkpoint_of(path: &Path) -> Result<PathBuf> {
+    let (best, last) = (path.join("best"), path.join("last"));
+    let is_checkpoint = ["manifest.json", "model.safetensors"].iter().any(|name| path.join(name).exists());
+    if is_checkpoint || (!path.exists() && checkpoint::exists(path)) {
+        return Ok(path.to_path_buf());
+    }
+    if checkpoint::exists(&best) {
+        return Ok(best);
+    }
+    if checkpoint::exists(&last) {
+        return Ok(last);
+    }
+    let (what, name, todo) = if path.is_dir() {
+        (
+            "checkpoint",
+            best,
+            "this folder holds no trained model; train first, or let the run reach its first validation",
+        )
+    } else {
+        ("run folder", path.to_path_buf(), "check the path, or train first")
+    };
+    Err(RecError::Missing { what, name: name.display().to_string(), todo: todo.into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::state::State;
+
+    /// Scores an item by its place in a list, plus one tenth of the number of items in the history that are its neighbours.
+    struct Popularity(Vec<f32>);
+
+    impl Scorer for Popularity {
+        fn model(&self) -> &'static str {
+            "popularity"
+        }
+
+        fn n_items(&self) -> usize {
+            self.0.len()
+        }
+
+        fn score_block(&self, queries: &[Query<'_>], out: &mut Vec<f32>) -> Result<()> {
+            out.clear();
+            for query in queries {
+                let near = |item: usize| query.history.iter().filter(|seen| seen.0 as usize + 1 == item).count() as f32;
+                out.extend(self.0.iter().enumerate().map(|(item, score)| score + 0.1 * near(item)));
+            }
+            Ok(())
+        }
+
+        fn state(&self) -> State {
+            State::default()
+        }
+    }
+
+    fn contents(facts: &[(&str, Value)]) -> Contents {
+        let names = |names: &[&str]| names.iter().map(|name| name.to_string()).collect();
+        Contents {
+            model: "popularity".into(),
+            state: State::default(),
+            ids: Ids {
+                users: names(&["zoe", "ann"]),
+                items: names(&["d", "c", "b", "a"]),
+                titles: names(&["Delta", "", "B", "A"]),
+            },
+            // zoe saw item 1 and then item 0; ann nothing.
+            seen: Some((vec![0, 2, 2], vec![1, 0])),
+            config_toml: "seed = 1\n".into(),
+            facts: facts.iter().map(|(name, value)| (name.to_string(), value.clone())).collect(),
+        }
+    }
+
+    fn recommender() -> Recommender {
+        // d 1, c 4, b 2, a 2: ann gets c, then b before a (the lower id), then d.
+        Recommender::from_contents(contents(&[]), Box::new(Popularity(vec![1.0, 4.0, 2.0, 2.0]))).unwrap()
+    }
+
+    fn names(ranking: &Ranking) -> Vec<&str> {
+        ranking.iter().map(|(name, _)| name.as_str()).collect()
+    }
+
+    #[test]
+    fn a_known_user_gets_names_without_what_they_have_seen() {
+        let recommender = recommender();
+        assert_eq!(names(&recommender.for_user("ann", 10).unwrap()), ["c", "b", "a", "d"]);
+        // zoe's history lifts c (after d) and b (after c): b 2.1, a 2.
+        assert_eq!(recommender.for_user("zoe", 1).unwrap(), [("b".to_string(), 2.1)]);
+        assert_eq!(names(&recommender.for_user("zoe", usize::MAX).unwrap()), ["b", "a"]);
+        assert_eq!(recommender.for_user("zoe", 0).unwrap(), []);
+    }
+
+    #[test]
+    fn seen_items_stay_where_the_run_was_configured_so() {
+        let kept = contents(&[(EXCLUDE_SEEN, false.into())]);
+        let recommender = Recommender::from_contents(kept, Box::new(Popularity(vec![1.0, 4.0, 2.0, 2.0]))).unwrap();
+        assert_eq!(names(&recommender.for_user("zoe", 2).unwrap()), ["c", "b"]);
+    }
+
+    #[test]
+    fn a_history_answers_for_a_new_user_and_an_unknown_item_is_named() {
+        let recommender = recommender();
+        assert_eq!(names(&recommender.for_history(&["b", "c", "b"], 9).unwrap()), ["a", "d"]);
+        let error = recommender.for_history(&["b", "x1"], 9).unwrap_err();
+        assert_eq!(error.exit_code(), 3);
+        assert!(
+            error.to_string().contains("item \"x1\"") && error.to_string().contains("not in this checkpoint"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn an_unknown_user_is_named_with_the_way_out() {
+        let line = recommender().for_user("u77", 1).unwrap_err().to_string();
+        assert!(line.starts_with("user \"u77\"") && line.contains("pass a history to score a new user"), "{line}");
+        assert!(recommender().top_k(&["ann", "u77", "u78"], 1).unwrap_err().to_string().contains("u77"));
+    }
+
+    #[test]
+    fn a_batch_answers_as_one_by_one_does() {
+        let recommender = recommender();
+        let users: Vec<&str> = ["zoe", "ann", "zoe"].into_iter().cycle().take(1001).collect();
+        let batch = recommender.top_k(&users, 3).unwrap();
+        assert_eq!(batch.len(), users.len());
+        for (user, ranking) in users.iter().zip(&batch) {
+            assert_eq!(ranking, &recommender.for_user(user, 3).unwrap());
+        }
+    }
+
+    #[test]
+    fn four_threads_that_share_one_get_the_same_answers() {
+        fn shared<T: Send + Sync>(value: T) -> T {
+            value
+        }
+        let recommender = shared(recommender());
+        let ask = || (recommender.for_user("zoe", 4).unwrap(), recommender.top_k(&["ann", "zoe"], 4).unwrap());
+        let expected = ask();
+        std::thread::scope(|scope| {
+            let readers: Vec<_> = (0..4).map(|_| scope.spawn(|| (0..100).all(|_| ask() == expected))).collect();
+            assert!(readers.into_iter().all(|reader| reader.join().unwrap()));
+        });
+    }
+
+    #[test]
+    fn names_titles_and_counts_are_those_of_the_checkpoint() {
+        let recommender = recommender();
+        assert_eq!((recommender.n_users(), recommender.n_items()), (2, 4));
+        assert_eq!(recommender.users(), ["zoe", "ann"]);
+        assert_eq!(
+            (recommender.title("d"), recommender.title("c"), recommender.title("q")),
+            (Some("Delta"), None, None)
+        );
+        assert!(matches!(recommender.similar_items("d", 2), Err(RecError::Unsupported { .. })));
+        assert!(matches!(recommender.similar_items("q", 2), Err(RecError::Missing { .. })));
+    }
+
+    #[test]
+    fn a_model_with_another_number_of_items_is_refused() {
+        let error = Recommender::from_contents(contents(&[]), Box::new(Popularity(vec![1.0]))).err().unwrap();
+        assert!(error.to_string().contains("ranks 1 items, there are 4 names"), "{error}");
+    }
+
+    #[test]
+    fn what_holds_no_model_is_refused_with_the_reason() {
+        let base = tempfile::tempdir().unwrap();
+        let refused = |path: &Path| Recommender::open(path).err().unwrap();
+        let absent = refused(&base.path().join("nothing"));
+        assert!(absent.exit_code() == 3 && absent.to_string().contains("run folder"), "{absent}");
+        let empty = refused(base.path());
+        assert!(empty.exit_code() == 3 && empty.to_string().contains("holds no trained model"), "{empty}");
+        checkpoint::save(&base.path().join("last"), &contents(&[(HOLDS, "learner".into())])).unwrap();
+        for path in [base.path().to_path_buf(), base.path().join("last")] {
+            let training = refused(&path);
+            assert!(training.exit_code() == 6 && training.to_string().contains("training in progress"), "{training}");
+        }
+        // A damaged best is not passed over.
+        std::fs::create_dir(base.path().join("best")).unwrap();
+        assert!(refused(base.path()).to_string().contains("best/manifest.json"));
+    }
+}
