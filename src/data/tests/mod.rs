@@ -3,6 +3,7 @@
 mod load;
 mod real;
 mod robust;
+mod world;
 
 use std::io::Cursor;
 use std::path::Path;
