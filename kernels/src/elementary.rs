@@ -10,7 +10,7 @@ const ROUND: f32 = 12_583_039.0;
 /// The high part of ln 2, short enough that `n * LN2_HIGH` is exact for `|n| < 2^9`.
 const LN2_HIGH: f32 = 0.693_145_75;
 const LN2_LOW: f32 = 1.428_606_8e-6;
-const P: [f32; 5] = [0.499_999_94, 0.166_665_18, 0.041_668_423, 0.008_369_063, 0.001_381_388_1];
+const P: [f32; 5] = [0.499_999_94, 0.166_665_18, 0.041_668_423, 0.008_369_063, 0.001_381_388];
 /// Below, `e^x` counts as 0 (it would be subnormal); above [`HIGH`] it stays at its value there, the largest before infinity.
 const LOW: f32 = -87.33;
 const HIGH: f32 = 88.37;

@@ -103,7 +103,7 @@ impl<'a> Left<'a> {
 
 /// What happens to the output's old contents.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Into {
+pub(crate) enum Store {
     Overwrite,
     Add,
 }
@@ -118,14 +118,14 @@ pub(crate) fn product(
     from: usize,
     depth: usize,
     block: usize,
-    into: Into,
+    store: Store,
     out: &mut [f32],
     out_stride: usize,
 ) {
-    product_on(simd::isa(), left, right, from, depth, block, into, out, out_stride);
+    product_on(simd::isa(), left, right, from, depth, block, store, out, out_stride);
 }
 
-/// [`product`] with an instruction set that the processor must have.
+/// [`product`] with the given instruction set, which must be the one that [`simd::isa`] answers or a lesser one.
 #[allow(clippy::too_many_arguments)]
 fn product_on(
     isa: Isa,
@@ -134,7 +134,7 @@ fn product_on(
     from: usize,
     depth: usize,
     block: usize,
-    into: Into,
+    store: Store,
     out: &mut [f32],
     out_stride: usize,
 ) {
@@ -144,7 +144,7 @@ fn product_on(
     assert!(from + depth <= right.depth, "a product's depth should lie inside its right factor");
     assert!(out_stride >= right.width && out.len() >= (left.rows - 1) * out_stride + right.width);
     if depth == 0 {
-        if into == Into::Overwrite {
+        if store == Store::Overwrite {
             out.chunks_mut(out_stride).take(left.rows).for_each(|row| row[..right.width].fill(0.0));
         }
         return;
@@ -152,7 +152,6 @@ fn product_on(
     let last = (left.rows - 1) * left.row_stride + (depth - 1) * left.depth_stride;
     assert!(last < left.values.len(), "a product's left factor should hold its last element");
     let width = right.width;
-    // Depth blocks are innermost, so that a tile of the output stays in the first cache until it is whole.
     let (columns, rows_at_once) = match isa {
         Isa::Avx512 => (32, 8),
         Isa::Avx2 | Isa::Portable => (16, 4),
@@ -161,44 +160,56 @@ fn product_on(
         let (panel, line) = (column / PANEL, column % PANEL / 16);
         let at = (panel * right.depth + from) * LINES;
         let lines = &right.lines[at..at + depth * LINES];
+        let used = columns.min(width - column);
         let mut row = 0;
         while row < left.rows {
             let rows = match left.rows - row {
                 remaining if remaining >= rows_at_once => rows_at_once,
                 remaining => 1 << remaining.ilog2(),
             };
+            let values = &left.values[row * left.row_stride..];
             let to = &mut out[row * out_stride + column..];
-            for start in (0..depth).step_by(block) {
-                let lines = &lines[start * LINES..depth.min(start + block) * LINES];
-                let values = &left.values[row * left.row_stride + start * left.depth_stride..];
-                let add = into == Into::Add || start > 0;
-                let tile = Tile {
-                    left: Left { values, rows, ..left },
-                    lines,
-                    line,
-                    add,
-                    stride: out_stride,
-                    width: columns.min(width - column),
-                };
-                tile.run(isa, to);
+            let mut sums = [[ZERO; LINES]; 8];
+            let lane = line * 16;
+            if store == Store::Add {
+                for (row, sums) in sums[..rows].iter_mut().enumerate() {
+                    copy(&to[row * out_stride..row * out_stride + used], &mut flat_mut(sums)[lane..lane + used]);
+                }
+            }
+            Tile { left: Left { values, rows, ..left }, lines, line, block }.run(isa, &mut sums);
+            for (row, sums) in sums[..rows].iter_mut().enumerate() {
+                copy(&flat_mut(sums)[lane..lane + used], &mut to[row * out_stride..row * out_stride + used]);
             }
             row += rows;
         }
     }
 }
 
-/// One block of one output tile: `left.rows` rows (1, 2, 4 or 8) by 16 or 32 columns.
+fn flat_mut(lines: &mut [Line; LINES]) -> &mut [f32] {
+    // SAFETY: two lines are `repr(C)` over 16 numbers each without padding: 32 numbers in a row.
+    unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast::<f32>(), PANEL) }
+}
+
+/// `to = from`, with the usual length spelt out so that it becomes a few vector moves.
+#[inline(always)]
+fn copy(from: &[f32], to: &mut [f32]) {
+    match (<&[f32; PANEL]>::try_from(from), <&mut [f32; PANEL]>::try_from(&mut *to)) {
+        (Ok(from), Ok(to)) => *to = *from,
+        _ => to.copy_from_slice(from),
+    }
+}
+
+/// One output tile: `left.rows` rows (1, 2, 4 or 8) by 32 columns, or by the 16 of one line.
 struct Tile<'a> {
     left: Left<'a>,
     lines: &'a [Line],
     line: usize,
-    add: bool,
-    stride: usize,
-    width: usize,
+    block: usize,
 }
 
 impl Tile<'_> {
-    fn run(&self, isa: Isa, out: &mut [f32]) {
+    /// Adds the products to `sums`. `isa` must be one that [`simd::isa`] answers, or a lesser one.
+    fn run(&self, isa: Isa, sums: &mut [[Line; LINES]; 8]) {
         let terms = self.lines.len() / LINES;
         let last = (self.left.rows - 1) * self.left.row_stride + (terms - 1) * self.left.depth_stride;
         assert!(last < self.left.values.len(), "a tile's left factor should hold its last element");
@@ -207,64 +218,60 @@ impl Tile<'_> {
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512 => unsafe {
                 match self.left.rows {
-                    8 => self.avx512::<8>(out),
-                    4 => self.avx512::<4>(out),
-                    2 => self.avx512::<2>(out),
-                    _ => self.avx512::<1>(out),
+                    8 => self.avx512::<8>(sums),
+                    4 => self.avx512::<4>(sums),
+                    2 => self.avx512::<2>(sums),
+                    _ => self.avx512::<1>(sums),
                 }
             },
             // SAFETY: the processor has AVX2 and FMA, and `values` holds the largest index that the tile reads.
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => unsafe {
                 match self.left.rows {
-                    4 => self.avx2::<4>(out),
-                    2 => self.avx2::<2>(out),
-                    _ => self.avx2::<1>(out),
+                    4 => self.avx2::<4>(sums),
+                    2 => self.avx2::<2>(sums),
+                    _ => self.avx2::<1>(sums),
                 }
             },
-            _ => self.portable(out),
+            _ => self.portable(sums),
         }
+    }
+
+    /// The blocks of lines, each with the place of its first term.
+    fn blocks(&self) -> impl Iterator<Item = (usize, &[[Line; LINES]])> {
+        self.lines.as_chunks::<LINES>().0.chunks(self.block).enumerate().map(|(at, pairs)| (at * self.block, pairs))
     }
 
     /// # Safety
     /// The processor must have AVX-512 F, and `left.values` the element of the tile's last row and last term.
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f")]
-    unsafe fn avx512<const ROWS: usize>(&self, out: &mut [f32]) {
+    unsafe fn avx512<const ROWS: usize>(&self, sums: &mut [[Line; LINES]; 8]) {
         use std::arch::x86_64::{
-            _mm512_add_ps, _mm512_fmadd_ps, _mm512_load_ps, _mm512_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps,
-            _mm512_storeu_ps,
+            _mm512_add_ps, _mm512_fmadd_ps, _mm512_load_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_store_ps,
         };
         let (row_stride, depth_stride) = (self.left.row_stride, self.left.depth_stride);
-        let mut sums = [[_mm512_setzero_ps(); 2]; ROWS];
-        for (term, pair) in self.lines.as_chunks::<LINES>().0.iter().enumerate() {
-            // SAFETY: a line is 16 numbers, aligned to their size.
-            let b = unsafe { [_mm512_load_ps(pair[0].0.as_ptr()), _mm512_load_ps(pair[1].0.as_ptr())] };
-            for (row, sum) in sums.iter_mut().enumerate() {
-                // SAFETY: at most the index that the caller vouches for.
-                let a =
-                    _mm512_set1_ps(unsafe { *self.left.values.get_unchecked(row * row_stride + term * depth_stride) });
-                sum[0] = _mm512_fmadd_ps(a, b[0], sum[0]);
-                sum[1] = _mm512_fmadd_ps(a, b[1], sum[1]);
+        for (start, pairs) in self.blocks() {
+            let mut block = [[_mm512_setzero_ps(); LINES]; ROWS];
+            for (term, pair) in (start..).zip(pairs) {
+                // SAFETY: a line is 16 numbers, aligned to their size.
+                let b = unsafe { [_mm512_load_ps(pair[0].0.as_ptr()), _mm512_load_ps(pair[1].0.as_ptr())] };
+                for (row, sum) in block.iter_mut().enumerate() {
+                    // SAFETY: at most the index that the caller vouches for.
+                    let a = _mm512_set1_ps(unsafe {
+                        *self.left.values.get_unchecked(row * row_stride + term * depth_stride)
+                    });
+                    sum[0] = _mm512_fmadd_ps(a, b[0], sum[0]);
+                    sum[1] = _mm512_fmadd_ps(a, b[1], sum[1]);
+                }
             }
-        }
-        for (row, sum) in sums.iter().enumerate() {
-            let to = &mut out[row * self.stride..row * self.stride + self.width];
-            if to.len() == 32 {
-                for (half, &sum) in sum.iter().enumerate() {
-                    // SAFETY: `to` is 32 numbers long, `half` is 0 or 1.
+            for (lines, block) in sums.iter_mut().zip(block) {
+                for (line, sum) in lines.iter_mut().zip(block) {
+                    // SAFETY: a line is 16 numbers, aligned to their size.
                     unsafe {
-                        let at = to.as_mut_ptr().add(16 * half);
-                        _mm512_storeu_ps(at, if self.add { _mm512_add_ps(_mm512_loadu_ps(at), sum) } else { sum });
-                    }
+                        _mm512_store_ps(line.0.as_mut_ptr(), _mm512_add_ps(_mm512_load_ps(line.0.as_ptr()), sum))
+                    };
                 }
-            } else {
-                let mut held = [ZERO; 2];
-                for (half, &sum) in sum.iter().enumerate() {
-                    // SAFETY: a line is 16 numbers long.
-                    unsafe { _mm512_storeu_ps(held[half].0.as_mut_ptr(), sum) };
-                }
-                self.write(to, [held[0].0, held[1].0].as_flattened());
             }
         }
     }
@@ -273,52 +280,47 @@ impl Tile<'_> {
     /// The processor must have AVX2 and FMA, and `left.values` the element of the tile's last row and last term.
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,fma")]
-    unsafe fn avx2<const ROWS: usize>(&self, out: &mut [f32]) {
+    unsafe fn avx2<const ROWS: usize>(&self, sums: &mut [[Line; LINES]; 8]) {
         use std::arch::x86_64::{
-            _mm256_broadcast_ss, _mm256_fmadd_ps, _mm256_load_ps, _mm256_setzero_ps, _mm256_storeu_ps,
+            _mm256_add_ps, _mm256_broadcast_ss, _mm256_fmadd_ps, _mm256_load_ps, _mm256_setzero_ps, _mm256_store_ps,
         };
         let (row_stride, depth_stride) = (self.left.row_stride, self.left.depth_stride);
-        let mut sums = [[_mm256_setzero_ps(); 2]; ROWS];
-        for (term, pair) in self.lines.as_chunks::<LINES>().0.iter().enumerate() {
-            let (low, high) = pair[self.line].0.split_at(8);
-            // SAFETY: a line is two times 8 numbers, aligned to 64 bytes.
-            let b = unsafe { [_mm256_load_ps(low.as_ptr()), _mm256_load_ps(high.as_ptr())] };
-            for (row, sum) in sums.iter_mut().enumerate() {
-                // SAFETY: at most the index that the caller vouches for.
-                let a = _mm256_broadcast_ss(unsafe {
-                    self.left.values.get_unchecked(row * row_stride + term * depth_stride)
-                });
-                sum[0] = _mm256_fmadd_ps(a, b[0], sum[0]);
-                sum[1] = _mm256_fmadd_ps(a, b[1], sum[1]);
-            }
-        }
-        for (row, sum) in sums.iter().enumerate() {
-            let mut held = ZERO;
-            for (half, &sum) in sum.iter().enumerate() {
-                // SAFETY: a line is two times 8 numbers.
-                unsafe { _mm256_storeu_ps(held.0[8 * half..].as_mut_ptr(), sum) };
-            }
-            self.write(&mut out[row * self.stride..row * self.stride + self.width], &held.0);
-        }
-    }
-
-    fn portable(&self, out: &mut [f32]) {
-        for row in 0..self.left.rows {
-            let mut held = ZERO;
-            for (term, pair) in self.lines.as_chunks::<LINES>().0.iter().enumerate() {
-                let a = self.left.values[row * self.left.row_stride + term * self.left.depth_stride];
-                for (sum, b) in held.0.iter_mut().zip(&pair[self.line].0) {
-                    *sum = mul_add::<{ cfg!(target_arch = "aarch64") }>(a, *b, *sum);
+        for (start, pairs) in self.blocks() {
+            let mut block = [[_mm256_setzero_ps(); 2]; ROWS];
+            for (term, pair) in (start..).zip(pairs) {
+                let (low, high) = pair[self.line].0.split_at(8);
+                // SAFETY: a line is two times 8 numbers, aligned to 64 bytes.
+                let b = unsafe { [_mm256_load_ps(low.as_ptr()), _mm256_load_ps(high.as_ptr())] };
+                for (row, sum) in block.iter_mut().enumerate() {
+                    // SAFETY: at most the index that the caller vouches for.
+                    let a = _mm256_broadcast_ss(unsafe {
+                        self.left.values.get_unchecked(row * row_stride + term * depth_stride)
+                    });
+                    sum[0] = _mm256_fmadd_ps(a, b[0], sum[0]);
+                    sum[1] = _mm256_fmadd_ps(a, b[1], sum[1]);
                 }
             }
-            self.write(&mut out[row * self.stride..row * self.stride + self.width], &held.0);
+            for (lines, block) in sums.iter_mut().zip(block) {
+                for (half, sum) in lines[self.line].0.as_chunks_mut::<8>().0.iter_mut().zip(block) {
+                    // SAFETY: half a line is 8 numbers, aligned to their size.
+                    unsafe { _mm256_store_ps(half.as_mut_ptr(), _mm256_add_ps(_mm256_load_ps(half.as_ptr()), sum)) };
+                }
+            }
         }
     }
 
-    #[inline(always)]
-    fn write(&self, to: &mut [f32], sums: &[f32]) {
-        for (to, sum) in to.iter_mut().zip(sums) {
-            *to = if self.add { *to + sum } else { *sum };
+    fn portable(&self, sums: &mut [[Line; LINES]; 8]) {
+        for (start, pairs) in self.blocks() {
+            for (row, lines) in sums[..self.left.rows].iter_mut().enumerate() {
+                let mut block = ZERO;
+                for (term, pair) in (start..).zip(pairs) {
+                    let a = self.left.values[row * self.left.row_stride + term * self.left.depth_stride];
+                    for (sum, b) in block.0.iter_mut().zip(&pair[self.line].0) {
+                        *sum = mul_add::<{ cfg!(target_arch = "aarch64") }>(a, *b, *sum);
+                    }
+                }
+                lines[self.line].0.iter_mut().zip(block.0).for_each(|(sum, block)| *sum += block);
+            }
         }
     }
 }
@@ -359,8 +361,8 @@ mod tests {
                 for block in [COLUMN_BLOCK, ROW_BLOCK] {
                     let stride = n + 3;
                     let mut out = vec![9.0; m * stride];
-                    product(left, right, 0, k, block, Into::Overwrite, &mut out, stride);
-                    product(left, right, 0, k, block, Into::Add, &mut out, stride);
+                    product(left, right, 0, k, block, Store::Overwrite, &mut out, stride);
+                    product(left, right, 0, k, block, Store::Add, &mut out, stride);
                     let found: Vec<f32> = out.chunks(stride).flat_map(|row| &row[..n]).copied().collect();
                     let twice: Vec<f64> = expected.iter().map(|x| 2.0 * x).collect();
                     assert_close("product", &found, &twice, 2e-5, 1e-5);
@@ -376,7 +378,7 @@ mod tests {
         let mut right = Panels::default();
         right.pack_rows(&b, 50, 7);
         let mut out = vec![0.0; 35];
-        product(Left::rows(&a, 5, 20), &right, 13, 20, ROW_BLOCK, Into::Overwrite, &mut out, 7);
+        product(Left::rows(&a, 5, 20), &right, 13, 20, ROW_BLOCK, Store::Overwrite, &mut out, 7);
         assert_close("product", &out, &plain(&a, &b[13 * 7..33 * 7], [5, 7, 20]), 1e-5, 0.0);
     }
 
@@ -394,7 +396,7 @@ mod tests {
         };
         for &isa in sets {
             let mut out = vec![0.0; m * n];
-            product_on(isa, Left::rows(&a, m, k), &right, 0, k, COLUMN_BLOCK, Into::Overwrite, &mut out, n);
+            product_on(isa, Left::rows(&a, m, k), &right, 0, k, COLUMN_BLOCK, Store::Overwrite, &mut out, n);
             let fused = isa != Isa::Portable || cfg!(target_arch = "aarch64");
             let chain = |i: usize, j: usize, terms: std::ops::Range<usize>| {
                 terms.fold(0.0f32, |sum, t| {
@@ -413,11 +415,11 @@ mod tests {
     #[test]
     fn no_depth_gives_zeros_and_no_rows_nothing() {
         let right = Panels::default();
-        product(Left::rows(&[], 0, 3), &right, 0, 0, ROW_BLOCK, Into::Overwrite, &mut [], 1);
+        product(Left::rows(&[], 0, 3), &right, 0, 0, ROW_BLOCK, Store::Overwrite, &mut [], 1);
         let mut right = Panels::default();
         right.pack_rows(&[], 0, 2);
         let mut out = [5.0; 4];
-        product(Left::rows(&[], 2, 0), &right, 0, 0, ROW_BLOCK, Into::Overwrite, &mut out, 2);
+        product(Left::rows(&[], 2, 0), &right, 0, 0, ROW_BLOCK, Store::Overwrite, &mut out, 2);
         assert_eq!(out, [0.0; 4]);
     }
 }

@@ -17,7 +17,7 @@ use crate::device::Device;
 use crate::elementary::{tanh, tree};
 use crate::error::{Result, expect_len};
 use crate::simd::mul_add;
-use crate::tile::{COLUMN_BLOCK, Into, Left, Panels, ROW_BLOCK, product};
+use crate::tile::{COLUMN_BLOCK, Left, Panels, ROW_BLOCK, Store, product};
 
 mod reference;
 #[cfg(test)]
@@ -183,7 +183,7 @@ fn score(
     hidden: &mut [f32],
     out: &mut [f32],
 ) {
-    product(Left::rows(e, n, shape.dim), across, 0, shape.dim, COLUMN_BLOCK, Into::Overwrite, hidden, shape.hidden);
+    product(Left::rows(e, n, shape.dim), across, 0, shape.dim, COLUMN_BLOCK, Store::Overwrite, hidden, shape.hidden);
     activate(&parameters[shape.bias()], &parameters[shape.query()], hidden, out);
 }
 
@@ -278,10 +278,10 @@ pub fn additive_backward(
                 deltas(query, slopes, &mut hidden[..n * shape.hidden], d_bias, d_query);
                 e_rows.pack_rows(e, n, dim);
                 let left = Left::transposed(hidden, shape.hidden, shape.hidden);
-                product(left, e_rows, 0, n, ROW_BLOCK, Into::Add, &mut d_parameters[shape.weight()], dim);
+                product(left, e_rows, 0, n, ROW_BLOCK, Store::Add, &mut d_parameters[shape.weight()], dim);
                 let direct = &mut direct[k][(from - first) * dim..][..n * dim];
                 let left = Left::rows(hidden, n, shape.hidden);
-                product(left, along, 0, shape.hidden, ROW_BLOCK, Into::Overwrite, direct, dim);
+                product(left, along, 0, shape.hidden, ROW_BLOCK, Store::Overwrite, direct, dim);
                 scale_rows(dim, &weights[layer], g, true, direct);
             }
         }
@@ -357,8 +357,8 @@ pub fn additive_tangent(
                 let layer = k * CHUNK..k * CHUNK + n;
                 score(shape, parameters, across, e, n, hidden, &mut scores[layer.clone()]);
                 let out = &mut hidden_dot[..];
-                product(Left::rows(e_dot, n, dim), across, 0, dim, COLUMN_BLOCK, Into::Overwrite, out, shape.hidden);
-                product(Left::rows(e, n, dim), across_dot, 0, dim, COLUMN_BLOCK, Into::Add, out, shape.hidden);
+                product(Left::rows(e_dot, n, dim), across, 0, dim, COLUMN_BLOCK, Store::Overwrite, out, shape.hidden);
+                product(Left::rows(e, n, dim), across_dot, 0, dim, COLUMN_BLOCK, Store::Add, out, shape.hidden);
                 let (bias_dot, query_dot) = (&moved[shape.bias()], &moved[shape.query()]);
                 score_dots(
                     &parameters[shape.query()],

@@ -113,7 +113,7 @@ fn for_groups<const N: usize, G: Send>(
     }
 }
 
-/// `theta + bound * tanh(s / bound)`, or `theta + s` without a bound.
+/// `bound * tanh(s / bound)`, or `s` without a bound: how far a row's logit is from the layer's own.
 #[inline(always)]
 fn bounded<const FUSED: bool>(s: f32, bound: f32) -> f32 {
     if bound > 0.0 { bound * tanh::<FUSED>(s / bound) } else { s }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::KernelError;
 use crate::test_support::{assert_close, inner, moved, same_bits, values, wide};
 
 /// A problem with lists of 0, 1, 2, .. positives, some of them twice in one list.
