@@ -37,8 +37,8 @@ pub fn bpr_forward(
 ) -> Result<()> {
     let n = s_pos.len();
     expect_len("bpr_forward", "s_neg", s_neg.len(), n)?;
-    expect_len("bpr_forward", "loss", loss.len(), n)?;
-    expect_len("bpr_forward", "slope", slope.len(), n)?;
+    device.resize(loss, n);
+    device.resize(slope, n);
     match device {
         Device::Cpu => (loss.host_mut().par_chunks_mut(CHUNK), slope.host_mut().par_chunks_mut(CHUNK))
             .into_par_iter()
@@ -75,7 +75,7 @@ pub fn bpr_tangent(
     let n = slope.len();
     expect_len("bpr_tangent", "s_pos_dot", s_pos_dot.len(), n)?;
     expect_len("bpr_tangent", "s_neg_dot", s_neg_dot.len(), n)?;
-    expect_len("bpr_tangent", "loss_dot", loss_dot.len(), n)?;
+    device.resize(loss_dot, n);
     match device {
         Device::Cpu => {
             let (slope, s_pos_dot, s_neg_dot) = (slope.host(), s_pos_dot.host(), s_neg_dot.host());

@@ -47,8 +47,8 @@ pub fn point_forward(
 ) -> Result<()> {
     let n = s.len();
     expect_len("point_forward", "y", y.len(), n)?;
-    expect_len("point_forward", "loss", loss.len(), n)?;
-    expect_len("point_forward", "slope", slope.len(), n)?;
+    device.resize(loss, n);
+    device.resize(slope, n);
     match device {
         Device::Cpu => (loss.host_mut().par_chunks_mut(CHUNK), slope.host_mut().par_chunks_mut(CHUNK))
             .into_par_iter()
@@ -93,7 +93,7 @@ pub fn point_tangent(
     loss_dot: &mut Buffer<f32>,
 ) -> Result<()> {
     expect_len("point_tangent", "s_dot", s_dot.len(), slope.len())?;
-    expect_len("point_tangent", "loss_dot", loss_dot.len(), slope.len())?;
+    device.resize(loss_dot, slope.len());
     match device {
         Device::Cpu => {
             let (slope, s_dot) = (slope.host(), s_dot.host());

@@ -69,7 +69,7 @@ pub fn softmax_forward(
     loss: &mut Buffer<f32>,
 ) -> Result<()> {
     let call = Call::new("softmax_forward", dim, config, q, c, candidate_bias, list_ptr, positive)?;
-    expect_len("softmax_forward", "loss", loss.len(), call.positive.len())?;
+    device.resize(loss, call.positive.len());
     match device {
         Device::Cpu => cpu_forward(&call, workspace, loss.host_mut(), KEPT),
     }
@@ -102,11 +102,11 @@ pub fn softmax_backward(
     let op = "softmax_backward";
     let call = Call::new(op, dim, config, q, c, candidate_bias, list_ptr, positive)?;
     expect_len(op, "weights", weights.len(), call.positive.len())?;
-    expect_len(op, "d_q", d_q.len(), q.len())?;
-    expect_len(op, "d_c", d_c.len(), c.len())?;
     expect_len(op, "dim of the last forward pass", workspace.sizes.0, dim)?;
     expect_len(op, "queries of the last forward pass", workspace.sizes.1, call.n_q)?;
     expect_len(op, "candidates of the last forward pass", workspace.sizes.2, call.n_c)?;
+    device.resize(d_q, q.len());
+    device.resize(d_c, c.len());
     match device {
         Device::Cpu => cpu_backward(&call, weights.host(), workspace, d_q.host_mut(), d_c.host_mut()),
     }
@@ -140,7 +140,7 @@ pub fn softmax_tangent(
     let call = Call::new(op, dim, config, q, c, candidate_bias, list_ptr, positive)?;
     expect_len(op, "q_dot", q_dot.len(), q.len())?;
     expect_len(op, "c_dot", c_dot.len(), c.len())?;
-    expect_len(op, "loss_dot", loss_dot.len(), call.positive.len())?;
+    device.resize(loss_dot, call.positive.len());
     match device {
         Device::Cpu => cpu_tangent(&call, q_dot.host(), c_dot.host(), workspace, loss_dot.host_mut()),
     }
