@@ -5,6 +5,7 @@
 //! `gcnrec-kernels` and `gcnrec-graphs`.
 
 pub mod checkpoint;
+pub mod config;
 pub mod data;
 pub mod error;
 pub mod eval;

@@ -1,1 +1,19 @@
-fn main() {}
+//! The `gcnrec` program: reads the command line, runs one command, prints errors, sets the exit code.
+
+mod cli;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    match cli::run(cli::Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever read our output has had enough of it, as `gcnrec recommend … | head` does.
+        Err(error) if cli::output::is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            cli::output::say(&format!("error: {}", error.to_string().replace('\n', " ")));
+            ExitCode::from(error.exit_code())
+        }
+    }
+}

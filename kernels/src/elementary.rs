@@ -22,7 +22,11 @@ fn split_exp<const FUSED: bool>(x: f32) -> (f32, f32) {
     let n = shifted - ROUND;
     let scale = f32::from_bits(shifted.to_bits() << 23);
     let r = mul_add::<FUSED>(n, -LN2_LOW, mul_add::<FUSED>(n, -LN2_HIGH, x));
-    let p = mul_add::<FUSED>(mul_add::<FUSED>(mul_add::<FUSED>(mul_add::<FUSED>(P[4], r, P[3]), r, P[2]), r, P[1]), r, P[0]);
+    let p = mul_add::<FUSED>(
+        mul_add::<FUSED>(mul_add::<FUSED>(mul_add::<FUSED>(P[4], r, P[3]), r, P[2]), r, P[1]),
+        r,
+        P[0],
+    );
     (scale, mul_add::<FUSED>(r * r, p, r))
 }
 
@@ -115,7 +119,11 @@ mod tests {
         let x = grid(low, high, 200_003);
         let mut y = x.clone();
         op(&mut y);
-        x.iter().zip(&y).map(|(&x, &y)| (f64::from(y) / truth(x.into()) - 1.0).abs()).filter(|e| e.is_finite()).fold(0.0, f64::max)
+        x.iter()
+            .zip(&y)
+            .map(|(&x, &y)| (f64::from(y) / truth(x.into()) - 1.0).abs())
+            .filter(|e| e.is_finite())
+            .fold(0.0, f64::max)
     }
 
     /// Two f32 roundings of 6e-8 each end the polynomial; the portable path adds those of unfused products.

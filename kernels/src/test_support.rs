@@ -7,7 +7,9 @@ pub(crate) fn values(seed: u64, n: usize) -> Vec<f32> {
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
     };
-    (0..n as u64).map(|i| (mix(mix(seed) ^ i.wrapping_mul(0x9e37_79b9_7f4a_7c15)) >> 40) as f32 / 8_388_608.0 - 1.0).collect()
+    (0..n as u64)
+        .map(|i| (mix(mix(seed) ^ i.wrapping_mul(0x9e37_79b9_7f4a_7c15)) >> 40) as f32 / 8_388_608.0 - 1.0)
+        .collect()
 }
 
 /// `n` numbers from `low` to `high` in equal steps.
@@ -42,8 +44,11 @@ pub(crate) fn moved(a: &[f64], b: &[f64], step: f64) -> Vec<f64> {
 /// Runs `work` in pools of 1, 2 and 4 threads and asserts that the bits agree; returns them.
 #[track_caller]
 pub(crate) fn same_bits(work: impl Fn() -> Vec<Vec<f32>> + Sync) -> Vec<Vec<f32>> {
-    let run = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a small pool should start").install(&work);
-    let bits = |all: &[Vec<f32>]| all.iter().map(|v| v.iter().map(|x| x.to_bits()).collect::<Vec<_>>()).collect::<Vec<_>>();
+    let run = |threads| {
+        rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a small pool should start").install(&work)
+    };
+    let bits =
+        |all: &[Vec<f32>]| all.iter().map(|v| v.iter().map(|x| x.to_bits()).collect::<Vec<_>>()).collect::<Vec<_>>();
     let one = run(1);
     for threads in [2, 4] {
         assert!(bits(&one) == bits(&run(threads)), "{threads} threads gave other bits than one");

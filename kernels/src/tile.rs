@@ -122,6 +122,22 @@ pub(crate) fn product(
     out: &mut [f32],
     out_stride: usize,
 ) {
+    product_on(simd::isa(), left, right, from, depth, block, into, out, out_stride);
+}
+
+/// [`product`] with an instruction set that the processor must have.
+#[allow(clippy::too_many_arguments)]
+fn product_on(
+    isa: Isa,
+    left: Left<'_>,
+    right: &Panels,
+    from: usize,
+    depth: usize,
+    block: usize,
+    into: Into,
+    out: &mut [f32],
+    out_stride: usize,
+) {
     if left.rows == 0 || right.width == 0 {
         return;
     }
@@ -137,7 +153,7 @@ pub(crate) fn product(
     assert!(last < left.values.len(), "a product's left factor should hold its last element");
     let width = right.width;
     // Depth blocks are innermost, so that a tile of the output stays in the first cache until it is whole.
-    let (columns, rows_at_once) = match simd::isa() {
+    let (columns, rows_at_once) = match isa {
         Isa::Avx512 => (32, 8),
         Isa::Avx2 | Isa::Portable => (16, 4),
     };
@@ -156,8 +172,15 @@ pub(crate) fn product(
                 let lines = &lines[start * LINES..depth.min(start + block) * LINES];
                 let values = &left.values[row * left.row_stride + start * left.depth_stride..];
                 let add = into == Into::Add || start > 0;
-                let tile = Tile { left: Left { values, rows, ..left }, lines, line, add, stride: out_stride, width: columns.min(width - column) };
-                tile.run(to);
+                let tile = Tile {
+                    left: Left { values, rows, ..left },
+                    lines,
+                    line,
+                    add,
+                    stride: out_stride,
+                    width: columns.min(width - column),
+                };
+                tile.run(isa, to);
             }
             row += rows;
         }
@@ -175,11 +198,11 @@ struct Tile<'a> {
 }
 
 impl Tile<'_> {
-    fn run(&self, out: &mut [f32]) {
+    fn run(&self, isa: Isa, out: &mut [f32]) {
         let terms = self.lines.len() / LINES;
         let last = (self.left.rows - 1) * self.left.row_stride + (terms - 1) * self.left.depth_stride;
         assert!(last < self.left.values.len(), "a tile's left factor should hold its last element");
-        match simd::isa() {
+        match isa {
             // SAFETY: the processor has AVX-512 F, and `values` holds the largest index that the tile reads.
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512 => unsafe {
@@ -208,7 +231,10 @@ impl Tile<'_> {
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f")]
     unsafe fn avx512<const ROWS: usize>(&self, out: &mut [f32]) {
-        use std::arch::x86_64::{_mm512_add_ps, _mm512_fmadd_ps, _mm512_load_ps, _mm512_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps};
+        use std::arch::x86_64::{
+            _mm512_add_ps, _mm512_fmadd_ps, _mm512_load_ps, _mm512_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps,
+            _mm512_storeu_ps,
+        };
         let (row_stride, depth_stride) = (self.left.row_stride, self.left.depth_stride);
         let mut sums = [[_mm512_setzero_ps(); 2]; ROWS];
         for (term, pair) in self.lines.as_chunks::<LINES>().0.iter().enumerate() {
@@ -216,7 +242,8 @@ impl Tile<'_> {
             let b = unsafe { [_mm512_load_ps(pair[0].0.as_ptr()), _mm512_load_ps(pair[1].0.as_ptr())] };
             for (row, sum) in sums.iter_mut().enumerate() {
                 // SAFETY: at most the index that the caller vouches for.
-                let a = _mm512_set1_ps(unsafe { *self.left.values.get_unchecked(row * row_stride + term * depth_stride) });
+                let a =
+                    _mm512_set1_ps(unsafe { *self.left.values.get_unchecked(row * row_stride + term * depth_stride) });
                 sum[0] = _mm512_fmadd_ps(a, b[0], sum[0]);
                 sum[1] = _mm512_fmadd_ps(a, b[1], sum[1]);
             }
@@ -247,7 +274,9 @@ impl Tile<'_> {
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,fma")]
     unsafe fn avx2<const ROWS: usize>(&self, out: &mut [f32]) {
-        use std::arch::x86_64::{_mm256_broadcast_ss, _mm256_fmadd_ps, _mm256_load_ps, _mm256_setzero_ps, _mm256_storeu_ps};
+        use std::arch::x86_64::{
+            _mm256_broadcast_ss, _mm256_fmadd_ps, _mm256_load_ps, _mm256_setzero_ps, _mm256_storeu_ps,
+        };
         let (row_stride, depth_stride) = (self.left.row_stride, self.left.depth_stride);
         let mut sums = [[_mm256_setzero_ps(); 2]; ROWS];
         for (term, pair) in self.lines.as_chunks::<LINES>().0.iter().enumerate() {
@@ -256,7 +285,9 @@ impl Tile<'_> {
             let b = unsafe { [_mm256_load_ps(low.as_ptr()), _mm256_load_ps(high.as_ptr())] };
             for (row, sum) in sums.iter_mut().enumerate() {
                 // SAFETY: at most the index that the caller vouches for.
-                let a = _mm256_broadcast_ss(unsafe { self.left.values.get_unchecked(row * row_stride + term * depth_stride) });
+                let a = _mm256_broadcast_ss(unsafe {
+                    self.left.values.get_unchecked(row * row_stride + term * depth_stride)
+                });
                 sum[0] = _mm256_fmadd_ps(a, b[0], sum[0]);
                 sum[1] = _mm256_fmadd_ps(a, b[1], sum[1]);
             }
@@ -295,7 +326,7 @@ impl Tile<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test_support::{assert_close, same_bits, values};
+    use crate::test_support::{assert_close, values};
 
     /// The product in f64.
     fn plain(a: &[f32], b: &[f32], [m, n, k]: [usize; 3]) -> Vec<f64> {
@@ -356,22 +387,26 @@ mod tests {
         let (a, b) = (values(1, m * k), values(2, k * n));
         let mut right = Panels::default();
         right.pack_rows(&b, k, n);
-        let found = same_bits(|| {
-            let mut out = vec![0.0; m * n];
-            product(Left::rows(&a, m, k), &right, 0, k, COLUMN_BLOCK, Into::Overwrite, &mut out, n);
-            vec![out]
-        });
-        let fused = simd::isa() != Isa::Portable || cfg!(target_arch = "aarch64");
-        let chain = |i: usize, j: usize, terms: std::ops::Range<usize>| {
-            terms.fold(0.0f32, |sum, t| {
-                let (x, y) = (a[i * k + t], b[t * n + j]);
-                if fused { x.mul_add(y, sum) } else { x * y + sum }
-            })
+        let sets: &[Isa] = match simd::isa() {
+            Isa::Avx512 => &[Isa::Avx512, Isa::Avx2, Isa::Portable],
+            Isa::Avx2 => &[Isa::Avx2, Isa::Portable],
+            Isa::Portable => &[Isa::Portable],
         };
-        for at in 0..m * n {
-            let (i, j) = (at / n, at % n);
-            let expected = chain(i, j, 0..16) + chain(i, j, 16..32) + chain(i, j, 32..40);
-            assert_eq!(found[0][at].to_bits(), expected.to_bits());
+        for &isa in sets {
+            let mut out = vec![0.0; m * n];
+            product_on(isa, Left::rows(&a, m, k), &right, 0, k, COLUMN_BLOCK, Into::Overwrite, &mut out, n);
+            let fused = isa != Isa::Portable || cfg!(target_arch = "aarch64");
+            let chain = |i: usize, j: usize, terms: std::ops::Range<usize>| {
+                terms.fold(0.0f32, |sum, t| {
+                    let (x, y) = (a[i * k + t], b[t * n + j]);
+                    if fused { x.mul_add(y, sum) } else { x * y + sum }
+                })
+            };
+            for (at, found) in out.iter().enumerate() {
+                let (i, j) = (at / n, at % n);
+                let expected = chain(i, j, 0..16) + chain(i, j, 16..32) + chain(i, j, 32..40);
+                assert_eq!(found.to_bits(), expected.to_bits(), "{isa:?}");
+            }
         }
     }
 

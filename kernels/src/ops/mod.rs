@@ -14,5 +14,6 @@ pub mod propagate;
 pub mod row_set;
 pub mod rows;
 pub mod scatter;
+mod select;
 pub mod softmax;
 pub mod top_k;

@@ -277,7 +277,8 @@ fn cpu_forward(call: &Call<'_>, workspace: &mut SoftmaxWorkspace, loss: &mut [f3
             columns.pack_columns(call.rows(call.c, from, width), call.dim, width);
             for (first, n) in call.query_blocks() {
                 let cells = tile * n_q + first..tile * n_q + first + n;
-                let scores = if keep { &mut kept[cells.start * PITCH..cells.end * PITCH] } else { &mut scores[..n * PITCH] };
+                let scores =
+                    if keep { &mut kept[cells.start * PITCH..cells.end * PITCH] } else { &mut scores[..n * PITCH] };
                 let (maxima, sums) = (&mut forward.maxima[cells.clone()], &mut forward.sums[cells]);
                 call.exponentials(columns, (first, n), (from, width), scores, maxima, sums);
             }
@@ -299,7 +300,8 @@ fn cpu_forward(call: &Call<'_>, workspace: &mut SoftmaxWorkspace, loss: &mut [f3
 
 /// A query's largest score, its sum of exponentials below that and their moments, over all tiles in order.
 fn join<'a>(partials: impl Iterator<Item = &'a Partials> + Clone, n_q: usize, query: usize) -> (f32, f64, f64) {
-    let cells = partials.flat_map(|p| (query..p.maxima.len()).step_by(n_q).map(|i| (p.maxima[i], p.sums[i], p.moments[i])));
+    let cells =
+        partials.flat_map(|p| (query..p.maxima.len()).step_by(n_q).map(|i| (p.maxima[i], p.sums[i], p.moments[i])));
     let largest = cells.clone().fold(f32::NEG_INFINITY, |largest, cell| largest.max(cell.0));
     cells.fold((largest, 0.0, 0.0), |(largest, sum, moment), (maximum, tile_sum, tile_moment)| {
         // All tiles ruled out: 0 above 0, and the loss shows it as infinite.
@@ -358,13 +360,7 @@ pub fn softmax_backward(
     Ok(())
 }
 
-fn cpu_backward(
-    call: &Call<'_>,
-    weights: &[f32],
-    workspace: &mut SoftmaxWorkspace,
-    d_q: &mut [f32],
-    d_c: &mut [f32],
-) {
+fn cpu_backward(call: &Call<'_>, weights: &[f32], workspace: &mut SoftmaxWorkspace, d_q: &mut [f32], d_c: &mut [f32]) {
     let (dim, n_q, n_groups) = (call.dim, call.n_q, call.n_groups());
     if n_q == 0 || call.n_c == 0 || dim == 0 {
         d_q.fill(0.0);
@@ -376,49 +372,73 @@ fn cpu_backward(
     totals.extend(call.list_ptr.windows(2).map(|ends| weights[ends[0] as usize..ends[1] as usize].iter().sum::<f32>()));
     q_rows.pack_rows(call.q, n_q, dim);
     let (totals, q_rows, log_sums, groups) = (&*totals, &*q_rows, &*log_sums, &mut groups[..n_groups]);
-    groups.par_iter_mut().zip(d_c.par_chunks_mut(call.tiles_per_group * TILE * dim)).enumerate().for_each(|(at, (group, d_c))| {
-        group.d_q.resize(n_q * dim, 0.0);
-        let Group { forward, kept, scores, columns, columns_dot: rows, d_q, tangent, .. } = group;
-        tangent.reset(QUERIES);
-        for (tile, from, width) in call.tiles(at) {
-            let c = call.rows(call.c, from, width);
-            rows.pack_rows(c, width, dim);
-            if kept.is_empty() {
-                columns.pack_columns(c, dim, width);
-            }
-            let d_c = &mut d_c[tile * TILE * dim..][..width * dim];
-            for (first, n) in call.query_blocks() {
-                let scores = &mut scores[..n * PITCH];
-                let cell = tile * n_q + first;
-                if !kept.is_empty() {
-                    scores.copy_from_slice(&kept[cell * PITCH..(cell + n) * PITCH]);
-                } else {
-                    let (maxima, sums) = (&mut tangent.maxima[..n], &mut tangent.sums[..n]);
-                    call.exponentials(columns, (first, n), (from, width), scores, maxima, sums);
+    groups.par_iter_mut().zip(d_c.par_chunks_mut(call.tiles_per_group * TILE * dim)).enumerate().for_each(
+        |(at, (group, d_c))| {
+            group.d_q.resize(n_q * dim, 0.0);
+            let Group { forward, kept, scores, columns, columns_dot: rows, d_q, tangent, .. } = group;
+            tangent.reset(QUERIES);
+            for (tile, from, width) in call.tiles(at) {
+                let c = call.rows(call.c, from, width);
+                rows.pack_rows(c, width, dim);
+                if kept.is_empty() {
+                    columns.pack_columns(c, dim, width);
                 }
-                for (query, row) in (first..first + n).zip(scores.chunks_mut(PITCH)) {
-                    let share = (f64::from(forward.maxima[tile * n_q + query]) - log_sums[query]).exp();
-                    let factor = (f64::from(call.t2 * totals[query] * call.inverse_tau) * share) as f32;
-                    row[..width].iter_mut().for_each(|p| *p *= factor);
-                    for e in call.list_ptr[query] as usize..call.list_ptr[query + 1] as usize {
-                        let at = (call.positive[e] as usize).wrapping_sub(from);
-                        if at < width {
-                            row[at] -= weights[e] * call.inverse_tau;
+                let d_c = &mut d_c[tile * TILE * dim..][..width * dim];
+                for (first, n) in call.query_blocks() {
+                    let scores = &mut scores[..n * PITCH];
+                    let cell = tile * n_q + first;
+                    if !kept.is_empty() {
+                        scores.copy_from_slice(&kept[cell * PITCH..(cell + n) * PITCH]);
+                    } else {
+                        let (maxima, sums) = (&mut tangent.maxima[..n], &mut tangent.sums[..n]);
+                        call.exponentials(columns, (first, n), (from, width), scores, maxima, sums);
+                    }
+                    for (query, row) in (first..first + n).zip(scores.chunks_mut(PITCH)) {
+                        let share = (f64::from(forward.maxima[tile * n_q + query]) - log_sums[query]).exp();
+                        let factor = (f64::from(call.t2 * totals[query] * call.inverse_tau) * share) as f32;
+                        row[..width].iter_mut().for_each(|p| *p *= factor);
+                        for e in call.list_ptr[query] as usize..call.list_ptr[query + 1] as usize {
+                            let at = (call.positive[e] as usize).wrapping_sub(from);
+                            if at < width {
+                                row[at] -= weights[e] * call.inverse_tau;
+                            }
                         }
                     }
+                    let into = |first_of_all| if first_of_all { Into::Overwrite } else { Into::Add };
+                    let left = Left { values: scores, rows: n, row_stride: PITCH, depth_stride: 1 };
+                    product(
+                        left,
+                        rows,
+                        0,
+                        width,
+                        ROW_BLOCK,
+                        into(tile == 0),
+                        &mut d_q[first * dim..(first + n) * dim],
+                        dim,
+                    );
+                    product(
+                        Left::transposed(scores, width, PITCH),
+                        q_rows,
+                        first,
+                        n,
+                        ROW_BLOCK,
+                        into(first == 0),
+                        d_c,
+                        dim,
+                    );
                 }
-                let into = |first_of_all| if first_of_all { Into::Overwrite } else { Into::Add };
-                let left = Left { values: scores, rows: n, row_stride: PITCH, depth_stride: 1 };
-                product(left, rows, 0, width, ROW_BLOCK, into(tile == 0), &mut d_q[first * dim..(first + n) * dim], dim);
-                product(Left::transposed(scores, width, PITCH), q_rows, first, n, ROW_BLOCK, into(first == 0), d_c, dim);
             }
-        }
-    });
+        },
+    );
     let groups = &*groups;
     d_q.par_chunks_mut(CHUNK * dim).enumerate().for_each(|(chunk, d_q)| {
         for (at, group) in groups.iter().enumerate() {
             let part = &group.d_q[chunk * CHUNK * dim..][..d_q.len()];
-            if at == 0 { d_q.copy_from_slice(part) } else { d_q.iter_mut().zip(part).for_each(|(sum, part)| *sum += part) }
+            if at == 0 {
+                d_q.copy_from_slice(part)
+            } else {
+                d_q.iter_mut().zip(part).for_each(|(sum, part)| *sum += part)
+            }
         }
     });
 }

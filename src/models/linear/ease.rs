@@ -37,16 +37,16 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Refuses values outside their ranges. `key` is the table's name, for the message.
+    /// Refuses values outside their ranges.
     ///
     /// # Errors
     /// [`RecError::Config`] for the first value outside its range.
-    pub fn validate(&self, key: &str) -> Result<()> {
+    pub fn validate(&self) -> Result<()> {
         if !(self.l2 > 0.0 && self.l2.is_finite()) {
-            return Err(RecError::range(format!("{key}.l2"), self.l2, "a number above 0"));
+            return Err(RecError::range("model.ease.l2", self.l2, "a number above 0"));
         }
         if self.max_items == 0 {
-            return Err(RecError::range(format!("{key}.max_items"), self.max_items, "a whole number above 0"));
+            return Err(RecError::range("model.ease.max_items", self.max_items, "a whole number above 0"));
         }
         Ok(())
     }
@@ -67,7 +67,7 @@ pub struct Ease {
 /// [`RecError::Config`] for a value outside its range or an `l2` too small for f64, [`RecError::Resources`] when there are too many items for the
 /// limit or for the memory.
 pub fn fit(train: &Interactions, config: &Config) -> Result<Ease> {
-    config.validate("model.ease")?;
+    config.validate()?;
     let n = train.n_items();
     memory::check(n, config.max_items, memory::available_bytes())?;
     let inverse = inverse::ridge_inverse(train, config.l2)?;
@@ -75,7 +75,8 @@ pub fn fit(train: &Interactions, config: &Config) -> Result<Ease> {
     if n > 0 {
         weights.par_chunks_exact_mut(n).enumerate().for_each(|(row, weights)| {
             for (column, weight) in weights.iter_mut().enumerate().filter(|&(column, _)| column != row) {
-                *weight = (-inverse.at(row, column) / inverse.at(column, column)) as f32;
+                // Adding zero turns -0 into 0: items that never met should not print a sign.
+                *weight = (-inverse.at(row, column) / inverse.at(column, column)) as f32 + 0.0;
             }
         });
     }

@@ -21,7 +21,7 @@ impl Config {
     ///
     /// # Errors
     /// None; the signature is that of every model's configuration.
-    pub fn validate(&self, _key: &str) -> Result<()> {
+    pub fn validate(&self) -> Result<()> {
         Ok(())
     }
 }

@@ -9,7 +9,8 @@
 use std::ops::Range;
 
 use super::{
-    CHUNK, add_groups, attend, centre, check_hops, chunks, for_groups, grouping, row_dots, rows, rows_mut, scale_rows, through_bound,
+    CHUNK, add_groups, attend, centre, check_hops, chunks, for_groups, grouping, row_dots, rows, rows_mut, scale_rows,
+    through_bound,
 };
 use crate::buffer::Buffer;
 use crate::device::Device;
@@ -173,7 +174,15 @@ pub fn additive_forward(
 }
 
 /// `hidden = tanh(W e + b)` and `out = q . hidden` for `n` rows of one layer.
-fn score(shape: &AdditiveShape, parameters: &[f32], across: &Panels, e: &[f32], n: usize, hidden: &mut [f32], out: &mut [f32]) {
+fn score(
+    shape: &AdditiveShape,
+    parameters: &[f32],
+    across: &Panels,
+    e: &[f32],
+    n: usize,
+    hidden: &mut [f32],
+    out: &mut [f32],
+) {
     product(Left::rows(e, n, shape.dim), across, 0, shape.dim, COLUMN_BLOCK, Into::Overwrite, hidden, shape.hidden);
     activate(&parameters[shape.bias()], &parameters[shape.query()], hidden, out);
 }
@@ -287,7 +296,13 @@ crate::dispatch! {
 }
 
 #[inline(always)]
-fn deltas_body<const FUSED: bool>(query: &[f32], d: &[f32], hidden: &mut [f32], d_bias: &mut [f32], d_query: &mut [f32]) {
+fn deltas_body<const FUSED: bool>(
+    query: &[f32],
+    d: &[f32],
+    hidden: &mut [f32],
+    d_bias: &mut [f32],
+    d_query: &mut [f32],
+) {
     for (&d, h) in d.iter().zip(hidden.chunks_exact_mut(query.len().max(1))) {
         for (((h, q), d_bias), d_query) in h.iter_mut().zip(query).zip(d_bias.iter_mut()).zip(d_query.iter_mut()) {
             *d_query = mul_add::<FUSED>(d, *h, *d_query);
@@ -345,7 +360,14 @@ pub fn additive_tangent(
                 product(Left::rows(e_dot, n, dim), across, 0, dim, COLUMN_BLOCK, Into::Overwrite, out, shape.hidden);
                 product(Left::rows(e, n, dim), across_dot, 0, dim, COLUMN_BLOCK, Into::Add, out, shape.hidden);
                 let (bias_dot, query_dot) = (&moved[shape.bias()], &moved[shape.query()]);
-                score_dots(&parameters[shape.query()], query_dot, bias_dot, hidden, hidden_dot, &mut slopes[layer.clone()]);
+                score_dots(
+                    &parameters[shape.query()],
+                    query_dot,
+                    bias_dot,
+                    hidden,
+                    hidden_dot,
+                    &mut slopes[layer.clone()],
+                );
                 through_bound(&scores[layer.clone()], shape.bound, &mut slopes[layer.clone()]);
                 slopes[layer].iter_mut().for_each(|s| *s += moved[k]);
             }
@@ -368,7 +390,14 @@ crate::dispatch! {
 }
 
 #[inline(always)]
-fn score_dots_body<const FUSED: bool>(q: &[f32], q_dot: &[f32], b_dot: &[f32], h: &[f32], u_dot: &[f32], out: &mut [f32]) {
+fn score_dots_body<const FUSED: bool>(
+    q: &[f32],
+    q_dot: &[f32],
+    b_dot: &[f32],
+    h: &[f32],
+    u_dot: &[f32],
+    out: &mut [f32],
+) {
     if q.is_empty() {
         return out.fill(0.0);
     }
@@ -376,7 +405,8 @@ fn score_dots_body<const FUSED: bool>(q: &[f32], q_dot: &[f32], b_dot: &[f32], h
         let mut lanes = [0.0; 16];
         for at in (0..q.len()).step_by(16) {
             let end = q.len().min(at + 16);
-            let (h, u_dot, q, q_dot, b_dot) = (&h[at..end], &u_dot[at..end], &q[at..end], &q_dot[at..end], &b_dot[at..end]);
+            let (h, u_dot, q, q_dot, b_dot) =
+                (&h[at..end], &u_dot[at..end], &q[at..end], &q_dot[at..end], &b_dot[at..end]);
             for lane in 0..end - at {
                 let inner = q[lane] * mul_add::<FUSED>(-h[lane], h[lane], 1.0);
                 lanes[lane] = mul_add::<FUSED>(inner, u_dot[lane] + b_dot[lane], lanes[lane]);

@@ -15,11 +15,11 @@ use crate::error::{KernelError, Result, expect_len};
 use crate::simd::mul_add;
 
 pub mod additive;
-//pub mod dot;
+pub mod dot;
 pub mod weighted;
 
 pub use additive::{AdditiveShape, AdditiveWorkspace, additive_backward, additive_forward, additive_tangent};
-//pub use dot::{DotShape, DotWorkspace, dot_backward, dot_forward, dot_tangent};
+pub use dot::{DotShape, DotWorkspace, dot_backward, dot_forward, dot_tangent};
 pub use weighted::{layer_dots, weighted_sum, weighted_sum_direct};
 
 /// Most layers above layer 0.
@@ -250,7 +250,15 @@ pub(super) mod cases {
 
     /// (rows, range, dim, layers): a row short of a chunk, one more, many groups, an empty range.
     pub(crate) fn shapes() -> Vec<(usize, Range<usize>, usize, usize)> {
-        vec![(7, 2..7, 1, 0), (131, 0..129, 7, 3), (257, 13..257, 16, 1), (131, 3..130, 63, 2), (130, 1..129, 64, 3), (67, 0..67, 65, 8), (5, 3..3, 4, 2)]
+        vec![
+            (7, 2..7, 1, 0),
+            (131, 0..129, 7, 3),
+            (257, 13..257, 16, 1),
+            (131, 3..130, 63, 2),
+            (130, 1..129, 64, 3),
+            (67, 0..67, 65, 8),
+            (5, 3..3, 4, 2),
+        ]
     }
 
     pub(crate) fn hops(seed: u64, n_hops: usize, len: usize) -> Vec<Vec<f32>> {

@@ -94,7 +94,9 @@ pub fn weighted_sum_direct(
         Device::Cpu => {
             let (from, width) = (&g.host()[range.start * dim..range.end * dim], (CHUNK * dim).max(1));
             let to = &mut direct_k.host_mut()[range.start * dim..range.end * dim];
-            to.par_chunks_mut(width).zip(from.par_chunks(width)).for_each(|(to, from)| accumulate(alpha_k, from, false, to));
+            to.par_chunks_mut(width)
+                .zip(from.par_chunks(width))
+                .for_each(|(to, from)| accumulate(alpha_k, from, false, to));
         }
     }
     Ok(())
@@ -212,7 +214,12 @@ mod tests {
             .zip(weighted_sum_reference(&alpha_dot, &hops))
             .map(|(a, b)| a + b)
             .collect();
-        difference(|h, a| weighted_sum_reference(a, h), (&hops, &alpha), (&g, &direct, &s), (&dots, &alpha_dot, &pooled_dot));
+        difference(
+            |h, a| weighted_sum_reference(a, h),
+            (&hops, &alpha),
+            (&g, &direct, &s),
+            (&dots, &alpha_dot, &pooled_dot),
+        );
         let adjoint = inner_all(&direct, &dots) + inner(&s, &alpha_dot);
         assert!((adjoint - inner(&g, &pooled_dot)).abs() < 1e-12);
     }

@@ -55,7 +55,8 @@ pub fn softmax_backward_reference(
         let log_sum = log_sum_exp(&scores);
         let examples = ends[0] as usize..ends[1] as usize;
         let total: f64 = weights[examples.clone()].iter().sum();
-        let mut d_scores: Vec<f64> = scores.iter().map(|s| f64::from(config.t2) * total * (s - log_sum).exp()).collect();
+        let mut d_scores: Vec<f64> =
+            scores.iter().map(|s| f64::from(config.t2) * total * (s - log_sum).exp()).collect();
         examples.for_each(|e| d_scores[positive[e] as usize] -= weights[e]);
         for (j, d) in d_scores.iter().enumerate() {
             for column in 0..dim {

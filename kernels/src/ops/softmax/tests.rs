@@ -32,7 +32,8 @@ impl Case {
     /// loss, d_q, d_c, loss_dot; `kept` bounds the exponentials that the forward pass keeps.
     fn run(&self, kept: usize) -> Vec<Vec<f32>> {
         let cpu = Device::Cpu;
-        let [q, c, weights, q_dot, c_dot] = [&self.q, &self.c, &self.weights, &self.q_dot, &self.c_dot].map(|v| cpu.upload(v));
+        let [q, c, weights, q_dot, c_dot] =
+            [&self.q, &self.c, &self.weights, &self.q_dot, &self.c_dot].map(|v| cpu.upload(v));
         let (list_ptr, positive) = (cpu.upload(&self.list_ptr), cpu.upload(&self.positive));
         let bias = self.bias.as_ref().map(|b| cpu.upload(b));
         let mut workspace = SoftmaxWorkspace::default();
@@ -43,13 +44,16 @@ impl Case {
         cpu_forward(&call, &mut workspace, loss.host_mut(), kept);
         let w = &mut workspace;
         // Between forward and backward, so that it is seen to leave the forward state alone.
-        softmax_tangent(&cpu, dim, config, &q, &c, bias, &list_ptr, &positive, &q_dot, &c_dot, w, &mut loss_dot).unwrap();
-        softmax_backward(&cpu, dim, config, &q, &c, bias, &list_ptr, &positive, &weights, w, &mut d_q, &mut d_c).unwrap();
+        softmax_tangent(&cpu, dim, config, &q, &c, bias, &list_ptr, &positive, &q_dot, &c_dot, w, &mut loss_dot)
+            .unwrap();
+        softmax_backward(&cpu, dim, config, &q, &c, bias, &list_ptr, &positive, &weights, w, &mut d_q, &mut d_c)
+            .unwrap();
         [loss, d_q, d_c, loss_dot].iter().map(|b| cpu.read(b)).collect()
     }
 
     fn reference(&self) -> Vec<Vec<f64>> {
-        let [q, c, weights, q_dot, c_dot] = [&self.q, &self.c, &self.weights, &self.q_dot, &self.c_dot].map(|v| wide(v));
+        let [q, c, weights, q_dot, c_dot] =
+            [&self.q, &self.c, &self.weights, &self.q_dot, &self.c_dot].map(|v| wide(v));
         let bias = self.bias.as_ref().map(|b| wide(b));
         let (dim, config, bias, l, p) = (self.dim, self.config, bias.as_deref(), &self.list_ptr, &self.positive);
         let (d_q, d_c) = softmax_backward_reference(dim, config, &q, &c, bias, l, p, &weights);
@@ -112,7 +116,8 @@ fn the_reference_gradient_and_tangent_match_central_differences() {
     let case = Case::new(7, 11, 5, 1.2, true);
     let (list_ptr, positive, bias) = (&case.list_ptr, &case.positive, case.bias.as_ref().map(|b| wide(b)));
     let [q, c, weights, q_dot, c_dot] = [&case.q, &case.c, &case.weights, &case.q_dot, &case.c_dot].map(|v| wide(v));
-    let loss = |q: &[f64], c: &[f64]| softmax_reference(case.dim, case.config, q, c, bias.as_deref(), list_ptr, positive);
+    let loss =
+        |q: &[f64], c: &[f64]| softmax_reference(case.dim, case.config, q, c, bias.as_deref(), list_ptr, positive);
     let step = 1e-5;
     let (d_q, d_c) = {
         let r = case.reference();
@@ -122,7 +127,11 @@ fn the_reference_gradient_and_tangent_match_central_differences() {
         for at in 0..gradient.len() {
             let total = |sign: f64| {
                 let (mut q, mut c) = (q.clone(), c.clone());
-                if matrix == 0 { q[at] += sign * step } else { c[at] += sign * step }
+                if matrix == 0 {
+                    q[at] += sign * step
+                } else {
+                    c[at] += sign * step
+                }
                 inner(&loss(&q, &c), &weights)
             };
             let difference = (total(1.0) - total(-1.0)) / (2.0 * step);
@@ -179,7 +188,18 @@ fn wrong_sizes_and_indices_are_refused_by_name() {
     let run = |list_ptr: &[u32], positive: &[u32], n_q: usize| {
         let (q, c) = (cpu.zeros(n_q * 3), cpu.zeros(4 * 3));
         let (list_ptr, positive) = (cpu.upload(list_ptr), cpu.upload(positive));
-        softmax_forward(&cpu, 3, config, &q, &c, None, &list_ptr, &positive, &mut SoftmaxWorkspace::default(), &mut cpu.zeros(2))
+        softmax_forward(
+            &cpu,
+            3,
+            config,
+            &q,
+            &c,
+            None,
+            &list_ptr,
+            &positive,
+            &mut SoftmaxWorkspace::default(),
+            &mut cpu.zeros(2),
+        )
     };
     let op = "softmax_forward";
     assert_eq!(run(&[0, 1, 2], &[0, 3], 2), Ok(()));
@@ -196,6 +216,19 @@ fn a_backward_pass_of_another_size_than_the_forward_pass_is_refused() {
     let (list_ptr, positive) = (cpu.upload(&[0, 1, 2]), cpu.upload(&[0, 1]));
     let (mut d_q, mut d_c) = (cpu.zeros(6), cpu.zeros(12));
     let mut w = SoftmaxWorkspace::default();
-    let refused = softmax_backward(&cpu, 3, config, &q, &c, None, &list_ptr, &positive, &cpu.zeros(2), &mut w, &mut d_q, &mut d_c);
+    let refused = softmax_backward(
+        &cpu,
+        3,
+        config,
+        &q,
+        &c,
+        None,
+        &list_ptr,
+        &positive,
+        &cpu.zeros(2),
+        &mut w,
+        &mut d_q,
+        &mut d_c,
+    );
     assert!(matches!(refused, Err(KernelError::Shape { argument: "dim of the last forward pass", .. })));
 }

@@ -134,7 +134,7 @@ fn values_out_of_range_unknown_keys_and_too_many_items_are_refused() {
     for l2 in [0.0, -1.0, f64::NAN, f64::INFINITY] {
         assert_eq!(fit(&tiny(), &Config { l2, ..Config::default() }).unwrap_err().exit_code(), 4);
     }
-    let error = Config { max_items: 0, ..Config::default() }.validate("model.ease").unwrap_err();
+    let error = Config { max_items: 0, ..Config::default() }.validate().unwrap_err();
     assert_eq!(error.to_string(), "model.ease.max_items: found 0, expected a whole number above 0");
     assert_eq!(fit(&tiny(), &Config { max_items: 2, ..Config::default() }).unwrap_err().exit_code(), 5);
     assert!(toml::from_str::<Config>("lambda = 300").is_err());

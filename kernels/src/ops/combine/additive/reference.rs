@@ -20,7 +20,8 @@ fn row(shape: &AdditiveShape, parameters: &[f64], hops: &[Vec<f64>], i: usize) -
         row.scores.push(hidden.iter().zip(q).map(|(h, q)| h * q).sum());
         row.hidden.push(hidden);
     }
-    let logit = |(k, &s): (usize, &f64)| (parameters[k] + bounded_reference(s, shape.bound).0) / f64::from(shape.temperature);
+    let logit =
+        |(k, &s): (usize, &f64)| (parameters[k] + bounded_reference(s, shape.bound).0) / f64::from(shape.temperature);
     let logits: Vec<f64> = row.scores.iter().enumerate().map(logit).collect();
     row.weights = softmax_reference(&logits);
     row

@@ -24,7 +24,19 @@ fn run(shape: &AdditiveShape, n_rows: usize, range: &Range<usize>) -> Vec<Vec<f3
     let (mut direct, mut d_parameters) = (vec![nines(n_rows * dim); n_hops], nines(shape.n_parameters()));
     let w = &mut AdditiveWorkspace::default();
     additive_forward(&cpu, shape, &parameters_now, &hops, range.clone(), &mut pooled, &mut attention, w).unwrap();
-    additive_backward(&cpu, shape, &parameters_now, &hops, range.clone(), &attention, &g, &mut direct, &mut d_parameters, w).unwrap();
+    additive_backward(
+        &cpu,
+        shape,
+        &parameters_now,
+        &hops,
+        range.clone(),
+        &attention,
+        &g,
+        &mut direct,
+        &mut d_parameters,
+        w,
+    )
+    .unwrap();
     additive_tangent(&cpu, shape, &parameters_now, &hops, range.clone(), &d_hops, &moved, &mut d_pooled, w).unwrap();
     [pooled, attention, d_parameters, d_pooled].iter().chain(&direct).map(|b| cpu.read(b)).collect()
 }
@@ -37,7 +49,8 @@ fn the_cpu_path_agrees_with_the_reference_and_leaves_other_rows_alone() {
         for (shape, hidden) in [5, 33].into_iter().flat_map(|h| variants(dim, h, layers).map(|s| (s, h))) {
             let (found, n_hops) = (run(&shape, n_rows, &range), layers + 1);
             let cut = |v: &[f32], width: usize| v[range.start * width..range.end * width].to_vec();
-            let cuts = |seed| wide_all(&hops(seed, n_hops, n_rows * dim).iter().map(|h| cut(h, dim)).collect::<Vec<_>>());
+            let cuts =
+                |seed| wide_all(&hops(seed, n_hops, n_rows * dim).iter().map(|h| cut(h, dim)).collect::<Vec<_>>());
             let (now, moved) = (wide(&parameters(&shape, 1)), wide(&values(5, shape.n_parameters())));
             let (e, e_dot, g) = (cuts(2), cuts(3), wide(&cut(&values(4, n_rows * dim), dim)));
             let what = |name: &str| format!("{name} of {n_rows} rows, dim {dim}, hidden {hidden}, layers {layers}");

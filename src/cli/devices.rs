@@ -1,0 +1,78 @@
+//! `gcnrec devices`: where this build can compute.
+
+use gcnrec::report::{Cell, Table};
+use gcnrec::{RecError, Result};
+use gcnrec_kernels::Device;
+
+use super::output::OutputArgs;
+use super::settings;
+
+/// List the devices that this build can compute on
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  gcnrec devices\n  gcnrec devices --output json")]
+pub(super) struct Args {
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// Prints one row per kind of device.
+pub(super) fn run(args: &Args) -> Result<()> {
+    settings::settle_machine()?;
+    let mut table = Table::new(["device", "state", "arithmetic", "threads", "memory_mb", "available_mb"]);
+    let megabytes = |key: &str| memory_mb(key).map_or(Cell::Empty, Cell::Whole);
+    table.row([
+        Cell::from(Device::Cpu.name()),
+        "available".into(),
+        Device::Cpu.arithmetic().into(),
+        Cell::Whole(rayon::current_num_threads() as i64),
+        megabytes("MemTotal"),
+        megabytes("MemAvailable"),
+    ]);
+    for name in ["cuda", "vulkan"] {
+        table.row([Cell::from(name), "not in this build".into()]);
+    }
+    args.output.print(&table)
+}
+
+/// A line of `/proc/meminfo` in MB (10^6 bytes); nothing where there is no such file.
+fn memory_mb(key: &str) -> Option<i64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
+    let kibibytes: i64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
+    Some(kibibytes * 1024 / 1_000_000)
+}
+
+/// The device of a checked name. `auto` takes the best that this build has.
+///
+/// # Errors
+/// [`RecError::Resources`] for a device that this build cannot use.
+pub(super) fn open(name: &str) -> Result<Device> {
+    match name {
+        "auto" | "cpu" => Ok(Device::Cpu),
+        _ => {
+            let kind = name.split(':').next().unwrap_or(name);
+            Err(RecError::Resources {
+                what: format!("device {name}"),
+                found: format!("a build without {kind}"),
+                expected: format!("a build with {kind}"),
+                todo: "use --device cpu".into(),
+            })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_that_is_not_in_this_build_is_refused_by_name() {
+        assert_eq!(open("auto").unwrap().name(), "cpu");
+        let error = open("cuda:1").unwrap_err();
+        assert_eq!(error.exit_code(), 5);
+        assert_eq!(
+            error.to_string(),
+            "device cuda:1: found a build without cuda, expected a build with cuda; use --device cpu"
+        );
+    }
+}

@@ -1,0 +1,213 @@
+//! `gcnrec inspect`: what a data file or a run folder holds.
+
+use std::path::{Path, PathBuf};
+
+use gcnrec::checkpoint::{self, Contents};
+use gcnrec::config::{Flag, Sources};
+use gcnrec::data;
+use gcnrec::models::state::Tensor;
+use gcnrec::models::{DegreeBucket, LayerWeights, load_scorer};
+use gcnrec::report::{Cell, Table};
+use gcnrec::{RecError, Result};
+use gcnrec_graphs::{DegreeStats, GraphStats, Interactions, ItemId, Seed, UserId};
+use serde_json::Value;
+
+use super::output::OutputArgs;
+use super::settings;
+
+/// Show statistics of a data file, or what a run folder or a checkpoint holds
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  gcnrec inspect ratings.csv                  users, items, density, degrees, components
+  gcnrec inspect configs/ml-100k.toml         the same for the data of a run file, part by part
+  gcnrec inspect runs/lightgcn-1              checkpoint, training graph, learned layer weights")]
+pub(super) struct Args {
+    /// A data file, a run file, the folder of a run, or a checkpoint folder
+    #[arg(value_name = "DATA-or-RUN")]
+    what: PathBuf,
+    /// The format of a data file; auto looks at it
+    #[arg(long, value_name = "NAME")]
+    format: Option<String>,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// Facts in the order in which they are printed.
+struct Facts(Table);
+
+impl Facts {
+    fn new() -> Self {
+        Facts(Table::new(["section", "fact", "value"]))
+    }
+
+    fn add(&mut self, section: &str, fact: &str, value: impl ToString) {
+        self.0.row([Cell::from(section), fact.into(), value.to_string().into()]);
+    }
+}
+
+/// Prints facts, one a row.
+pub(super) fn run(args: &Args) -> Result<()> {
+    let mut facts = Facts::new();
+    if args.what.is_dir() {
+        settings::settle_machine()?;
+        of_checkpoint(&mut facts, &folder_of(&args.what)?)?;
+    } else {
+        of_data(&mut facts, args)?;
+    }
+    args.output.print(&facts.0)
+}
+
+/// The checkpoint of a run, or the folder itself when it is one.
+fn folder_of(path: &Path) -> Result<PathBuf> {
+    let candidates = [path.join("best"), path.join("last"), path.to_path_buf()];
+    candidates.into_iter().find(|folder| checkpoint::exists(folder)).ok_or_else(|| RecError::Missing {
+        what: "checkpoint in",
+        name: path.display().to_string(),
+        todo: "give the folder of a run that was trained, or a data file".into(),
+    })
+}
+
+fn of_data(facts: &mut Facts, args: &Args) -> Result<()> {
+    let is_run_file = args.what.extension().is_some_and(|extension| extension == "toml");
+    let name = args.what.to_str().ok_or_else(|| RecError::Usage {
+        problem: format!("the path {} is not UTF-8", args.what.display()),
+        todo: "rename the file".into(),
+    })?;
+    let mut flags = Vec::new();
+    flags.extend((!is_run_file).then(|| Flag::new("--data", name)));
+    flags.extend(args.format.as_ref().map(|format| Flag::new("--format", format.as_str())));
+    let config = settings::settle(&Sources {
+        run_file: is_run_file.then(|| args.what.clone()),
+        environment: settings::environment()?,
+        flags,
+        ..Sources::default()
+    })?
+    .config;
+    gcnrec::config::check_files(&config.data, settings::data_folder().as_deref())?;
+    let split = data::load(&config.data, Seed(config.seed))?;
+    facts.add("data", "fingerprint", &split.fingerprint);
+    if is_run_file {
+        let parts =
+            [("train", &split.train), ("valid", &split.valid), ("test", &split.test), ("uniform", &split.uniform)];
+        parts.iter().for_each(|(name, log)| facts.add("data", &format!("{name} pairs"), log.len()));
+        facts.add("data", "test pairs seen before", split.n_overlap);
+    }
+    let all = split.joint_interactions(&[data::Part::Train, data::Part::Valid, data::Part::Test])?;
+    of_graph(facts, &all);
+    Ok(())
+}
+
+fn of_graph(facts: &mut Facts, pairs: &Interactions) {
+    let stats = GraphStats::of(pairs);
+    facts.add("graph", "users", stats.n_users);
+    facts.add("graph", "items", stats.n_items);
+    facts.add("graph", "pairs", stats.n_edges);
+    facts.add("graph", "density", format!("{:.6}", stats.density));
+    facts.add("graph", "items per user", degrees(&stats.users));
+    facts.add("graph", "users per item", degrees(&stats.items));
+    facts.add("graph", "gini of item popularity", format!("{:.4}", stats.item_gini));
+    facts.add("graph", "components", stats.n_components);
+    let share = 100.0 * stats.largest_component_edge_share;
+    facts.add(
+        "graph",
+        "largest component",
+        format!("{} nodes, {share:.2} % of the pairs", stats.largest_component_nodes),
+    );
+    facts.add("graph", "diameter of it, at least", stats.diameter_at_least);
+    let reach: Vec<String> = stats.reach_of_hub.iter().map(|share| format!("{:.1}", 100.0 * share)).collect();
+    facts.add("graph", "% of it within 1, 2, … hops of its hub", reach.join(" "));
+}
+
+fn degrees(stats: &DegreeStats) -> String {
+    format!(
+        "min {}, median {}, mean {:.1}, 90 % up to {}, max {}, {} with none",
+        stats.min, stats.median, stats.mean, stats.p90, stats.max, stats.n_isolated
+    )
+}
+
+fn of_checkpoint(facts: &mut Facts, folder: &Path) -> Result<()> {
+    let contents = checkpoint::load(folder)?;
+    facts.add("checkpoint", "folder", folder.display());
+    facts.add("checkpoint", "model", &contents.model);
+    facts.add("checkpoint", "users", contents.ids.users.len());
+    facts.add("checkpoint", "items", contents.ids.items.len());
+    facts.add("checkpoint", "items with a title", contents.ids.titles.iter().filter(|title| !title.is_empty()).count());
+    for (name, value) in contents.facts.iter().chain(&contents.state.facts) {
+        add_value(facts, name, value);
+    }
+    for (name, tensor) in &contents.state.tensors {
+        let (kind, shape) = match tensor {
+            Tensor::F32 { shape, .. } => ("f32", shape),
+            Tensor::U32 { shape, .. } => ("u32", shape),
+        };
+        facts.add("tensor", name, format!("{kind} {shape:?}"));
+    }
+    if let Some(pairs) = seen_pairs(&contents)? {
+        of_graph(facts, &pairs);
+    }
+    let in_training = contents.facts.get(checkpoint::HOLDS).and_then(Value::as_str) == Some("learner");
+    if !in_training && let Some(weights) = load_scorer(&contents.model, &contents.state)?.layer_weights() {
+        of_layers(facts, weights);
+    }
+    Ok(())
+}
+
+/// A recorded fact; what is nested gets a row for each value.
+fn add_value(facts: &mut Facts, name: &str, value: &Value) {
+    match value {
+        Value::Object(map) => map.iter().for_each(|(key, value)| add_value(facts, &format!("{name}.{key}"), value)),
+        Value::String(text) => facts.add("checkpoint", name, text),
+        Value::Null => {}
+        value => facts.add("checkpoint", name, value),
+    }
+}
+
+/// What the users had met when the model was trained.
+fn seen_pairs(contents: &Contents) -> Result<Option<Interactions>> {
+    let Some((ptr, items)) = &contents.seen else { return Ok(None) };
+    let of_user = |(user, range): (u32, &[u32])| {
+        let items = &items[range[0] as usize..range[1] as usize];
+        items.iter().map(move |&item| (UserId(user), ItemId(item)))
+    };
+    let pairs = (0..).zip(ptr.windows(2)).flat_map(of_user);
+    Ok(Some(Interactions::from_pairs(contents.ids.users.len(), contents.ids.items.len(), pairs)?))
+}
+
+fn of_layers(facts: &mut Facts, weights: &LayerWeights) {
+    let shown = |weights: &[f64]| weights.iter().map(|weight| format!("{weight:.3}")).collect::<Vec<_>>().join(" ");
+    facts.add("layer weights", "mean", shown(&weights.mean));
+    for (side, buckets) in [("users", &weights.users), ("items", &weights.items)] {
+        for DegreeBucket { min_degree, max_degree, n, weights } in buckets {
+            facts.add("layer weights", &format!("{n} {side} of degree {min_degree}-{max_degree}"), shown(weights));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gcnrec::report::Format;
+
+    use super::*;
+
+    #[test]
+    fn nested_facts_get_a_row_for_each_value() {
+        let mut facts = Facts::new();
+        add_value(&mut facts, "progress", &serde_json::json!({"epoch": 3, "best": {"value": 0.5}, "prior": null}));
+        assert_eq!(
+            facts.0.render(Format::Csv),
+            "section,fact,value\ncheckpoint,progress.epoch,3\ncheckpoint,progress.best.value,0.5\n"
+        );
+    }
+
+    #[test]
+    fn layer_weights_are_listed_by_degree() {
+        let bucket = DegreeBucket { min_degree: 1, max_degree: 3, n: 9, weights: vec![0.75, 0.25] };
+        let mut facts = Facts::new();
+        of_layers(&mut facts, &LayerWeights { mean: vec![0.5, 0.5], users: vec![bucket], items: vec![] });
+        assert_eq!(
+            facts.0.render(Format::Csv),
+            "section,fact,value\nlayer weights,mean,0.500 0.500\nlayer weights,9 users of degree 1-3,0.750 0.250\n"
+        );
+    }
+}

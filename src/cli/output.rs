@@ -1,0 +1,85 @@
+//! The two streams: results to stdout, everything else to stderr.
+
+use std::io::{self, ErrorKind, Write};
+
+use gcnrec::report::{Format, Table};
+use gcnrec::{RecError, Result};
+
+/// What a table is printed as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Output {
+    /// Aligned columns, for people
+    Table,
+    /// A list of objects, one per row
+    Json,
+    /// Comma-separated values with a header
+    Csv,
+}
+
+/// `--output`, the same for every command that prints a table.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(super) struct OutputArgs {
+    /// How tables are printed
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Output::Table)]
+    output: Output,
+}
+
+impl OutputArgs {
+    /// Prints a table to stdout.
+    pub(super) fn print(self, table: &Table) -> Result<()> {
+        let format = match self.output {
+            Output::Table => Format::Table,
+            Output::Json => Format::Json,
+            Output::Csv => Format::Csv,
+        };
+        print(&table.render(format))
+    }
+
+    /// True when a person reads the output, so that more than the table may be printed.
+    pub(super) fn for_people(self) -> bool {
+        self.output == Output::Table
+    }
+}
+
+/// Writes to stdout at once.
+///
+/// # Errors
+/// [`RecError::Io`] when stdout is closed or its disk is full.
+pub(super) fn print(text: &str) -> Result<()> {
+    let mut stdout = io::stdout().lock();
+    let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    written.map_err(|source| RecError::Io { path: "stdout".into(), doing: "write", source })
+}
+
+/// Writes a line to stderr. Nobody can be told when that fails, so nothing is done about it.
+pub(crate) fn say(line: &str) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
+/// True for the error of writing to a program that stopped reading.
+pub(crate) fn is_closed_pipe(error: &RecError) -> bool {
+    matches!(error, RecError::Io { source, .. } if source.kind() == ErrorKind::BrokenPipe)
+}
+
+/// A 32-bit score with no more digits than it has.
+pub(super) fn score(value: f32) -> f64 {
+    value.to_string().parse().unwrap_or(f64::from(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_score_keeps_its_short_form() {
+        assert_eq!(score(0.1), 0.1);
+        assert_eq!(score(-1234.5), -1234.5);
+    }
+
+    #[test]
+    fn a_closed_pipe_is_told_from_a_full_disk() {
+        let io = |kind: ErrorKind| RecError::Io { path: "stdout".into(), doing: "write", source: kind.into() };
+        assert!(is_closed_pipe(&io(ErrorKind::BrokenPipe)));
+        assert!(!is_closed_pipe(&io(ErrorKind::StorageFull)));
+    }
+}

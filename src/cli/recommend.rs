@@ -1,0 +1,110 @@
+//! `gcnrec recommend`: the best items for users, or for a history.
+
+use std::path::{Path, PathBuf};
+
+use gcnrec::recommend::Ranking;
+use gcnrec::report::{Cell, Table};
+use gcnrec::{RecError, Recommender, Result};
+
+use super::output::{OutputArgs, say, score};
+use super::settings;
+
+/// Recommend items to users of a trained run, or to somebody with a given history
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  gcnrec recommend runs/ml-100k-1 --user 196
+  gcnrec recommend runs/ml-100k-1 --users users.txt -k 20 --output csv
+  gcnrec recommend runs/ml-100k-1 --history 50,172,181
+
+Items that a user already has are left out.")]
+#[command(group = clap::ArgGroup::new("whom").required(true))]
+pub(super) struct Args {
+    /// The folder of a run, such as runs/lightgcn-1
+    #[arg(value_name = "RUN")]
+    run: PathBuf,
+    /// A user, by the name in the training data
+    #[arg(long, value_name = "ID", group = "whom", allow_hyphen_values = true)]
+    user: Option<String>,
+    /// A file with one user a line
+    #[arg(long, value_name = "FILE", group = "whom")]
+    users: Option<PathBuf>,
+    /// Items that somebody new liked, oldest first, separated by commas
+    #[arg(long, value_name = "ITEM,ITEM,…", group = "whom", value_delimiter = ',', allow_hyphen_values = true)]
+    history: Option<Vec<String>>,
+    /// How many items
+    #[arg(short = 'k', long = "k", value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    k: u32,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// Prints rank, item, title and score.
+pub(super) fn run(args: &Args) -> Result<()> {
+    settings::settle_machine()?;
+    let recommender = open(&args.run)?;
+    let k = args.k as usize;
+    if let Some(file) = &args.users {
+        let users = read_users(file)?;
+        let names: Vec<&str> = users.iter().map(String::as_str).collect();
+        let mut table = Table::new(["user", "rank", "item", "title", "score"]);
+        for (user, ranking) in names.iter().zip(recommender.top_k(&names, k)?) {
+            add_rows(&mut table, Some(user), &recommender, &ranking);
+        }
+        return args.output.print(&table);
+    }
+    let ranking = match (&args.user, &args.history) {
+        (Some(user), _) => recommender.for_user(user, k)?,
+        (None, Some(history)) => {
+            let items: Vec<&str> = history.iter().map(|item| item.trim()).filter(|item| !item.is_empty()).collect();
+            recommender.for_history(&items, k)?
+        }
+        (None, None) => unreachable!("one of --user, --users and --history is required"),
+    };
+    args.output.print(&table_of(&recommender, &ranking))
+}
+
+/// Opens a run for serving, and says when an older checkpoint had to stand in.
+pub(super) fn open(run: &Path) -> Result<Recommender> {
+    let recommender = Recommender::open(run)?;
+    if let Some(from) = recommender.recovered_from() {
+        say(&format!("note: an older checkpoint is used: {from}"));
+    }
+    Ok(recommender)
+}
+
+/// A ranking as a table.
+pub(super) fn table_of(recommender: &Recommender, ranking: &Ranking) -> Table {
+    let mut table = Table::new(["rank", "item", "title", "score"]);
+    add_rows(&mut table, None, recommender, ranking);
+    table
+}
+
+fn add_rows(table: &mut Table, user: Option<&str>, recommender: &Recommender, ranking: &Ranking) {
+    for (rank, (item, value)) in (1..).zip(ranking) {
+        let title = recommender.title(item).map_or(Cell::Empty, Cell::from);
+        let row = [Cell::Whole(rank), item.as_str().into(), title, Cell::Real(score(*value), 4)];
+        table.row(user.map(Cell::from).into_iter().chain(row));
+    }
+}
+
+/// The users of a file, one a line; empty lines do not count.
+fn read_users(file: &Path) -> Result<Vec<String>> {
+    let text = std::fs::read_to_string(file).map_err(RecError::read(file))?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(String::from).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_users_may_have_empty_lines_and_windows_line_ends() {
+        let place = tempfile::tempdir().unwrap();
+        let file = place.path().join("users.txt");
+        std::fs::write(&file, "\u{feff}196\r\n\r\nZoë B\n").unwrap();
+        assert_eq!(read_users(&file).unwrap(), ["196", "Zoë B"]);
+        assert_eq!(read_users(&place.path().join("none.txt")).unwrap_err().exit_code(), 3);
+    }
+}

@@ -1,0 +1,125 @@
+//! From the outcome of a run to its report.
+
+use std::collections::BTreeMap;
+
+use gcnrec::Result;
+use gcnrec::checkpoint::RunFolder;
+use gcnrec::eval::{Metrics, SelectedOn};
+use gcnrec::report::{CurvePoint, DatasetFacts, ProtocolFacts, Report, Timing};
+use gcnrec::train::{Job, Outcome};
+use serde_json::Value;
+
+/// What a report is made of.
+pub(super) struct RunReport<'a> {
+    pub(super) job: &'a Job,
+    pub(super) outcome: &'a Outcome,
+    pub(super) load_s: f64,
+    pub(super) folder: &'a RunFolder,
+}
+
+/// Gathers everything that a run says about itself.
+///
+/// # Errors
+/// Those of reading `metrics.jsonl` back.
+pub(super) fn report(run: &RunReport<'_>) -> Result<Report> {
+    let (job, outcome, split) = (run.job, run.outcome, &run.job.split);
+    let mut report = Report::new(job.model.name(), job.seed.0, job.device.name());
+    report.dataset = DatasetFacts {
+        fingerprint: split.fingerprint.clone(),
+        n_users: split.n_users(),
+        n_items: split.n_items(),
+        n_train: split.train.len(),
+        n_valid: split.valid.len(),
+        n_test: split.test.len(),
+    };
+    report.protocol = ProtocolFacts {
+        candidates: "all".into(),
+        exclude_seen: outcome.protocol.exclude_seen,
+        selected_on: match outcome.protocol.selected_on {
+            SelectedOn::Valid => "valid",
+            SelectedOn::None => "none",
+            SelectedOn::Uniform => "uniform",
+        }
+        .into(),
+        refit: outcome.protocol.refit,
+        n_eval_users: outcome.protocol.n_eval_users,
+    };
+    (report.best_epoch, report.epochs_run) = (outcome.best_epoch, outcome.epochs_run);
+    let parts = [("valid", &outcome.valid), ("test", &outcome.test)];
+    report.metrics =
+        parts.into_iter().filter_map(|(part, metrics)| Some((part.into(), named(metrics.as_ref()?)))).collect();
+    report.timing = Timing {
+        load_s: run.load_s,
+        train_s: outcome.train_s,
+        epoch_s_median: outcome.epoch_s_median,
+        evaluate_s: outcome.evaluate_s,
+    };
+    report.peak_rss_mb = peak_rss_mb();
+    report.layer_weights = outcome.layer_weights.clone();
+    if outcome.protocol.selected_on != SelectedOn::None {
+        report.selection_metric = Some(job.train.metric.clone());
+    }
+    report.learning_curve = learning_curve(&run.folder.read_metrics()?, &job.train.metric);
+    report.warnings = outcome.warnings.clone();
+    if split.n_overlap > 0 && job.eval.exclude_seen {
+        report.warnings.push(format!(
+            "{} test pairs are also in the training or the validation part; they stay in the denominator and cannot be found",
+            split.n_overlap
+        ));
+    }
+    Ok(report)
+}
+
+fn named(metrics: &Metrics) -> BTreeMap<String, f64> {
+    metrics.iter().map(|(name, value)| (name.to_string(), value)).collect()
+}
+
+/// Loss and selecting metric of the stage that picked the epoch.
+fn learning_curve(lines: &[Value], metric: &str) -> Vec<CurvePoint> {
+    let point = |line: &Value| {
+        Some(CurvePoint {
+            epoch: line.get("epoch")?.as_u64()?,
+            loss: line.get("loss")?.as_f64()?,
+            metric: line.get("valid").and_then(|valid| valid.get(metric)).and_then(Value::as_f64),
+        })
+    };
+    lines.iter().filter(|line| line.get("stage").and_then(Value::as_str) == Some("train")).filter_map(point).collect()
+}
+
+/// The most memory that the process had in use, in MB (10^6 bytes); 0 where the system does not tell.
+fn peak_rss_mb() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kibibytes: Option<u64> = line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse().ok());
+    kibibytes.map_or(0, |kibibytes| kibibytes * 1024 / 1_000_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_curve_is_that_of_the_stage_that_picked_the_epoch() {
+        let lines = [
+            json!({"stage": "layers", "epoch": 1, "loss": 9.0}),
+            json!({"stage": "train", "epoch": 1, "loss": 0.5}),
+            json!({"stage": "train", "epoch": 2, "loss": 0.25, "valid": {"ndcg@20": 0.125}}),
+            json!({"stage": "refit", "epoch": 1, "loss": 8.0}),
+        ];
+        let curve = learning_curve(&lines, "ndcg@20");
+        assert_eq!(
+            curve,
+            [
+                CurvePoint { epoch: 1, loss: 0.5, metric: None },
+                CurvePoint { epoch: 2, loss: 0.25, metric: Some(0.125) }
+            ]
+        );
+    }
+
+    #[test]
+    fn a_process_uses_some_memory_where_the_system_tells() {
+        assert!(peak_rss_mb() > 0 || !std::path::Path::new("/proc/self/status").exists());
+    }
+}

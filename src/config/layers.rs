@@ -1,0 +1,251 @@
+//! From the layers to one configuration whose every value has an origin.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use toml::Value;
+
+use super::choice::{Choice, Family, LOSS, MODEL};
+use super::entry::{Entry, insert};
+use super::run::{Config, is_trained_by_steps};
+use super::{check, flags, paths, presets, run_file};
+use crate::error::{RecError, Result};
+
+/// The variable that names a folder where data files are searched; it is no key.
+const DATA_FOLDER: &str = "GCNREC_DATA";
+
+/// Where values come from. Nothing is read from the process: the caller passes its environment and its current folder.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    /// A name of [`PRESETS`](super::PRESETS).
+    pub preset: Option<String>,
+    /// A run file.
+    pub run_file: Option<PathBuf>,
+    /// Variables with their names. Those that do not start with `GCNREC_` are ignored.
+    pub environment: Vec<(String, String)>,
+    /// Texts such as `train.patience=3`.
+    pub set: Vec<String>,
+    /// The flags that were given.
+    pub flags: Vec<flags::Flag>,
+    /// What relative paths given by flags, `--set` and the environment refer to; empty for the process's own current folder.
+    pub folder: PathBuf,
+}
+
+impl Sources {
+    /// The folder that `GCNREC_DATA` names.
+    pub fn data_folder(&self) -> Option<&Path> {
+        let variable = self.environment.iter().find(|(name, text)| name == DATA_FOLDER && !text.is_empty());
+        variable.map(|(_, text)| Path::new(text))
+    }
+}
+
+/// Which value was written where, by dotted key.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Origins(BTreeMap<String, String>);
+
+impl Origins {
+    /// Where a key was set: its own origin, or that of the first key below it; empty for a default.
+    pub fn of(&self, key: &str) -> &str {
+        let below = format!("{key}.");
+        let found = self.0.get(key).or_else(|| self.0.iter().find(|(k, _)| k.starts_with(&below)).map(|(_, o)| o));
+        found.map_or("", String::as_str)
+    }
+
+    /// Adds the origin to an error that has a key but no origin; `key` is for errors without a key.
+    pub fn explain(&self, key: &str, mut error: RecError) -> RecError {
+        match &mut error {
+            RecError::Config { key, origin, .. } if origin.is_empty() => *origin = self.of(key).into(),
+            RecError::Unknown { origin, .. } if origin.is_empty() => *origin = self.of(key).into(),
+            _ => {}
+        }
+        error
+    }
+}
+
+/// A complete configuration.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Resolved {
+    /// The values, checked.
+    pub config: Config,
+    /// Where they were written.
+    pub origins: Origins,
+    /// What was written without effect, one sentence each, for the user to read.
+    pub notes: Vec<String>,
+}
+
+/// A source of values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Preset,
+    RunFile,
+    Environment,
+    Set,
+    Flags,
+}
+
+/// The values of one source, in the order in which they were written.
+#[derive(Debug)]
+pub(super) struct Layer {
+    pub(super) kind: Kind,
+    pub(super) entries: Vec<Entry>,
+}
+
+/// Merges all layers, checks every part, and makes the paths of the data absolute.
+///
+/// # Errors
+/// [`RecError::Config`] and [`RecError::Unknown`] with the origin of the value; [`RecError::Usage`] for flags that do not fit;
+/// [`RecError::Missing`] and [`RecError::Io`] for a run file that cannot be read.
+pub fn resolve(sources: &Sources) -> Result<Resolved> {
+    let Some(file) = &sources.run_file else { return resolve_text(sources, None) };
+    let bytes = std::fs::read(file).map_err(RecError::read(file))?;
+    let text = String::from_utf8(bytes).map_err(|error| RecError::Config {
+        key: "encoding".into(),
+        origin: file.display().to_string(),
+        found: format!("a byte that is not UTF-8 at offset {}", error.utf8_error().valid_up_to()),
+        expected: "a TOML file in UTF-8".into(),
+        todo: String::new(),
+    })?;
+    resolve_text(sources, Some((&text, file)))
+}
+
+/// As [`resolve`], with the text of the run file given.
+///
+/// # Errors
+/// As [`resolve`].
+pub(super) fn resolve_text(sources: &Sources, run_file: Option<(&str, &Path)>) -> Result<Resolved> {
+    let mut notes = Vec::new();
+    let mut layers = read_layers(sources, run_file)?;
+    let model = MODEL.choose(&layers).unwrap_or_else(|| Choice::default_of("lightgcn"));
+    MODEL.keep(&mut layers, &model, &mut notes)?;
+    let loss = choose_loss(&mut layers, &model, &mut notes)?;
+    let mut settings = flags::settings(&sources.flags, &model, loss.as_ref(), &mut notes)?;
+    for entry in &mut settings {
+        check::check(entry)?;
+        paths::locate(entry, &sources.folder, sources.data_folder());
+    }
+    let flags = layers.last_mut().expect("the flags should always be the last layer");
+    flags.entries.extend(settings);
+
+    let mut merged: BTreeMap<Vec<String>, Entry> = BTreeMap::new();
+    for layer in layers {
+        merged.retain(|path, _| !layer.entries.iter().any(|entry| paths::replaces_source(entry, path)));
+        merged.extend(layer.entries.into_iter().map(|entry| (entry.path.clone(), entry)));
+    }
+    let (config, origins) = build(merged, &model, loss.as_ref())?;
+    config.check_parts().map_err(|(key, error)| origins.explain(key, error))?;
+    Ok(Resolved { config, origins, notes })
+}
+
+/// The layers from the lowest to the highest. The last one holds only the flags that choose a model or a loss.
+fn read_layers(sources: &Sources, run_file: Option<(&str, &Path)>) -> Result<Vec<Layer>> {
+    let mut layers = Vec::new();
+    if let Some(name) = &sources.preset {
+        let mut entries = run_file::entries(presets::text(name)?, Path::new(name))?;
+        entries.iter_mut().for_each(|entry| entry.origin = format!("preset {name}"));
+        layers.push(Layer { kind: Kind::Preset, entries });
+    }
+    if let Some((text, file)) = run_file {
+        let mut entries = run_file::entries(text, file)?;
+        let base = file.parent().unwrap_or(Path::new(""));
+        entries.iter_mut().for_each(|entry| paths::locate(entry, base, sources.data_folder()));
+        layers.push(Layer { kind: Kind::RunFile, entries });
+    }
+    layers.push(Layer { kind: Kind::Environment, entries: from_environment(&sources.environment)? });
+    layers.push(Layer {
+        kind: Kind::Set,
+        entries: sources.set.iter().map(|text| from_set(text)).collect::<Result<_>>()?,
+    });
+    for layer in layers.iter_mut().filter(|layer| matches!(layer.kind, Kind::Environment | Kind::Set)) {
+        layer.entries.iter_mut().for_each(|entry| paths::locate(entry, &sources.folder, sources.data_folder()));
+    }
+    let choices = flags::choices(&sources.flags);
+    choices.iter().try_for_each(check::check)?;
+    layers.push(Layer { kind: Kind::Flags, entries: choices });
+    Ok(layers)
+}
+
+/// `GCNREC_TRAIN__LEARNING_RATE=0.1` sets `train.learning_rate`.
+fn from_environment(variables: &[(String, String)]) -> Result<Vec<Entry>> {
+    let mut variables: Vec<_> = variables.iter().filter(|(name, _)| name != DATA_FOLDER).collect();
+    variables.sort();
+    let entry = |(name, text): &(String, String)| {
+        let key = name.strip_prefix("GCNREC_")?.to_lowercase();
+        Some(run_file::from_text(key.split("__").map(String::from).collect(), text, name.clone()))
+    };
+    variables.into_iter().filter_map(entry).collect()
+}
+
+/// `train.patience=3`.
+fn from_set(text: &str) -> Result<Entry> {
+    let usage = |problem: &str| RecError::Usage {
+        problem: format!("--set {text}: {problem}"),
+        todo: "write --set key=value, as in --set train.patience=3".into(),
+    };
+    let (key, value) = text.split_once('=').ok_or_else(|| usage("there is no value"))?;
+    let path: Vec<String> = key.trim().split('.').map(|name| name.trim().to_string()).collect();
+    if path.iter().any(String::is_empty) {
+        return Err(usage("the key has an empty part"));
+    }
+    run_file::from_text(path, value.trim(), format!("--set {text}"))
+}
+
+/// The loss in use, or none for a model that has no loss.
+fn choose_loss(layers: &mut [Layer], model: &Choice, notes: &mut Vec<String>) -> Result<Option<Choice>> {
+    if is_trained_by_steps(&model.name) {
+        let loss = LOSS.choose(layers).unwrap_or_else(|| Choice::default_of("softmax"));
+        LOSS.keep(layers, &loss, notes)?;
+        return Ok(Some(loss));
+    }
+    let chosen = model.layer.unwrap_or(0);
+    for (rank, layer) in layers.iter_mut().enumerate() {
+        // `--loss` is refused together with the other flags that do not fit.
+        if rank >= chosen && layer.kind != Kind::Flags {
+            refuse_loss(&LOSS, layer, model)?;
+        }
+        layer.entries.retain(|entry| !LOSS.holds(entry));
+    }
+    Ok(None)
+}
+
+fn refuse_loss(family: &Family, layer: &Layer, model: &Choice) -> Result<()> {
+    match layer.entries.iter().find(|entry| family.holds(entry)) {
+        None => Ok(()),
+        Some(entry) => Err(RecError::Config {
+            key: entry.key(),
+            origin: entry.origin.clone(),
+            found: format!("the loss {}", entry.path[1]),
+            expected: format!("no loss: the model is {}, computed in closed form", model.shown()),
+            todo: "remove the loss or choose a model that is trained on one, such as lightgcn".into(),
+        }),
+    }
+}
+
+/// Builds the whole from the merged entries.
+fn build(merged: BTreeMap<Vec<String>, Entry>, model: &Choice, loss: Option<&Choice>) -> Result<(Config, Origins)> {
+    let mut table = toml::Table::new();
+    let mut origins = BTreeMap::new();
+    let chosen = [(MODEL, Some(model)), (LOSS, loss)];
+    for (family, choice) in chosen.into_iter().filter_map(|(family, choice)| Some((family, choice?))) {
+        insert(&mut table, &[family.key.into(), choice.name.clone()], Value::Table(toml::Table::new()));
+        if !choice.origin.is_empty() {
+            origins.insert(format!("{}.{}", family.key, choice.name), choice.origin.clone());
+        }
+    }
+    for (path, entry) in merged {
+        origins.insert(entry.key(), entry.origin);
+        insert(&mut table, &path, entry.value);
+    }
+    let origins = Origins(origins);
+    let mut config = Config::deserialize(Value::Table(table)).map_err(|error| RecError::Config {
+        key: "configuration".into(),
+        origin: String::new(),
+        found: "settings that do not fit together".into(),
+        expected: error.message().lines().collect::<Vec<_>>().join(", "),
+        todo: String::new(),
+    })?;
+    if loss.is_none() {
+        config.objective = None;
+    }
+    Ok((config, origins))
+}

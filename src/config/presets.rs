@@ -1,0 +1,64 @@
+//! Named configurations to start from. A new one is a file in `configs/presets/` and a line in the table here.
+
+use crate::error::{RecError, Result};
+
+macro_rules! presets {
+    ($($name:literal),* $(,)?) => {
+        /// The names of the presets.
+        pub const NAMES: &[&str] = &[$($name),*];
+        const TEXTS: &[&str] = &[$(include_str!(concat!("../../configs/presets/", $name, ".toml"))),*];
+    };
+}
+
+presets! {
+    "lightgcn-paper",
+}
+
+/// The text of a preset, a run file like any other.
+///
+/// # Errors
+/// [`RecError::Unknown`] for a name that is not in [`NAMES`].
+pub(super) fn text(name: &str) -> Result<&'static str> {
+    let position = NAMES.iter().position(|&known| known == name);
+    position.map(|position| TEXTS[position]).ok_or_else(|| RecError::Unknown {
+        what: "preset",
+        origin: "--preset".into(),
+        name: name.into(),
+        known: NAMES.iter().map(|&name| name.into()).collect(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Sources, resolve};
+    use super::*;
+    use crate::objectives::config::Negatives;
+    use crate::train::config::Sampling;
+    use crate::{models, objectives};
+
+    #[test]
+    fn every_preset_is_a_valid_configuration() {
+        for name in NAMES {
+            resolve(&Sources { preset: Some(name.to_string()), ..Sources::default() }).unwrap();
+        }
+    }
+
+    #[test]
+    fn the_lightgcn_of_the_paper_has_its_published_settings() {
+        let config = resolve(&Sources { preset: Some("lightgcn-paper".into()), ..Sources::default() }).unwrap().config;
+        let models::Config::Lightgcn(model) = &config.model else { panic!("{:?}", config.model) };
+        assert_eq!((model.layers, model.dim), (3, 64));
+        assert_eq!(model.combination, models::graph::config::Combination::Uniform);
+        let Some(objectives::Config::Bpr(bpr)) = &config.objective else { panic!("{:?}", config.objective) };
+        assert_eq!((bpr.l2, bpr.n_negatives, bpr.negatives), (1e-4, 1, Negatives::Uniform));
+        assert_eq!((config.train.learning_rate, config.train.batch_size), (Some(1e-3), Some(2048)));
+        assert_eq!(config.train.sampling, Sampling::User);
+    }
+
+    #[test]
+    fn an_unknown_preset_gets_a_suggestion() {
+        let error = text("lightgcn_paper").unwrap_err();
+        assert_eq!(error.to_string(), "--preset: unknown preset \"lightgcn_paper\"; did you mean \"lightgcn-paper\"?");
+        assert_eq!(error.exit_code(), 4);
+    }
+}

@@ -1,0 +1,169 @@
+//! A data set in parts.
+
+use gcnrec_graphs::{Interactions, ItemId};
+
+use super::{IdMap, Log};
+use crate::error::Result;
+
+/// A data set divided into parts that share one set of ids: the union of all parts.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Split {
+    /// Users.
+    pub users: IdMap,
+    /// Items. Items that appear only in the test part stay in the denominator.
+    pub items: IdMap,
+    /// What models learn from.
+    pub train: Log,
+    /// What picks the epoch. Empty when nothing is selected.
+    pub valid: Log,
+    /// What is scored once, at the end.
+    pub test: Log,
+    /// Interactions collected under uniform exposure, if any: labels +1 and -1 in `ratings`.
+    pub uniform: Log,
+    /// SHA-256 over ids and parts, in hex.
+    pub fingerprint: String,
+    /// Names of items to show to a person (`titles[item]`), empty when the source has none.
+    pub titles: Vec<String>,
+    /// Test rows whose pair also stands in the training or the validation part. They stay, but no model that leaves out seen items can find them.
+    pub n_overlap: usize,
+}
+
+/// The part of a data set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// What models learn from.
+    Train,
+    /// What picks the epoch.
+    Valid,
+    /// What is scored once, at the end.
+    Test,
+}
+
+impl Split {
+    /// Number of users.
+    pub fn n_users(&self) -> usize {
+        self.users.len()
+    }
+
+    /// Number of items.
+    pub fn n_items(&self) -> usize {
+        self.items.len()
+    }
+
+    /// The rows of a part.
+    pub fn part(&self, part: Part) -> &Log {
+        match part {
+            Part::Train => &self.train,
+            Part::Valid => &self.valid,
+            Part::Test => &self.test,
+        }
+    }
+
+    /// The distinct pairs of a part.
+    ///
+    /// # Errors
+    /// [`crate::RecError::Graph`] when a row has an id that the split does not know: impossible for a split that [`super::load`] made.
+    pub fn interactions(&self, part: Part) -> Result<Interactions> {
+        Ok(self.part(part).interactions(self.n_users(), self.n_items())?)
+    }
+
+    /// The distinct training pairs.
+    ///
+    /// # Errors
+    /// As [`Split::interactions`].
+    pub fn train_interactions(&self) -> Result<Interactions> {
+        self.interactions(Part::Train)
+    }
+
+    /// The distinct validation pairs.
+    ///
+    /// # Errors
+    /// As [`Split::interactions`].
+    pub fn valid_interactions(&self) -> Result<Interactions> {
+        self.interactions(Part::Valid)
+    }
+
+    /// The distinct test pairs.
+    ///
+    /// # Errors
+    /// As [`Split::interactions`].
+    pub fn test_interactions(&self) -> Result<Interactions> {
+        self.interactions(Part::Test)
+    }
+
+    /// The distinct pairs of several parts together, for example those that are masked when test is ranked.
+    ///
+    /// # Errors
+    /// As [`Split::interactions`].
+    pub fn joint_interactions(&self, parts: &[Part]) -> Result<Interactions> {
+        let pairs = parts.iter().flat_map(|&part| self.part(part).pairs());
+        Ok(Interactions::from_pairs(self.n_users(), self.n_items(), pairs)?)
+    }
+
+    /// Each user's items over the given parts, oldest first: by time where all of these parts have times, and then, as without times, in the order
+    /// of the parts and of their rows. An item that occurs twice stands twice.
+    pub fn histories(&self, parts: &[Part]) -> Vec<Vec<ItemId>> {
+        let logs: Vec<&Log> = parts.iter().map(|&part| self.part(part)).filter(|log| !log.is_empty()).collect();
+        let timed = logs.iter().all(|log| !log.times.is_empty());
+        let mut events: Vec<Vec<(i64, u32)>> = vec![Vec::new(); self.n_users()];
+        for log in logs {
+            for (row, (&user, &item)) in log.users.iter().zip(&log.items).enumerate() {
+                events[user as usize].push((if timed { log.times[row] } else { 0 }, item));
+            }
+        }
+        let ordered = |mut events: Vec<(i64, u32)>| {
+            // A stable sort keeps the order of parts and rows among equal times.
+            events.sort_by_key(|&(time, _)| time);
+            events.into_iter().map(|(_, item)| ItemId(item)).collect()
+        };
+        events.into_iter().map(ordered).collect()
+    }
+
+    /// The name of an item to show to a person: its title, or its key where the source has no titles.
+    pub fn title(&self, item: ItemId) -> &str {
+        self.titles.get(item.index()).map_or_else(|| self.items.key(item.0), String::as_str)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn split(train_times: &[i64], valid_times: &[i64]) -> Split {
+        Split {
+            users: ["a", "b"].into_iter().collect(),
+            items: ["x", "y", "z"].into_iter().collect(),
+            train: Log { users: vec![0, 1, 0], items: vec![2, 0, 1], times: train_times.to_vec(), ..Log::default() },
+            valid: Log { users: vec![0], items: vec![0], times: valid_times.to_vec(), ..Log::default() },
+            ..Split::default()
+        }
+    }
+
+    fn history(split: &Split, parts: &[Part]) -> Vec<u32> {
+        split.histories(parts)[0].iter().map(|item| item.0).collect()
+    }
+
+    #[test]
+    fn histories_are_oldest_first_and_keep_file_order_among_equals() {
+        let timed = split(&[30, 1, 10], &[20]);
+        assert_eq!(history(&timed, &[Part::Train]), [1, 2]);
+        assert_eq!(history(&timed, &[Part::Train, Part::Valid]), [1, 0, 2]);
+        assert_eq!(history(&timed, &[Part::Train, Part::Valid, Part::Test]), [1, 0, 2]);
+        let tied = split(&[5, 5, 5], &[5]);
+        assert_eq!(history(&tied, &[Part::Train, Part::Valid]), [2, 1, 0]);
+    }
+
+    #[test]
+    fn without_times_in_every_part_the_parts_follow_each_other() {
+        assert_eq!(history(&split(&[30, 1, 10], &[]), &[Part::Train, Part::Valid]), [2, 1, 0]);
+        assert_eq!(split(&[], &[]).histories(&[Part::Test]), [Vec::new(), Vec::new()]);
+    }
+
+    #[test]
+    fn a_title_defaults_to_the_key() {
+        let mut split = split(&[], &[]);
+        assert_eq!(split.title(ItemId(1)), "y");
+        split.titles = vec!["X".into(), "Y".into(), "Z".into()];
+        assert_eq!(split.title(ItemId(1)), "Y");
+    }
+}

@@ -1,0 +1,80 @@
+//! Delimited text with a header line: comma, tab or semicolon.
+
+use super::delimited::Records;
+use super::layout::Layout;
+use super::{Columns, Reader, Sink, Source};
+use crate::error::{Place, RecError, Result};
+
+/// The delimiters that are tried, in this order.
+const DELIMITERS: [u8; 3] = [b',', b'\t', b';'];
+
+pub(super) struct Csv;
+
+impl Reader for Csv {
+    fn read(&self, source: Source, columns: &Columns, sink: Sink<'_>) -> Result<()> {
+        let path = source.path().to_path_buf();
+        let first = source.first_lines(1).pop().unwrap_or_default();
+        let delimiter = delimiter(&first);
+        let mut records = Records::new(source, delimiter);
+        let Some((line, header)) = records.next_record()? else { return Ok(()) };
+        let header: Vec<&str> = header.iter().collect();
+        let place = Place::line(&path, line);
+        let Some(layout) = Layout::from_header(&header, columns, &place)? else {
+            return Err(RecError::Input {
+                place,
+                found: format!("the columns {}", header.join(", ")),
+                expected: "a header with a column of users and a column of items".into(),
+                todo: "name them with data.user_column and data.item_column, or use the format pairs".into(),
+            });
+        };
+        while let Some((line, record)) = records.next_record()? {
+            sink(layout.row(&path, line, record.len(), |k| record.get(k).unwrap_or(""))?)?;
+        }
+        Ok(())
+    }
+}
+
+/// The delimiter that divides a line into the most fields; a comma when none does.
+pub(super) fn delimiter(line: &str) -> u8 {
+    let n = |delimiter: &u8| line.bytes().filter(|byte| byte == delimiter).count();
+    // The first of equals wins: `max_by_key` would take the last.
+    DELIMITERS.into_iter().rev().max_by_key(n).unwrap_or(b',')
+}
+
+/// True when the line is a header of this format.
+pub(super) fn is_header(line: &str, columns: &Columns, place: &Place) -> bool {
+    let fields: Vec<&str> = line.split(char::from(delimiter(line))).map(|field| field.trim_matches('"')).collect();
+    matches!(Layout::from_header(&fields, columns, place), Ok(Some(_)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Format;
+    use crate::data::tests::{read_text, row};
+
+    #[test]
+    fn a_header_names_the_columns_in_any_order() {
+        let text = "timestamp;note;item_id;user_id;rating\n-3.5;x;\"a;b\";ü 1;4.5\n";
+        assert_eq!(read_text(Format::Csv, text).unwrap(), [row("ü 1", "a;b", Some(4.5), Some(-4))]);
+        assert_eq!(read_text(Format::Auto, text).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn large_numbers_and_emoji_are_just_names() {
+        let text = "user\titem\n18446744073709551615\t🎧\n";
+        assert_eq!(read_text(Format::Csv, text).unwrap(), [row("18446744073709551615", "🎧", None, None)]);
+    }
+
+    #[test]
+    fn a_header_without_users_is_refused_with_what_to_do() {
+        let error = read_text(Format::Csv, "who,what\n1,2\n").unwrap_err().to_string();
+        assert!(error.starts_with("test:1: found the columns who, what, expected a header"), "{error}");
+        assert!(error.contains("data.user_column"), "{error}");
+    }
+
+    #[test]
+    fn a_missing_column_names_its_line() {
+        let error = read_text(Format::Csv, "user,item,rating\n1,2,3\n\n1,2\n").unwrap_err().to_string();
+        assert_eq!(error, "test:4: found 2 columns, expected 3 columns");
+    }
+}

@@ -1,0 +1,228 @@
+//! Where a row's fields stand in a line, and how a field becomes a number.
+
+use std::path::Path;
+
+use super::Row;
+use crate::error::{Place, RecError, Result};
+
+/// Which columns hold what, as far as the user named them: a header's name, or a number from 1 where there is no header.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Columns {
+    /// The user's name.
+    pub user: Option<String>,
+    /// The item's name.
+    pub item: Option<String>,
+    /// The rating or count.
+    pub rating: Option<String>,
+    /// The time.
+    pub time: Option<String>,
+    /// The title, in files of items.
+    pub title: Option<String>,
+}
+
+const USERS: [&str; 7] = ["user", "userid", "uid", "userindex", "username", "reviewerid", "visitorid"];
+const ITEMS: [&str; 12] =
+    ["item", "itemid", "iid", "movie", "movieid", "product", "productid", "book", "bookid", "asin", "track", "trackid"];
+const RATINGS: [&str; 8] = ["rating", "ratings", "score", "stars", "count", "weight", "label", "overall"];
+const TIMES: [&str; 6] = ["time", "timestamp", "times", "unixtime", "unixreviewtime", "datetime"];
+const TITLES: [&str; 6] = ["title", "name", "movietitle", "itemtitle", "itemname", "movie"];
+
+/// Positions of the fields, from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Layout {
+    pub(super) user: usize,
+    pub(super) item: usize,
+    pub(super) rating: Option<usize>,
+    pub(super) time: Option<usize>,
+    pub(super) n_columns: usize,
+}
+
+impl Layout {
+    /// User, item, rating, time from the left, as many as there are.
+    pub(super) fn plain(n_columns: usize) -> Self {
+        Layout { user: 0, item: 1, rating: (n_columns > 2).then_some(2), time: (n_columns > 3).then_some(3), n_columns }
+    }
+
+    /// From a header line. `None` when no column is known to hold users or items.
+    ///
+    /// # Errors
+    /// [`RecError::Input`] when a column that the user named is not there.
+    pub(super) fn from_header(header: &[&str], columns: &Columns, place: &Place) -> Result<Option<Self>> {
+        let user = find(header, columns.user.as_deref(), &USERS, "user", place)?;
+        let item = find(header, columns.item.as_deref(), &ITEMS, "item", place)?;
+        let rating = find(header, columns.rating.as_deref(), &RATINGS, "rating", place)?;
+        let time = find(header, columns.time.as_deref(), &TIMES, "time", place)?;
+        Ok(match (user, item) {
+            (Some(user), Some(item)) => Some(Layout { user, item, rating, time, n_columns: header.len() }),
+            _ => None,
+        })
+    }
+
+    /// Reads one row; `field(k)` gives the text of column k, from 0.
+    ///
+    /// # Errors
+    /// [`RecError::Input`] for a wrong number of columns, an empty name, or a number that is none.
+    pub(super) fn row<'a>(
+        &self,
+        path: &Path,
+        line: u64,
+        n_fields: usize,
+        field: impl Fn(usize) -> &'a str,
+    ) -> Result<Row<'a>> {
+        if n_fields != self.n_columns {
+            return Err(RecError::Input {
+                place: Place::line(path, line),
+                found: count(n_fields),
+                expected: count(self.n_columns),
+                todo: String::new(),
+            });
+        }
+        let name = |column: usize, what: &'static str| match field(column) {
+            "" => Err(RecError::Input {
+                place: Place::column(path, line, column + 1, what),
+                found: "nothing".into(),
+                expected: format!("the name of {}", if what == "user" { "a user" } else { "an item" }),
+                todo: String::new(),
+            }),
+            name => Ok(name),
+        };
+        let number_place = |column: usize, what| Place::column(path, line, column + 1, what);
+        Ok(Row {
+            user: name(self.user, "user")?,
+            item: name(self.item, "item")?,
+            rating: self.rating.map(|k| rating(field(k), || number_place(k, "rating"))).transpose()?,
+            time: self.time.map(|k| time(field(k), || number_place(k, "time"))).transpose()?,
+            line,
+        })
+    }
+}
+
+/// The positions of an item's name and title in a header.
+pub(super) fn title_columns(header: &[&str], columns: &Columns, place: &Place) -> Result<Option<(usize, usize)>> {
+    let item = find(header, columns.item.as_deref(), &ITEMS, "item", place)?;
+    let title = find(header, columns.title.as_deref(), &TITLES, "title", place)?;
+    Ok(item.zip(title).filter(|(item, title)| item != title))
+}
+
+/// The column that the user named, or the first with a name that is known to mean the same (case, blanks, `_` and `-` do not matter).
+fn find(
+    header: &[&str],
+    named: Option<&str>,
+    known: &[&str],
+    what: &'static str,
+    place: &Place,
+) -> Result<Option<usize>> {
+    let Some(named) = named else {
+        return Ok(header.iter().position(|name| known.contains(&plain(name).as_str())));
+    };
+    match header.iter().position(|name| name.trim() == named) {
+        Some(column) => Ok(Some(column)),
+        None => Err(RecError::Input {
+            place: place.clone(),
+            found: format!("the columns {}", header.join(", ")),
+            expected: format!("a column {named}, which data.{what}_column names"),
+            todo: String::new(),
+        }),
+    }
+}
+
+fn plain(name: &str) -> String {
+    name.chars().filter(|c| !matches!(c, '_' | '-' | ' ')).flat_map(char::to_lowercase).collect()
+}
+
+/// A rating: any finite number.
+fn rating(text: &str, place: impl Fn() -> Place) -> Result<f32> {
+    match text.trim().parse::<f32>() {
+        Ok(value) if value.is_finite() => Ok(value),
+        _ => Err(not_a_number(text, place(), "a finite number")),
+    }
+}
+
+/// A time: a number, rounded down. Files that passed through a table of floats have `881250949.0`.
+fn time(text: &str, place: impl Fn() -> Place) -> Result<i64> {
+    let text = text.trim();
+    if let Ok(value) = text.parse::<i64>() {
+        return Ok(value);
+    }
+    match text.parse::<f64>() {
+        // Beyond 2^63 the conversion would saturate without a word.
+        Ok(value) if value.is_finite() && value.abs() < 9.2e18 => Ok(value.floor() as i64),
+        _ => Err(not_a_number(text, place(), "a number, such as seconds since 1970")),
+    }
+}
+
+fn not_a_number(text: &str, place: Place, expected: &str) -> RecError {
+    let todo = match place.line {
+        Some(1) => "if the first line is a header, use the format csv",
+        _ => "",
+    };
+    RecError::Input { place, found: quoted(text), expected: expected.into(), todo: todo.into() }
+}
+
+/// A piece of input as it may stand in a message: quoted, control characters escaped, cut short.
+pub(super) fn quoted(text: &str) -> String {
+    match text.char_indices().nth(40) {
+        Some((end, _)) => format!("{:?}…", &text[..end]),
+        None => format!("{text:?}"),
+    }
+}
+
+/// `3 columns`.
+pub(super) fn count(n: usize) -> String {
+    format!("{n} column{}", if n == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row<'a>(fields: &[&'a str]) -> Result<Row<'a>> {
+        let fields = fields.to_vec();
+        Layout::plain(4).row(Path::new("r.tsv"), 7, fields.len(), |k| fields[k])
+    }
+
+    #[test]
+    fn numbers_that_are_none_name_their_place() {
+        let message = |fields: &[&str]| row(fields).unwrap_err().to_string();
+        assert_eq!(
+            message(&["u", "i", "five", "0"]),
+            "r.tsv:7: column 3 (rating): found \"five\", expected a finite number"
+        );
+        for bad in ["NaN", "inf", "-infinity", "1e60", ""] {
+            assert!(row(&["u", "i", bad, "0"]).is_err(), "{bad}");
+        }
+        for bad in ["NaN", "inf", "1e30", "2020-01-01", ""] {
+            assert!(message(&["u", "i", "1", bad]).starts_with("r.tsv:7: column 4 (time): found "), "{bad}");
+        }
+        assert_eq!(
+            message(&["", "i", "1", "0"]),
+            "r.tsv:7: column 1 (user): found nothing, expected the name of a user"
+        );
+        assert_eq!(message(&["u", "i", "1"]), "r.tsv:7: found 3 columns, expected 4 columns");
+    }
+
+    #[test]
+    fn times_may_be_fractions_or_before_1970() {
+        assert_eq!(row(&["u", "i", "1", "881250949.9"]).unwrap().time, Some(881_250_949));
+        assert_eq!(row(&["u", "i", "1", "-1.5"]).unwrap().time, Some(-2));
+        assert_eq!(row(&["u", "i", "1", "-9223372036854775808"]).unwrap().time, Some(i64::MIN));
+    }
+
+    #[test]
+    fn headers_are_known_by_many_names_and_a_named_column_must_be_there() {
+        let place = Place::line(Path::new("f"), 1);
+        let layout = Layout::from_header(&["Movie ID", "user_id", "x"], &Columns::default(), &place).unwrap();
+        assert_eq!(layout, Some(Layout { user: 1, item: 0, rating: None, time: None, n_columns: 3 }));
+        let columns = Columns { rating: Some("grade".into()), ..Columns::default() };
+        let error = Layout::from_header(&["user", "item"], &columns, &place).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "f:1: found the columns user, item, expected a column grade, which data.rating_column names"
+        );
+    }
+
+    #[test]
+    fn long_pieces_of_input_are_cut_in_messages() {
+        assert_eq!(quoted(&"é".repeat(100)).chars().count(), 43);
+    }
+}

@@ -1,0 +1,47 @@
+//! The files of LightGCN: `user item item …`, one user a line, blanks between. The order of the items means nothing.
+
+use super::{Columns, Reader, Row, Sink, Source};
+use crate::error::Result;
+
+pub(super) struct Lightgcn;
+
+impl Reader for Lightgcn {
+    /// A user without items (amazon-book's test file has four, SPEC A.7) is a line like any other and gives no row.
+    fn read(&self, source: Source, _columns: &Columns, sink: Sink<'_>) -> Result<()> {
+        read_lists(source, sink, |_, _| Ok(()))
+    }
+}
+
+/// Hands out one row for each item of each line. `check` sees the number of items of each line that is not blank.
+pub(super) fn read_lists(source: Source, sink: Sink<'_>, check: impl Fn(u64, usize) -> Result<()>) -> Result<()> {
+    let mut source = source.with_list_lines();
+    while let Some((line, text)) = source.next_line()? {
+        let mut names = text.split_ascii_whitespace();
+        let Some(user) = names.next() else { continue };
+        let mut n_items = 0;
+        for item in names {
+            n_items += 1;
+            sink(Row { user, item, rating: None, time: None, line })?;
+        }
+        check(line, n_items)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Format;
+    use crate::data::tests::{read_text, row};
+
+    #[test]
+    fn a_user_may_have_no_items_and_blanks_may_be_doubled() {
+        let rows = read_text(Format::Lightgcn, "0 5  7 \n1\n2 \r\n\n3 5\n").unwrap();
+        assert_eq!(rows, [row("0", "5", None, None), row("0", "7", None, None), row("3", "5", None, None)]);
+    }
+
+    #[test]
+    fn a_file_of_users_without_items_is_refused() {
+        let error = read_text(Format::Lightgcn, "0\n1\n").unwrap_err().to_string();
+        assert_eq!(error, "test: found no interaction, expected at least one");
+    }
+}

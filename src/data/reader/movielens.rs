@@ -1,0 +1,59 @@
+//! MovieLens: `u.data` (100K, tabs), `ratings.dat` (1M and 10M, `::`), `ratings.csv` (later sets, with a header).
+
+use super::csv::{Csv, is_header};
+use super::layout::Layout;
+use super::{Columns, Reader, Sink, Source};
+use crate::error::Result;
+
+pub(super) struct Movielens;
+
+impl Reader for Movielens {
+    fn read(&self, mut source: Source, columns: &Columns, sink: Sink<'_>) -> Result<()> {
+        let first = source.first_lines(1).pop().unwrap_or_default();
+        if is_header(&first, columns, &source.place()) {
+            return Csv.read(source, columns, sink);
+        }
+        let path = source.path().to_path_buf();
+        let delimiter = if first.contains("::") { "::" } else { "\t" };
+        let layout = Layout::plain(4);
+        while let Some((line, text)) = source.next_line()? {
+            if text.is_empty() {
+                continue;
+            }
+            let (mut fields, mut n_fields) = ([""; 4], 0);
+            for field in text.split(delimiter) {
+                if let Some(slot) = fields.get_mut(n_fields) {
+                    *slot = field;
+                }
+                n_fields += 1;
+            }
+            sink(layout.row(&path, line, n_fields, |k| fields[k])?)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Format;
+    use crate::data::tests::{read_text, row};
+
+    #[test]
+    fn the_three_generations_give_the_same_rows() {
+        let expected = [row("196", "242", Some(3.5), Some(881_250_949))];
+        for text in [
+            "196\t242\t3.5\t881250949\n",
+            "196::242::3.5::881250949\n",
+            "userId,movieId,rating,timestamp\n196,242,3.5,881250949\n",
+        ] {
+            assert_eq!(read_text(Format::Movielens, text).unwrap(), expected);
+            assert_eq!(read_text(Format::Auto, text).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn a_wrong_number_of_columns_names_its_line() {
+        let error = read_text(Format::Movielens, "1\t2\t3\t4\n1\t2\t3\t4\t5\n").unwrap_err().to_string();
+        assert_eq!(error, "test:2: found 5 columns, expected 4 columns");
+    }
+}

@@ -1,0 +1,200 @@
+//! From files to splits.
+
+use std::fs;
+use std::path::PathBuf;
+
+use gcnrec_graphs::Seed;
+use tempfile::TempDir;
+
+use super::super::{Config, Duplicates, Order, Part, Rule, Split, load};
+use crate::error::{RecError, Result};
+
+/// Files by name in a folder that goes when the value goes.
+struct Files(TempDir);
+
+impl Files {
+    fn new(files: &[(&str, &str)]) -> Self {
+        let folder = TempDir::new().unwrap();
+        for (name, text) in files {
+            fs::write(folder.path().join(name), text).unwrap();
+        }
+        Files(folder)
+    }
+
+    fn path(&self, name: &str) -> Option<PathBuf> {
+        Some(self.0.path().join(name))
+    }
+}
+
+/// One file, nothing carved, all of it training.
+fn load_one(text: &str, config: Config) -> Result<Split> {
+    let files = Files::new(&[("data.csv", text)]);
+    load(&Config { train: files.path("data.csv"), valid_fraction: 0.0, ..config }, Seed(1))
+}
+
+#[test]
+fn ids_are_the_union_over_all_parts() {
+    let files = Files::new(&[("train", "0 10 11\n1 10\n"), ("test", "0 12\n2\n1 11\n")]);
+    let config =
+        Config { train: files.path("train"), test: files.path("test"), valid_fraction: 0.0, ..Config::default() };
+    let split = load(&config, Seed(1)).unwrap();
+    assert_eq!(split.users.keys().collect::<Vec<_>>(), ["0", "1"]);
+    assert_eq!(split.items.keys().collect::<Vec<_>>(), ["10", "11", "12"]);
+    assert_eq!((split.train.len(), split.valid.len(), split.test.len()), (3, 0, 2));
+    assert!(split.train.times.is_empty());
+    assert_eq!(split.test_interactions().unwrap().n_edges(), 2);
+}
+
+#[test]
+fn low_ratings_go_and_their_users_and_items_have_no_ids() {
+    let text = "user,item,rating\na,x,5\nb,x,3.5\na,y,4\nb,z,1\n";
+    let split = load_one(text, Config { min_rating: Some(4.0), ..Config::default() }).unwrap();
+    assert_eq!((split.n_users(), split.n_items(), split.train.len()), (1, 2, 2));
+    let error = load_one(text, Config { min_rating: Some(6.0), ..Config::default() }).unwrap_err().to_string();
+    assert!(error.ends_with(
+        "found 4 interactions, all with a rating below data.min_rating, expected at least one with 6 or more"
+    ));
+    let unrated = load_one("0 1 2\n", Config { min_rating: Some(4.0), ..Config::default() }).unwrap();
+    assert_eq!(unrated.train.len(), 2);
+}
+
+#[test]
+fn duplicates_follow_the_rule() {
+    let text = "user,item,rating,time\na,x,1,20\na,y,2,21\na,x,3,10\n";
+    let ratings =
+        |duplicates| load_one(text, Config { duplicates, ..Config::default() }).map(|split| split.train.ratings);
+    assert_eq!(ratings(Duplicates::KeepFirst).unwrap(), [2.0, 3.0]);
+    assert_eq!(ratings(Duplicates::KeepLast).unwrap(), [1.0, 2.0]);
+    assert_eq!(ratings(Duplicates::KeepAll).unwrap(), [1.0, 2.0, 3.0]);
+    let error = ratings(Duplicates::Refuse).unwrap_err().to_string();
+    assert!(
+        error.contains("data.csv:4: found user \"a\" with item \"x\" a second time, expected each pair once"),
+        "{error}"
+    );
+}
+
+#[test]
+fn the_core_is_kept_with_ids_that_count_anew() {
+    // c has one row; without it z has one row; without z nothing else falls.
+    let files = Files::new(&[("f", "c,z\na,z\na,x\na,y\nb,x\nb,y\n")]);
+    let config = Config {
+        path: files.path("f"),
+        min_user_interactions: 2,
+        min_item_interactions: 2,
+        ratios: [1.0, 0.0, 0.0],
+        valid_fraction: 0.0,
+        ..Config::default()
+    };
+    let split = load(&config, Seed(1)).unwrap();
+    assert_eq!(split.users.keys().collect::<Vec<_>>(), ["a", "b"]);
+    assert_eq!(split.items.keys().collect::<Vec<_>>(), ["x", "y"]);
+    assert_eq!((split.train.users, split.train.items), (vec![0, 0, 1, 1], vec![0, 1, 0, 1]));
+    let error = load(&Config { min_item_interactions: 3, ..config }, Seed(1)).unwrap_err();
+    assert_eq!(error.exit_code(), 3);
+}
+
+#[test]
+fn one_file_is_split_into_three_parts_and_the_seed_decides_which() {
+    let text: String = (0..20).flat_map(|user| (0..10).map(move |item| format!("{user},{item}\n"))).collect();
+    let files = Files::new(&[("f", &text)]);
+    let config = Config { path: files.path("f"), ..Config::default() };
+    let split = load(&config, Seed(1)).unwrap();
+    assert_eq!((split.train.len(), split.valid.len(), split.test.len()), (160, 20, 20));
+    assert_eq!(load(&config, Seed(1)).unwrap(), split);
+    assert_ne!(load(&config, Seed(2)).unwrap().fingerprint, split.fingerprint);
+}
+
+#[test]
+fn a_validation_part_is_carved_only_where_there_is_none() {
+    let files = Files::new(&[("train", "0 1 2 3 4 5 6 7 8 9 10\n"), ("valid", "0 11\n")]);
+    let config = Config { train: files.path("train"), ..Config::default() };
+    let split = load(&config, Seed(1)).unwrap();
+    assert_eq!((split.train.len(), split.valid.len()), (9, 1));
+    let split = load(&Config { valid: files.path("valid"), ..config }, Seed(1)).unwrap();
+    assert_eq!((split.train.len(), split.valid.len()), (10, 1));
+}
+
+#[test]
+fn test_pairs_that_were_trained_on_stay_and_are_counted() {
+    let files = Files::new(&[("train", "0 1 2 3\n"), ("test", "0 3 4\n")]);
+    let split =
+        load(&Config { train: files.path("train"), test: files.path("test"), ..Config::default() }, Seed(1)).unwrap();
+    assert_eq!((split.test.len(), split.n_overlap), (2, 1));
+}
+
+#[test]
+fn sequences_count_on_from_part_to_part() {
+    let files = Files::new(&[("train", "7 1\n7 2\n8 1\n"), ("test", "7 3\n")]);
+    let config =
+        Config { train: files.path("train"), test: files.path("test"), valid_fraction: 0.0, ..Config::default() };
+    let split = load(&config, Seed(1)).unwrap();
+    assert_eq!((split.train.times.as_slice(), split.test.times.as_slice()), (&[0, 1, 0][..], &[2][..]));
+    let history = &split.histories(&[Part::Test, Part::Train])[0];
+    assert_eq!(history.iter().map(|item| item.0).collect::<Vec<_>>(), [0, 1, 2]);
+}
+
+#[test]
+fn leaving_one_out_of_a_sequence_takes_the_last_items() {
+    let files = Files::new(&[("f", "1 5 6 7 8\n2 5 6\n")]);
+    let config = Config {
+        path: files.path("f"),
+        format: super::Format::Sequence,
+        split: Rule::LeaveOneOut,
+        ..Config::default()
+    };
+    let split = load(&config, Seed(1)).unwrap();
+    let names = |part: Part| {
+        let log = split.part(part);
+        log.items.iter().map(|&item| split.items.key(item)).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!((names(Part::Train), names(Part::Valid), names(Part::Test)), ("5 6 5".into(), "7".into(), "8 6".into()));
+    let random = load(&Config { order: Some(Order::Random), ..config }, Seed(1)).unwrap();
+    assert_eq!(random.test.len(), 2);
+}
+
+#[test]
+fn uniform_rows_become_labels_and_all_stay() {
+    let files = Files::new(&[
+        ("train", "0,1,5\n0,2,1\n"),
+        ("uniform", "0,1,4\n9,3,3\n"),
+        ("ready", "0,1,1\n9,3,-1\n"),
+        ("bare", "0,1\n"),
+    ]);
+    let config = |name: &str, min_rating| Config {
+        train: files.path("train"),
+        uniform: files.path(name),
+        min_rating,
+        valid_fraction: 0.0,
+        ..Config::default()
+    };
+    let split = load(&config("uniform", None), Seed(1)).unwrap();
+    assert_eq!((split.train.len(), split.uniform.ratings.as_slice()), (2, &[1.0, -1.0][..]));
+    assert_eq!((split.users.get("9"), split.items.get("3")), (Some(1), Some(2)));
+    let split = load(&config("uniform", Some(3.0)), Seed(1)).unwrap();
+    assert_eq!((split.train.len(), split.uniform.ratings.as_slice()), (1, &[1.0, 1.0][..]));
+    assert_eq!(load(&config("ready", Some(3.0)), Seed(1)).unwrap().uniform.ratings, [1.0, -1.0]);
+    assert!(load(&config("bare", None), Seed(1)).unwrap_err().to_string().contains("found no ratings"));
+}
+
+#[test]
+fn titles_follow_the_ids() {
+    let files = Files::new(&[("train", "a,2\na,1\n"), ("u.item", "1|One|\n2|Two|\n3|Three|\n")]);
+    let config = Config { train: files.path("train"), items: files.path("u.item"), ..Config::default() };
+    assert_eq!(load(&config, Seed(1)).unwrap().titles, ["Two", "One"]);
+}
+
+#[test]
+fn a_changed_rating_or_another_order_changes_the_fingerprint() {
+    let fingerprint = |text: &str| load_one(text, Config::default()).unwrap().fingerprint;
+    let base = fingerprint("a,x,5\nb,y,4\n");
+    assert_eq!(base, fingerprint("a,x,5.0\r\nb,y,4\r\n"));
+    assert_ne!(base, fingerprint("a,x,5\nb,y,3\n"));
+    assert_ne!(base, fingerprint("b,y,4\na,x,5\n"));
+}
+
+#[test]
+fn without_files_the_demo_world_is_loaded_and_a_missing_file_is_named() {
+    assert_eq!(load(&Config::default(), Seed(5)).unwrap().n_users(), 1000);
+    let error = load(&Config { train: Some("not/there.csv".into()), ..Config::default() }, Seed(1)).unwrap_err();
+    assert!(matches!(error, RecError::Missing { what: "file", .. }), "{error}");
+}

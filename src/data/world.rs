@@ -1,0 +1,411 @@
+//! The built-in demo world: made-up listeners and records, so that the first command works without any data.
+//!
+//! Every user has one favourite community of items, a second one, and a taste of their own; every item has a community and an appeal. Together they give
+//! a true probability that a user likes an item. An earlier recommender decided what people got to see: popular items and items of the user's
+//! communities more often. What they saw and liked is the log; it comes in sessions, each around one community. A small second log was
+//! collected by showing items at random: its labels say what people like without that bias.
+
+use gcnrec_graphs::{ItemId, Purpose, Seed, UserId};
+use rand::{Rng, RngExt};
+use serde::{Deserialize, Serialize};
+
+use super::config::{Config as DataConfig, Order};
+use super::load::finish;
+use super::split::split;
+use super::{Log, Split};
+use crate::error::{RecError, Result};
+
+/// Width of the taste vectors.
+const TASTES: usize = 4;
+/// Most items of one community that follow each other.
+const SESSION: usize = 6;
+/// Seconds: the first of January 2020, a year, an hour.
+const START: i64 = 1_577_836_800;
+const YEAR: f64 = 365.0 * 86_400.0;
+const HOUR: f64 = 3_600.0;
+const COMMUNITIES: [&str; 16] = [
+    "Jazz", "Folk", "Techno", "Opera", "Blues", "Metal", "Soul", "Reggae", "Baroque", "Country", "Ambient", "Punk",
+    "Samba", "Gospel", "Disco", "Chanson",
+];
+
+/// `[data.demo]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Users, 10..=1000000. Default 1000.
+    pub n_users: usize,
+    /// Items, 50..=100000. Default 600.
+    pub n_items: usize,
+    /// Communities of items, 1..=50. Default 8.
+    pub n_communities: usize,
+    /// Interactions of a user on average, 5..=1000 and at most a fifth of the items. Default 50.
+    pub interactions_per_user: usize,
+    /// How strongly the earlier recommender preferred popular items and items of the user's communities, 0..=4; 0 is uniform exposure. Default 1.
+    pub exposure_bias: f64,
+    /// Share of the users who were shown random items, 0..=1. Default 0.5.
+    pub uniform_users: f64,
+    /// Random items shown to each of them, 0..=50. Default 10.
+    pub uniform_per_user: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            n_users: 1000,
+            n_items: 600,
+            n_communities: 8,
+            interactions_per_user: 50,
+            exposure_bias: 1.0,
+            uniform_users: 0.5,
+            uniform_per_user: 10,
+        }
+    }
+}
+
+impl Config {
+    /// Refuses values outside their ranges. `key` is the table's name, for the message.
+    ///
+    /// # Errors
+    /// [`RecError::Config`] for the first value outside its range.
+    pub fn validate(&self, key: &str) -> Result<()> {
+        let range = |name: &str, found: f64, low: f64, high: f64| {
+            let expected = || format!("a number from {low} to {high}");
+            if (low..=high).contains(&found) {
+                Ok(())
+            } else {
+                Err(RecError::range(format!("{key}.{name}"), found, expected()))
+            }
+        };
+        range("n_users", self.n_users as f64, 10.0, 1e6)?;
+        range("n_items", self.n_items as f64, 50.0, 1e5)?;
+        range("n_communities", self.n_communities as f64, 1.0, 50.0)?;
+        let most = (self.n_items / 5).min(1000) as f64;
+        range("interactions_per_user", self.interactions_per_user as f64, 5.0, most)?;
+        range("exposure_bias", self.exposure_bias, 0.0, 4.0)?;
+        range("uniform_users", self.uniform_users, 0.0, 1.0)?;
+        range("uniform_per_user", self.uniform_per_user as f64, 0.0, 50.0)
+    }
+}
+
+/// The demo world: its data, and the truth behind them.
+#[derive(Debug, Clone)]
+pub struct World {
+    /// The data: for each user the first 80 % in time is training (of which the validation part was carved), the rest test; `uniform` has the
+    /// labels of the randomly shown items.
+    pub split: Split,
+    users: Vec<Person>,
+    items: Vec<Record>,
+}
+
+#[derive(Debug, Clone)]
+struct Person {
+    /// How much the user likes each community, 0 to 1.
+    affinity: Vec<f64>,
+    taste: [f64; TASTES],
+}
+
+#[derive(Debug, Clone)]
+struct Record {
+    community: usize,
+    appeal: f64,
+    /// Logarithm of how much the earlier recommender pushed the item.
+    push: f64,
+    taste: [f64; TASTES],
+}
+
+impl World {
+    /// Makes a world. Equal arguments make equal worlds.
+    ///
+    /// # Errors
+    /// [`RecError::Config`] when a value is outside its range.
+    pub fn generate(config: &Config, valid_fraction: f64, seed: Seed) -> Result<World> {
+        config.validate("data.demo")?;
+        let items = records(config, seed);
+        let users: Vec<Person> = (0..config.n_users).map(|user| person(config, seed, user)).collect();
+        let mut world = World { split: Split::default(), users, items };
+        let (log, uniform) = world.logs(config, seed);
+        let by_time = DataConfig { ratios: [0.8, 0.0, 0.2], order: Some(Order::Time), ..DataConfig::default() };
+        let [train, valid, test] = split(&log, &by_time, seed)?;
+        let titles: Vec<String> = (0..config.n_items).map(|item| title(config, item)).collect();
+        world.split = Split {
+            users: (1..=config.n_users).map(|number| format!("user-{number:04}")).collect(),
+            items: titles.iter().collect(),
+            train,
+            valid,
+            test,
+            uniform,
+            titles,
+            ..Split::default()
+        };
+        finish(&mut world.split, valid_fraction, seed);
+        Ok(world)
+    }
+
+    /// The probability that the user likes the item when it is shown to them.
+    pub fn true_preference(&self, user: UserId, item: ItemId) -> f64 {
+        let (user, item) = (&self.users[user.index()], &self.items[item.index()]);
+        let taste: f64 = user.taste.iter().zip(&item.taste).map(|(a, b)| a * b).sum();
+        let logit = -3.2 + 3.6 * user.affinity[item.community] + 0.6 * item.appeal + 0.6 * taste;
+        1.0 / (1.0 + (-logit).exp())
+    }
+
+    /// The biased log in time order, and the log of randomly shown items.
+    fn logs(&self, config: &Config, seed: Seed) -> (Log, Log) {
+        let (mut events, mut uniform) = (Vec::new(), Log::default());
+        for user in 0..config.n_users {
+            let mut rng = seed.stream(Purpose::World, 2, user as u64);
+            let liked = self.liked(config, user, &mut rng);
+            let times = times(liked.len(), &mut rng);
+            events.extend(
+                self.sessions(liked, &mut rng).into_iter().zip(times).map(|(item, time)| (time, user as u32, item)),
+            );
+            if rng.random::<f64>() < config.uniform_users {
+                self.show_at_random(config, user as u32, &mut rng, &mut uniform);
+            }
+        }
+        events.sort_by_key(|&(time, ..)| time);
+        let log = Log {
+            users: events.iter().map(|&(_, user, _)| user).collect(),
+            items: events.iter().map(|&(.., item)| item).collect(),
+            ratings: Vec::new(),
+            times: events.iter().map(|&(time, ..)| time).collect(),
+        };
+        (log, uniform)
+    }
+
+    /// The items a user has seen and liked: a draw without replacement, in proportion to exposure times preference (Gumbel's trick: the largest of
+    /// `ln weight + noise`).
+    fn liked(&self, config: &Config, user: usize, rng: &mut impl Rng) -> Vec<u32> {
+        let spread = (0.6 * normal(rng) - 0.18).exp();
+        let most = config.n_items / 2;
+        let n = ((config.interactions_per_user as f64 * spread) as usize).clamp(5, most);
+        let affinity = &self.users[user].affinity;
+        let mut keys: Vec<(f64, u32)> = (0..config.n_items)
+            .map(|item| {
+                let record = &self.items[item];
+                let exposure = config.exposure_bias * (record.push + affinity[record.community]);
+                let preference = self.true_preference(UserId(user as u32), ItemId(item as u32));
+                (exposure + preference.ln() + gumbel(rng), item as u32)
+            })
+            .collect();
+        keys.select_nth_unstable_by(n - 1, |a, b| b.0.total_cmp(&a.0));
+        keys.truncate(n);
+        let mut items: Vec<u32> = keys.into_iter().map(|(_, item)| item).collect();
+        items.sort_unstable();
+        items
+    }
+
+    /// Puts items into sessions: a random item, followed by some more of its community.
+    fn sessions(&self, mut items: Vec<u32>, rng: &mut impl Rng) -> Vec<u32> {
+        let mut ordered = Vec::with_capacity(items.len());
+        while !items.is_empty() {
+            let first = items.swap_remove(rng.random_range(0..items.len()));
+            let community = self.items[first as usize].community;
+            let mut n_more = rng.random_range(0..SESSION);
+            ordered.push(first);
+            items.retain(|&item| {
+                let taken = n_more > 0 && self.items[item as usize].community == community;
+                if taken {
+                    ordered.push(item);
+                    n_more -= 1;
+                }
+                !taken
+            });
+        }
+        ordered
+    }
+
+    fn show_at_random(&self, config: &Config, user: u32, rng: &mut impl Rng, uniform: &mut Log) {
+        let mut shown = Vec::with_capacity(config.uniform_per_user);
+        while shown.len() < config.uniform_per_user {
+            let item = rng.random_range(0..config.n_items as u32);
+            if !shown.contains(&item) {
+                shown.push(item);
+                let likes = rng.random::<f64>() < self.true_preference(UserId(user), ItemId(item));
+                uniform.users.push(user);
+                uniform.items.push(item);
+                uniform.ratings.push(if likes { 1.0 } else { -1.0 });
+            }
+        }
+    }
+}
+
+fn records(config: &Config, seed: Seed) -> Vec<Record> {
+    let mut rng = seed.stream(Purpose::World, 0, 0);
+    let record = |item: usize| {
+        let appeal = normal(&mut rng);
+        // A long tail that appeal explains in part.
+        let push = 0.4 * appeal + 0.7 * normal(&mut rng);
+        let taste = std::array::from_fn(|_| normal(&mut rng));
+        Record { community: item % config.n_communities, appeal, push, taste }
+    };
+    (0..config.n_items).map(record).collect()
+}
+
+fn person(config: &Config, seed: Seed, user: usize) -> Person {
+    let mut rng = seed.stream(Purpose::World, 1, user as u64);
+    let mut affinity: Vec<f64> = (0..config.n_communities).map(|_| 0.2 * rng.random::<f64>()).collect();
+    let second = rng.random_range(0..config.n_communities);
+    affinity[second] = 0.6;
+    let favourite = rng.random_range(0..config.n_communities);
+    affinity[favourite] = 1.0;
+    Person { affinity, taste: std::array::from_fn(|_| normal(&mut rng)) }
+}
+
+fn title(config: &Config, item: usize) -> String {
+    let (community, number) = (item % config.n_communities, item / config.n_communities + 1);
+    match COMMUNITIES.get(community) {
+        Some(name) => format!("{name} {number:03}"),
+        None => format!("Genre {} {number:03}", community + 1),
+    }
+}
+
+/// Growing times: a first moment within the year, then gaps of minutes to weeks.
+fn times(n: usize, rng: &mut impl Rng) -> Vec<i64> {
+    let mut time = rng.random::<f64>() * YEAR;
+    (0..n)
+        .map(|_| {
+            time += 60.0 - 30.0 * HOUR * (1.0 - rng.random::<f64>()).ln();
+            START + time as i64
+        })
+        .collect()
+}
+
+/// A standard normal number (Box and Muller).
+fn normal(rng: &mut impl Rng) -> f64 {
+    let (radius, angle) = (1.0 - rng.random::<f64>(), rng.random::<f64>());
+    (-2.0 * radius.ln()).sqrt() * (std::f64::consts::TAU * angle).cos()
+}
+
+/// A standard Gumbel number: `-ln(-ln u)`.
+fn gumbel(rng: &mut impl Rng) -> f64 {
+    let uniform = rng.random::<f64>().max(f64::MIN_POSITIVE);
+    -(-uniform.ln()).max(f64::MIN_POSITIVE).ln()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Part;
+    use super::*;
+
+    fn world() -> World {
+        World::generate(&Config::default(), 0.1, Seed(2020)).unwrap()
+    }
+
+    /// Mean share of each user's test items among the 20 best of `score`, training and validation items left out.
+    fn recall_at_20(split: &Split, score: impl Fn(u32) -> Vec<f64>) -> f64 {
+        let seen = split.joint_interactions(&[Part::Train, Part::Valid]).unwrap();
+        let test = split.test_interactions().unwrap();
+        let (mut sum, mut n) = (0.0, 0.0);
+        for user in 0..split.n_users() as u32 {
+            let held_out = test.items_of(UserId(user));
+            if held_out.is_empty() {
+                continue;
+            }
+            let scores = score(user);
+            let mut ranked: Vec<u32> =
+                (0..split.n_items() as u32).filter(|&item| !seen.contains(UserId(user), ItemId(item))).collect();
+            ranked.sort_by(|&a, &b| scores[b as usize].total_cmp(&scores[a as usize]));
+            let hits = ranked[..20].iter().filter(|item| held_out.contains(item)).count();
+            sum += hits as f64 / held_out.len() as f64;
+            n += 1.0;
+        }
+        sum / n
+    }
+
+    #[test]
+    fn equal_seeds_make_equal_worlds() {
+        let (one, two) = (world(), world());
+        assert_eq!(one.split, two.split);
+        let other = World::generate(&Config::default(), 0.1, Seed(2021)).unwrap();
+        assert_ne!(one.split.fingerprint, other.split.fingerprint);
+    }
+
+    #[test]
+    fn the_world_has_the_promised_size_and_names() {
+        let split = world().split;
+        let n = split.train.len() + split.valid.len() + split.test.len();
+        assert!((40_000..=60_000).contains(&n), "{n}");
+        assert!((4_000..=6_000).contains(&split.uniform.len()), "{}", split.uniform.len());
+        assert_eq!((split.n_users(), split.n_items(), split.n_overlap), (1000, 600, 0));
+        assert_eq!(
+            (split.users.key(0), split.items.key(0), split.title(ItemId(599))),
+            ("user-0001", "Jazz 001", "Reggae 075")
+        );
+        let n_liked = split.uniform.ratings.iter().filter(|&&label| label == 1.0).count() as f64;
+        assert!((0.05..0.4).contains(&(n_liked / split.uniform.len() as f64)), "{n_liked}");
+    }
+
+    #[test]
+    fn test_rows_are_each_user_s_latest() {
+        let split = world().split;
+        let mut first_test = vec![i64::MAX; split.n_users()];
+        for (&user, &time) in split.test.users.iter().zip(&split.test.times) {
+            first_test[user as usize] = first_test[user as usize].min(time);
+        }
+        for log in [&split.train, &split.valid] {
+            assert!(log.users.iter().zip(&log.times).all(|(&user, &time)| time < first_test[user as usize]));
+        }
+    }
+
+    #[test]
+    fn neighbours_beat_popularity_clearly_and_exposure_is_biased() {
+        let world = world();
+        let split = &world.split;
+        let train = split.train_interactions().unwrap();
+        let counts: Vec<f64> = train.item_counts().iter().map(|&n| f64::from(n)).collect();
+        let n_items = split.n_items();
+        // Cosine item kNN over all neighbours.
+        let mut together = vec![0.0; n_items * n_items];
+        for user in 0..split.n_users() as u32 {
+            let items = train.items_of(UserId(user));
+            for &a in items {
+                for &b in items.iter().filter(|&&b| b != a) {
+                    together[a as usize * n_items + b as usize] += 1.0;
+                }
+            }
+        }
+        let neighbours = |user: u32| {
+            let mut scores = vec![0.0; n_items];
+            for &a in train.items_of(UserId(user)) {
+                for (b, score) in scores.iter_mut().enumerate() {
+                    *score += together[a as usize * n_items + b] / (counts[a as usize] * counts[b] + 1e-9).sqrt();
+                }
+            }
+            scores
+        };
+        let popularity = recall_at_20(split, |_| counts.clone());
+        let personal = recall_at_20(split, neighbours);
+        println!("recall@20: popularity {popularity:.4}, item kNN {personal:.4}");
+        assert!(personal > 1.5 * popularity, "popularity {popularity}, item kNN {personal}");
+        let mut sorted = counts;
+        sorted.sort_by(|a, b| b.total_cmp(a));
+        let head: f64 = sorted[..n_items / 10].iter().sum();
+        // Without bias a tenth of the items would have little more than a tenth of the rows.
+        assert!(head > 0.25 * train.n_edges() as f64, "{head}");
+    }
+
+    #[test]
+    fn preferences_are_probabilities_and_follow_the_community() {
+        let world = world();
+        let mut own = (0.0, 0.0);
+        let mut other = (0.0, 0.0);
+        for user in 0..200u32 {
+            let affinity = &world.users[user as usize].affinity;
+            for item in 0..600u32 {
+                let preference = world.true_preference(UserId(user), ItemId(item));
+                assert!(preference > 0.0 && preference < 1.0);
+                let sum = if affinity[world.items[item as usize].community] == 1.0 { &mut own } else { &mut other };
+                *sum = (sum.0 + preference, sum.1 + 1.0);
+            }
+        }
+        assert!(own.0 / own.1 > 3.0 * other.0 / other.1);
+    }
+
+    #[test]
+    fn values_outside_their_range_are_refused() {
+        let config = Config { interactions_per_user: 121, ..Config::default() };
+        let error = World::generate(&config, 0.1, Seed(1)).unwrap_err().to_string();
+        assert_eq!(error, "data.demo.interactions_per_user: found 121, expected a number from 5 to 120");
+    }
+}
