@@ -170,7 +170,7 @@ impl Plan {
             }
             trainer.store.save_best(&*result.scorer, &trainer.progress)?;
             trainer.progress.done = true;
-            trainer.store.save_last(&learner.state(), &trainer.progress)?;
+            trainer.store.save_last(learner.state(), &trainer.progress)?;
             let median = median(&mut trainer.epoch_seconds);
             let progress = trainer.progress.clone();
             return self.outcome(job, result.scorer, &progress, median, learner.n_parameters());
