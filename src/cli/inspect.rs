@@ -134,7 +134,9 @@ fn of_checkpoint(facts: &mut Facts, folder: &Path) -> Result<()> {
     facts.add("checkpoint", "users", contents.ids.users.len());
     facts.add("checkpoint", "items", contents.ids.items.len());
     facts.add("checkpoint", "items with a title", contents.ids.titles.iter().filter(|title| !title.is_empty()).count());
-    for (name, value) in contents.facts.iter().chain(&contents.state.facts) {
+    // Layer weights have a section of their own.
+    let recorded = contents.facts.iter().chain(&contents.state.facts).filter(|(name, _)| *name != "layer_weights");
+    for (name, value) in recorded {
         add_value(facts, name, value);
     }
     for (name, tensor) in &contents.state.tensors {
