@@ -7,7 +7,7 @@
 //! users' combination is applied. Nothing is known about the user's own base embedding, so layer 0 is zero; with no layers at all (MF) the
 //! weighted sum of the items' embeddings stands in for it. Items without training interactions carry no signal and are left out.
 
-use gcnrec_graphs::{ItemId, NormalizedAdjacency, Seed, UserId};
+use gcnrec_graphs::{ItemId, Seed, UserId};
 use gcnrec_kernels::ops::top_k::{TopK, score_block, top_k};
 use gcnrec_kernels::{Buffer, Device};
 
@@ -58,7 +58,7 @@ impl GraphScorer {
         device: &Device,
         scoring: Scoring,
         nodes: Nodes,
-        graph: &NormalizedAdjacency,
+        degrees: &[u32],
         propagation: &Propagation,
         combination: &Combination,
     ) -> Result<Self> {
@@ -68,8 +68,7 @@ impl GraphScorer {
         combination.forward(device, &propagation.hops, rows, &mut pooled, &mut attention, scratch)?;
         let alpha = combination.alpha(device);
         let attention = if alpha.is_empty() { device.read(&attention) } else { alpha.repeat(nodes.len()) };
-        let degrees: Vec<u32> = graph.row_ptr().windows(2).map(|p| p[1] - p[0]).collect();
-        let weights = summarise(&attention, &degrees, nodes);
+        let weights = summarise(&attention, degrees, nodes);
         let mut pooled = device.read(&pooled);
         let items = pooled.split_off(nodes.n_users * propagation.dim);
         let below_last = propagation.hops.len().saturating_sub(1).max(1);
