@@ -161,3 +161,6 @@ pub fn build(config: &Config, train: &Interactions, dim: usize, batching: Batchi
 fn default_batch_size(config: &Config, n_users: usize) -> usize {
     if config.batches_users() { n_users.div_ceil(8).clamp(32, 512) } else { 2048 }
 }
+
+#[cfg(test)]
+mod tests;
