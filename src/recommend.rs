@@ -417,6 +417,25 @@ mod tests {
     }
 
     #[test]
+    fn an_opened_run_answers_as_the_model_did_before_it_was_saved() {
+        use crate::models::linear::popularity;
+        // Two users like item 1, one likes item 2: ann, who has seen nothing, gets c before b.
+        let pairs = [(0, 1), (1, 1), (1, 2)].map(|(user, item)| (UserId(user), ItemId(item)));
+        let train = gcnrec_graphs::Interactions::from_pairs(2, 4, pairs).unwrap();
+        let scorer = popularity::fit(&train, &popularity::Config::default()).unwrap();
+        let saved = Contents { state: scorer.state(), ..contents(&[(HOLDS, "scorer".into())]) };
+        let before = Recommender::from_contents(saved.clone(), Box::new(scorer)).unwrap();
+        let base = tempfile::tempdir().unwrap();
+        checkpoint::save(&base.path().join("best"), &saved).unwrap();
+        for path in [base.path().to_path_buf(), base.path().join("best")] {
+            let opened = Recommender::open(path).unwrap();
+            assert_eq!(opened.top_k(&["ann", "zoe"], 4).unwrap(), before.top_k(&["ann", "zoe"], 4).unwrap());
+            assert_eq!(names(&opened.for_user("ann", 2).unwrap()), ["c", "b"]);
+            assert_eq!(opened.recovered_from(), None);
+        }
+    }
+
+    #[test]
     fn what_holds_no_model_is_refused_with_the_reason() {
         let base = tempfile::tempdir().unwrap();
         let refused = |path: &Path| Recommender::open(path).err().unwrap();

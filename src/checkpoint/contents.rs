@@ -122,7 +122,8 @@ fn tensor_contradiction(name: &str, tensor: &Tensor) -> Option<String> {
 /// JSON writes NaN as null. A fact that is null, or a list with null in it, held a number that was none; a null field of an object is an option
 /// that was not taken.
 fn not_a_number(name: &str, value: &Value) -> Option<String> {
-    (value.is_null() || null_in_list(value)).then(|| format!("the fact \"{name}\" is or holds null, which NaN turns into"))
+    (value.is_null() || null_in_list(value))
+        .then(|| format!("the fact \"{name}\" is or holds null, which NaN turns into"))
 }
 
 fn null_in_list(value: &Value) -> bool {

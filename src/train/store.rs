@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::job::Job;
 use super::observer::EpochRecord;
 use super::progress::Progress;
-use crate::checkpoint::{self, Contents, Ids, RunFolder};
+use crate::checkpoint::{self, Contents, EXCLUDE_SEEN, HOLDS, Ids, RunFolder};
 use crate::data::{IdMap, Part};
 use crate::error::{RecError, Result};
 use crate::models::state::State;
@@ -74,7 +74,7 @@ impl RunStore {
     /// [`RecError::Io`].
     pub fn save_best(&mut self, scorer: &dyn Scorer, progress: &Progress) -> Result<()> {
         if self.best_is_new {
-            let contents = self.contents(scorer.model(), scorer.state(), progress);
+            let contents = self.contents("scorer", scorer.model(), scorer.state(), progress);
             checkpoint::save(&self.folder.best(), &contents)?;
             self.best_is_new = false;
         }
@@ -85,8 +85,8 @@ impl RunStore {
     ///
     /// # Errors
     /// [`RecError::Io`].
-    pub fn save_last(&mut self, state: &State, progress: &Progress) -> Result<()> {
-        let contents = self.contents(self.job.model.name(), state.clone(), progress);
+    pub fn save_last(&mut self, state: State, progress: &Progress) -> Result<()> {
+        let contents = self.contents("learner", self.job.model.name(), state, progress);
         checkpoint::save(&self.folder.last(), &contents)?;
         self.written = Some(Instant::now());
         Ok(())
@@ -133,9 +133,11 @@ impl RunStore {
         Ok(Some((contents.state, progress)))
     }
 
-    fn contents(&self, model: &str, state: State, progress: &Progress) -> Contents {
+    fn contents(&self, holds: &str, model: &str, state: State, progress: &Progress) -> Contents {
         let job = &self.job;
         let facts = [
+            (HOLDS, json!(holds)),
+            (EXCLUDE_SEEN, json!(job.eval.exclude_seen)),
             ("seed", json!(job.seed.0)),
             ("fingerprint", json!(job.split.fingerprint)),
             ("device", json!(job.device.name())),
