@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use gcnrec::data::{Part, Split, World, world};
 use gcnrec::eval::SelectedOn;
-use gcnrec::models::graph::config::Combination;
+use gcnrec::models::graph::config::{Combination, Fit};
 use gcnrec::models::linear::{ease, popularity};
 use gcnrec::models::state::State;
 use gcnrec::models::{self, Query, Scorer};
@@ -160,23 +160,43 @@ fn items_that_only_the_test_part_knows_stay_in_the_denominator() {
     assert_eq!(graph.scorer.n_items(), 4);
 }
 
+/// Of users with one pair each nothing can be held out for the layer weights: they stay uniform, and the run goes on.
+#[test]
+fn where_no_pair_can_be_held_out_the_layer_weights_stay_uniform() {
+    let pairs: Vec<(u32, u32)> = (0..6).map(|u| (u, u / 2)).collect();
+    let mut job = job(split(6, 4, [&pairs, &[], &[(0, 1)]]), lightgcn(Combination::Global), loss("bpr"));
+    job.train.batch_size = Some(3);
+    let weights = run(&job).layer_weights.unwrap().mean;
+    assert!(weights.iter().all(|weight| (weight - 1.0 / 3.0).abs() < 1e-6), "{weights:?}");
+}
+
 /// The refitted model is the one that a job without a validation part gives on all pairs, for the chosen number of epochs.
 #[test]
 fn refit_trains_on_training_and_validation_pairs_for_the_chosen_number_of_epochs() {
-    for (combination, objective) in
-        [(Combination::Uniform, "bpr"), (Combination::Uniform, "softmax"), (Combination::Additive, "softmax")]
-    {
-        let mut refit = job(demo(), lightgcn(combination), loss(objective));
+    let taught = |fit| match lightgcn(Combination::Additive) {
+        models::Config::Lightgcn(mut config) => {
+            config.attention.fit = fit;
+            models::Config::Lightgcn(config)
+        }
+        other => other,
+    };
+    for (model, objective) in [
+        (lightgcn(Combination::Uniform), "bpr"),
+        (lightgcn(Combination::Uniform), "softmax"),
+        (taught(Fit::Training), "softmax"),
+        (taught(Fit::Lesson), "bpr"),
+    ] {
+        let mut refit = job(demo(), model.clone(), loss(objective));
         (refit.train.refit, refit.train.max_epochs, refit.train.validate_every) = (true, 9, 2);
         let chosen = run(&refit);
         assert_eq!((chosen.protocol.selected_on, chosen.protocol.refit), (SelectedOn::Valid, true));
         let mut all = demo();
         all.train = log(&all.train.pairs().chain(all.valid.pairs()).map(|(u, i)| (u.0, i.0)).collect::<Vec<_>>());
         all.valid = log(&[]);
-        let mut plain = job(all, lightgcn(combination), loss(objective));
+        let mut plain = job(all, model.clone(), loss(objective));
         plain.train.max_epochs = chosen.best_epoch;
         let plain = run(&plain);
-        assert_eq!(digest(&chosen.scorer.state()), digest(&plain.scorer.state()), "{combination:?} with {objective}");
+        assert_eq!(digest(&chosen.scorer.state()), digest(&plain.scorer.state()), "{model:?} with {objective}");
         assert_eq!(chosen.test, plain.test);
         // The choice itself is that of the run without refit.
         refit.train.refit = false;

@@ -79,7 +79,7 @@ pub trait Scorer: Send + Sync {
 /// What some steps of training did.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct StepReport {
-    /// Sum of the examples' losses, regulariser included in proportion.
+    /// Sum of the examples' losses, without the weight decay.
     pub loss: f64,
     /// Number of examples seen.
     pub n_examples: u64,

@@ -181,7 +181,9 @@ impl Plan {
     /// The learner of a stage.
     fn learner(&self, job: &Job, stage: Stage, prior: Option<Vec<f32>>) -> Result<GraphLearner> {
         let mut config = job.model.graph().expect("only graph models are trained by steps: closed forms return earlier");
-        let (mut train, mut teacher, mut bound) = (self.train.clone(), Teacher::Nobody, 0.0);
+        // A lesson of the refit is on the refit's pairs.
+        let mut train = if stage == Stage::Refit { self.final_pairs.clone() } else { self.train.clone() };
+        let (mut teacher, mut bound) = (Teacher::Nobody, 0.0);
         match (self.teaching, stage) {
             (Teaching::NoWeights, _) => {}
             (Teaching::OnTraining { bound: b }, _) => (teacher, bound) = (Teacher::Training, b),
@@ -203,9 +205,6 @@ impl Plan {
                     teacher = Teacher::Lesson { pairs: train.clone(), fixed_prior: true };
                 }
             }
-        }
-        if stage == Stage::Refit {
-            train = self.final_pairs.clone();
         }
         let order = match job.train.sampling {
             Sampling::Pair => PairOrder::PairUniform,

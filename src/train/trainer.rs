@@ -64,7 +64,7 @@ impl Trainer<'_> {
             None => None,
         };
         while self.progress.epoch < max_epochs && self.progress.since_best < self.job.train.patience {
-            let seconds = self.epoch(learner, steps_per_epoch)?;
+            let seconds = self.epoch(learner, steps_per_epoch, best_scorer.as_deref())?;
             let epoch = self.progress.epoch + 1;
             let mut record = EpochRecord {
                 stage: self.progress.stage,
@@ -109,7 +109,7 @@ impl Trainer<'_> {
     }
 
     /// The steps of one epoch, from where it was left. Answers its seconds.
-    fn epoch(&mut self, learner: &mut dyn Learner, steps_per_epoch: usize) -> Result<f64> {
+    fn epoch(&mut self, learner: &mut dyn Learner, steps_per_epoch: usize, best: Option<&dyn Scorer>) -> Result<f64> {
         let started = Instant::now();
         let epoch = self.progress.epoch;
         let every = self.job.train.checkpoint_every_steps;
@@ -122,9 +122,9 @@ impl Trainer<'_> {
             self.observer.on_step(epoch, step, report.loss / report.n_examples.max(1) as f64);
             if self.progress.step < steps_per_epoch {
                 if every > 0 && self.progress.step.is_multiple_of(every) {
-                    self.checkpoint(learner, None)?;
+                    self.checkpoint(learner, best)?;
                 }
-                self.heed_stop(learner, None)?;
+                self.heed_stop(learner, best)?;
             }
         }
         let seconds = started.elapsed().as_secs_f64();

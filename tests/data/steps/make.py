@@ -154,6 +154,18 @@ def objective(base, parameters, case, batch):
     return values.mean() + decay
 
 
+def frozen_of(case):
+    """Parameters that do not learn: the global logits under a fixed prior, and W_v of a bounded dot attention."""
+    config, ranges = case["config"], []
+    dim, n = config["dim"], config["layers"] + 1
+    if case["lesson"] and case["lesson"]["fixed_prior"]:
+        ranges.append([0, n])
+    if config["combination"] == "dot" and case["bound"] > 0:
+        start = n + 2 * dim * config["attention"]["hidden"]
+        ranges.append([start, start + dim * dim])
+    return ranges
+
+
 def differences(f, x, step=5e-4):
     """The gradient of f at x: (8 (f(x+h) - f(x-h)) - (f(x+2h) - f(x-2h))) / 12h, one number at a time."""
     gradient = np.zeros_like(x)
@@ -228,15 +240,15 @@ def take(case, random):
         # The columns that hold the constant 1 are not trained.
         d_base[:N_USERS, config["dim"] + 1] = 0.0
         d_base[N_USERS:, config["dim"]] = 0.0
-    # Layer weights learn from the lesson where there is one, at the same layers.
-    taught_by = lesson["batch"] if lesson else batch
-    d_parameters = [differences(lambda: objective(base, parameters, case, taught_by), group) for group in parameters]
+    # Layer weights learn from the lesson where there is one, at the layers before this step.
+    taught, taught_by = (case | {"objective": LESSON}, lesson["batch"]) if lesson else (case, batch)
+    d_parameters = [differences(lambda: objective(base, parameters, taught, taught_by), group) for group in parameters]
     held = []
     for group, gradient in zip(parameters, d_parameters):
         m, v = np.full_like(group, M_BEFORE), np.full_like(group, V_BEFORE)
-        if case["prior_fixed"]:
+        for first, end in case["frozen"]:
             for array in (gradient, m, v):
-                array[: config["layers"] + 1] = 0.0
+                array[first:end] = 0.0
         held.append(adam(group, gradient, m, v, ATTENTION_RATE))
     moments = np.full_like(base, M_BEFORE), np.full_like(base, V_BEFORE)
     if config.get("biases"):
@@ -259,16 +271,19 @@ def take(case, random):
 
 BPR = {"bpr": {"l2": 0.05, "n_negatives": 1}}
 SOFTMAX = {"softmax": {"tau": 0.5, "l2": 0.05}}
+# What a lesson is taken with, whatever the loss of the embeddings: the all-item softmax with its default temperature and no weight decay.
+LESSON = {"softmax": {"tau": 0.25, "l2": 0.0}}
 
 
-def case(name, objective, combination="uniform", layers=3, dim=5, hidden=4, temperature=1.0, bound=0.0, prior_fixed=False, biases=False, lesson=None):
+def case(name, objective, combination="uniform", layers=3, dim=5, hidden=4, temperature=1.0, bound=0.0, biases=False, lesson=None):
     attention = {"hidden": hidden, "temperature": temperature, "learning_rate": ATTENTION_RATE}
     config = {"layers": layers, "dim": dim, "combination": combination, "biases": biases, "attention": attention}
-    return {
+    made = {
         "name": name, "n_users": N_USERS, "n_items": N_ITEMS, "pairs": PAIRS, "config": config, "objective": objective, "bound": bound,
-        "prior_fixed": prior_fixed, "learning_rate": LEARNING_RATE, "steps_before": STEPS_BEFORE, "m_before": M_BEFORE, "v_before": V_BEFORE,
+        "learning_rate": LEARNING_RATE, "steps_before": STEPS_BEFORE, "m_before": M_BEFORE, "v_before": V_BEFORE,
         "batch": batch_for(objective), "lesson": lesson,
     }
+    return made | {"frozen": frozen_of(made)}
 
 
 def cases():
@@ -284,12 +299,16 @@ def cases():
         yield case(f"additive-bound-{loss}", objective, "additive", layers=2, bound=0.5)
         yield case(f"dot-{loss}", objective, "dot", layers=2)
         yield case(f"dot-bound-{loss}", objective, "dot", layers=3, bound=0.5)
-    yield case("additive-fixed-prior-bpr", BPR, "additive", bound=0.5, prior_fixed=True)
-    yield case("dot-fixed-prior-bpr", BPR, "dot", layers=2, bound=0.5, prior_fixed=True)
+    # The embeddings learn from BPR, the layer weights from a lesson on the training pairs: freely, or beside a fixed prior.
+    for name, fixed in [("lesson", False), ("fixed-prior", True)]:
+        on_training = {"pairs": PAIRS, "batch": batch_for(SOFTMAX), "fixed_prior": fixed}
+        yield case(f"additive-{name}-bpr", BPR, "additive", bound=0.5, lesson=on_training)
+        yield case(f"dot-{name}-bpr", BPR, "dot", layers=2, bound=0.5, lesson=on_training)
     yield case("additive-softmax-dim-17", SOFTMAX, "additive", layers=2, dim=17, hidden=3)
     yield case("dot-softmax-dim-17", SOFTMAX, "dot", layers=2, dim=17, hidden=3)
     # Pairs that the embeddings never learn from; they are no training pairs.
-    held_out = {"pairs": [(1, 3), (4, 0), (5, 2)], "batch": {"users": [1, 4, 5], "positives": [3, 0, 2], "negatives": [9, 5, 1], "list_ptr": []}}
+    lists = {"users": [1, 4, 5], "positives": [3, 0, 8, 2], "negatives": [], "list_ptr": [0, 1, 3, 4]}
+    held_out = {"pairs": [(1, 3), (4, 0), (4, 8), (5, 2)], "batch": lists, "fixed_prior": False}
     yield case("global-held-out-bpr", BPR, "global", lesson=held_out)
     yield case("lightgcn-bpr-two-negatives", {"bpr": {"l2": 0.05, "n_negatives": 2}})
     yield case("lightgcn-ssm", {"ssm": {"tau": 0.5, "l2": 0.05}})
