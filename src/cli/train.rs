@@ -8,7 +8,7 @@ use gcnrec::checkpoint::RunFolder;
 use gcnrec::config::{self, Config, Flag, Resolved, Sources};
 use gcnrec::data::{self, Split};
 use gcnrec::train::{self, Job, RunStore, Stop};
-use gcnrec::{RecError, Result, objectives};
+use gcnrec::{RecError, Result};
 use gcnrec_graphs::Seed;
 use toml::Value;
 
@@ -94,10 +94,10 @@ struct ModelArgs {
     #[arg(long, value_name = "KIND", num_args = 0..=1, require_equals = true, default_missing_value = "additive")]
     attn_layers: Option<String>,
     /// Propagation layers
-    #[arg(long, value_name = "K")]
+    #[arg(long, value_name = "K", allow_negative_numbers = true)]
     layers: Option<u32>,
     /// Width of the embeddings
-    #[arg(long, value_name = "D")]
+    #[arg(long, value_name = "D", allow_negative_numbers = true)]
     dim: Option<u32>,
     /// The loss
     #[arg(long, value_name = "NAME")]
@@ -114,10 +114,10 @@ struct ModelArgs {
 #[command(next_help_heading = "Training")]
 struct TrainingArgs {
     /// Epochs at most
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     epochs: Option<u32>,
     /// Pairs in a batch, or users for losses over all items
-    #[arg(long, value_name = "B")]
+    #[arg(long, value_name = "B", allow_negative_numbers = true)]
     batch_size: Option<u32>,
     /// Step size
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
@@ -129,7 +129,7 @@ struct TrainingArgs {
     #[arg(long, value_name = "METHOD")]
     debias: Option<String>,
     /// Lengths of the lists that are judged
-    #[arg(long, value_name = "K,K", value_delimiter = ',')]
+    #[arg(long, value_name = "K,K", value_delimiter = ',', allow_negative_numbers = true)]
     k: Option<Vec<u32>>,
 }
 
@@ -140,10 +140,10 @@ struct RunArgs {
     #[arg(long, value_name = "DEVICE")]
     device: Option<String>,
     /// Threads; 0 takes all. Results do not depend on it
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     threads: Option<u32>,
     /// All randomness is a function of this
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     seed: Option<u64>,
     /// The run folder; default runs/NAME-n
     #[arg(long, value_name = "DIR")]
@@ -242,6 +242,9 @@ pub(super) fn run(args: &Args) -> Result<()> {
             todo: "add --out with the folder of the run".into(),
         });
     }
+    if let Some(out) = &args.run.out {
+        RunFolder::check(out, args.run.force, args.run.resume)?;
+    }
     let resolved = settings::settle(&args.sources()?)?;
     let config = &resolved.config;
     let config_toml = match (args.run.resume, &args.run.out) {
@@ -255,9 +258,11 @@ pub(super) fn run(args: &Args) -> Result<()> {
     let load_s = started.elapsed().as_secs_f64();
     say(&data_line(&split));
 
+    // Whatever can be refused is refused before the first file is written.
+    let job = job(config, split, device, config_toml)?;
+    job.check()?;
     let folder = RunFolder::create(&args.folder(config)?, args.run.force, args.run.resume)?;
-    folder.write_config(&config_toml)?;
-    let job = job(config, split, device, config_toml);
+    folder.write_config(&job.config_toml)?;
     let stop = Stop::default();
     interrupt::listen(&stop)?;
     let mut store = RunStore::new(folder.clone(), &job)?;
@@ -274,19 +279,14 @@ pub(super) fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// The configuration as a job of the trainer.
-pub(super) fn job(config: &Config, split: Arc<Split>, device: gcnrec_kernels::Device, config_toml: String) -> Job {
-    let no_loss = || objectives::Config::Softmax(objectives::config::Softmax::default());
-    Job {
-        split,
-        model: config.model.clone(),
-        objective: config.objective.clone().unwrap_or_else(no_loss),
-        train: config.train.clone(),
-        eval: config.eval.clone(),
-        seed: Seed(config.seed),
-        device,
-        config_toml,
-    }
+/// The configuration as a job of the trainer, with the text that its checkpoints keep.
+pub(super) fn job(
+    config: &Config,
+    split: Arc<Split>,
+    device: gcnrec_kernels::Device,
+    config_toml: String,
+) -> Result<Job> {
+    Ok(Job { config_toml, ..config.job(split, device)? })
 }
 
 /// The text that the run began with, after a check that nothing which matters was changed.

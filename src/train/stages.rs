@@ -62,13 +62,8 @@ pub struct Outcome {
 ///
 /// # Errors
 /// [`crate::RecError::Interrupted`] after a stop was asked for and a checkpoint was written; everything that data, model and disk can refuse.
-pub fn run(
-    job: &Job,
-    store: &mut RunStore,
-    resume: bool,
-    observer: &mut dyn Observer,
-    stop: &Stop,
-) -> Result<Outcome> {
+pub fn run(job: &Job, store: &mut RunStore, resume: bool, observer: &mut dyn Observer, stop: &Stop) -> Result<Outcome> {
+    job.check()?;
     let plan = Plan::new(job)?;
     let checkpoint = if resume { store.load_last()? } else { None };
     if resume && checkpoint.is_none() {
@@ -179,7 +174,8 @@ impl Plan {
 
     /// The learner of a stage.
     fn learner(&self, job: &Job, stage: Stage, prior: Option<Vec<f32>>) -> Result<GraphLearner> {
-        let mut config = job.model.graph().expect("only graph models are trained by steps: closed forms return earlier");
+        let mut config =
+            job.model.graph().expect("only graph models are trained by steps: closed forms return earlier");
         let (mut train, mut teacher, mut bound) = (self.train.clone(), Teacher::Nobody, 0.0);
         match (self.teaching, stage) {
             (Teaching::NoWeights, _) => {}
