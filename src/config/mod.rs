@@ -10,6 +10,7 @@ mod check;
 mod choice;
 mod entry;
 mod flags;
+mod job;
 mod layers;
 mod paths;
 mod presets;

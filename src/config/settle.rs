@@ -58,7 +58,8 @@ mod tests {
 
     #[test]
     fn what_the_user_wrote_stays_and_settling_twice_changes_nothing() {
-        let once = settled("[train]\nlearning_rate = 0.5\nbatch_size = 7\n[model.lightgcn]\nnorm_power = 0.25", 943, 1682);
+        let once =
+            settled("[train]\nlearning_rate = 0.5\nbatch_size = 7\n[model.lightgcn]\nnorm_power = 0.25", 943, 1682);
         assert_eq!((once.train.learning_rate, once.train.batch_size), (Some(0.5), Some(7)));
         assert_eq!(once.model.graph().unwrap().norm_power, Some(0.25));
         assert_eq!(settled(&once.to_toml().unwrap(), 943, 1682), once);

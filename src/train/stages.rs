@@ -63,13 +63,8 @@ pub struct Outcome {
 ///
 /// # Errors
 /// [`crate::RecError::Interrupted`] after a stop was asked for and a checkpoint was written; everything that data, model and disk can refuse.
-pub fn run(
-    job: &Job,
-    store: &mut RunStore,
-    resume: bool,
-    observer: &mut dyn Observer,
-    stop: &Stop,
-) -> Result<Outcome> {
+pub fn run(job: &Job, store: &mut RunStore, resume: bool, observer: &mut dyn Observer, stop: &Stop) -> Result<Outcome> {
+    job.check()?;
     let plan = Plan::new(job)?;
     let checkpoint = if resume { store.load_last()? } else { None };
     if resume && checkpoint.is_none() {
@@ -97,11 +92,16 @@ struct Plan {
 enum Teaching {
     NoWeights,
     /// On the training loss.
-    OnTraining { bound: f32 },
+    OnTraining {
+        bound: f32,
+    },
     /// By lessons, in one stage: global weights.
     Lessons,
     /// By lessons, in two stages: global weights first, on held-out pairs or on the training pairs, then what each node adds to them.
-    LessonsInStages { held_out: bool, bound: f32 },
+    LessonsInStages {
+        held_out: bool,
+        bound: f32,
+    },
 }
 
 impl Plan {
@@ -185,7 +185,8 @@ impl Plan {
 
     /// The learner of a stage.
     fn learner(&self, job: &Job, stage: Stage, prior: Option<Vec<f32>>) -> Result<GraphLearner> {
-        let mut config = job.model.graph().expect("only graph models are trained by steps: closed forms return earlier");
+        let mut config =
+            job.model.graph().expect("only graph models are trained by steps: closed forms return earlier");
         let mut train = if stage == Stage::Refit { self.final_pairs.clone() } else { self.train.clone() };
         let (mut teacher, mut bound) = (Teacher::Nobody, 0.0);
         match (self.teaching, stage) {

@@ -224,7 +224,8 @@ impl Learner for GraphLearner {
         };
         let device = &self.setup.device;
         self.propagation.all(device)?;
-        let scorer = GraphScorer::freeze(device, scoring, self.nodes, &self.graph, &self.propagation, &self.combination)?;
+        let scorer =
+            GraphScorer::freeze(device, scoring, self.nodes, &self.graph, &self.propagation, &self.combination)?;
         Ok(Box::new(scorer))
     }
 
