@@ -7,7 +7,11 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
-    match cli::run(cli::Arguments::parse()) {
+    let arguments = match cli::Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(answer) => return ExitCode::from(cli::usage::answer(&answer)),
+    };
+    match cli::run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read our output has had enough of it, as `gcnrec recommend … | head` does.
         Err(error) if cli::output::is_closed_pipe(&error) => ExitCode::SUCCESS,

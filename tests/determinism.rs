@@ -7,12 +7,12 @@ mod jobs;
 
 use gcnrec::RecError;
 use gcnrec::data::{Split, World, world};
-use gcnrec::models::graph::config::Combination;
+use gcnrec::models::graph::config::{Combination, Fit};
 use gcnrec::models::linear::ease;
 use gcnrec::models::{self, graph};
 use gcnrec::train::{Job, Observer, Outcome, Silent, Stop};
 use gcnrec_graphs::Seed;
-use jobs::{COMBINATIONS, fingerprint, job, lightgcn, loss, metrics_lines, run_in};
+use jobs::{COMBINATIONS, fingerprint, job, lightgcn, loss, metrics_lines, run_in, taught};
 
 /// A demo world with enough rows for several tasks in every op: 450 nodes, about 5,000 pairs.
 fn world(n_users: usize) -> Split {
@@ -140,11 +140,15 @@ fn an_interrupted_run_ends_as_an_uninterrupted_one() {
     }
 }
 
-/// BPR fits its layer weights on held-out pairs in a stage of its own.
+/// Under BPR the layer weights learn from lessons, those of the nodes in a second stage; on request the first stage is on held-out pairs.
 #[test]
-fn an_interrupted_run_with_held_out_layer_weights_ends_as_an_uninterrupted_one() {
+fn an_interrupted_run_with_lessons_for_its_layer_weights_ends_as_an_uninterrupted_one() {
     for combination in COMBINATIONS {
         assert_stops_change_nothing(&stoppable(combination, "bpr"), &format!("{combination:?}"));
+    }
+    for combination in [Combination::Global, Combination::Additive, Combination::Dot] {
+        let held_out = Job { model: taught(combination, Fit::HeldOut), ..stoppable(combination, "bpr") };
+        assert_stops_change_nothing(&held_out, &format!("{combination:?}, held out"));
     }
 }
 

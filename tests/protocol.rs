@@ -16,7 +16,7 @@ use gcnrec::models::{self, Query, Scorer};
 use gcnrec::train::Job;
 use gcnrec_graphs::{Interactions, Seed};
 use gcnrec_kernels::ops::top_k::TopK;
-use jobs::{COMBINATIONS, digest, job, lightgcn, log, loss, run, split};
+use jobs::{COMBINATIONS, digest, job, lightgcn, log, loss, run, split, taught};
 
 fn demo() -> Split {
     let demo = world::Config { n_users: 60, n_items: 80, interactions_per_user: 15, ..world::Config::default() };
@@ -164,7 +164,7 @@ fn items_that_only_the_test_part_knows_stay_in_the_denominator() {
 #[test]
 fn where_no_pair_can_be_held_out_the_layer_weights_stay_uniform() {
     let pairs: Vec<(u32, u32)> = (0..6).map(|u| (u, u / 2)).collect();
-    let mut job = job(split(6, 4, [&pairs, &[], &[(0, 1)]]), lightgcn(Combination::Global), loss("bpr"));
+    let mut job = job(split(6, 4, [&pairs, &[], &[(0, 1)]]), taught(Combination::Global, Fit::HeldOut), loss("bpr"));
     job.train.batch_size = Some(3);
     let weights = run(&job).layer_weights.unwrap().mean;
     assert!(weights.iter().all(|weight| (weight - 1.0 / 3.0).abs() < 1e-6), "{weights:?}");
@@ -173,18 +173,11 @@ fn where_no_pair_can_be_held_out_the_layer_weights_stay_uniform() {
 /// The refitted model is the one that a job without a validation part gives on all pairs, for the chosen number of epochs.
 #[test]
 fn refit_trains_on_training_and_validation_pairs_for_the_chosen_number_of_epochs() {
-    let taught = |fit| match lightgcn(Combination::Additive) {
-        models::Config::Lightgcn(mut config) => {
-            config.attention.fit = fit;
-            models::Config::Lightgcn(config)
-        }
-        other => other,
-    };
     for (model, objective) in [
         (lightgcn(Combination::Uniform), "bpr"),
         (lightgcn(Combination::Uniform), "softmax"),
-        (taught(Fit::Training), "softmax"),
-        (taught(Fit::Lesson), "bpr"),
+        (lightgcn(Combination::Additive), "softmax"),
+        (taught(Combination::Global, Fit::Lesson), "bpr"),
     ] {
         let mut refit = job(demo(), model.clone(), loss(objective));
         (refit.train.refit, refit.train.max_epochs, refit.train.validate_every) = (true, 9, 2);

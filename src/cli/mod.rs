@@ -13,6 +13,7 @@ mod run_report;
 mod settings;
 mod similar;
 mod train;
+pub(crate) mod usage;
 
 use clap::{Parser, Subcommand};
 use gcnrec::Result;

@@ -3,6 +3,7 @@
 mod config;
 pub mod graph;
 pub mod linear;
+mod memory;
 mod registry;
 pub mod state;
 
@@ -13,6 +14,7 @@ use gcnrec_kernels::ops::top_k::{TopK, select_top_k};
 
 use crate::error::{RecError, Result};
 pub use config::{Config, Mf};
+pub use memory::check_memory;
 pub use registry::{fit_closed_form, load_scorer};
 use state::State;
 

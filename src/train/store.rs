@@ -113,7 +113,8 @@ impl RunStore {
             return Ok(None);
         }
         let contents = checkpoint::load(&last)?;
-        let refuse = |problem: String, todo: &str| RecError::Checkpoint { path: last.clone(), problem, todo: todo.into() };
+        let refuse =
+            |problem: String, todo: &str| RecError::Checkpoint { path: last.clone(), problem, todo: todo.into() };
         let fact = |name: &str| contents.facts.get(name).cloned().unwrap_or(Value::Null);
         if fact("fingerprint") != json!(self.job.split.fingerprint) {
             return Err(refuse(

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use gcnrec::checkpoint::RunFolder;
 use gcnrec::data::{IdMap, Log, Split};
-use gcnrec::models::graph::config::{Attention, Combination};
+use gcnrec::models::graph::config::{Attention, Combination, Fit};
 use gcnrec::models::state::{State, Tensor};
 use gcnrec::models::{self, graph};
 use gcnrec::train::{Job, Observer, Outcome, RunStore, Silent, Stop};
@@ -46,6 +46,17 @@ pub fn split(n_users: usize, n_items: usize, [train, valid, test]: [&[(u32, u32)
 pub fn lightgcn(combination: Combination) -> models::Config {
     let attention = Attention { hidden: 8, ..Attention::default() };
     models::Config::Lightgcn(graph::Config { dim: 16, layers: 2, combination, attention, ..graph::Config::default() })
+}
+
+/// The same, with a say in what teaches the layer weights.
+pub fn taught(combination: Combination, fit: Fit) -> models::Config {
+    match lightgcn(combination) {
+        models::Config::Lightgcn(config) => {
+            let attention = Attention { fit, ..config.attention };
+            models::Config::Lightgcn(graph::Config { attention, ..config })
+        }
+        other => other,
+    }
 }
 
 /// A loss with its defaults.
