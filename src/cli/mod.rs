@@ -13,6 +13,7 @@ mod run_report;
 mod settings;
 mod similar;
 mod train;
+mod verify;
 
 use clap::{Parser, Subcommand};
 use gcnrec::Result;
@@ -40,6 +41,7 @@ enum Command {
     Recommend(recommend::Args),
     Similar(similar::Args),
     Inspect(inspect::Args),
+    Verify(verify::Args),
     Devices(devices::Args),
 }
 
@@ -54,6 +56,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<()> {
         Command::Recommend(args) => recommend::run(&args),
         Command::Similar(args) => similar::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Verify(args) => verify::run(&args),
         Command::Devices(args) => devices::run(&args),
     }
 }

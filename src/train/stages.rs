@@ -14,7 +14,7 @@ use super::config::Sampling;
 use super::job::{Job, Stop};
 use super::observer::{Observer, Stage};
 use super::progress::{Chosen, Progress};
-use super::store::RunStore;
+use super::store::{Resumed, RunStore};
 use super::trainer::Trainer;
 use crate::data::{self, Part};
 use crate::error::Result;
@@ -62,17 +62,13 @@ pub struct Outcome {
 ///
 /// # Errors
 /// [`crate::RecError::Interrupted`] after a stop was asked for and a checkpoint was written; everything that data, model and disk can refuse.
-pub fn run(
-    job: &Job,
-    store: &mut RunStore,
-    resume: bool,
-    observer: &mut dyn Observer,
-    stop: &Stop,
-) -> Result<Outcome> {
+pub fn run(job: &Job, store: &mut RunStore, resume: bool, observer: &mut dyn Observer, stop: &Stop) -> Result<Outcome> {
     let plan = Plan::new(job)?;
     let checkpoint = if resume { store.load_last()? } else { None };
-    if resume && checkpoint.is_none() {
-        observer.on_message("there is no checkpoint to resume from: starting from the beginning");
+    match &checkpoint {
+        Some(resumed) => resumed.warnings.iter().for_each(|warning| observer.on_message(warning)),
+        None if resume => observer.on_message("there is no checkpoint to resume from: starting from the beginning"),
+        None => {}
     }
     match fit_closed_form(&job.model, &plan.final_pairs)? {
         Some(scorer) => plan.finish_closed_form(job, store, scorer),
@@ -129,13 +125,13 @@ impl Plan {
         self,
         job: &Job,
         store: &mut RunStore,
-        checkpoint: Option<(crate::models::state::State, Progress)>,
+        checkpoint: Option<Resumed>,
         observer: &mut dyn Observer,
         stop: &Stop,
     ) -> Result<Outcome> {
         let first = if matches!(self.teaching, Teaching::OnHeldOut { .. }) { Stage::Layers } else { Stage::Train };
         let (mut state, progress) = match checkpoint {
-            Some((state, progress)) => (Some(state), progress),
+            Some(Resumed { state, progress, .. }) => (Some(state), progress),
             None => (None, Progress::start(first)),
         };
         let mut trainer = Trainer { job, store, observer, stop, progress, epoch_seconds: Vec::new() };
@@ -179,7 +175,8 @@ impl Plan {
 
     /// The learner of a stage.
     fn learner(&self, job: &Job, stage: Stage, prior: Option<Vec<f32>>) -> Result<GraphLearner> {
-        let mut config = job.model.graph().expect("only graph models are trained by steps: closed forms return earlier");
+        let mut config =
+            job.model.graph().expect("only graph models are trained by steps: closed forms return earlier");
         let (mut train, mut teacher, mut bound) = (self.train.clone(), Teacher::Nobody, 0.0);
         match (self.teaching, stage) {
             (Teaching::NoWeights, _) => {}
