@@ -68,7 +68,7 @@ fn a_run_that_is_killed_at_random_moments_ends_with_the_same_bits() {
             *states.entry(state_of(&run)).or_insert(0) += 1;
         }
         succeed(train(case, &run, resume));
-        assert_eq!(&end(&run), expected, "{} in {}", case.name, run.display());
+        assert!(&end(&run) == expected, "{}, run {n_runs}: it ended with other bits", case.name);
         std::fs::remove_dir_all(&run).unwrap();
     }
     println!("{n_killed} kills in {n_runs} runs, all resumed to the same bits; killed {states:?}");
@@ -78,30 +78,44 @@ fn a_run_that_is_killed_at_random_moments_ends_with_the_same_bits() {
 #[test]
 fn a_run_that_loses_its_optimiser_moments_ends_with_other_bits() {
     let base = tempfile::tempdir().unwrap();
+    let mut draws = Draws(1);
     for case in &CASES {
         let (expected, duration) = undisturbed(case, base.path());
         for attempt in 1.. {
             let run = base.path().join(format!("{}-{attempt}", case.name));
-            kill_after(case, &run, false, duration.mul_f64(0.6));
-            let last = run.join("last");
-            if run.join("report.json").exists() || !checkpoint::exists(&last) {
-                assert!(attempt < 50, "{}: no kill between the first checkpoint and the end", case.name);
+            kill_after(case, &run, false, duration.mul_f64(draws.share()));
+            if !lose_moments(&run) {
+                assert!(attempt < 100, "{}: no kill early in a stage", case.name);
                 continue;
             }
-            let mut contents = checkpoint::load(&last).unwrap();
-            let moments = contents.state.tensors.iter_mut().filter(|(name, _)| name.starts_with("adam."));
-            let lost = moments.map(|(_, tensor)| match tensor {
-                Tensor::F32 { values, .. } => values.fill(0.0),
-                Tensor::U32 { .. } => panic!("moments are floats"),
-            });
-            assert_eq!(lost.count(), 2);
-            // The fact that an older checkpoint was taken is never written.
-            checkpoint::save(&last, &contents).unwrap();
             succeed(train(case, &run, true));
             let other = end(&run);
-            assert_ne!(other.lines, expected.lines, "{}", case.name);
-            assert_ne!(other.weights, expected.weights, "{}", case.name);
+            assert!(other.lines != expected.lines, "{}: no epoch differs", case.name);
+            assert!(other.weights != expected.weights, "{}: the weights do not differ", case.name);
             break;
         }
     }
+}
+
+/// Zeroes the moments in the checkpoint of a run that was killed early in a stage, so that many steps were still to come. False for another run.
+fn lose_moments(run: &Path) -> bool {
+    let last = run.join("last");
+    if run.join("report.json").exists() || !checkpoint::exists(&last) {
+        return false;
+    }
+    let mut contents = checkpoint::load(&last).unwrap();
+    contents.facts.remove(checkpoint::RECOVERED_FROM);
+    let progress = &contents.facts["progress"];
+    // After the last step of a stage nothing reads its moments any more; in the first ones they are hardly there.
+    if progress["epoch"].as_u64().unwrap() > 1 || progress["epoch"] == 0 {
+        return false;
+    }
+    let moments = contents.state.tensors.iter_mut().filter(|(name, _)| name.starts_with("adam."));
+    let n_lost = moments.map(|(_, tensor)| match tensor {
+        Tensor::F32 { values, .. } => values.fill(0.0),
+        Tensor::U32 { .. } => panic!("moments are floats"),
+    });
+    assert_eq!(n_lost.count(), 2);
+    checkpoint::save(&last, &contents).unwrap();
+    true
 }
