@@ -60,8 +60,9 @@ pub(super) fn run(args: &Args) -> Result<()> {
 
 /// The checkpoint of a run, or the folder itself when it is one.
 fn folder_of(path: &Path) -> Result<PathBuf> {
-    let candidates = [path.join("best"), path.join("last"), path.to_path_buf()];
-    candidates.into_iter().find(|folder| checkpoint::exists(folder)).ok_or_else(|| RecError::Missing {
+    let itself = path.join("manifest.json").is_file().then(|| path.to_path_buf());
+    let of_run = [path.join("best"), path.join("last")].into_iter().find(|folder| checkpoint::exists(folder));
+    itself.or(of_run).ok_or_else(|| RecError::Missing {
         what: "checkpoint in",
         name: path.display().to_string(),
         todo: "give the folder of a run that was trained, or a data file".into(),
@@ -133,7 +134,9 @@ fn of_checkpoint(facts: &mut Facts, folder: &Path) -> Result<()> {
     facts.add("checkpoint", "users", contents.ids.users.len());
     facts.add("checkpoint", "items", contents.ids.items.len());
     facts.add("checkpoint", "items with a title", contents.ids.titles.iter().filter(|title| !title.is_empty()).count());
-    for (name, value) in contents.facts.iter().chain(&contents.state.facts) {
+    // Layer weights have a section of their own.
+    let recorded = contents.facts.iter().chain(&contents.state.facts).filter(|(name, _)| *name != "layer_weights");
+    for (name, value) in recorded {
         add_value(facts, name, value);
     }
     for (name, tensor) in &contents.state.tensors {

@@ -66,7 +66,7 @@ impl Config {
     /// # Errors
     /// [`RecError::Config`] for a seed that TOML's signed numbers cannot hold.
     pub fn to_toml(&self) -> Result<String> {
-        toml::to_string_pretty(self).map_err(|error| RecError::Config {
+        toml::to_string(self).map_err(|error| RecError::Config {
             key: "config".into(),
             origin: String::new(),
             found: "a value that TOML cannot hold".into(),

@@ -93,6 +93,7 @@ enum Teaching {
     NoWeights,
     OnTraining { bound: f32 },
     OnHeldOut { bound: f32 },
+    Lesson { bound: f32 },
 }
 
 impl Plan {
@@ -166,7 +167,7 @@ impl Plan {
             }
             trainer.store.save_best(&*result.scorer, &trainer.progress)?;
             trainer.progress.done = true;
-            trainer.store.save_last(&learner.state(), &trainer.progress)?;
+            trainer.store.save_last(learner.state(), &trainer.progress)?;
             let median = median(&mut trainer.epoch_seconds);
             let progress = trainer.progress.clone();
             return self.outcome(job, result.scorer, &progress, median, learner.n_parameters());
@@ -181,6 +182,9 @@ impl Plan {
         match (self.teaching, stage) {
             (Teaching::NoWeights, _) => {}
             (Teaching::OnTraining { bound: b }, _) => (teacher, bound) = (Teacher::Training, b),
+            (Teaching::Lesson { bound: b }, _) => {
+                (teacher, bound) = (Teacher::Lesson { pairs: train.clone(), fixed_prior: false }, b);
+            }
             (Teaching::OnHeldOut { .. }, Stage::Layers) => {
                 config.combination = Combination::Global;
                 let fraction = config.attention.held_out_fraction;
@@ -188,12 +192,12 @@ impl Plan {
                 let (kept, carved) = data::carve(&job.split.train, fraction, job.seed, 1);
                 let (n_users, n_items) = (job.split.n_users(), job.split.n_items());
                 train = Arc::new(kept.interactions(n_users, n_items)?);
-                teacher = Teacher::HeldOut(Arc::new(carved.interactions(n_users, n_items)?));
+                teacher = Teacher::Lesson { pairs: Arc::new(carved.interactions(n_users, n_items)?), fixed_prior: false };
             }
             (Teaching::OnHeldOut { bound: b }, _) => {
                 bound = b;
                 if config.combination != Combination::Global {
-                    teacher = Teacher::TrainingWithFixedPrior;
+                    teacher = Teacher::Lesson { pairs: train.clone(), fixed_prior: true };
                 }
             }
         }
@@ -269,6 +273,7 @@ impl Teaching {
         }
         let bound = config.attention.bound;
         match config.attention.fit {
+            Fit::Lesson => Teaching::Lesson { bound: bound.unwrap_or(0.0) },
             Fit::HeldOut => Teaching::OnHeldOut { bound: bound.unwrap_or(DEFAULT_BOUND) },
             Fit::Auto if !job.objective.cosine() => Teaching::OnHeldOut { bound: bound.unwrap_or(DEFAULT_BOUND) },
             Fit::Auto | Fit::Training => Teaching::OnTraining { bound: bound.unwrap_or(0.0) },

@@ -103,9 +103,9 @@ impl RunStore {
     ///
     /// # Errors
     /// [`RecError::Io`].
-    pub fn save_last(&mut self, state: &State, progress: &Progress) -> Result<()> {
+    pub fn save_last(&mut self, state: State, progress: &Progress) -> Result<()> {
         if let Some(folder) = &self.folder {
-            let contents = self.contents("learner", self.job.model.name(), state.clone(), progress);
+            let contents = self.contents("learner", self.job.model.name(), state, progress);
             checkpoint::save(&folder.last(), &contents)?;
         }
         self.written = Some(Instant::now());
@@ -178,13 +178,13 @@ impl RunStore {
     fn contents(&self, holds: &str, model: &str, state: State, progress: &Progress) -> Contents {
         let job = &self.job;
         let facts = [
+            (HOLDS, json!(holds)),
+            (EXCLUDE_SEEN, json!(job.eval.exclude_seen)),
             ("seed", json!(job.seed.0)),
             ("fingerprint", json!(job.split.fingerprint)),
             ("device", json!(job.device.name())),
             (PARTS, json!(BTreeMap::from_iter(data::part_fingerprints(&job.split)))),
             (ARITHMETIC, json!(self.arithmetic)),
-            (HOLDS, json!(holds)),
-            (EXCLUDE_SEEN, json!(job.eval.exclude_seen)),
             ("progress", serde_json::to_value(progress).expect("progress should be JSON")),
         ];
         Contents {

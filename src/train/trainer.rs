@@ -171,7 +171,7 @@ impl Trainer<'_> {
         if let Some(best) = best {
             self.store.save_best(best, &self.progress)?;
         }
-        self.store.save_last(&learner.state(), &self.progress)
+        self.store.save_last(learner.state(), &self.progress)
     }
 
     fn heed_stop(&mut self, learner: &dyn Learner, best: Option<&dyn Scorer>) -> Result<()> {

@@ -231,7 +231,7 @@ fn other_epoch(record: &EpochRecord, line: &Value) -> Option<String> {
     let here = serde_json::to_value(record).expect("a record of numbers and names should be JSON");
     let differs = |name: &&str| here.get(*name) != line.get(*name);
     let name = ["stage", "epoch", "loss", "valid", "best"].into_iter().find(|name| differs(name))?;
-    let (mut name, mut values) = (name.to_string(), (here.get(&name), line.get(&name)));
+    let (mut name, mut values) = (name.to_string(), (here.get(name), line.get(name)));
     if let (Some(Value::Object(a)), Some(Value::Object(b))) = values
         && let Some(metric) = a.keys().chain(b.keys()).find(|metric| a.get(*metric) != b.get(*metric))
     {

@@ -258,15 +258,21 @@ impl Combination {
         Ok(())
     }
 
-    /// One Adam step on the parameters with the gradient of the last `backward`. With `prior_fixed` the global logits stay where they are.
+    /// One Adam step on the parameters with the gradient of the last `backward`. With `prior_fixed` the global logits stay where they are. A bounded
+    /// dot attention keeps `W_v` at the identity: a node may lean from the global weights, but what it sums up are the layers themselves.
     ///
     /// # Errors
     /// Those of the ops.
     pub fn adam(&mut self, device: &Device, config: &AdamConfig, step: u64, prior_fixed: bool) -> Result<()> {
-        let n_logits = self.layers + 1;
+        let mut fixed = vec![0..if prior_fixed { self.layers + 1 } else { 0 }];
+        if let Kind::Dot { shape, .. } = &self.kind
+            && shape.bound > 0.0
+        {
+            fixed.push(shape.value());
+        }
         for group in self.groups_mut() {
-            if prior_fixed {
-                place(device, &device.zeros(n_logits), 0, &mut group.gradient)?;
+            for range in &fixed {
+                place(device, &device.zeros(range.len()), range.start, &mut group.gradient)?;
             }
             adam_step(device, config, step, &group.gradient, &mut group.m, &mut group.v, &mut group.value)?;
         }

@@ -73,6 +73,8 @@ pub enum Fit {
     Auto,
     /// The training loss, together with the embeddings.
     Training,
+    /// A softmax over all items on cosines, over the training pairs, after every step.
+    Lesson,
     /// A third part of the data: global weights are fitted on it, frozen, and everything else is trained on all pairs.
     HeldOut,
 }

@@ -4,8 +4,8 @@
 //! gradient is written out (SPEC A.1, B.2). Differences from the reference code: isolated nodes have zero layers instead of NaN; ranks are taken on
 //! raw scores.
 //!
-//! Two tasks can run side by side: the training task moves the embeddings (and, if `attention` says so, the layer weights); a teaching task on
-//! held-out pairs moves the layer weights alone (SPEC B.3).
+//! Two tasks can run side by side: the training task moves the embeddings (and, if the teacher says so, the layer weights); a lesson moves the
+//! layer weights alone (SPEC B.3).
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -28,12 +28,15 @@ use crate::objectives::{self, Batching, Mean, Nodes, Task};
 
 /// What teaches the layer weights.
 pub enum Teacher {
-    /// The training loss.
+    /// The training loss, together with the embeddings.
     Training,
-    /// The training loss teaches the networks; the global logits stay as they were given.
-    TrainingWithFixedPrior,
-    /// These pairs, which the embeddings never learn from.
-    HeldOut(Arc<Interactions>),
+    /// A lesson after every step: a softmax over all items on cosines, over these pairs. It moves the layer weights and nothing else.
+    Lesson {
+        /// The pairs to learn from.
+        pairs: Arc<Interactions>,
+        /// True when the global logits stay as they were given.
+        fixed_prior: bool,
+    },
     /// Nothing: the weights stay as they were given.
     Nobody,
 }
@@ -105,8 +108,10 @@ impl GraphLearner {
         let combination = Combination::new(device, config, dim, setup.prior.as_deref(), setup.bound, setup.seed);
         let task = objectives::build(&setup.objective, train, dim, setup.batching, setup.seed);
         let lesson = match &setup.teacher {
-            Teacher::HeldOut(pairs) => {
-                Some(objectives::build(&setup.objective, pairs, dim, setup.batching, Seed(setup.seed.0 ^ 0x5EED)))
+            Teacher::Lesson { pairs, .. } => {
+                let cosine = objectives::config::Softmax { l2: 0.0, ..Default::default() };
+                let batching = Batching { size: None, ..setup.batching };
+                Some(objectives::build(&objectives::Config::Softmax(cosine), pairs, dim, batching, setup.seed))
             }
             _ => None,
         };
@@ -142,20 +147,18 @@ impl GraphLearner {
         finite("loss", loss)?;
         self.step += 1;
         let attention = AdamConfig { learning_rate: self.setup.config.attention.learning_rate, ..Default::default() };
-        match &self.setup.teacher {
-            Teacher::Training => self.combination.adam(device, &attention, self.step, false)?,
-            Teacher::TrainingWithFixedPrior => self.combination.adam(device, &attention, self.step, true)?,
-            Teacher::HeldOut(_) | Teacher::Nobody => {}
+        if let Teacher::Training = self.setup.teacher {
+            self.combination.adam(device, &attention, self.step, false)?;
         }
         let mut gradient = self.propagation.backward(device, &self.pass.rows, &self.pass.direct)?;
         self.hold_constant_columns(&mut gradient)?;
         // The lesson is taken on the layers of this step, so it comes before the embeddings move.
-        if let (Some(lesson), Teacher::HeldOut(pairs)) = (&mut self.lesson, &self.setup.teacher) {
+        if let (Some(lesson), Teacher::Lesson { pairs, fixed_prior }) = (&mut self.lesson, &self.setup.teacher) {
             let (taken, n) = ((self.step - 1) as usize, lesson.sampler.n_batches().max(1));
             self.pass.draw(device, lesson, pairs, (taken / n) as u64, taken % n)?;
             let taught = self.pass.run(device, &self.propagation, &mut self.combination, lesson, &mut Mean)?;
             finite("held-out loss", taught)?;
-            self.combination.adam(device, &attention, self.step, false)?;
+            self.combination.adam(device, &attention, self.step, *fixed_prior)?;
         }
         let config = AdamConfig { learning_rate: self.setup.learning_rate, ..Default::default() };
         let base = &mut self.propagation.hops[0];
