@@ -15,7 +15,7 @@ use super::config::Sampling;
 use super::job::{Job, Stop};
 use super::observer::{Observer, Stage};
 use super::progress::{Chosen, Progress};
-use super::store::RunStore;
+use super::store::{Resumed, RunStore};
 use super::trainer::Trainer;
 use crate::data::{self, Part};
 use crate::error::Result;
@@ -67,8 +67,10 @@ pub fn run(job: &Job, store: &mut RunStore, resume: bool, observer: &mut dyn Obs
     job.check()?;
     let plan = Plan::new(job)?;
     let checkpoint = if resume { store.load_last()? } else { None };
-    if resume && checkpoint.is_none() {
-        observer.on_message("there is no checkpoint to resume from: starting from the beginning");
+    match &checkpoint {
+        Some(resumed) => resumed.warnings.iter().for_each(|warning| observer.on_message(warning)),
+        None if resume => observer.on_message("there is no checkpoint to resume from: starting from the beginning"),
+        None => {}
     }
     match fit_closed_form(&job.model, &plan.final_pairs)? {
         Some(scorer) => plan.finish_closed_form(job, store, scorer),
@@ -134,14 +136,14 @@ impl Plan {
         self,
         job: &Job,
         store: &mut RunStore,
-        checkpoint: Option<(crate::models::state::State, Progress)>,
+        checkpoint: Option<Resumed>,
         observer: &mut dyn Observer,
         stop: &Stop,
     ) -> Result<Outcome> {
         let in_stages = matches!(self.teaching, Teaching::LessonsInStages { .. });
         let first = if in_stages { Stage::Layers } else { Stage::Train };
         let (mut state, progress) = match checkpoint {
-            Some((state, progress)) => (Some(state), progress),
+            Some(Resumed { state, progress, .. }) => (Some(state), progress),
             None => (None, Progress::start(first)),
         };
         let mut trainer = Trainer { job, store, observer, stop, progress, epoch_seconds: Vec::new() };

@@ -6,6 +6,7 @@ use super::job::{Job, Stop};
 use super::observer::{EpochRecord, Observer, Stage, StagePlan};
 use super::progress::{Best, Progress};
 use super::store::RunStore;
+use crate::checkpoint::failpoint;
 use crate::error::{RecError, Result};
 use crate::eval::{Evaluator, MetricAt, Metrics};
 use crate::models::{Learner, Scorer};
@@ -108,7 +109,8 @@ impl Trainer<'_> {
         Ok(result)
     }
 
-    /// The steps of one epoch, from where it was left. Answers its seconds.
+    /// The steps of one epoch, from where it was left. Answers its seconds. `best` is the model that [`Progress::best`] speaks of: a checkpoint within
+    /// the epoch may be the first one since it was found.
     fn epoch(&mut self, learner: &mut dyn Learner, steps_per_epoch: usize, best: Option<&dyn Scorer>) -> Result<f64> {
         let started = Instant::now();
         let epoch = self.progress.epoch;
@@ -119,6 +121,7 @@ impl Trainer<'_> {
             self.progress.step += 1;
             self.progress.loss += report.loss;
             self.progress.n_examples += report.n_examples;
+            failpoint::step();
             self.observer.on_step(epoch, step, report.loss / report.n_examples.max(1) as f64);
             if self.progress.step < steps_per_epoch {
                 if every > 0 && self.progress.step.is_multiple_of(every) {
@@ -174,7 +177,7 @@ impl Trainer<'_> {
     fn heed_stop(&mut self, learner: &dyn Learner, best: Option<&dyn Scorer>) -> Result<()> {
         let Some(code) = self.stop.asked() else { return Ok(()) };
         self.checkpoint(learner, best)?;
-        Err(RecError::Interrupted { code, todo: format!("go on with --resume --out {}", self.store.path().display()) })
+        Err(RecError::Interrupted { code, todo: self.store.how_to_go_on() })
     }
 
     /// Ends a stage: the next one starts from its decisions.
