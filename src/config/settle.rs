@@ -34,7 +34,6 @@ impl Resolved {
 mod tests {
     use std::path::Path;
 
-    use super::*;
     use crate::config::Config;
     use crate::config::layers::{Sources, resolve_text};
 
