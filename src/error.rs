@@ -174,6 +174,16 @@ pub enum RecError {
         /// What the user can do.
         todo: String,
     },
+    /// A run that was repeated did not come out as it was recorded. Exit code 1.
+    #[error("{}: different: {what}{}", run.display(), hint(.todo))]
+    Different {
+        /// The run folder.
+        run: PathBuf,
+        /// The first difference: where, what was found, what was recorded.
+        what: String,
+        /// What the user can do.
+        todo: String,
+    },
     /// The user or the system asked the run to stop; a checkpoint was written. Exit code 130 or 143.
     #[error("interrupted{}", hint(.todo))]
     Interrupted {
@@ -205,7 +215,10 @@ impl RecError {
                 _ if *doing == "read" => 3,
                 _ => 1,
             },
-            RecError::NotFinite { .. } | RecError::Unsupported { .. } | RecError::Kernel(_) => 1,
+            RecError::NotFinite { .. }
+            | RecError::Unsupported { .. }
+            | RecError::Different { .. }
+            | RecError::Kernel(_) => 1,
         }
     }
 

@@ -4,6 +4,9 @@
 //! `cli`, `config`, `train`, `recommend`, `report`, `eval`, `checkpoint`, `models`, `objectives`, `samplers`, `data`, then the crates
 //! `gcnrec-kernels` and `gcnrec-graphs`.
 
+#[cfg(all(feature = "failpoints", not(debug_assertions)))]
+compile_error!("the feature failpoints is for tests: it must not be in a release build");
+
 pub mod checkpoint;
 pub mod config;
 pub mod data;

@@ -14,6 +14,7 @@ mod settings;
 mod similar;
 mod train;
 pub(crate) mod usage;
+mod verify;
 
 use clap::{Parser, Subcommand};
 use gcnrec::Result;
@@ -41,6 +42,7 @@ enum Command {
     Recommend(recommend::Args),
     Similar(similar::Args),
     Inspect(inspect::Args),
+    Verify(verify::Args),
     Devices(devices::Args),
 }
 
@@ -55,6 +57,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<()> {
         Command::Recommend(args) => recommend::run(&args),
         Command::Similar(args) => similar::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Verify(args) => verify::run(&args),
         Command::Devices(args) => devices::run(&args),
     }
 }

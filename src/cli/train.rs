@@ -32,18 +32,20 @@ pub(super) fn run(args: &Args) -> Result<()> {
     if let Some(out) = &args.run.out {
         RunFolder::check(out, args.run.force, args.run.resume)?;
     }
-    let resolved = settings::settle(&args.sources()?)?;
+    let mut resolved = settings::settle(&args.sources()?)?;
     let config = &resolved.config;
-    let config_toml = match (args.run.resume, &args.run.out) {
-        (true, Some(out)) if out.join("config.toml").is_file() => resumed_config(out, &resolved)?,
-        _ => config.to_toml()?,
-    };
     config::check_files(&config.data, settings::data_folder().as_deref())?;
     let device = devices::open(&config.device)?;
     let started = Instant::now();
     let split = Arc::new(data::load(&config.data, Seed(config.seed))?);
     let load_s = started.elapsed().as_secs_f64();
     say(&data_line(&split));
+    resolved.settle(split.n_users(), split.n_items());
+    let config = &resolved.config;
+    let config_toml = match (args.run.resume, &args.run.out) {
+        (true, Some(out)) if out.join("config.toml").is_file() => resumed_config(out, &resolved)?,
+        _ => config.to_toml()?,
+    };
 
     // Whatever can be refused is refused before the first file is written.
     let job = job(config, split, device, config_toml)?;

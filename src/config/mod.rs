@@ -16,6 +16,7 @@ mod paths;
 mod presets;
 mod run;
 mod run_file;
+mod settle;
 
 pub use flags::{Flag, check_run_flags};
 pub use layers::{Origins, Resolved, Sources, resolve};
