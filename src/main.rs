@@ -16,7 +16,7 @@ fn main() -> ExitCode {
         // Whoever read our output has had enough of it, as `gcnrec recommend … | head` does.
         Err(error) if cli::output::is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            cli::output::say(&format!("error: {}", error.to_string().replace('\n', " ")));
+            cli::output::say(&cli::output::one_line(&format!("error: {error}")));
             ExitCode::from(error.exit_code())
         }
     }

@@ -233,6 +233,8 @@ fn look(path: &Path) -> Result<Found> {
         Err(e) if e.kind() == ErrorKind::NotADirectory && path.is_file() => {
             return Ok(Found::Other("it is a file".into()));
         }
+        // Something above it is a file.
+        Err(e) if e.kind() == ErrorKind::NotADirectory => return Err(failed(path, "create")(e)),
         entries => entries.map_err(failed(path, "read"))?,
     };
     let (mut is_empty, mut only_unfinished) = (true, true);

@@ -4,7 +4,7 @@ use clap::CommandFactory;
 use clap::error::ErrorKind;
 
 use super::Arguments;
-use super::output::say;
+use super::output::{self, say};
 
 /// What the parser of numbers says, and what it means.
 const PLAIN: [(&str, &str); 5] = [
@@ -24,7 +24,7 @@ pub(crate) fn answer(answer: &clap::Error) -> u8 {
         }
         _ => {
             let asked = std::env::args().nth(1).unwrap_or_default();
-            say(&one_line(&answer.render().to_string(), &asked));
+            say(&output::one_line(&one_line(&answer.render().to_string(), &asked)));
         }
     }
     u8::try_from(answer.exit_code()).unwrap_or(1)
