@@ -76,6 +76,16 @@ pub enum RecError {
         /// What the user can do.
         todo: String,
     },
+    /// A user or an item that is not in the checkpoint. Exit code 3.
+    #[error("{what} {key:?} is not in this checkpoint{}", hint(.todo))]
+    UnknownId {
+        /// `user` or `item`.
+        what: &'static str,
+        /// Its name.
+        key: String,
+        /// What the user can do.
+        todo: String,
+    },
     /// The operating system refused to read or write. Exit code 3 for reading, 1 for writing, 5 when the disk is full.
     #[error("{}: cannot {doing}: {source}", path.display())]
     Io {
@@ -195,7 +205,7 @@ impl RecError {
     pub fn exit_code(&self) -> u8 {
         match self {
             RecError::Usage { .. } => 2,
-            RecError::Input { .. } | RecError::Missing { .. } | RecError::Graph(_) => 3,
+            RecError::Input { .. } | RecError::Missing { .. } | RecError::UnknownId { .. } | RecError::Graph(_) => 3,
             RecError::Config { .. } | RecError::Unknown { .. } => 4,
             RecError::Resources { .. } | RecError::Kernel(KernelError::Device { .. }) => 5,
             RecError::Checkpoint { .. } => 6,

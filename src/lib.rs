@@ -19,5 +19,9 @@ pub mod report;
 pub mod samplers;
 pub mod train;
 
+// What a service needs, under one roof.
+pub use config::Config;
 pub use error::{RecError, Result};
-pub use recommend::Recommender;
+pub use gcnrec_graphs::{ItemId, Seed, UserId};
+pub use gcnrec_kernels::Device;
+pub use recommend::{Ranking, Recommender};

@@ -10,6 +10,7 @@ pub mod ops;
 mod parallel;
 mod row_sum;
 pub mod simd;
+mod stored;
 #[cfg(test)]
 mod test_support;
 #[cfg(test)]
@@ -19,3 +20,4 @@ mod tile;
 pub use buffer::Buffer;
 pub use device::Device;
 pub use error::{KernelError, Result};
+pub use stored::{Bf16, F16};

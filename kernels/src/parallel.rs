@@ -33,9 +33,10 @@ pub(crate) fn equal_work_blocks(row_ptr: &[u32]) -> Vec<Range<usize>> {
 /// Runs `work(block, its rows of y)` for every block; `y` holds `width` values for each row of the blocks, which follow one another.
 ///
 /// Halves the list of blocks until one is left, so nothing is allocated.
-pub(crate) fn for_each_block<F>(blocks: &[Range<usize>], width: usize, y: &mut [f32], work: &F)
+pub(crate) fn for_each_block<T, F>(blocks: &[Range<usize>], width: usize, y: &mut [T], work: &F)
 where
-    F: Fn(Range<usize>, &mut [f32]) + Sync,
+    T: Send,
+    F: Fn(Range<usize>, &mut [T]) + Sync,
 {
     match blocks {
         [] => {}

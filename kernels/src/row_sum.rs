@@ -1,23 +1,24 @@
 //! The inner loop of propagation and of segment sums: one output row as a weighted sum of rows of `x`, in edge order.
 
-use crate::simd::{BLOCK, mul_add, prefetch};
+use crate::simd::{BLOCK, fused, mul_add, prefetch};
+use crate::stored::Stored;
 
 /// Edges between a row's use and its prefetch: far enough to cover a trip to memory, near enough to stay in the first cache.
 pub(crate) const PREFETCH_DISTANCE: usize = 16;
 
-/// Calls `$body::<FUSED, N>(arguments)`, where `N` is the number of 16-column blocks when `dim` is 16, 32, … 128, and 0 for any other width.
+/// Calls `$body::<_, ISA, N>(arguments)`, where the type is that of the stored numbers, `N` the number of 16-column blocks when `dim` is 16, 32, … 128, and 0 for any other width.
 macro_rules! by_width {
-    ($fused:ident, $dim:expr, $body:ident($($arg:expr),* $(,)?)) => {
+    ($isa:ident, $dim:expr, $body:ident($($arg:expr),* $(,)?)) => {
         match $dim {
-            16 => $body::<$fused, 1>($($arg),*),
-            32 => $body::<$fused, 2>($($arg),*),
-            48 => $body::<$fused, 3>($($arg),*),
-            64 => $body::<$fused, 4>($($arg),*),
-            80 => $body::<$fused, 5>($($arg),*),
-            96 => $body::<$fused, 6>($($arg),*),
-            112 => $body::<$fused, 7>($($arg),*),
-            128 => $body::<$fused, 8>($($arg),*),
-            _ => $body::<$fused, 0>($($arg),*),
+            16 => $body::<_, $isa, 1>($($arg),*),
+            32 => $body::<_, $isa, 2>($($arg),*),
+            48 => $body::<_, $isa, 3>($($arg),*),
+            64 => $body::<_, $isa, 4>($($arg),*),
+            80 => $body::<_, $isa, 5>($($arg),*),
+            96 => $body::<_, $isa, 6>($($arg),*),
+            112 => $body::<_, $isa, 7>($($arg),*),
+            128 => $body::<_, $isa, 8>($($arg),*),
+            _ => $body::<_, $isa, 0>($($arg),*),
         }
     };
 }
@@ -32,38 +33,38 @@ pub(crate) struct Terms<'a> {
     pub(crate) ahead: &'a [u32],
 }
 
-/// `y = sum_e values[e] * x[columns[e]]`, or `y += …` where not `FRESH`. A column of `y` is one chain of fused (or plain) multiply-adds in edge
+/// `y = sum_e values[e] * x[columns[e]]`, or `y += …` where not `FRESH`. Terms are widened to f32 exactly. A column of `y` is one chain of fused (or plain) multiply-adds in edge
 /// order, so its bits depend on neither its position, nor `N`, nor how the terms are cut into calls.
 ///
 /// # Safety
 /// `y` has `dim` elements, `N` is `dim / 16` or 0, and every column is below `x.len() / dim`.
 #[inline(always)]
-pub(crate) unsafe fn add_terms<const FUSED: bool, const N: usize, const FRESH: bool>(
+pub(crate) unsafe fn add_terms<E: Stored, const ISA: u8, const N: usize, const FRESH: bool>(
     terms: Terms<'_>,
     dim: usize,
-    x: &[f32],
+    x: &[E],
     y: &mut [f32],
 ) {
     debug_assert!(y.len() == dim && (N == 0 || N * BLOCK == dim));
     if N > 0 {
         // SAFETY: the window is all of `dim`, and the caller vouches for the columns.
-        return unsafe { add_window::<FUSED, N, FRESH>(terms, N * BLOCK, 0, x, y) };
+        return unsafe { add_window::<E, ISA, N, FRESH>(terms, N * BLOCK, 0, x, y) };
     }
     const WIDE: usize = 4;
     let mut column = 0;
     while column + WIDE * BLOCK <= dim {
         // SAFETY: the window ends at or before `dim`, and the caller vouches for the columns.
-        unsafe { add_window::<FUSED, WIDE, FRESH>(terms, dim, column, x, y) };
+        unsafe { add_window::<E, ISA, WIDE, FRESH>(terms, dim, column, x, y) };
         column += WIDE * BLOCK;
     }
     while column + BLOCK <= dim {
         // SAFETY: as above.
-        unsafe { add_window::<FUSED, 1, FRESH>(terms, dim, column, x, y) };
+        unsafe { add_window::<E, ISA, 1, FRESH>(terms, dim, column, x, y) };
         column += BLOCK;
     }
     if column < dim {
         // SAFETY: fewer than 16 columns are left, and the caller vouches for the columns.
-        unsafe { add_rest::<FUSED, FRESH>(terms, dim, column, x, y) };
+        unsafe { add_rest::<E, ISA, FRESH>(terms, dim, column, x, y) };
     }
 }
 
@@ -72,11 +73,11 @@ pub(crate) unsafe fn add_terms<const FUSED: bool, const N: usize, const FRESH: b
 /// # Safety
 /// `column + 16 N <= dim`, `y` has `dim` elements, every column is below `x.len() / dim`.
 #[inline(always)]
-unsafe fn add_window<const FUSED: bool, const N: usize, const FRESH: bool>(
+unsafe fn add_window<E: Stored, const ISA: u8, const N: usize, const FRESH: bool>(
     terms: Terms<'_>,
     dim: usize,
     column: usize,
-    x: &[f32],
+    x: &[E],
     y: &mut [f32],
 ) {
     let mut sums = [[0.0f32; BLOCK]; N];
@@ -90,12 +91,12 @@ unsafe fn add_window<const FUSED: bool, const N: usize, const FRESH: bool>(
         }
         let start = row as usize * dim + column;
         debug_assert!(start + N * BLOCK <= x.len());
-        // SAFETY: row < x.len() / dim and column + 16 N <= dim, so the window ends inside `x`; f32 arrays need no more than f32's alignment.
-        let source = unsafe { &*x.as_ptr().add(start).cast::<[[f32; BLOCK]; N]>() };
+        // SAFETY: row < x.len() / dim and column + 16 N <= dim, so the window ends inside `x`; an array needs no more than its element's alignment.
+        let source = unsafe { &*x.as_ptr().add(start).cast::<[[E; BLOCK]; N]>() };
         // Written out: given a loop over 8 blocks, the compiler vectorises across the blocks, with gathers.
         macro_rules! add_blocks {
             ($($block:literal)*) => {
-                $(if $block < N { add_block::<FUSED>(value, &source[$block], &mut sums[$block]) })*
+                $(if $block < N { add_block::<E, ISA>(value, &source[$block], &mut sums[$block]) })*
             };
         }
         add_blocks!(0 1 2 3 4 5 6 7);
@@ -108,11 +109,11 @@ unsafe fn add_window<const FUSED: bool, const N: usize, const FRESH: bool>(
 /// # Safety
 /// As for [`add_window`], with `dim - column < 16`.
 #[inline(always)]
-unsafe fn add_rest<const FUSED: bool, const FRESH: bool>(
+unsafe fn add_rest<E: Stored, const ISA: u8, const FRESH: bool>(
     terms: Terms<'_>,
     dim: usize,
     column: usize,
-    x: &[f32],
+    x: &[E],
     y: &mut [f32],
 ) {
     let mut sums = [0.0f32; BLOCK];
@@ -129,20 +130,26 @@ unsafe fn add_rest<const FUSED: bool, const FRESH: bool>(
         debug_assert!(start + width <= x.len());
         if start + BLOCK <= x.len() {
             // SAFETY: just checked. The lanes past `width` read the next row and are never stored.
-            let source = unsafe { &*x.as_ptr().add(start).cast::<[f32; BLOCK]>() };
-            add_block::<FUSED>(value, source, &mut sums);
+            let source = unsafe { &*x.as_ptr().add(start).cast::<[E; BLOCK]>() };
+            add_block::<E, ISA>(value, source, &mut sums);
         } else {
-            let mut source = [0.0; BLOCK];
+            let mut source = [E::default(); BLOCK];
             source[..width].copy_from_slice(&x[start..start + width]);
-            add_block::<FUSED>(value, &source, &mut sums);
+            add_block::<E, ISA>(value, &source, &mut sums);
         }
     }
     y.copy_from_slice(&sums[..width]);
 }
 
 #[inline(always)]
-fn add_block<const FUSED: bool>(value: f32, source: &[f32; BLOCK], sums: &mut [f32; BLOCK]) {
+fn add_block<E: Stored, const ISA: u8>(value: f32, source: &[E; BLOCK], sums: &mut [f32; BLOCK]) {
+    let source = E::widen::<ISA>(source);
     for k in 0..BLOCK {
-        sums[k] = mul_add::<FUSED>(value, source[k], sums[k]);
+        // Two branches of a constant: a const argument cannot be computed from another.
+        sums[k] = if const { fused(ISA) } {
+            mul_add::<true>(value, source[k], sums[k])
+        } else {
+            mul_add::<false>(value, source[k], sums[k])
+        };
     }
 }

@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 pub enum Isa {
     /// AVX-512 F, BW, DQ, VL with FMA.
     Avx512,
-    /// AVX2 with FMA.
+    /// AVX2 with FMA and F16C, which no processor with AVX2 lacks.
     Avx2,
     /// What every processor of this architecture has.
     Portable,
@@ -42,10 +42,12 @@ fn detect() -> Isa {
     #[cfg(target_arch = "x86_64")]
     {
         use std::is_x86_feature_detected as has;
-        if has!("avx512f") && has!("avx512bw") && has!("avx512dq") && has!("avx512vl") && has!("avx2") && has!("fma") {
+        if has!("avx512f") && has!("avx512bw") && has!("avx512dq") && has!("avx512vl") && has!("avx2") && has!("fma")
+            && has!("f16c")
+        {
             return Isa::Avx512;
         }
-        if has!("avx2") && has!("fma") {
+        if has!("avx2") && has!("fma") && has!("f16c") {
             return Isa::Avx2;
         }
     }
@@ -101,18 +103,30 @@ pub fn dot_blocks(left: &[f32], right: &[f32]) -> f32 {
     sum
 }
 
+/// [`Isa`] as a constant of a function: what it is compiled for.
+pub const AVX512: u8 = 2;
+/// As [`AVX512`].
+pub const AVX2: u8 = 1;
+/// As [`AVX512`].
+pub const PORTABLE: u8 = 0;
+
+/// True where a product and a sum are rounded once.
+pub const fn fused(isa: u8) -> bool {
+    isa != PORTABLE || cfg!(target_arch = "aarch64")
+}
+
 /// Asks the processor to fetch `len` values from `start` on; does nothing where there is no such instruction. Any `start` is allowed.
 #[inline(always)]
-pub fn prefetch(values: &[f32], start: usize, len: usize) {
+pub fn prefetch<T>(values: &[T], start: usize, len: usize) {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        const CACHE_LINE: usize = 16; // 64 bytes
+        let cache_line = 64 / size_of::<T>();
         let mut column = 0;
         while column < len {
             // SAFETY: a prefetch is a hint: it reads nothing into the program and never faults, whatever the address.
             unsafe { _mm_prefetch::<_MM_HINT_T0>(values.as_ptr().wrapping_add(start + column).cast()) };
-            column += CACHE_LINE;
+            column += cache_line;
         }
     }
     #[cfg(not(target_arch = "x86_64"))]
@@ -121,9 +135,40 @@ pub fn prefetch(values: &[f32], start: usize, len: usize) {
 
 /// Defines a function that runs one of three compilations of the same `#[inline(always)]` body.
 ///
-/// `dispatch! { pub(crate) fn name(arguments) -> T = body }` calls `body::<FUSED>(arguments)`.
+/// `dispatch! { pub(crate) fn name(arguments) -> T = body }` calls `body::<FUSED>(arguments)`. With `= isa body` it calls `body::<ISA>(arguments)`,
+/// where `ISA` is [`AVX512`], [`AVX2`] or [`PORTABLE`]; there the function may have one type parameter, which comes first.
 #[macro_export]
 macro_rules! dispatch {
+    (
+        $(#[$meta:meta])* $vis:vis fn $name:ident $(<$t:ident: $bound:path>)? ($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)?
+        = isa $body:ident
+    ) => {
+        $(#[$meta])*
+        #[allow(clippy::too_many_arguments)]
+        $vis fn $name $(<$t: $bound>)? ($($arg: $ty),*) $(-> $ret)? {
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")]
+                #[allow(clippy::too_many_arguments)]
+                fn avx512 $(<$t: $bound>)? ($($arg: $ty),*) $(-> $ret)? {
+                    $body::<$($t,)? { $crate::simd::AVX512 }>($($arg),*)
+                }
+                #[target_feature(enable = "avx2,fma,f16c")]
+                #[allow(clippy::too_many_arguments)]
+                fn avx2 $(<$t: $bound>)? ($($arg: $ty),*) $(-> $ret)? {
+                    $body::<$($t,)? { $crate::simd::AVX2 }>($($arg),*)
+                }
+                match $crate::simd::isa() {
+                    // SAFETY: `isa` answers Avx512 only where every feature named above was detected.
+                    $crate::simd::Isa::Avx512 => return unsafe { avx512 $(::<$t>)? ($($arg),*) },
+                    // SAFETY: `isa` answers Avx2 only where all its features were detected.
+                    $crate::simd::Isa::Avx2 => return unsafe { avx2 $(::<$t>)? ($($arg),*) },
+                    $crate::simd::Isa::Portable => {}
+                }
+            }
+            $body::<$($t,)? { $crate::simd::PORTABLE }>($($arg),*)
+        }
+    };
     ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? = $body:ident) => {
         $(#[$meta])*
         #[allow(clippy::too_many_arguments)]

@@ -13,6 +13,7 @@ mod run_report;
 mod settings;
 mod similar;
 mod train;
+pub(crate) mod usage;
 mod verify;
 
 use clap::{Parser, Subcommand};

@@ -16,4 +16,5 @@ pub mod rows;
 pub mod scatter;
 mod select;
 pub mod softmax;
+pub mod table;
 pub mod top_k;

@@ -11,6 +11,7 @@ use crate::dispatch;
 use crate::error::{Result, expect_dim, expect_len};
 use crate::parallel::for_each_block;
 use crate::row_sum::{PREFETCH_DISTANCE, Terms, add_terms, by_width};
+use crate::stored::Stored;
 use crate::{Buffer, Device};
 
 pub use super::adjacency::Adjacency;
@@ -46,7 +47,10 @@ pub fn propagate_reference(row_ptr: &[u32], col_idx: &[u32], values: &[f32], dim
 pub fn propagate(device: &Device, a: &Adjacency, dim: usize, x: &Buffer<f32>, y: &mut Buffer<f32>) -> Result<()> {
     expect_dim("propagate", dim)?;
     expect_len("propagate", "x", x.len(), a.n_cols() * dim)?;
-    all_rows(device, a, dim, x, None, y);
+    device.resize(y, a.n_rows() * dim);
+    match device {
+        Device::Cpu => all_rows(a, dim, x.host(), None, y.host_mut()),
+    }
     Ok(())
 }
 
@@ -71,7 +75,10 @@ pub fn propagate_add(
     expect_len(OP, "x", x.len(), a.n_cols() * dim)?;
     expect_len(OP, "rows.slot_of", rows.n_rows(), a.n_rows())?;
     expect_len(OP, "addend", addend.len(), rows.len() * dim)?;
-    all_rows(device, a, dim, x, Some((rows, addend)), y);
+    device.resize(y, a.n_rows() * dim);
+    match device {
+        Device::Cpu => all_rows(a, dim, x.host(), Some(Addend::of(rows, addend)), y.host_mut()),
+    }
     Ok(())
 }
 
@@ -96,11 +103,7 @@ pub fn propagate_rows(
     expect_len(OP, "rows.slot_of", rows.n_rows(), a.n_rows())?;
     device.resize(y, rows.len() * dim);
     match device {
-        Device::Cpu => {
-            let (edges, x) = (Edges::of(a), x.host());
-            let tasks = y.host_mut().par_chunks_mut(ROWS_PER_TASK * dim).zip(rows.rows().par_chunks(ROWS_PER_TASK));
-            tasks.for_each(|(y, rows)| sum_chosen(edges, dim, x, rows, y));
-        }
+        Device::Cpu => chosen_rows(a, dim, x.host(), rows, y.host_mut()),
     }
     Ok(())
 }
@@ -134,7 +137,7 @@ pub fn propagate_from_rows_add(
     match device {
         Device::Cpu => {
             let (edges, slot_of, x_rows) = (Edges::of(a), rows.slot_of.host(), x_rows.host());
-            let addend = Addend { slot_of, rows: addend.host() };
+            let addend = Addend::of(rows, addend);
             for_each_block(&a.row_blocks, dim, y.host_mut(), &|block, y| {
                 sum_from_slots(edges, dim, slot_of, x_rows, block.clone(), y);
                 add_at_slots(addend, dim, block, y);
@@ -144,40 +147,34 @@ pub fn propagate_from_rows_add(
     Ok(())
 }
 
-fn all_rows(
-    device: &Device,
-    a: &Adjacency,
-    dim: usize,
-    x: &Buffer<f32>,
-    add: Option<(&RowSet, &Buffer<f32>)>,
-    y: &mut Buffer<f32>,
-) {
-    device.resize(y, a.n_rows() * dim);
-    match device {
-        Device::Cpu => {
-            let (edges, x) = (Edges::of(a), x.host());
-            let addend = add.map(|(rows, addend)| Addend { slot_of: rows.slot_of.host(), rows: addend.host() });
-            // A block's rows are still in the cache when the addend comes: one pass over memory.
-            for_each_block(&a.row_blocks, dim, y.host_mut(), &|block, y| {
-                sum_block(edges, dim, x, block.clone(), y);
-                if let Some(addend) = addend {
-                    add_at_slots(addend, dim, block, y);
-                }
-            });
+/// All rows of `A x`, in one pass over memory: a block's rows are still in the cache when the addend comes.
+pub(super) fn all_rows<E: Stored>(a: &Adjacency, dim: usize, x: &[E], addend: Option<Addend<'_>>, y: &mut [f32]) {
+    let edges = Edges::of(a);
+    for_each_block(&a.row_blocks, dim, y, &|block, y| {
+        sum_block(edges, dim, x, block.clone(), y);
+        if let Some(addend) = addend {
+            add_at_slots(addend, dim, block, y);
         }
-    }
+    });
+}
+
+/// The rows of `A x` that a set names.
+pub(super) fn chosen_rows<E: Stored>(a: &Adjacency, dim: usize, x: &[E], rows: &RowSet, y: &mut [f32]) {
+    let edges = Edges::of(a);
+    let tasks = y.par_chunks_mut(ROWS_PER_TASK * dim).zip(rows.rows().par_chunks(ROWS_PER_TASK));
+    tasks.for_each(|(y, rows)| sum_chosen(edges, dim, x, rows, y));
 }
 
 /// An [`Adjacency`] in host memory, with its invariant: columns are below `n_cols`.
 #[derive(Clone, Copy)]
-struct Edges<'a> {
+pub(super) struct Edges<'a> {
     row_ptr: &'a [u32],
     col_idx: &'a [u32],
     values: &'a [f32],
 }
 
 impl<'a> Edges<'a> {
-    fn of(a: &'a Adjacency) -> Edges<'a> {
+    pub(super) fn of(a: &'a Adjacency) -> Edges<'a> {
         Edges { row_ptr: a.row_ptr.host(), col_idx: a.col_idx.host(), values: a.values.host() }
     }
 
@@ -189,12 +186,18 @@ impl<'a> Edges<'a> {
 
 /// Rows to be added where a row has a slot.
 #[derive(Clone, Copy)]
-struct Addend<'a> {
+pub(super) struct Addend<'a> {
     slot_of: &'a [u32],
     rows: &'a [f32],
 }
 
-fn add_at_slots(addend: Addend<'_>, dim: usize, block: Range<usize>, y: &mut [f32]) {
+impl<'a> Addend<'a> {
+    pub(super) fn of(rows: &'a RowSet, addend: &'a Buffer<f32>) -> Addend<'a> {
+        Addend { slot_of: rows.slot_of.host(), rows: addend.host() }
+    }
+}
+
+pub(super) fn add_at_slots(addend: Addend<'_>, dim: usize, block: Range<usize>, y: &mut [f32]) {
     for (y, &slot) in y.chunks_exact_mut(dim).zip(&addend.slot_of[block]) {
         if slot != NO_SLOT {
             for (y, add) in y.iter_mut().zip(&addend.rows[slot as usize * dim..][..dim]) {
@@ -205,19 +208,19 @@ fn add_at_slots(addend: Addend<'_>, dim: usize, block: Range<usize>, y: &mut [f3
 }
 
 dispatch! {
-    fn sum_block(edges: Edges<'_>, dim: usize, x: &[f32], block: Range<usize>, y: &mut [f32]) = sum_block_body
+    pub(super) fn sum_block<E: Stored>(edges: Edges<'_>, dim: usize, x: &[E], block: Range<usize>, y: &mut [f32]) = isa sum_block_body
 }
 
 #[inline(always)]
-fn sum_block_body<const FUSED: bool>(edges: Edges<'_>, dim: usize, x: &[f32], block: Range<usize>, y: &mut [f32]) {
-    by_width!(FUSED, dim, sum_block_width(edges, dim, x, block, y));
+fn sum_block_body<E: Stored, const ISA: u8>(edges: Edges<'_>, dim: usize, x: &[E], block: Range<usize>, y: &mut [f32]) {
+    by_width!(ISA, dim, sum_block_width(edges, dim, x, block, y));
 }
 
 #[inline(always)]
-fn sum_block_width<const FUSED: bool, const N: usize>(
+fn sum_block_width<E: Stored, const ISA: u8, const N: usize>(
     edges: Edges<'_>,
     dim: usize,
-    x: &[f32],
+    x: &[E],
     block: Range<usize>,
     y: &mut [f32],
 ) {
@@ -231,24 +234,24 @@ fn sum_block_width<const FUSED: bool, const N: usize>(
             ahead: &edges.col_idx[ahead..],
         };
         // SAFETY: `y` is one row, `by_width` matches N to dim, and columns are below n_cols = x.len() / dim, checked by the callers.
-        unsafe { add_terms::<FUSED, N, true>(terms, dim, x, y) };
+        unsafe { add_terms::<E, ISA, N, true>(terms, dim, x, y) };
     }
 }
 
 dispatch! {
-    fn sum_chosen(edges: Edges<'_>, dim: usize, x: &[f32], rows: &[u32], y: &mut [f32]) = sum_chosen_body
+    fn sum_chosen<E: Stored>(edges: Edges<'_>, dim: usize, x: &[E], rows: &[u32], y: &mut [f32]) = isa sum_chosen_body
 }
 
 #[inline(always)]
-fn sum_chosen_body<const FUSED: bool>(edges: Edges<'_>, dim: usize, x: &[f32], rows: &[u32], y: &mut [f32]) {
-    by_width!(FUSED, dim, sum_chosen_width(edges, dim, x, rows, y));
+fn sum_chosen_body<E: Stored, const ISA: u8>(edges: Edges<'_>, dim: usize, x: &[E], rows: &[u32], y: &mut [f32]) {
+    by_width!(ISA, dim, sum_chosen_width(edges, dim, x, rows, y));
 }
 
 #[inline(always)]
-fn sum_chosen_width<const FUSED: bool, const N: usize>(
+fn sum_chosen_width<E: Stored, const ISA: u8, const N: usize>(
     edges: Edges<'_>,
     dim: usize,
-    x: &[f32],
+    x: &[E],
     rows: &[u32],
     y: &mut [f32],
 ) {
@@ -261,16 +264,16 @@ fn sum_chosen_width<const FUSED: bool, const N: usize>(
             values: &edges.values[here],
         };
         // SAFETY: as in `sum_block_width`.
-        unsafe { add_terms::<FUSED, N, true>(terms, dim, x, y) };
+        unsafe { add_terms::<E, ISA, N, true>(terms, dim, x, y) };
     }
 }
 
 dispatch! {
-    fn sum_from_slots(edges: Edges<'_>, dim: usize, slot_of: &[u32], x_rows: &[f32], block: Range<usize>, y: &mut [f32]) = sum_from_slots_body
+    pub(super) fn sum_from_slots(edges: Edges<'_>, dim: usize, slot_of: &[u32], x_rows: &[f32], block: Range<usize>, y: &mut [f32]) = isa sum_from_slots_body
 }
 
 #[inline(always)]
-fn sum_from_slots_body<const FUSED: bool>(
+fn sum_from_slots_body<const ISA: u8>(
     edges: Edges<'_>,
     dim: usize,
     slot_of: &[u32],
@@ -278,15 +281,15 @@ fn sum_from_slots_body<const FUSED: bool>(
     block: Range<usize>,
     y: &mut [f32],
 ) {
-    by_width!(FUSED, dim, sum_from_slots_width(edges, dim, slot_of, x_rows, block, y));
+    by_width!(ISA, dim, sum_from_slots_width(edges, dim, slot_of, x_rows, block, y));
 }
 
 #[inline(always)]
-fn sum_from_slots_width<const FUSED: bool, const N: usize>(
+fn sum_from_slots_width<E: Stored, const ISA: u8, const N: usize>(
     edges: Edges<'_>,
     dim: usize,
     slot_of: &[u32],
-    x_rows: &[f32],
+    x_rows: &[E],
     block: Range<usize>,
     y: &mut [f32],
 ) {
@@ -307,7 +310,7 @@ fn sum_from_slots_width<const FUSED: bool, const N: usize>(
             let ahead = PREFETCH_DISTANCE.min(kept);
             let terms = Terms { columns: &slots[..kept], values: &values[..kept], ahead: &slots[ahead..kept] };
             // SAFETY: `y` is one row, `by_width` matches N to dim, and a slot is below S = x_rows.len() / dim, as `RowSet` keeps it.
-            unsafe { add_terms::<FUSED, N, false>(terms, dim, x_rows, y) };
+            unsafe { add_terms::<E, ISA, N, false>(terms, dim, x_rows, y) };
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::dispatch;
 use crate::error::{Result, expect_dim, expect_indices, expect_len, expect_rows};
 use crate::parallel::ROWS_PER_TASK;
 use crate::row_sum::{PREFETCH_DISTANCE, Terms, add_terms, by_width};
+use crate::stored::Stored;
 use crate::{Buffer, Device, KernelError};
 
 /// Entries of a segment that are looked up at a time.
@@ -157,20 +158,20 @@ fn each_task(dim: usize, segments: &Segments, y: &mut Buffer<f32>, work: impl Fn
 }
 
 dispatch! {
-    fn sum_entries(dim: usize, ptr: &[u32], entries: &[u32], x: &[f32], y: &mut [f32]) = sum_entries_body
+    fn sum_entries(dim: usize, ptr: &[u32], entries: &[u32], x: &[f32], y: &mut [f32]) = isa sum_entries_body
 }
 
 #[inline(always)]
-fn sum_entries_body<const FUSED: bool>(dim: usize, ptr: &[u32], entries: &[u32], x: &[f32], y: &mut [f32]) {
-    by_width!(FUSED, dim, sum_entries_width(dim, ptr, entries, x, y));
+fn sum_entries_body<const ISA: u8>(dim: usize, ptr: &[u32], entries: &[u32], x: &[f32], y: &mut [f32]) {
+    by_width!(ISA, dim, sum_entries_width(dim, ptr, entries, x, y));
 }
 
 #[inline(always)]
-fn sum_entries_width<const FUSED: bool, const N: usize>(
+fn sum_entries_width<E: Stored, const ISA: u8, const N: usize>(
     dim: usize,
     ptr: &[u32],
     entries: &[u32],
-    x: &[f32],
+    x: &[E],
     y: &mut [f32],
 ) {
     const ONES: [f32; CHUNK] = [1.0; CHUNK];
@@ -181,7 +182,7 @@ fn sum_entries_width<const FUSED: bool, const N: usize>(
             // Times one is exact, fused or not: this is a plain sum.
             let terms = Terms { columns, values: &ONES[..columns.len()], ahead: &columns[ahead..] };
             // SAFETY: `y` is one row, `by_width` matches N to dim, and entries are below n_entries = x.len() / dim, as `Segments` keeps them.
-            unsafe { add_terms::<FUSED, N, false>(terms, dim, x, y) };
+            unsafe { add_terms::<E, ISA, N, false>(terms, dim, x, y) };
         }
     }
 }
@@ -195,11 +196,11 @@ dispatch! {
         coefficient: &[f32],
         x: &[f32],
         y: &mut [f32],
-    ) = weigh_entries_body
+    ) = isa weigh_entries_body
 }
 
 #[inline(always)]
-fn weigh_entries_body<const FUSED: bool>(
+fn weigh_entries_body<const ISA: u8>(
     dim: usize,
     ptr: &[u32],
     entries: &[u32],
@@ -208,17 +209,17 @@ fn weigh_entries_body<const FUSED: bool>(
     x: &[f32],
     y: &mut [f32],
 ) {
-    by_width!(FUSED, dim, weigh_entries_width(dim, ptr, entries, source, coefficient, x, y));
+    by_width!(ISA, dim, weigh_entries_width(dim, ptr, entries, source, coefficient, x, y));
 }
 
 #[inline(always)]
-fn weigh_entries_width<const FUSED: bool, const N: usize>(
+fn weigh_entries_width<E: Stored, const ISA: u8, const N: usize>(
     dim: usize,
     ptr: &[u32],
     entries: &[u32],
     source: &[u32],
     coefficient: &[f32],
-    x: &[f32],
+    x: &[E],
     y: &mut [f32],
 ) {
     let (mut columns, mut values) = ([0u32; CHUNK], [0f32; CHUNK]);
@@ -232,7 +233,7 @@ fn weigh_entries_width<const FUSED: bool, const N: usize>(
             let columns = &columns[..entries.len()];
             let terms = Terms { columns, values: &values[..entries.len()], ahead: &columns[ahead..] };
             // SAFETY: as in `sum_entries_width`; sources were checked to be rows of `x`.
-            unsafe { add_terms::<FUSED, N, false>(terms, dim, x, y) };
+            unsafe { add_terms::<E, ISA, N, false>(terms, dim, x, y) };
         }
     }
 }

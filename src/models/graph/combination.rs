@@ -104,8 +104,7 @@ impl Combination {
             config::Combination::Uniform => Kind::Weights { theta: None },
             config::Combination::Global => Kind::Weights { theta: Some(Parameters::new(device, theta)) },
             config::Combination::Additive => {
-                let shape =
-                    AdditiveShape { dim, hidden, layers, temperature: config.attention.temperature, bound };
+                let shape = AdditiveShape { dim, hidden, layers, temperature: config.attention.temperature, bound };
                 let groups = [0, 1].map(|group| {
                     // q = 0 weighs all layers alike; a random W lets q learn (SPEC B.2).
                     let network = random(group, hidden * dim, (1.0 / dim as f32).sqrt());
@@ -359,3 +358,6 @@ fn softmax(logits: &[f32]) -> Vec<f32> {
     let sum: f64 = exp.iter().sum();
     exp.iter().map(|e| (e / sum) as f32).collect()
 }
+
+#[cfg(test)]
+mod tests;

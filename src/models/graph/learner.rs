@@ -257,3 +257,6 @@ impl Learner for GraphLearner {
         self.combination.logits(&self.setup.device)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@
 
 use gcnrec_graphs::{ItemId, NormalizedAdjacency, Seed, UserId};
 use gcnrec_kernels::ops::top_k::{TopK, score_block, top_k};
-use gcnrec_kernels::{Buffer, Device};
+use gcnrec_kernels::{Buffer, Device, KernelError};
 
 use super::combination::{Combination, RowGroups, Scratch};
 use super::config::Config;
@@ -138,8 +138,15 @@ impl GraphScorer {
 
     fn place_new_user(&self, history: &[ItemId]) -> Result<Vec<f32>> {
         let dim = self.dim;
-        let known: Vec<ItemId> =
-            history.iter().copied().filter(|i| self.item_degrees.get(i.index()).is_some_and(|&d| d > 0.0)).collect();
+        if let Some(item) = history.iter().find(|item| item.index() >= self.nodes.n_items) {
+            let (index, bound) = (item.index(), self.nodes.n_items);
+            return Err(KernelError::Index { op: self.scoring.model, argument: "history", index, bound }.into());
+        }
+        // An edge is there or not: neither a repeat nor the order of the history may move the last bit.
+        let mut known: Vec<ItemId> =
+            history.iter().copied().filter(|item| self.item_degrees[item.index()] > 0.0).collect();
+        known.sort_unstable();
+        known.dedup();
         if known.is_empty() {
             return Err(RecError::Unsupported {
                 model: self.scoring.model.into(),
