@@ -243,6 +243,20 @@ fn another_instruction_set_is_warned_of_and_recorded() {
 }
 
 #[test]
+fn an_older_best_model_does_not_stand_in_for_the_best_one() {
+    let (job, base) = (softmax(), tempfile::tempdir().unwrap());
+    let path = base.path().join("run");
+    process(&job, &path, false, 9).unwrap_err();
+    let best = path.join("best");
+    let mut contents = checkpoint::load(&best).unwrap();
+    contents.facts.get_mut("progress").unwrap()["best"]["epoch"] = json!(0);
+    checkpoint::save(&best, &contents).unwrap();
+    let error = process(&job, &path, true, 0).unwrap_err();
+    assert_eq!(error.exit_code(), 6);
+    assert!(error.to_string().contains("what is left is that of epoch 0"), "{error}");
+}
+
+#[test]
 fn other_data_and_another_configuration_are_refused() {
     for (fact, value) in [("fingerprint", json!("0")), ("progress", json!("lost"))] {
         let error = with_changed_checkpoint(&softmax(), |contents| drop(contents.facts.insert(fact.into(), value)));

@@ -112,13 +112,28 @@ impl RunStore {
         Ok(())
     }
 
-    /// The model in `best/`.
+    /// The model in `best/`, which is the one that `progress` speaks of or a later one: a later one is found again by the steps that follow.
     ///
     /// # Errors
-    /// [`RecError::Checkpoint`].
-    pub fn load_best(&mut self) -> Result<Box<dyn Scorer>> {
+    /// [`RecError::Checkpoint`] when it is damaged, or when only an older one is left.
+    pub fn load_best(&mut self, progress: &Progress) -> Result<Box<dyn Scorer>> {
         let folder = self.folder.as_ref().expect("only a run that was resumed should load: it has a folder");
         let contents = checkpoint::load(&folder.best())?;
+        let refuse = |problem: String| RecError::Checkpoint {
+            path: folder.best(),
+            problem,
+            todo: "restore the folder from a copy, or start again with --force".into(),
+        };
+        let saved: Progress = serde_json::from_value(contents.facts.get("progress").cloned().unwrap_or_default())
+            .map_err(|e| refuse(format!("its progress cannot be read: {e}")))?;
+        let place = |progress: &Progress| (progress.stage, progress.best.as_ref().map_or(0, |best| best.epoch));
+        let ((_, found), (_, expected)) = (place(&saved), place(progress));
+        if place(&saved) < place(progress) {
+            let reason = contents.facts.get(RECOVERED_FROM).and_then(Value::as_str).unwrap_or("the folder itself");
+            return Err(refuse(format!(
+                "the best model so far is that of epoch {expected}, and what is left is that of epoch {found}, from {reason}"
+            )));
+        }
         self.best_is_new = false;
         load_scorer(&contents.model, &contents.state)
     }

@@ -61,7 +61,7 @@ impl Trainer<'_> {
             metric: evaluator.map(|_| metric.to_string()),
         });
         let mut best_scorer = match &self.progress.best {
-            Some(_) => Some(self.store.load_best()?),
+            Some(_) => Some(self.store.load_best(&self.progress)?),
             None => None,
         };
         while self.progress.epoch < max_epochs && self.progress.since_best < self.job.train.patience {
