@@ -76,6 +76,16 @@ pub enum RecError {
         /// What the user can do.
         todo: String,
     },
+    /// A user or an item that is not in the checkpoint. Exit code 3.
+    #[error("{what} {key:?} is not in this checkpoint{}", hint(.todo))]
+    UnknownId {
+        /// `user` or `item`.
+        what: &'static str,
+        /// Its name.
+        key: String,
+        /// What the user can do.
+        todo: String,
+    },
     /// The operating system refused to read or write. Exit code 3 for reading, 1 for writing, 5 when the disk is full.
     #[error("{}: cannot {doing}: {source}", path.display())]
     Io {
@@ -164,6 +174,16 @@ pub enum RecError {
         /// What the user can do.
         todo: String,
     },
+    /// A run that was repeated did not come out as it was recorded. Exit code 1.
+    #[error("{}: different: {what}{}", run.display(), hint(.todo))]
+    Different {
+        /// The run folder.
+        run: PathBuf,
+        /// The first difference: where, what was found, what was recorded.
+        what: String,
+        /// What the user can do.
+        todo: String,
+    },
     /// The user or the system asked the run to stop; a checkpoint was written. Exit code 130 or 143.
     #[error("interrupted{}", hint(.todo))]
     Interrupted {
@@ -185,7 +205,7 @@ impl RecError {
     pub fn exit_code(&self) -> u8 {
         match self {
             RecError::Usage { .. } => 2,
-            RecError::Input { .. } | RecError::Missing { .. } | RecError::Graph(_) => 3,
+            RecError::Input { .. } | RecError::Missing { .. } | RecError::UnknownId { .. } | RecError::Graph(_) => 3,
             RecError::Config { .. } | RecError::Unknown { .. } => 4,
             RecError::Resources { .. } | RecError::Kernel(KernelError::Device { .. }) => 5,
             RecError::Checkpoint { .. } => 6,
@@ -195,7 +215,10 @@ impl RecError {
                 _ if *doing == "read" => 3,
                 _ => 1,
             },
-            RecError::NotFinite { .. } | RecError::Unsupported { .. } | RecError::Kernel(_) => 1,
+            RecError::NotFinite { .. }
+            | RecError::Unsupported { .. }
+            | RecError::Different { .. }
+            | RecError::Kernel(_) => 1,
         }
     }
 

@@ -4,6 +4,9 @@
 //! `cli`, `config`, `train`, `recommend`, `report`, `eval`, `checkpoint`, `models`, `objectives`, `samplers`, `data`, then the crates
 //! `gcnrec-kernels` and `gcnrec-graphs`.
 
+#[cfg(all(feature = "failpoints", not(debug_assertions)))]
+compile_error!("the feature failpoints is for tests: it must not be in a release build");
+
 pub mod checkpoint;
 pub mod config;
 pub mod data;
@@ -16,5 +19,9 @@ pub mod report;
 pub mod samplers;
 pub mod train;
 
+// What a service needs, under one roof.
+pub use config::Config;
 pub use error::{RecError, Result};
-pub use recommend::Recommender;
+pub use gcnrec_graphs::{ItemId, Seed, UserId};
+pub use gcnrec_kernels::Device;
+pub use recommend::{Ranking, Recommender};

@@ -7,12 +7,16 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
-    match cli::run(cli::Arguments::parse()) {
+    let arguments = match cli::Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(answer) => return ExitCode::from(cli::usage::answer(&answer)),
+    };
+    match cli::run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read our output has had enough of it, as `gcnrec recommend … | head` does.
         Err(error) if cli::output::is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            cli::output::say(&format!("error: {}", error.to_string().replace('\n', " ")));
+            cli::output::say(&cli::output::one_line(&format!("error: {error}")));
             ExitCode::from(error.exit_code())
         }
     }

@@ -89,7 +89,7 @@ impl Recommender {
     /// Fewer than `k` when there are not so many.
     ///
     /// # Errors
-    /// [`RecError::Missing`] for a user that the model does not know.
+    /// [`RecError::UnknownId`] for a user that the model does not know.
     pub fn for_user(&self, user: &str, k: usize) -> Result<Ranking> {
         let user = self.users.find(user, "pass a history to score a new user")?;
         let mut rankings = self.rank(&[user], k)?;
@@ -100,7 +100,7 @@ impl Recommender {
     /// configured to keep them).
     ///
     /// # Errors
-    /// [`RecError::Missing`] naming an item that the model does not know; [`RecError::Unsupported`] for a model that cannot use a history.
+    /// [`RecError::UnknownId`] naming an item that the model does not know; [`RecError::Unsupported`] for a model that cannot use a history.
     pub fn for_history(&self, history: &[&str], k: usize) -> Result<Ranking> {
         let find = |item: &&str| self.items.find(item, "leave it out of the history").map(ItemId);
         let history: Vec<ItemId> = history.iter().map(find).collect::<Result<_>>()?;
@@ -112,7 +112,7 @@ impl Recommender {
     /// The `k` items most like this one, best first, without the item itself.
     ///
     /// # Errors
-    /// [`RecError::Missing`] for an unknown item; [`RecError::Unsupported`] for a model that has no notion of similar items.
+    /// [`RecError::UnknownId`] for an unknown item; [`RecError::Unsupported`] for a model that has no notion of similar items.
     pub fn similar_items(&self, item: &str, k: usize) -> Result<Ranking> {
         let item = self.items.find(item, "check its name in the training data")?;
         let similar = self.scorer.similar_items(ItemId(item), k.min(self.n_items()))?;
@@ -122,7 +122,7 @@ impl Recommender {
     /// [`Recommender::for_user`] for many users, in parallel; the order of the answers is that of the users.
     ///
     /// # Errors
-    /// [`RecError::Missing`] for the first user that the model does not know; then nothing is computed.
+    /// [`RecError::UnknownId`] for the first user that the model does not know; then nothing is computed.
     pub fn top_k(&self, users: &[&str], k: usize) -> Result<Vec<Ranking>> {
         let find = |user: &&str| self.users.find(user, "pass a history to score a new user");
         let users: Vec<u32> = users.iter().map(find).collect::<Result<_>>()?;
@@ -246,11 +246,8 @@ impl Names {
     }
 
     fn find(&self, key: &str, todo: &str) -> Result<u32> {
-        self.position(key).ok_or_else(|| RecError::Missing {
-            what: self.what,
-            name: format!("{key:?}"),
-            todo: format!("it is not in this checkpoint; {todo}"),
-        })
+        let unknown = || RecError::UnknownId { what: self.what, key: key.into(), todo: todo.into() };
+        self.position(key).ok_or_else(unknown)
     }
 }
 
@@ -407,7 +404,7 @@ mod tests {
             (Some("Delta"), None, None)
         );
         assert!(matches!(recommender.similar_items("d", 2), Err(RecError::Unsupported { .. })));
-        assert!(matches!(recommender.similar_items("q", 2), Err(RecError::Missing { .. })));
+        assert!(matches!(recommender.similar_items("q", 2), Err(RecError::UnknownId { .. })));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 
+use super::failpoint;
 use crate::error::{RecError, Result};
 
 /// The changes we make. Each one either happens, or fails with the system's reason.
@@ -29,19 +30,25 @@ pub(super) struct SystemDisk;
 
 impl Disk for SystemDisk {
     fn create_dir(&self, path: &Path) -> io::Result<()> {
+        failpoint::change(|| {})?;
         fs::create_dir_all(path)
     }
 
     fn write_synced(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        failpoint::change(|| drop(fs::write(path, &bytes[..bytes.len() / 2])))?;
         let mut file = File::create(path)?;
         file.write_all(bytes)?;
         file.sync_all()
     }
 
     fn append_synced(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        let mut file = OpenOptions::new().create(true).append(true).open(path)?;
-        file.write_all(bytes)?;
-        file.sync_data()
+        let append = |bytes: &[u8]| {
+            let mut file = OpenOptions::new().create(true).append(true).open(path)?;
+            file.write_all(bytes)?;
+            file.sync_data()
+        };
+        failpoint::change(|| drop(append(&bytes[..bytes.len() / 2])))?;
+        append(bytes)
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
@@ -50,14 +57,17 @@ impl Disk for SystemDisk {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        failpoint::change(|| {})?;
         fs::rename(from, to)
     }
 
     fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        failpoint::change(|| {})?;
         fs::remove_dir_all(path)
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
+        failpoint::change(|| {})?;
         fs::remove_file(path)
     }
 }

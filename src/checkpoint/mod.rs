@@ -17,6 +17,7 @@ mod contents;
 #[cfg(test)]
 mod damage_tests;
 mod disk;
+pub(crate) mod failpoint;
 mod manifest;
 mod run_folder;
 mod store;

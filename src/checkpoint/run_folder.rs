@@ -42,31 +42,34 @@ impl RunFolder {
     /// # Errors
     /// [`RecError::Usage`] for a folder that is not free, and for `force` together with `resume`; [`RecError::Io`] when the system refuses.
     pub fn create(path: &Path, force: bool, resume: bool) -> Result<RunFolder> {
+        Self::check(path, force, resume)?;
+        if force && matches!(look(path)?, Found::Run) {
+            clear(path)?;
+        }
+        fs::create_dir_all(path).map_err(failed(path, "create"))?;
+        Ok(RunFolder { path: path.to_path_buf() })
+    }
+
+    /// Refuses what [`RunFolder::create`] would refuse, and changes nothing: so that it is known before hours of data are read.
+    ///
+    /// # Errors
+    /// As [`RunFolder::create`].
+    pub fn check(path: &Path, force: bool, resume: bool) -> Result<()> {
         if force && resume {
             return Err(usage("--force and --resume contradict each other".into(), "give one of them"));
         }
         match look(path)? {
-            Found::Nothing => {}
-            Found::Run if resume => {}
-            Found::Run if force => clear(path)?,
-            Found::Run => {
-                return Err(usage(
-                    format!("{} already holds a run", path.display()),
-                    "give --force to replace it, --resume to go on with it, or another --out",
-                ));
-            }
-            Found::Other(what) => {
-                return Err(usage(
-                    format!(
-                        "{} is not a run folder ({what}), so neither --force nor --resume touches it",
-                        path.display()
-                    ),
-                    "give another --out",
-                ));
-            }
+            Found::Nothing => Ok(()),
+            Found::Run if resume || force => Ok(()),
+            Found::Run => Err(usage(
+                format!("{} already holds a run", path.display()),
+                "give --force to replace it, --resume to go on with it, or another --out",
+            )),
+            Found::Other(what) => Err(usage(
+                format!("{} is not a run folder ({what}), so neither --force nor --resume touches it", path.display()),
+                "give another --out",
+            )),
         }
-        fs::create_dir_all(path).map_err(failed(path, "create"))?;
-        Ok(RunFolder { path: path.to_path_buf() })
     }
 
     /// Opens an existing run folder for reading or adding to it.
@@ -230,6 +233,8 @@ fn look(path: &Path) -> Result<Found> {
         Err(e) if e.kind() == ErrorKind::NotADirectory && path.is_file() => {
             return Ok(Found::Other("it is a file".into()));
         }
+        // Something above it is a file.
+        Err(e) if e.kind() == ErrorKind::NotADirectory => return Err(failed(path, "create")(e)),
         entries => entries.map_err(failed(path, "read"))?,
     };
     let (mut is_empty, mut only_unfinished) = (true, true);

@@ -32,7 +32,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "NAME,NAME", value_delimiter = ',')]
     metrics: Option<Vec<String>>,
     /// Lengths of the lists that are judged; default those of the run
-    #[arg(long, value_name = "K,K", value_delimiter = ',')]
+    #[arg(long, value_name = "K,K", value_delimiter = ',', allow_negative_numbers = true)]
     k: Option<Vec<u32>>,
     #[command(flatten)]
     output: OutputArgs,
@@ -55,7 +55,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
     let split = data::load(&config.data, Seed(config.seed))?;
     check_data(&args.run, &recommender, &split)?;
 
-    let job = train::job(config, Arc::new(split), devices::open(&config.device)?, config.to_toml()?);
+    let job = train::job(config, Arc::new(split), devices::open(&config.device)?, config.to_toml()?)?;
     let (part, name, seen) = match args.part {
         JudgedPart::Test => (Part::Test, "test", &[Part::Train, Part::Valid][..]),
         JudgedPart::Valid => (Part::Valid, "valid", &[Part::Train][..]),

@@ -13,6 +13,8 @@ mod run_report;
 mod settings;
 mod similar;
 mod train;
+pub(crate) mod usage;
+mod verify;
 
 use clap::{Parser, Subcommand};
 use gcnrec::Result;
@@ -40,6 +42,7 @@ enum Command {
     Recommend(recommend::Args),
     Similar(similar::Args),
     Inspect(inspect::Args),
+    Verify(verify::Args),
     Devices(devices::Args),
 }
 
@@ -54,6 +57,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<()> {
         Command::Recommend(args) => recommend::run(&args),
         Command::Similar(args) => similar::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Verify(args) => verify::run(&args),
         Command::Devices(args) => devices::run(&args),
     }
 }

@@ -56,6 +56,12 @@ pub(crate) fn say(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
+/// Text for one line: characters that would end the line or drive the terminal are spelt out. They come from names and from input.
+pub(crate) fn one_line(text: &str) -> String {
+    let spell = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(spell).collect()
+}
+
 /// True for the error of writing to a program that stopped reading.
 pub(crate) fn is_closed_pipe(error: &RecError) -> bool {
     matches!(error, RecError::Io { source, .. } if source.kind() == ErrorKind::BrokenPipe)
@@ -74,6 +80,11 @@ mod tests {
     fn a_score_keeps_its_short_form() {
         assert_eq!(score(0.1), 0.1);
         assert_eq!(score(-1234.5), -1234.5);
+    }
+
+    #[test]
+    fn control_characters_are_spelt_out() {
+        assert_eq!(one_line("a\nb\u{1b}[31m Zoë 🎧"), "a\\nb\\u{1b}[31m Zoë 🎧");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use gcnrec::error::Place;
 use gcnrec::recommend::Ranking;
 use gcnrec::report::{Cell, Table};
 use gcnrec::{RecError, Recommender, Result};
@@ -33,7 +34,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "ITEM,ITEM,…", group = "whom", value_delimiter = ',', allow_hyphen_values = true)]
     history: Option<Vec<String>>,
     /// How many items
-    #[arg(short = 'k', long = "k", value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(short = 'k', long = "k", value_name = "N", default_value_t = 10, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..))]
     k: u32,
     #[command(flatten)]
     output: OutputArgs,
@@ -90,9 +91,18 @@ fn add_rows(table: &mut Table, user: Option<&str>, recommender: &Recommender, ra
 
 /// The users of a file, one a line; empty lines do not count.
 fn read_users(file: &Path) -> Result<Vec<String>> {
-    let text = std::fs::read_to_string(file).map_err(RecError::read(file))?;
+    let bytes = std::fs::read(file).map_err(RecError::read(file))?;
+    let refuse = |found: String| RecError::Input {
+        place: Place::file(file),
+        found,
+        expected: "UTF-8 text with one user a line".into(),
+        todo: String::new(),
+    };
+    let text = String::from_utf8(bytes)
+        .map_err(|error| refuse(format!("a byte that is not UTF-8 at offset {}", error.utf8_error().valid_up_to())))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(String::from).collect())
+    let users: Vec<String> = text.lines().map(str::trim).filter(|line| !line.is_empty()).map(String::from).collect();
+    if users.is_empty() { Err(refuse("no user".into())) } else { Ok(users) }
 }
 
 #[cfg(test)]
@@ -105,6 +115,8 @@ mod tests {
         let file = place.path().join("users.txt");
         std::fs::write(&file, "\u{feff}196\r\n\r\nZoë B\n").unwrap();
         assert_eq!(read_users(&file).unwrap(), ["196", "Zoë B"]);
+        std::fs::write(&file, "\n \n").unwrap();
+        assert!(read_users(&file).unwrap_err().to_string().contains("found no user, expected"));
         assert_eq!(read_users(&place.path().join("none.txt")).unwrap_err().exit_code(), 3);
     }
 }

@@ -32,7 +32,7 @@ pub(super) fn of_run(run: &Path, flags: Vec<gcnrec::config::Flag>) -> Result<Res
     let file = run.join("config.toml");
     if !file.is_file() {
         return Err(RecError::Missing {
-            what: "run folder",
+            what: if run.is_dir() { "config.toml of a run in" } else { "run folder" },
             name: run.display().to_string(),
             todo: "give the folder that gcnrec train wrote, such as runs/lightgcn-1".into(),
         });

@@ -20,7 +20,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "ID", allow_hyphen_values = true)]
     item: String,
     /// How many items
-    #[arg(short = 'k', long = "k", value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(short = 'k', long = "k", value_name = "N", default_value_t = 10, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..))]
     k: u32,
     #[command(flatten)]
     output: OutputArgs,

@@ -10,7 +10,7 @@ use gcnrec::checkpoint::RunFolder;
 use gcnrec::config::{self, Config, Resolved};
 use gcnrec::data::{self, Split};
 use gcnrec::train::{self, Job, RunStore, Stop};
-use gcnrec::{RecError, Result, objectives};
+use gcnrec::{RecError, Result};
 use gcnrec_graphs::Seed;
 
 pub(super) use args::Args;
@@ -29,22 +29,29 @@ pub(super) fn run(args: &Args) -> Result<()> {
             todo: "add --out with the folder of the run".into(),
         });
     }
-    let resolved = settings::settle(&args.sources()?)?;
+    if let Some(out) = &args.run.out {
+        RunFolder::check(out, args.run.force, args.run.resume)?;
+    }
+    let mut resolved = settings::settle(&args.sources()?)?;
     let config = &resolved.config;
-    let config_toml = match (args.run.resume, &args.run.out) {
-        (true, Some(out)) if out.join("config.toml").is_file() => resumed_config(out, &resolved)?,
-        _ => config.to_toml()?,
-    };
     config::check_files(&config.data, settings::data_folder().as_deref())?;
     let device = devices::open(&config.device)?;
     let started = Instant::now();
     let split = Arc::new(data::load(&config.data, Seed(config.seed))?);
     let load_s = started.elapsed().as_secs_f64();
     say(&data_line(&split));
+    resolved.settle(split.n_users(), split.n_items());
+    let config = &resolved.config;
+    let config_toml = match (args.run.resume, &args.run.out) {
+        (true, Some(out)) if out.join("config.toml").is_file() => resumed_config(out, &resolved)?,
+        _ => config.to_toml()?,
+    };
 
+    // Whatever can be refused is refused before the first file is written.
+    let job = job(config, split, device, config_toml)?;
+    job.check()?;
     let folder = RunFolder::create(&args.folder(config)?, args.run.force, args.run.resume)?;
-    folder.write_config(&config_toml)?;
-    let job = job(config, split, device, config_toml);
+    folder.write_config(&job.config_toml)?;
     let stop = Stop::default();
     interrupt::listen(&stop)?;
     let mut store = RunStore::new(folder.clone(), &job)?;
@@ -61,19 +68,14 @@ pub(super) fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// The configuration as a job of the trainer.
-pub(super) fn job(config: &Config, split: Arc<Split>, device: gcnrec_kernels::Device, config_toml: String) -> Job {
-    let no_loss = || objectives::Config::Softmax(objectives::config::Softmax::default());
-    Job {
-        split,
-        model: config.model.clone(),
-        objective: config.objective.clone().unwrap_or_else(no_loss),
-        train: config.train.clone(),
-        eval: config.eval.clone(),
-        seed: Seed(config.seed),
-        device,
-        config_toml,
-    }
+/// The configuration as a job of the trainer, with the text that its checkpoints keep.
+pub(super) fn job(
+    config: &Config,
+    split: Arc<Split>,
+    device: gcnrec_kernels::Device,
+    config_toml: String,
+) -> Result<Job> {
+    Ok(Job { config_toml, ..config.job(split, device)? })
 }
 
 /// The text that the run began with, after a check that nothing which matters was changed.

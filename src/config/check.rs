@@ -118,6 +118,7 @@ fn humanise(expected: &str, message: &str) -> String {
         "path string" => "a path in quotes".into(),
         "a sequence" => "a list, as in [10, 20]".into(),
         "" => message.into(),
+        other if other.starts_with("an array of length ") => other.replace("an array of length", "a list of"),
         other if other.starts_with("struct") || other.contains("enum") || other.contains("variant") => {
             "a table or one of its names".into()
         }

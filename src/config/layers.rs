@@ -127,14 +127,28 @@ pub(super) fn resolve_text(sources: &Sources, run_file: Option<(&str, &Path)>) -
     let flags = layers.last_mut().expect("the flags should always be the last layer");
     flags.entries.extend(settings);
 
+    drop_replaced_sources(&mut layers);
     let mut merged: BTreeMap<Vec<String>, Entry> = BTreeMap::new();
     for layer in layers {
-        merged.retain(|path, _| !layer.entries.iter().any(|entry| paths::replaces_source(entry, path)));
         merged.extend(layer.entries.into_iter().map(|entry| (entry.path.clone(), entry)));
     }
     let (config, origins) = build(merged, &model, loss.as_ref())?;
     config.check_parts().map_err(|(key, error)| origins.explain(key, error))?;
     Ok(Resolved { config, origins, notes })
+}
+
+/// Another source of data in a higher layer makes what lower layers say about theirs void. `--set` and the flags stand on one command line: there
+/// neither hides the other, so that what contradicts itself is refused.
+fn drop_replaced_sources(layers: &mut [Layer]) {
+    for rank in 1..layers.len() {
+        let (lower, higher) = layers.split_at_mut(rank);
+        let higher = &higher[0];
+        for layer in lower.iter_mut().filter(|layer| (layer.kind, higher.kind) != (Kind::Set, Kind::Flags)) {
+            layer
+                .entries
+                .retain(|entry| !higher.entries.iter().any(|source| paths::replaces_source(source, &entry.path)));
+        }
+    }
 }
 
 /// The layers from the lowest to the highest. The last one holds only the flags that choose a model or a loss.

@@ -10,11 +10,13 @@ mod check;
 mod choice;
 mod entry;
 mod flags;
+mod job;
 mod layers;
 mod paths;
 mod presets;
 mod run;
 mod run_file;
+mod settle;
 
 pub use flags::{Flag, check_run_flags};
 pub use layers::{Origins, Resolved, Sources, resolve};

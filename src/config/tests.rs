@@ -389,3 +389,17 @@ fn every_shipped_run_file_is_valid() {
     }
     assert!(n_files >= 3, "configs should hold the run files of the guide");
 }
+
+#[test]
+fn set_and_flags_stand_side_by_side_and_other_layers_give_way_to_a_new_source() {
+    let file = ("[data]\ntrain = \"/a\"\ntest = \"/b\"\nitems = \"/c\"\n", Path::new("/runs/run.toml"));
+    let flags = vec![Flag::new("--data", "/d")];
+    let config = resolve_text(&Sources { flags: flags.clone(), ..Sources::default() }, Some(file)).unwrap().config;
+    assert_eq!((config.data.path, config.data.train, config.data.items), (Some("/d".into()), None, None));
+    let set = vec!["data.items=/e".to_string()];
+    let config = resolve_text(&Sources { flags: flags.clone(), set, ..Sources::default() }, None).unwrap().config;
+    assert_eq!((config.data.path, config.data.items), (Some("/d".into()), Some("/e".into())));
+    let set = vec!["data.test=/e".to_string()];
+    let error = resolve_text(&Sources { flags, set, ..Sources::default() }, None).unwrap_err();
+    assert_eq!(error.exit_code(), 2, "{error}");
+}

@@ -16,6 +16,23 @@ pub(super) fn fingerprint(split: &Split) -> String {
     for part in [&split.train, &split.valid, &split.test, &split.uniform] {
         rows(&mut hash, part);
     }
+    hex(hash)
+}
+
+/// A fingerprint of every part alone, by name, in the order in which a difference is best named: `users`, `items`, then the parts.
+pub fn part_fingerprints(split: &Split) -> Vec<(&'static str, String)> {
+    let of = |add: &dyn Fn(&mut Sha256)| {
+        let mut hash = Sha256::new();
+        add(&mut hash);
+        hex(hash)
+    };
+    let parts = [("train", &split.train), ("valid", &split.valid), ("test", &split.test), ("uniform", &split.uniform)];
+    let names = [("users", &split.users), ("items", &split.items)];
+    let names = names.map(|(name, map)| (name, of(&|hash| ids(hash, map))));
+    names.into_iter().chain(parts.map(|(name, log)| (name, of(&|hash| rows(hash, log))))).collect()
+}
+
+fn hex(hash: Sha256) -> String {
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

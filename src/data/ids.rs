@@ -65,8 +65,10 @@ impl IdMap {
         if self.slots[slot] != FREE {
             return self.slots[slot].id;
         }
-        let id =
-            u32::try_from(self.len()).ok().filter(|&id| id != FREE.id).expect("there should be fewer than 2^32 - 1 ids");
+        let id = u32::try_from(self.len())
+            .ok()
+            .filter(|&id| id != FREE.id)
+            .expect("there should be fewer than 2^32 - 1 ids");
         self.text.push_str(key);
         self.ends.push(self.text.len());
         self.slots[slot] = Slot { tag: tag(hash), id };

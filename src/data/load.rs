@@ -171,7 +171,7 @@ impl<'a> Loader<'a> {
                 place: Place::file(path),
                 found: format!("{n_dropped} interactions, all with a rating below data.min_rating"),
                 expected: format!("at least one with {} or more", min_rating.unwrap_or_default()),
-                todo: String::new(),
+                todo: "lower data.min_rating (--min-rating)".into(),
             });
         }
         if format.reader().is_some_and(|reader| reader.ordered()) {

@@ -14,6 +14,7 @@ pub mod world;
 mod tests;
 
 pub use config::{Config, Duplicates, GroupBy, HoldOut, Order, Rule};
+pub use fingerprint::part_fingerprints;
 pub use ids::IdMap;
 pub use load::load;
 pub use log::Log;

@@ -3,6 +3,7 @@
 mod config;
 pub mod graph;
 pub mod linear;
+mod memory;
 mod registry;
 pub mod state;
 
@@ -13,6 +14,7 @@ use gcnrec_kernels::ops::top_k::{TopK, select_top_k};
 
 use crate::error::{RecError, Result};
 pub use config::{Config, Mf};
+pub use memory::check_memory;
 pub use registry::{fit_closed_form, load_scorer};
 use state::State;
 
@@ -79,7 +81,7 @@ pub trait Scorer: Send + Sync {
 /// What some steps of training did.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct StepReport {
-    /// Sum of the examples' losses, regulariser included in proportion.
+    /// Sum of the examples' losses, without the weight decay.
     pub loss: f64,
     /// Number of examples seen.
     pub n_examples: u64,

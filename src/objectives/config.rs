@@ -196,6 +196,11 @@ impl Config {
         if self.batches_users() { 1e-2 } else { 1e-3 }
     }
 
+    /// 2048 pairs, or an eighth of the users within 32..=512 (SPEC M.1 used 118 of 943).
+    pub fn default_batch_size(&self, n_users: usize) -> usize {
+        if self.batches_users() { n_users.div_ceil(8).clamp(32, 512) } else { 2048 }
+    }
+
     /// Refuses values outside their ranges.
     ///
     /// # Errors

@@ -124,7 +124,7 @@ pub struct Batching {
 /// Builds a loss with its sampler over the pairs of `train`. `dim` is the width of the final embeddings.
 pub fn build(config: &Config, train: &Interactions, dim: usize, batching: Batching, seed: Seed) -> Task {
     let nodes = Nodes { n_users: train.n_users(), n_items: train.n_items() };
-    let size = batching.size.unwrap_or_else(|| default_batch_size(config, nodes.n_users));
+    let size = batching.size.unwrap_or_else(|| config.default_batch_size(nodes.n_users));
     let pairs = |negatives| Box::new(PairSampler::new(train, seed, batching.order, size, negatives));
     let users = || Box::new(UserSampler::new(train, seed, size));
     let negatives = |kind, alpha, n| {
@@ -157,7 +157,5 @@ pub fn build(config: &Config, train: &Interactions, dim: usize, batching: Batchi
     }
 }
 
-/// 2048 pairs, or an eighth of the users within 32..=512 (SPEC M.1 used 118 of 943).
-fn default_batch_size(config: &Config, n_users: usize) -> usize {
-    if config.batches_users() { n_users.div_ceil(8).clamp(32, 512) } else { 2048 }
-}
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,8 @@
 //! Negatives: items that the user has not interacted with in training.
 
 use gcnrec_graphs::{Interactions, UserId};
-use rand::RngExt;
 use rand::Rng;
+use rand::RngExt;
 
 /// A user with this share of all items or more is rare enough to scan instead of rejecting draws without end.
 const MAX_REJECTIONS: usize = 10_000;

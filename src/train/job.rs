@@ -1,5 +1,6 @@
 //! What to train: data, model, loss and settings, resolved and ready.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -7,7 +8,7 @@ use gcnrec_graphs::{Interactions, Seed};
 use gcnrec_kernels::Device;
 
 use crate::data::{Part, Split};
-use crate::error::{RecError, Result};
+use crate::error::{Place, RecError, Result};
 use crate::eval::{self, Evaluator, HeldOut, MetricAt};
 use crate::{models, objectives, train};
 
@@ -33,16 +34,28 @@ pub struct Job {
 }
 
 impl Job {
+    /// Refuses what cannot be run, before anything is written or a large table is allocated.
+    ///
+    /// # Errors
+    /// [`RecError::Input`] without training pairs: nothing can be learned; [`RecError::Resources`] when the model does not fit into memory.
+    pub fn check(&self) -> Result<()> {
+        if self.split.train.is_empty() {
+            return Err(RecError::Input {
+                place: Place::file(Path::new("training part")),
+                found: "0 pairs".into(),
+                expected: "at least 1".into(),
+                todo: "lower data.min_rating, or raise the first of data.ratios".into(),
+            });
+        }
+        models::check_memory(&self.model, self.split.n_users(), self.split.n_items())
+    }
+
     /// The training pairs.
     ///
     /// # Errors
-    /// [`RecError::Config`] when there are none: nothing can be learned.
+    /// [`RecError::Graph`] when the split holds ids out of range.
     pub fn train_pairs(&self) -> Result<Interactions> {
-        let pairs = self.split.train_interactions()?;
-        if pairs.n_edges() == 0 {
-            return Err(RecError::range("data", "0 training pairs", "at least 1; lower min_rating or check the files"));
-        }
-        Ok(pairs)
+        self.split.train_interactions()
     }
 
     /// Judges a held-out part while the pairs of others are masked; `None` when the part is empty.

@@ -4,13 +4,17 @@ pub mod config;
 mod job;
 mod observer;
 mod progress;
+#[cfg(test)]
+mod resume_tests;
 mod stages;
 mod store;
 mod trainer;
+mod verify;
 
 pub use config::Config;
 pub use job::{Job, Stop};
 pub use observer::{EpochRecord, Observer, Silent, Stage, StagePlan};
 pub use progress::{Best, Chosen, Progress};
 pub use stages::{Outcome, run};
-pub use store::RunStore;
+pub use store::{Resumed, RunStore};
+pub use verify::{Verdict, verify};

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::eval::Metrics;
 
-/// A part of a run. Each trains one model from the start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// A part of a run, in the order in which they follow each other. Each trains one model from the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
     /// Layer weights are fitted on held-out pairs.

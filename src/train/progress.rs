@@ -47,6 +47,7 @@ pub struct Best {
     /// The value of the metric that picks the epoch.
     pub value: f64,
     /// All validation metrics of that epoch.
+    #[serde(with = "in_order")]
     pub metrics: Metrics,
     /// The layer logits of that epoch.
     pub logits: Option<Vec<f32>>,
@@ -60,7 +61,39 @@ pub struct Chosen {
     /// Epochs that were run to find out.
     pub epochs_run: u64,
     /// Validation metrics of that epoch; `None` when nothing was selected.
+    #[serde(with = "in_order_if_any")]
     pub metrics: Option<Metrics>,
+}
+
+/// Metrics as a list of names and values: a manifest sorts the keys of its objects, and a resumed run should report in the order that was asked for.
+mod in_order {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use crate::eval::Metrics;
+
+    pub fn serialize<S: Serializer>(metrics: &Metrics, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(metrics.iter())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Metrics, D::Error> {
+        Ok(Vec::<(String, f64)>::deserialize(deserializer)?.into_iter().collect())
+    }
+}
+
+/// The same where there may be none.
+mod in_order_if_any {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::eval::Metrics;
+
+    pub fn serialize<S: Serializer>(metrics: &Option<Metrics>, serializer: S) -> Result<S::Ok, S::Error> {
+        metrics.as_ref().map(|metrics| metrics.iter().collect::<Vec<_>>()).serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Metrics>, D::Error> {
+        let listed = Option::<Vec<(String, f64)>>::deserialize(deserializer)?;
+        Ok(listed.map(|listed| listed.into_iter().collect()))
+    }
 }
 
 impl Progress {

@@ -1,9 +1,10 @@
 //! A whole run: which stages a job needs, one after the other, and the one look at the test part.
 //!
 //! How layer weights are learned (`attention.fit`): a loss on cosines cannot gain by making one layer long, so its weights learn on the training
-//! loss. A loss on inner products can: learned on the training loss, the weights collapse onto layer 0 (SPEC M.1). There, a first stage holds out
-//! a tenth of the training pairs and fits one global weight per layer on them; the weights are then frozen and the embeddings are trained from the
-//! start on all pairs. The per-node kinds keep the fitted weights as their prior and may lean away from them by a bounded amount.
+//! loss. A loss on inner products can: learned on the training loss, the weights collapse onto layer 0 (SPEC M.1). There, the weights learn from a
+//! lesson after every step: a softmax over all items on cosines, which moves them and nothing else. The per-node kinds take their lessons in two
+//! stages: first one global weight per layer; then the embeddings start again with these weights as a fixed prior, from which each node may lean
+//! away by a bounded amount. With `held_out` the first stage takes its lessons on pairs that the embeddings never see (SPEC B.3).
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,7 +15,7 @@ use super::config::Sampling;
 use super::job::{Job, Stop};
 use super::observer::{Observer, Stage};
 use super::progress::{Chosen, Progress};
-use super::store::RunStore;
+use super::store::{Resumed, RunStore};
 use super::trainer::Trainer;
 use crate::data::{self, Part};
 use crate::error::Result;
@@ -25,8 +26,8 @@ use crate::models::{LayerWeights, Learner, Scorer, fit_closed_form};
 use crate::objectives::Batching;
 use crate::samplers::PairOrder;
 
-/// How far a node's logits may leave global ones that were fitted on held-out pairs.
-const DEFAULT_BOUND: f32 = 0.5;
+/// How far a node's logits may lean away from the fitted global ones.
+const DEFAULT_BOUND: f32 = 0.2;
 /// A mean layer weight above this is worth a warning: the other layers no longer matter.
 const COLLAPSED: f64 = 0.95;
 
@@ -62,17 +63,14 @@ pub struct Outcome {
 ///
 /// # Errors
 /// [`crate::RecError::Interrupted`] after a stop was asked for and a checkpoint was written; everything that data, model and disk can refuse.
-pub fn run(
-    job: &Job,
-    store: &mut RunStore,
-    resume: bool,
-    observer: &mut dyn Observer,
-    stop: &Stop,
-) -> Result<Outcome> {
+pub fn run(job: &Job, store: &mut RunStore, resume: bool, observer: &mut dyn Observer, stop: &Stop) -> Result<Outcome> {
+    job.check()?;
     let plan = Plan::new(job)?;
     let checkpoint = if resume { store.load_last()? } else { None };
-    if resume && checkpoint.is_none() {
-        observer.on_message("there is no checkpoint to resume from: starting from the beginning");
+    match &checkpoint {
+        Some(resumed) => resumed.warnings.iter().for_each(|warning| observer.on_message(warning)),
+        None if resume => observer.on_message("there is no checkpoint to resume from: starting from the beginning"),
+        None => {}
     }
     match fit_closed_form(&job.model, &plan.final_pairs)? {
         Some(scorer) => plan.finish_closed_form(job, store, scorer),
@@ -95,9 +93,17 @@ struct Plan {
 #[derive(Clone, Copy, PartialEq)]
 enum Teaching {
     NoWeights,
-    OnTraining { bound: f32 },
-    OnHeldOut { bound: f32 },
-    Lesson { bound: f32 },
+    /// On the training loss.
+    OnTraining {
+        bound: f32,
+    },
+    /// By lessons, in one stage: global weights.
+    Lessons,
+    /// By lessons, in two stages: global weights first, on held-out pairs or on the training pairs, then what each node adds to them.
+    LessonsInStages {
+        held_out: bool,
+        bound: f32,
+    },
 }
 
 impl Plan {
@@ -130,13 +136,14 @@ impl Plan {
         self,
         job: &Job,
         store: &mut RunStore,
-        checkpoint: Option<(crate::models::state::State, Progress)>,
+        checkpoint: Option<Resumed>,
         observer: &mut dyn Observer,
         stop: &Stop,
     ) -> Result<Outcome> {
-        let first = if matches!(self.teaching, Teaching::OnHeldOut { .. }) { Stage::Layers } else { Stage::Train };
+        let in_stages = matches!(self.teaching, Teaching::LessonsInStages { .. });
+        let first = if in_stages { Stage::Layers } else { Stage::Train };
         let (mut state, progress) = match checkpoint {
-            Some((state, progress)) => (Some(state), progress),
+            Some(Resumed { state, progress, .. }) => (Some(state), progress),
             None => (None, Progress::start(first)),
         };
         let mut trainer = Trainer { job, store, observer, stop, progress, epoch_seconds: Vec::new() };
@@ -180,32 +187,33 @@ impl Plan {
 
     /// The learner of a stage.
     fn learner(&self, job: &Job, stage: Stage, prior: Option<Vec<f32>>) -> Result<GraphLearner> {
-        let mut config = job.model.graph().expect("only graph models are trained by steps: closed forms return earlier");
-        let (mut train, mut teacher, mut bound) = (self.train.clone(), Teacher::Nobody, 0.0);
+        let mut config =
+            job.model.graph().expect("only graph models are trained by steps: closed forms return earlier");
+        let mut train = if stage == Stage::Refit { self.final_pairs.clone() } else { self.train.clone() };
+        let (mut teacher, mut bound) = (Teacher::Nobody, 0.0);
         match (self.teaching, stage) {
             (Teaching::NoWeights, _) => {}
             (Teaching::OnTraining { bound: b }, _) => (teacher, bound) = (Teacher::Training, b),
-            (Teaching::Lesson { bound: b }, _) => {
-                (teacher, bound) = (Teacher::Lesson { pairs: train.clone(), fixed_prior: false }, b);
-            }
-            (Teaching::OnHeldOut { .. }, Stage::Layers) => {
+            (Teaching::Lessons, _) => teacher = Teacher::Lesson { pairs: train.clone(), fixed_prior: false },
+            (Teaching::LessonsInStages { held_out, .. }, Stage::Layers) => {
                 config.combination = Combination::Global;
-                let fraction = config.attention.held_out_fraction;
-                // Index 0 carves the validation part, index 1 this one: they never share draws.
-                let (kept, carved) = data::carve(&job.split.train, fraction, job.seed, 1);
-                let (n_users, n_items) = (job.split.n_users(), job.split.n_items());
-                train = Arc::new(kept.interactions(n_users, n_items)?);
-                teacher = Teacher::Lesson { pairs: Arc::new(carved.interactions(n_users, n_items)?), fixed_prior: false };
+                let mut pairs = train.clone();
+                if held_out {
+                    // Index 0 carves the validation part, index 1 this one: they never share draws.
+                    let fraction = config.attention.held_out_fraction;
+                    let (kept, carved) = data::carve(&job.split.train, fraction, job.seed, 1);
+                    let (n_users, n_items) = (job.split.n_users(), job.split.n_items());
+                    train = Arc::new(kept.interactions(n_users, n_items)?);
+                    pairs = Arc::new(carved.interactions(n_users, n_items)?);
+                }
+                teacher = Teacher::Lesson { pairs, fixed_prior: false };
             }
-            (Teaching::OnHeldOut { bound: b }, _) => {
+            (Teaching::LessonsInStages { bound: b, .. }, _) => {
                 bound = b;
                 if config.combination != Combination::Global {
                     teacher = Teacher::Lesson { pairs: train.clone(), fixed_prior: true };
                 }
             }
-        }
-        if stage == Stage::Refit {
-            train = self.final_pairs.clone();
         }
         let order = match job.train.sampling {
             Sampling::Pair => PairOrder::PairUniform,
@@ -274,12 +282,18 @@ impl Teaching {
         if config.combination == Combination::Uniform {
             return Teaching::NoWeights;
         }
+        let fit = match config.attention.fit {
+            Fit::Auto if job.objective.cosine() => Fit::Training,
+            Fit::Auto => Fit::Lesson,
+            fit => fit,
+        };
         let bound = config.attention.bound;
-        match config.attention.fit {
-            Fit::Lesson => Teaching::Lesson { bound: bound.unwrap_or(0.0) },
-            Fit::HeldOut => Teaching::OnHeldOut { bound: bound.unwrap_or(DEFAULT_BOUND) },
-            Fit::Auto if !job.objective.cosine() => Teaching::OnHeldOut { bound: bound.unwrap_or(DEFAULT_BOUND) },
+        match fit {
             Fit::Auto | Fit::Training => Teaching::OnTraining { bound: bound.unwrap_or(0.0) },
+            Fit::Lesson if config.combination == Combination::Global => Teaching::Lessons,
+            Fit::Lesson | Fit::HeldOut => {
+                Teaching::LessonsInStages { held_out: fit == Fit::HeldOut, bound: bound.unwrap_or(DEFAULT_BOUND) }
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The run folder as training sees it: what goes into `best/` and `last/`, and when.
 
-use std::path::Path;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -9,16 +9,24 @@ use serde_json::{Value, json};
 use super::job::Job;
 use super::observer::EpochRecord;
 use super::progress::Progress;
-use crate::checkpoint::{self, Contents, EXCLUDE_SEEN, HOLDS, Ids, RunFolder};
-use crate::data::{IdMap, Part};
+use crate::checkpoint::{self, Contents, EXCLUDE_SEEN, HOLDS, Ids, RECOVERED_FROM, RunFolder};
+use crate::data::{self, IdMap, Part};
 use crate::error::{RecError, Result};
 use crate::models::state::State;
 use crate::models::{Scorer, load_scorer};
 
+/// The fact that holds a fingerprint of every part of the data.
+pub(super) const PARTS: &str = "parts";
+/// The fact that names the instruction set; those of a run that moved stand in order, with [`THEN`] between them.
+pub(super) const ARITHMETIC: &str = "arithmetic";
+const THEN: &str = ", then ";
+
 /// Writes and reads the checkpoints of one run.
 pub struct RunStore {
-    folder: RunFolder,
+    /// None for a run of which nothing is kept.
+    folder: Option<RunFolder>,
     job: Job,
+    arithmetic: String,
     seen: Arc<(Vec<u32>, Vec<u32>)>,
     ids: Ids,
     written: Option<Instant>,
@@ -31,6 +39,14 @@ impl RunStore {
     /// # Errors
     /// [`RecError::Graph`] when the split holds ids out of range.
     pub fn new(folder: RunFolder, job: &Job) -> Result<Self> {
+        Ok(RunStore { folder: Some(folder), ..RunStore::discarding(job)? })
+    }
+
+    /// For a run that leaves nothing behind.
+    ///
+    /// # Errors
+    /// As [`RunStore::new`].
+    pub fn discarding(job: &Job) -> Result<Self> {
         let split = &job.split;
         let seen = split.joint_interactions(&[Part::Train, Part::Valid])?;
         let keys = |map: &IdMap| map.keys().map(String::from).collect();
@@ -38,15 +54,17 @@ impl RunStore {
             seen: Arc::new((seen.user_ptr().to_vec(), seen.item_ids().to_vec())),
             ids: Ids { users: keys(&split.users), items: keys(&split.items), titles: split.titles.clone() },
             job: job.clone(),
-            folder,
+            arithmetic: job.device.arithmetic().into(),
+            folder: None,
             written: None,
             best_is_new: true,
         })
     }
 
-    /// The run folder.
-    pub fn path(&self) -> &Path {
-        self.folder.path()
+    /// What somebody who stopped the run can do next.
+    pub fn how_to_go_on(&self) -> String {
+        let path = self.folder.as_ref().map(RunFolder::path);
+        path.map_or_else(String::new, |path| format!("go on with --resume --out {}", path.display()))
     }
 
     /// True when enough time has passed since the last checkpoint. Time decides only when the folder is written, never what is in it.
@@ -65,7 +83,7 @@ impl RunStore {
     /// [`RecError::Io`].
     pub fn append_metrics(&mut self, record: &EpochRecord) -> Result<()> {
         let line = serde_json::to_value(record).expect("a record of numbers and names should be JSON");
-        self.folder.append_metrics(&line)
+        self.folder.as_ref().map_or(Ok(()), |folder| folder.append_metrics(&line))
     }
 
     /// Writes `best/`, unless it holds this model already.
@@ -73,9 +91,9 @@ impl RunStore {
     /// # Errors
     /// [`RecError::Io`].
     pub fn save_best(&mut self, scorer: &dyn Scorer, progress: &Progress) -> Result<()> {
-        if self.best_is_new {
+        if let Some(folder) = self.folder.as_ref().filter(|_| self.best_is_new) {
             let contents = self.contents("scorer", scorer.model(), scorer.state(), progress);
-            checkpoint::save(&self.folder.best(), &contents)?;
+            checkpoint::save(&folder.best(), &contents)?;
             self.best_is_new = false;
         }
         Ok(())
@@ -86,34 +104,54 @@ impl RunStore {
     /// # Errors
     /// [`RecError::Io`].
     pub fn save_last(&mut self, state: State, progress: &Progress) -> Result<()> {
-        let contents = self.contents("learner", self.job.model.name(), state, progress);
-        checkpoint::save(&self.folder.last(), &contents)?;
+        if let Some(folder) = &self.folder {
+            let contents = self.contents("learner", self.job.model.name(), state, progress);
+            checkpoint::save(&folder.last(), &contents)?;
+        }
         self.written = Some(Instant::now());
         Ok(())
     }
 
-    /// The model in `best/`.
+    /// The model in `best/`, which is the one that `progress` speaks of or a later one: a later one is found again by the steps that follow.
     ///
     /// # Errors
-    /// [`RecError::Checkpoint`].
-    pub fn load_best(&mut self) -> Result<Box<dyn Scorer>> {
-        let contents = checkpoint::load(&self.folder.best())?;
+    /// [`RecError::Checkpoint`] when it is damaged, or when only an older one is left.
+    pub fn load_best(&mut self, progress: &Progress) -> Result<Box<dyn Scorer>> {
+        let folder = self.folder.as_ref().expect("only a run that was resumed should load: it has a folder");
+        let contents = checkpoint::load(&folder.best())?;
+        let refuse = |problem: String| RecError::Checkpoint {
+            path: folder.best(),
+            problem,
+            todo: "restore the folder from a copy, or start again with --force".into(),
+        };
+        let saved: Progress = serde_json::from_value(contents.facts.get("progress").cloned().unwrap_or_default())
+            .map_err(|e| refuse(format!("its progress cannot be read: {e}")))?;
+        let place = |progress: &Progress| (progress.stage, progress.best.as_ref().map_or(0, |best| best.epoch));
+        let ((_, found), (_, expected)) = (place(&saved), place(progress));
+        if place(&saved) < place(progress) {
+            let reason = contents.facts.get(RECOVERED_FROM).and_then(Value::as_str).unwrap_or("the folder itself");
+            return Err(refuse(format!(
+                "the best model so far is that of epoch {expected}, and what is left is that of epoch {found}, from {reason}"
+            )));
+        }
         self.best_is_new = false;
         load_scorer(&contents.model, &contents.state)
     }
 
-    /// The learner's state and the progress in `last/`, after `metrics.jsonl` was cut back to it. `None` when there is no checkpoint yet.
+    /// What is in `last/`, after `metrics.jsonl` was cut back to it. `None` when there is no checkpoint yet.
     ///
     /// # Errors
     /// [`RecError::Checkpoint`] when it is damaged or belongs to other data or another configuration.
-    pub fn load_last(&mut self) -> Result<Option<(State, Progress)>> {
-        let last = self.folder.last();
+    pub fn load_last(&mut self) -> Result<Option<Resumed>> {
+        let Some(folder) = self.folder.clone() else { return Ok(None) };
+        let last = folder.last();
         if !checkpoint::exists(&last) {
-            self.folder.cut_metrics(0)?;
+            folder.cut_metrics(0)?;
             return Ok(None);
         }
         let contents = checkpoint::load(&last)?;
-        let refuse = |problem: String, todo: &str| RecError::Checkpoint { path: last.clone(), problem, todo: todo.into() };
+        let refuse =
+            |problem: String, todo: &str| RecError::Checkpoint { path: last.clone(), problem, todo: todo.into() };
         let fact = |name: &str| contents.facts.get(name).cloned().unwrap_or(Value::Null);
         if fact("fingerprint") != json!(self.job.split.fingerprint) {
             return Err(refuse(
@@ -129,8 +167,27 @@ impl RunStore {
         }
         let progress: Progress = serde_json::from_value(fact("progress"))
             .map_err(|e| refuse(format!("its progress cannot be read: {e}"), "start again with --force"))?;
-        self.folder.cut_metrics(progress.metrics_lines)?;
-        Ok(Some((contents.state, progress)))
+        folder.cut_metrics(progress.metrics_lines)?;
+        let mut warnings = Vec::new();
+        if let Some(from) = fact(RECOVERED_FROM).as_str() {
+            warnings.push(format!("the newest checkpoint cannot be used; going on from {from}"));
+        }
+        warnings.extend(self.change_arithmetic(fact(ARITHMETIC).as_str().unwrap_or("an unknown instruction set")));
+        Ok(Some(Resumed { state: contents.state, progress, warnings }))
+    }
+
+    /// Notes on which instruction sets the run computed before this process; a warning when this one is another.
+    fn change_arithmetic(&mut self, recorded: &str) -> Option<String> {
+        let here = self.job.device.arithmetic();
+        if recorded.rsplit(THEN).next() == Some(here) {
+            self.arithmetic = recorded.into();
+            return None;
+        }
+        self.arithmetic = format!("{recorded}{THEN}{here}");
+        Some(format!(
+            "warning: the run computed with {recorded} so far, this machine computes with {here}: \
+             the result may differ in its last bits from that of a run which stayed on one machine"
+        ))
     }
 
     fn contents(&self, holds: &str, model: &str, state: State, progress: &Progress) -> Contents {
@@ -141,7 +198,8 @@ impl RunStore {
             ("seed", json!(job.seed.0)),
             ("fingerprint", json!(job.split.fingerprint)),
             ("device", json!(job.device.name())),
-            ("arithmetic", json!(job.device.arithmetic())),
+            (PARTS, json!(BTreeMap::from_iter(data::part_fingerprints(&job.split)))),
+            (ARITHMETIC, json!(self.arithmetic)),
             ("progress", serde_json::to_value(progress).expect("progress should be JSON")),
         ];
         Contents {
@@ -153,4 +211,14 @@ impl RunStore {
             facts: facts.into_iter().map(|(name, value)| (name.to_string(), value)).collect(),
         }
     }
+}
+
+/// A run as its last checkpoint has it.
+pub struct Resumed {
+    /// The learner's state.
+    pub state: State,
+    /// Where the run stands.
+    pub progress: Progress,
+    /// What the user should know before it goes on.
+    pub warnings: Vec<String>,
 }

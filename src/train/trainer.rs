@@ -6,6 +6,7 @@ use super::job::{Job, Stop};
 use super::observer::{EpochRecord, Observer, Stage, StagePlan};
 use super::progress::{Best, Progress};
 use super::store::RunStore;
+use crate::checkpoint::failpoint;
 use crate::error::{RecError, Result};
 use crate::eval::{Evaluator, MetricAt, Metrics};
 use crate::models::{Learner, Scorer};
@@ -60,11 +61,11 @@ impl Trainer<'_> {
             metric: evaluator.map(|_| metric.to_string()),
         });
         let mut best_scorer = match &self.progress.best {
-            Some(_) => Some(self.store.load_best()?),
+            Some(_) => Some(self.store.load_best(&self.progress)?),
             None => None,
         };
         while self.progress.epoch < max_epochs && self.progress.since_best < self.job.train.patience {
-            let seconds = self.epoch(learner, steps_per_epoch)?;
+            let seconds = self.epoch(learner, steps_per_epoch, best_scorer.as_deref())?;
             let epoch = self.progress.epoch + 1;
             let mut record = EpochRecord {
                 stage: self.progress.stage,
@@ -108,8 +109,9 @@ impl Trainer<'_> {
         Ok(result)
     }
 
-    /// The steps of one epoch, from where it was left. Answers its seconds.
-    fn epoch(&mut self, learner: &mut dyn Learner, steps_per_epoch: usize) -> Result<f64> {
+    /// The steps of one epoch, from where it was left. Answers its seconds. `best` is the model that [`Progress::best`] speaks of: a checkpoint within
+    /// the epoch may be the first one since it was found.
+    fn epoch(&mut self, learner: &mut dyn Learner, steps_per_epoch: usize, best: Option<&dyn Scorer>) -> Result<f64> {
         let started = Instant::now();
         let epoch = self.progress.epoch;
         let every = self.job.train.checkpoint_every_steps;
@@ -119,12 +121,13 @@ impl Trainer<'_> {
             self.progress.step += 1;
             self.progress.loss += report.loss;
             self.progress.n_examples += report.n_examples;
+            failpoint::step();
             self.observer.on_step(epoch, step, report.loss / report.n_examples.max(1) as f64);
             if self.progress.step < steps_per_epoch {
                 if every > 0 && self.progress.step.is_multiple_of(every) {
-                    self.checkpoint(learner, None)?;
+                    self.checkpoint(learner, best)?;
                 }
-                self.heed_stop(learner, None)?;
+                self.heed_stop(learner, best)?;
             }
         }
         let seconds = started.elapsed().as_secs_f64();
@@ -174,7 +177,7 @@ impl Trainer<'_> {
     fn heed_stop(&mut self, learner: &dyn Learner, best: Option<&dyn Scorer>) -> Result<()> {
         let Some(code) = self.stop.asked() else { return Ok(()) };
         self.checkpoint(learner, best)?;
-        Err(RecError::Interrupted { code, todo: format!("go on with --resume --out {}", self.store.path().display()) })
+        Err(RecError::Interrupted { code, todo: self.store.how_to_go_on() })
     }
 
     /// Ends a stage: the next one starts from its decisions.

@@ -10,10 +10,7 @@ use toml::Value;
 use crate::cli::output::OutputArgs;
 use crate::cli::settings;
 
-/// Train a model, judge it, and write a run folder
-///
-/// Values come from, highest first: flags, --set, the environment (GCNREC_SEED, GCNREC_TRAIN__LEARNING_RATE, …), the run file, the preset, defaults.
-/// Without any data the built-in demo world is used.
+/// Train a model, judge it, and write a run folder. Without any data the built-in demo world is used
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -25,7 +22,10 @@ Examples:
   gcnrec train --out runs/paper --resume                      go on after an interruption
 
 Models: lightgcn, mf, popularity, ease. Losses: bpr, ssm, softmax, bsl, mse, logistic. Presets: lightgcn-paper.
-Formats: auto, movielens, lightgcn, atomic, csv, sequence, pairs.")]
+Formats: auto, movielens, lightgcn, atomic, csv, sequence, pairs.
+
+Values come from, highest first: flags, --set, the environment (GCNREC_SEED, GCNREC_TRAIN__LEARNING_RATE, …), the run file, the preset,
+defaults. configs/README.md lists every key.")]
 pub(in crate::cli) struct Args {
     /// A run file in TOML
     #[arg(value_name = "RUN.toml")]
@@ -87,10 +87,10 @@ struct ModelArgs {
     #[arg(long, value_name = "KIND", num_args = 0..=1, require_equals = true, default_missing_value = "additive")]
     attn_layers: Option<String>,
     /// Propagation layers
-    #[arg(long, value_name = "K")]
+    #[arg(long, value_name = "K", allow_negative_numbers = true)]
     layers: Option<u32>,
     /// Width of the embeddings
-    #[arg(long, value_name = "D")]
+    #[arg(long, value_name = "D", allow_negative_numbers = true)]
     dim: Option<u32>,
     /// The loss
     #[arg(long, value_name = "NAME")]
@@ -107,10 +107,10 @@ struct ModelArgs {
 #[command(next_help_heading = "Training")]
 pub(super) struct TrainingArgs {
     /// Epochs at most
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     epochs: Option<u32>,
     /// Pairs in a batch, or users for losses over all items
-    #[arg(long, value_name = "B")]
+    #[arg(long, value_name = "B", allow_negative_numbers = true)]
     batch_size: Option<u32>,
     /// Step size
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
@@ -122,7 +122,7 @@ pub(super) struct TrainingArgs {
     #[arg(long, value_name = "METHOD")]
     pub(super) debias: Option<String>,
     /// Lengths of the lists that are judged
-    #[arg(long, value_name = "K,K", value_delimiter = ',')]
+    #[arg(long, value_name = "K,K", value_delimiter = ',', allow_negative_numbers = true)]
     k: Option<Vec<u32>>,
 }
 
@@ -133,10 +133,10 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "DEVICE")]
     device: Option<String>,
     /// Threads; 0 takes all. Results do not depend on it
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     threads: Option<u32>,
     /// All randomness is a function of this
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     seed: Option<u64>,
     /// The run folder; default runs/NAME-n
     #[arg(long, value_name = "DIR")]

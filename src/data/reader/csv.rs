@@ -47,6 +47,14 @@ pub(super) fn is_header(line: &str, columns: &Columns, place: &Place) -> bool {
     matches!(Layout::from_header(&fields, columns, place), Ok(Some(_)))
 }
 
+/// True when the line names columns, in whatever words: no field holds a digit, and in the line after it every field does.
+pub(super) fn looks_like_header(first: &str, second: &str) -> bool {
+    let has_digit = |field: &str| field.bytes().any(|byte| byte.is_ascii_digit());
+    let mut names = first.split(char::from(delimiter(first)));
+    let mut values = second.split(char::from(delimiter(first)));
+    names.all(|name| !has_digit(name) && !name.trim().is_empty()) && values.all(has_digit)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::Format;
@@ -70,6 +78,20 @@ mod tests {
         let error = read_text(Format::Csv, "who,what\n1,2\n").unwrap_err().to_string();
         assert!(error.starts_with("test:1: found the columns who, what, expected a header"), "{error}");
         assert!(error.contains("data.user_column"), "{error}");
+        assert_eq!(read_text(Format::Auto, "who,what\n1,2\n").unwrap_err().to_string(), error);
+        assert_eq!(read_text(Format::Auto, "ann,jazz\nbob,soul\n").unwrap().len(), 2, "names are no header");
+    }
+
+    #[test]
+    fn a_column_that_is_there_twice_is_refused() {
+        for format in [Format::Csv, Format::Auto] {
+            let error = read_text(format, "user,item,User,rating\n1,2,3,4\n").unwrap_err().to_string();
+            assert_eq!(error, "test:1: found more than one column user, expected one; rename or remove the others");
+        }
+        assert!(
+            read_text(Format::Csv, "user,item,note,note\n1,2,x,y\n").is_ok(),
+            "what is not read may be there twice"
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Tells the format of a file by its name and its first lines.
 
 use super::atomic::typed_names;
-use super::csv::is_header;
+use super::csv::{is_header, looks_like_header};
 use super::layout::quoted;
 use super::pairs::delimiter;
 use super::{Columns, Format, Source};
@@ -33,6 +33,10 @@ pub fn detect(source: &Source, columns: &Columns, like: Option<Format>) -> Resul
     if is_header(first, columns, &source.place()) {
         return Ok(Format::Csv);
     }
+    let numbered = [&columns.user, &columns.item, &columns.rating, &columns.time].iter().any(|c| c.is_some());
+    if !numbered && delimiter(first) != b' ' && lines.get(1).is_some_and(|second| looks_like_header(first, second)) {
+        return Ok(Format::Csv);
+    }
     if first.contains("::") && fits(first.split("::"), 4..=4) {
         return Ok(Format::Movielens);
     }
@@ -41,7 +45,6 @@ pub fn detect(source: &Source, columns: &Columns, like: Option<Format>) -> Resul
         let fields = || first.split(char::from(divider));
         // Four columns with tabs are u.data; with commas or semicolons they are columns like any others.
         let format = if divider == b'\t' && fields().count() == 4 { Format::Movielens } else { Format::Pairs };
-        let numbered = [&columns.user, &columns.item, &columns.rating, &columns.time].iter().any(|c| c.is_some());
         if numbered || fits(fields(), 2..=4) {
             return Ok(if numbered { Format::Pairs } else { format });
         }

@@ -46,12 +46,22 @@ impl Layout {
     /// From a header line. `None` when no column is known to hold users or items.
     ///
     /// # Errors
-    /// [`RecError::Input`] when a column that the user named is not there.
+    /// [`RecError::Input`] when a column that the user named is not there, or when a column that is read is there twice.
     pub(super) fn from_header(header: &[&str], columns: &Columns, place: &Place) -> Result<Option<Self>> {
         let user = find(header, columns.user.as_deref(), &USERS, "user", place)?;
         let item = find(header, columns.item.as_deref(), &ITEMS, "item", place)?;
         let rating = find(header, columns.rating.as_deref(), &RATINGS, "rating", place)?;
         let time = find(header, columns.time.as_deref(), &TIMES, "time", place)?;
+        for column in [user, item, rating, time].into_iter().flatten() {
+            if header.iter().filter(|name| plain(name) == plain(header[column])).count() > 1 {
+                return Err(RecError::Input {
+                    place: place.clone(),
+                    found: format!("more than one column {}", header[column].trim()),
+                    expected: "one".into(),
+                    todo: "rename or remove the others".into(),
+                });
+            }
+        }
         Ok(match (user, item) {
             (Some(user), Some(item)) => Some(Layout { user, item, rating, time, n_columns: header.len() }),
             _ => None,

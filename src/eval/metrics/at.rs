@@ -5,13 +5,14 @@ use std::str::FromStr;
 
 use super::{RankingMetric, named};
 use crate::error::{RecError, Result};
+use crate::eval::Config;
 
 /// A metric at a cut-off: what a report's key names.
 #[derive(Clone, Copy)]
 pub struct MetricAt {
     /// The metric.
     pub metric: &'static dyn RankingMetric,
-    /// Length of the list that is judged, 1 or more.
+    /// Length of the list that is judged, 1..=10000.
     pub k: usize,
 }
 
@@ -19,13 +20,14 @@ impl MetricAt {
     /// Reads `name@k`. `key` is the setting that holds the text, for the message.
     ///
     /// # Errors
-    /// [`RecError::Unknown`] for an unknown metric, [`RecError::Config`] when the cut-off is absent, no whole number, or 0.
+    /// [`RecError::Unknown`] for an unknown metric, [`RecError::Config`] when the cut-off is absent or out of its range.
     pub fn parse(key: &str, text: &str) -> Result<Self> {
-        let range = || RecError::range(key, format!("\"{text}\""), "a metric and a cut-off above 0, as in \"ndcg@20\"");
+        let range =
+            || RecError::range(key, format!("\"{text}\""), "a metric and a cut-off from 1 to 10000, as in \"ndcg@20\"");
         let (name, k) = text.split_once('@').ok_or_else(range)?;
         let metric = named(name)?;
         match k.parse() {
-            Ok(k) if k > 0 => Ok(MetricAt { metric, k }),
+            Ok(k) if (1..=Config::MAX_K).contains(&k) => Ok(MetricAt { metric, k }),
             _ => Err(range()),
         }
     }
@@ -76,7 +78,9 @@ mod tests {
             let error = MetricAt::parse("train.metric", text).unwrap_err();
             assert_eq!(
                 error.to_string(),
-                format!("train.metric: found \"{text}\", expected a metric and a cut-off above 0, as in \"ndcg@20\"")
+                format!(
+                    "train.metric: found \"{text}\", expected a metric and a cut-off from 1 to 10000, as in \"ndcg@20\""
+                )
             );
         }
     }

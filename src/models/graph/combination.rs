@@ -104,8 +104,7 @@ impl Combination {
             config::Combination::Uniform => Kind::Weights { theta: None },
             config::Combination::Global => Kind::Weights { theta: Some(Parameters::new(device, theta)) },
             config::Combination::Additive => {
-                let shape =
-                    AdditiveShape { dim, hidden, layers, temperature: config.attention.temperature, bound };
+                let shape = AdditiveShape { dim, hidden, layers, temperature: config.attention.temperature, bound };
                 let groups = [0, 1].map(|group| {
                     // q = 0 weighs all layers alike; a random W lets q learn (SPEC B.2).
                     let network = random(group, hidden * dim, (1.0 / dim as f32).sqrt());
@@ -264,12 +263,12 @@ impl Combination {
     /// # Errors
     /// Those of the ops.
     pub fn adam(&mut self, device: &Device, config: &AdamConfig, step: u64, prior_fixed: bool) -> Result<()> {
-        let mut fixed = vec![0..if prior_fixed { self.layers + 1 } else { 0 }];
-        if let Kind::Dot { shape, .. } = &self.kind
-            && shape.bound > 0.0
-        {
-            fixed.push(shape.value());
-        }
+        let prior = 0..if prior_fixed { self.layers + 1 } else { 0 };
+        let value = match &self.kind {
+            Kind::Dot { shape, .. } if shape.bound > 0.0 => shape.value(),
+            _ => 0..0,
+        };
+        let fixed = [prior, value];
         for group in self.groups_mut() {
             for range in &fixed {
                 place(device, &device.zeros(range.len()), range.start, &mut group.gradient)?;
@@ -359,3 +358,6 @@ fn softmax(logits: &[f32]) -> Vec<f32> {
     let sum: f64 = exp.iter().sum();
     exp.iter().map(|e| (e / sum) as f32).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -71,27 +71,28 @@ pub struct Attention {
     /// Softmax temperature of `additive`, above 0. Default 1.
     pub temperature: f32,
     /// How far a node's logits may leave the global ones: `bound * tanh(logit / bound)`; 0 means unbounded. Default: 0 where the weights learn on
-    /// the training loss, 0.5 where global weights were fitted on held-out pairs first.
+    /// the training loss, 0.2 where global weights are fitted first.
     pub bound: Option<f32>,
     /// Step size of the attention parameters, above 0. Default 1e-2.
     pub learning_rate: f32,
-    /// Which pairs teach the weights. Default `auto`: `training` for cosine losses, `held_out` for losses on inner products.
+    /// What teaches the weights. Default `auto`: `training` for losses on cosines, `lesson` for losses on inner products.
     pub fit: Fit,
-    /// Share of the training pairs held out while the weights are fitted, within 0..0.5. Default 0.1.
+    /// Share of the training pairs that `held_out` keeps from the embeddings while the weights are fitted, within 0..0.5. Default 0.1.
     pub held_out_fraction: f64,
 }
 
-/// Which pairs teach the layer weights.
+/// What teaches the layer weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fit {
-    /// `training` for cosine losses, `held_out` for losses on inner products.
+    /// `training` for losses on cosines, `lesson` for losses on inner products.
     Auto,
     /// The training loss, together with the embeddings.
     Training,
-    /// A softmax over all items on cosines, over the training pairs, after every step.
+    /// A softmax over all items on cosines, over the training pairs, after every step. It moves the layer weights and nothing else.
     Lesson,
-    /// A third part of the data: global weights are fitted on it, frozen, and everything else is trained on all pairs.
+    /// The same lesson on a third part of the data, which the embeddings never see: global weights are fitted on it and frozen, and everything else
+    /// is trained on all pairs.
     HeldOut,
 }
 

@@ -145,14 +145,12 @@ impl GraphLearner {
         self.propagation.below_last(device)?;
         self.pass.draw(device, &mut self.task, &self.setup.train, epoch, step)?;
         let loss = self.pass.run(device, &self.propagation, &mut self.combination, &mut self.task, &mut Mean)?;
-        if !loss.is_finite() {
-            return Err(RecError::NotFinite {
-                what: "loss",
-                value: loss,
-                place: format!("epoch {}, step {}", epoch + 1, step + 1),
-                todo: "lower the learning rate".into(),
-            });
-        }
+        let finite = |what: &'static str, loss: f64| {
+            let place = format!("epoch {}, step {}", epoch + 1, step + 1);
+            let error = RecError::NotFinite { what, value: loss, place, todo: "lower the learning rate".into() };
+            if loss.is_finite() { Ok(loss) } else { Err(error) }
+        };
+        finite("loss", loss)?;
         self.step += 1;
         let attention = AdamConfig { learning_rate: self.setup.config.attention.learning_rate, ..Default::default() };
         if let Teacher::Training = self.setup.teacher {
@@ -164,7 +162,8 @@ impl GraphLearner {
         if let (Some(lesson), Teacher::Lesson { pairs, fixed_prior }) = (&mut self.lesson, &self.setup.teacher) {
             let (taken, n) = ((self.step - 1) as usize, lesson.sampler.n_batches().max(1));
             self.pass.draw(device, lesson, pairs, (taken / n) as u64, taken % n)?;
-            self.pass.run(device, &self.propagation, &mut self.combination, lesson, &mut Mean)?;
+            let taught = self.pass.run(device, &self.propagation, &mut self.combination, lesson, &mut Mean)?;
+            finite("held-out loss", taught)?;
             self.combination.adam(device, &attention, self.step, *fixed_prior)?;
         }
         let config = AdamConfig { learning_rate: self.setup.learning_rate, ..Default::default() };
@@ -262,3 +261,6 @@ impl Learner for GraphLearner {
         self.combination.logits(&self.setup.device)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -163,7 +163,8 @@ pub struct Pass {
     hop_rows: Vec<Buffer<f32>>,
     pooled: Buffer<f32>,
     attention: Buffer<f32>,
-    loss: Buffer<f32>,
+    /// The loss of every example of the last [`Pass::run`].
+    pub loss: Buffer<f32>,
     gradient: Buffer<f32>,
     weights: Vec<f32>,
     device_weights: Buffer<f32>,

@@ -17,8 +17,10 @@ use serde::{Deserialize, Serialize};
 
 use super::user_items::{UserItems, check_item};
 use crate::error::{RecError, Result};
+use crate::models::memory::available_bytes;
 use crate::models::state::State;
 use crate::models::{Query, Scorer};
+pub(in crate::models) use memory::check as check_memory;
 
 /// `[model.ease]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -69,7 +71,7 @@ pub struct Ease {
 pub fn fit(train: &Interactions, config: &Config) -> Result<Ease> {
     config.validate()?;
     let n = train.n_items();
-    memory::check(n, config.max_items, memory::available_bytes())?;
+    check_memory(n, config.max_items, available_bytes())?;
     let inverse = inverse::ridge_inverse(train, config.l2)?;
     let mut weights = vec![0.0; n * n];
     if n > 0 {

@@ -2,6 +2,7 @@
 //! message.
 
 use crate::error::{RecError, Result};
+use crate::models::memory::gigabytes;
 
 /// Two matrices of `n_items` x `n_items` 64-bit numbers: the most that fitting holds at once.
 fn needed_bytes(n_items: usize) -> u128 {
@@ -12,7 +13,7 @@ fn needed_bytes(n_items: usize) -> u128 {
 ///
 /// # Errors
 /// [`RecError::Resources`] with what is there and what is needed.
-pub(super) fn check(n_items: usize, max_items: usize, available: Option<u64>) -> Result<()> {
+pub(in crate::models) fn check(n_items: usize, max_items: usize, available: Option<u64>) -> Result<()> {
     let needed = needed_bytes(n_items);
     let refuse = |found: String, expected: String, todo: &str| {
         Err(RecError::Resources {
@@ -38,22 +39,6 @@ pub(super) fn check(n_items: usize, max_items: usize, available: Option<u64>) ->
         ),
         _ => Ok(()),
     }
-}
-
-/// What the system says can be had without swapping, where it says so (`MemAvailable` of Linux).
-pub(super) fn available_bytes() -> Option<u64> {
-    parse_available(&std::fs::read_to_string("/proc/meminfo").ok()?)
-}
-
-/// Reads the line `MemAvailable: 123 kB`.
-fn parse_available(meminfo: &str) -> Option<u64> {
-    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
-}
-
-/// Bytes in units of 10^9.
-fn gigabytes(bytes: u128) -> String {
-    format!("{:.1} GB", bytes as f64 / 1e9)
 }
 
 #[cfg(test)]
@@ -82,11 +67,5 @@ mod tests {
         );
         assert!(check(20_000, 30_000, Some(6_400_000_000)).is_ok());
         assert!(check(20_000, 30_000, None).is_ok());
-    }
-
-    #[test]
-    fn the_available_memory_is_read_in_kilobytes() {
-        assert_eq!(parse_available("MemTotal:  9 kB\nMemAvailable:    2048 kB\nSwap: 1 kB\n"), Some(2048 * 1024));
-        assert_eq!(parse_available("MemTotal:  9 kB\n"), None);
     }
 }

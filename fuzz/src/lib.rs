@@ -1,0 +1,221 @@
+//! What must hold for any bytes: a value or an error, never a panic. An error is one line with one of the documented exit codes; a value keeps
+//! the promises of its type. The fuzz targets and the ordinary test of their seeds (`tests/fuzz_seeds.rs`) share this.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use gcnrec::checkpoint::RunFolder;
+use gcnrec::config::Config;
+use gcnrec::data::reader::{self, Columns, Source};
+use gcnrec::data::{Format, Log, Split};
+use gcnrec::models::graph::config::Combination;
+use gcnrec::train::{self, Job, RunStore, Silent, Stop};
+use gcnrec::{RecError, Recommender, models, objectives};
+use gcnrec_graphs::Seed;
+use gcnrec_kernels::Device;
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+/// An error is one line and has one of these exit codes.
+fn check_error(error: &RecError, codes: &[u8]) {
+    let line = error.to_string();
+    assert!(!line.contains(['\n', '\r']), "{line:?}");
+    assert!(codes.contains(&error.exit_code()), "exit code {} for {line:?}", error.exit_code());
+}
+
+fn source(bytes: &[u8]) -> Result<Source, RecError> {
+    Source::from_reader(Path::new("fuzz.data"), Cursor::new(bytes.to_vec()))
+}
+
+/// Any bytes read as a format are rows with names and finite ratings, or an error of exit code 3.
+pub fn reader(format: Format, bytes: &[u8]) {
+    let mut n_lines = 0;
+    let read = source(bytes).and_then(|source| {
+        reader::read(source, format, None, &Columns::default(), &mut |row| {
+            assert!(!row.user.is_empty() && !row.item.is_empty());
+            assert!(row.rating.is_none_or(f32::is_finite));
+            assert!(row.line >= n_lines, "line {} after {n_lines}", row.line);
+            n_lines = row.line;
+            Ok(())
+        })
+    });
+    if let Err(error) = read {
+        check_error(&error, &[3]);
+    }
+}
+
+/// Any bytes read as a file of titles give one title per known item, or an error of exit code 3.
+pub fn titles(bytes: &[u8]) {
+    let items = ["1", "2", "x"].into_iter().collect();
+    match source(bytes).and_then(|source| reader::read_titles(source, &Columns::default(), &items)) {
+        Ok(titles) => assert!(titles.is_empty() || titles.len() == 3, "{titles:?}"),
+        Err(error) => check_error(&error, &[3]),
+    }
+}
+
+/// Any text is a configuration that reads back equal, or an error of exit code 2 or 4.
+pub fn run_file(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let name = Path::new("/run.toml");
+    match Config::from_toml(text, name) {
+        Ok(config) => {
+            let written = config.to_toml().expect("a valid configuration should be TOML");
+            assert_eq!(Config::from_toml(&written, name).expect("what was written should be read"), config);
+        }
+        Err(error) => check_error(&error, &[2, 4]),
+    }
+}
+
+/// The files of a checkpoint that the first byte's lower half chooses from.
+const FILES: [&str; 5] = ["manifest.json", "model.safetensors", "ids.json", "seen.safetensors", "config.toml"];
+/// The models that its upper half chooses from.
+const MODELS: [&str; 5] = ["lightgcn", "lightgcn", "mf", "popularity", "ease"];
+
+/// A checkpoint in which one file is replaced is opened or refused with exit code 6, and what was opened answers or refuses by name.
+///
+/// The first byte chooses the model and the file; the rest is the file. The manifest is made to fit again, so that the bytes get past the checksums to
+/// whatever reads them: nothing behind the checksums may trust them. The choice 5 replaces the facts within a fitting manifest.
+pub fn checkpoint(bytes: &[u8]) {
+    let Some((&choice, content)) = bytes.split_first() else { return };
+    let (file, model) = (usize::from(choice & 15) % 6, usize::from(choice >> 4) % MODELS.len());
+    let mut files = base(model).clone();
+    match FILES.get(file) {
+        Some(&name) => drop(files.insert(name.into(), content.to_vec())),
+        None => {
+            let Ok(Value::Object(changes)) = serde_json::from_slice(content) else { return };
+            let mut manifest = manifest_of(&files);
+            manifest.extend(changes);
+            files.insert(FILES[0].into(), Value::Object(manifest).to_string().into_bytes());
+        }
+    }
+    if file != 0 {
+        seal(&mut files);
+    }
+    let folder = folder().join("opened");
+    fs::create_dir_all(&folder).expect("the folder for temporary files should be writable");
+    for name in FILES {
+        fs::write(folder.join(name), &files[name]).expect("the folder for temporary files should be writable");
+    }
+    match Recommender::open(&folder) {
+        Ok(recommender) => ask(&recommender),
+        Err(error) => check_error(&error, &[6]),
+    }
+}
+
+fn ask(recommender: &Recommender) {
+    let (users, items): (Vec<&str>, Vec<&str>) = (
+        recommender.users().iter().take(5).map(String::as_str).collect(),
+        recommender.items().iter().take(5).map(String::as_str).collect(),
+    );
+    let answered = |answer: Result<Vec<(String, f32)>, RecError>| match answer {
+        Ok(ranking) => assert!(ranking.len() <= recommender.n_items()),
+        // A model may refuse a question, and a score may be no number: both are failures that name themselves.
+        Err(error) => check_error(&error, &[1, 3]),
+    };
+    users.iter().for_each(|user| answered(recommender.for_user(user, 3)));
+    items.iter().for_each(|item| answered(recommender.similar_items(item, 3)));
+    answered(recommender.for_history(&items, 3));
+}
+
+/// Seeds of the target `checkpoint`: every file of every model as it should be, and its facts.
+pub fn checkpoint_seeds() -> Vec<Vec<u8>> {
+    let mut seeds = Vec::new();
+    for model in 0..MODELS.len() {
+        let files = base(model);
+        for (file, name) in FILES.iter().enumerate() {
+            seeds.push([&[(model * 16 + file) as u8], &files[*name][..]].concat());
+        }
+        let manifest = manifest_of(files);
+        let facts = json!({"model": manifest["model"], "state": manifest["state"], "facts": manifest["facts"]});
+        seeds.push([&[(model * 16 + 5) as u8], facts.to_string().as_bytes()].concat());
+    }
+    seeds
+}
+
+fn manifest_of(files: &BTreeMap<String, Vec<u8>>) -> Map<String, Value> {
+    match serde_json::from_slice(&files[FILES[0]]) {
+        Ok(Value::Object(manifest)) => manifest,
+        other => panic!("the manifest should be an object: {other:?}"),
+    }
+}
+
+/// Makes the checksums fit the files, and the manifest's own checksum fit the manifest.
+fn seal(files: &mut BTreeMap<String, Vec<u8>>) {
+    let hex = |bytes: &[u8]| Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let mut manifest = manifest_of(files);
+    let sums = FILES[1..]
+        .iter()
+        .map(|&name| (name.to_string(), json!({"bytes": files[name].len(), "sha256": hex(&files[name])})));
+    manifest.insert("files".into(), Value::Object(sums.collect()));
+    manifest.shift_remove("sha256");
+    let sealed = hex(sorted(Value::Object(manifest.clone())).to_string().as_bytes());
+    manifest.insert("sha256".into(), Value::String(sealed));
+    files.insert(FILES[0].into(), Value::Object(manifest).to_string().into_bytes());
+}
+
+/// The value with sorted keys: what the manifest's checksum is taken over.
+fn sorted(value: Value) -> Value {
+    match value {
+        Value::Array(values) => Value::Array(values.into_iter().map(sorted).collect()),
+        Value::Object(map) => {
+            let fields: BTreeMap<String, Value> = map.into_iter().map(|(key, value)| (key, sorted(value))).collect();
+            Value::Object(fields.into_iter().collect())
+        }
+        other => other,
+    }
+}
+
+/// A folder of this process, in memory where the system has such a place.
+fn folder() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let memory = Path::new("/dev/shm");
+        let base = if memory.is_dir() { memory.to_path_buf() } else { std::env::temp_dir() };
+        base.join(format!("gcnrec-fuzz-{}", std::process::id()))
+    })
+}
+
+/// The files of a good checkpoint of a model, trained once for a moment.
+fn base(model: usize) -> &'static BTreeMap<String, Vec<u8>> {
+    static BASES: OnceLock<Vec<BTreeMap<String, Vec<u8>>>> = OnceLock::new();
+    &BASES.get_or_init(|| (0..MODELS.len()).map(trained).collect())[model]
+}
+
+fn trained(model: usize) -> BTreeMap<String, Vec<u8>> {
+    let split = Split {
+        users: ["a", "b", "c"].into_iter().collect(),
+        items: ["w", "x", "y", "z"].into_iter().collect(),
+        train: Log { users: vec![0, 0, 1, 1, 2], items: vec![0, 1, 1, 2, 3], ..Log::default() },
+        ..Split::default()
+    };
+    let mut config = models::Config::named(MODELS[model]).expect("the model should exist");
+    match &mut config {
+        models::Config::Lightgcn(config) => {
+            (config.layers, config.dim, config.attention.hidden) = (1, 2, 2);
+            config.combination = if model == 0 { Combination::Additive } else { Combination::Dot };
+        }
+        models::Config::Mf(config) => config.dim = 2,
+        _ => {}
+    }
+    let job = Job {
+        split: Arc::new(split),
+        model: config,
+        objective: objectives::Config::named("softmax").expect("the loss should exist"),
+        train: train::Config { max_epochs: 1, ..train::Config::default() },
+        eval: gcnrec::eval::Config::default(),
+        seed: Seed(1),
+        device: Device::Cpu,
+        config_toml: "seed = 1\n".into(),
+    };
+    let path = folder().join(format!("base-{model}"));
+    let run = RunFolder::create(&path, true, false).expect("the folder for temporary files should be writable");
+    let mut store = RunStore::new(run.clone(), &job).expect("the ids should be in range");
+    train::run(&job, &mut store, false, &mut Silent, &Stop::default()).expect("the small run should end");
+    let files =
+        FILES.map(|name| (name.into(), fs::read(run.best().join(name)).expect("a checkpoint should have five files")));
+    fs::remove_dir_all(&path).expect("what was written should be removable");
+    files.into_iter().collect()
+}

@@ -1,0 +1,32 @@
+//! From a configuration and its data to a job of the trainer.
+
+use std::sync::Arc;
+
+use gcnrec_graphs::Seed;
+use gcnrec_kernels::Device;
+
+use super::Config;
+use crate::data::Split;
+use crate::error::Result;
+use crate::{objectives, train};
+
+impl Config {
+    /// What [`train::run`] takes: this configuration, its data as [`crate::data::load`] reads them, and where to compute.
+    ///
+    /// # Errors
+    /// As [`Config::to_toml`], whose text every checkpoint keeps.
+    pub fn job(&self, split: Arc<Split>, device: Device) -> Result<train::Job> {
+        // Closed forms have no loss and read none.
+        let unread = || objectives::Config::Softmax(objectives::config::Softmax::default());
+        Ok(train::Job {
+            split,
+            model: self.model.clone(),
+            objective: self.objective.clone().unwrap_or_else(unread),
+            train: self.train.clone(),
+            eval: self.eval.clone(),
+            seed: Seed(self.seed),
+            device,
+            config_toml: self.to_toml()?,
+        })
+    }
+}

@@ -1,0 +1,66 @@
+//! The defaults that depend on other choices and on the data, written out once the data are known: what a run folder's `config.toml` holds.
+
+use super::layers::Resolved;
+use crate::models;
+use crate::objectives;
+
+/// Above this number of items a row of scores per user costs more than it teaches: the default loss becomes `ssm`.
+const MOST_ITEMS_FOR_SOFTMAX: usize = 200_000;
+
+impl Resolved {
+    /// Fills the loss (where none was named), the learning rate, the batch size and the scoring rule.
+    pub fn settle(&mut self, n_users: usize, n_items: usize) {
+        let loss_was_named = !self.origins.of("objective").is_empty();
+        let config = &mut self.config;
+        let Some(objective) = &mut config.objective else { return };
+        if !loss_was_named && n_items > MOST_ITEMS_FOR_SOFTMAX {
+            *objective = objectives::Config::Ssm(objectives::config::Ssm::default());
+        }
+        config.train.learning_rate.get_or_insert_with(|| objective.default_learning_rate());
+        config.train.batch_size.get_or_insert_with(|| objective.default_batch_size(n_users));
+        match &mut config.model {
+            models::Config::Lightgcn(model) => {
+                model.norm_power.get_or_insert_with(|| objective.default_norm_power());
+            }
+            models::Config::Mf(model) => {
+                model.norm_power.get_or_insert_with(|| objective.default_norm_power());
+            }
+            models::Config::Popularity(_) | models::Config::Ease(_) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use crate::config::Config;
+    use crate::config::layers::{Sources, resolve_text};
+
+    fn settled(text: &str, n_users: usize, n_items: usize) -> Config {
+        let mut resolved = resolve_text(&Sources::default(), Some((text, Path::new("run.toml")))).unwrap();
+        resolved.settle(n_users, n_items);
+        resolved.config
+    }
+
+    #[test]
+    fn the_loss_decides_the_step_and_the_catalogue_decides_the_loss() {
+        let small = settled("", 943, 1682);
+        assert_eq!(small.objective.as_ref().unwrap().name(), "softmax");
+        assert_eq!((small.train.learning_rate, small.train.batch_size), (Some(1e-2), Some(118)));
+        assert_eq!(small.model.graph().unwrap().norm_power, Some(0.0));
+        let large = settled("", 943, 200_001);
+        assert_eq!(large.objective.as_ref().unwrap().name(), "ssm");
+        assert_eq!((large.train.learning_rate, large.train.batch_size), (Some(1e-3), Some(2048)));
+        assert_eq!(settled("[objective.softmax]", 943, 200_001).objective.unwrap().name(), "softmax");
+    }
+
+    #[test]
+    fn what_the_user_wrote_stays_and_settling_twice_changes_nothing() {
+        let once =
+            settled("[train]\nlearning_rate = 0.5\nbatch_size = 7\n[model.lightgcn]\nnorm_power = 0.25", 943, 1682);
+        assert_eq!((once.train.learning_rate, once.train.batch_size), (Some(0.5), Some(7)));
+        assert_eq!(once.model.graph().unwrap().norm_power, Some(0.25));
+        assert_eq!(settled(&once.to_toml().unwrap(), 943, 1682), once);
+    }
+}

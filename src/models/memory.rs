@@ -1,0 +1,100 @@
+//! Is there room? Asked before anything large is allocated: a system that hands out more memory than it has ends the run later, without a message.
+
+use super::Config;
+use crate::error::{RecError, Result};
+
+/// What the system says can be had without swapping, where it says so: `MemAvailable` of Linux, and no more than the limit of the process's group.
+pub(super) fn available_bytes() -> Option<u64> {
+    let read = |path: &str| std::fs::read_to_string(path).ok();
+    let machine = parse_available(&read("/proc/meminfo")?);
+    // "max" stands for no limit, and is no number.
+    let group = read("/sys/fs/cgroup/memory.max").and_then(|text| text.trim().parse().ok());
+    machine.into_iter().chain(group).min()
+}
+
+/// Reads the line `MemAvailable: 123 kB`.
+fn parse_available(meminfo: &str) -> Option<u64> {
+    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+}
+
+/// Bytes in units of 10^9.
+pub(super) fn gigabytes(bytes: u128) -> String {
+    format!("{:.1} GB", bytes as f64 / 1e9)
+}
+
+/// Refuses a model whose tables do not fit into the memory that is available. Where the system does not say how much that is, nothing is refused.
+///
+/// # Errors
+/// [`RecError::Resources`] with what is there and what is needed.
+pub fn check_memory(config: &Config, n_users: usize, n_items: usize) -> Result<()> {
+    check(config, n_users, n_items, available_bytes())
+}
+
+fn check(config: &Config, n_users: usize, n_items: usize, available: Option<u64>) -> Result<()> {
+    if let Config::Ease(ease) = config {
+        return super::linear::ease::check_memory(n_items, ease.max_items, available);
+    }
+    let (Some(graph), Some(available)) = (config.graph(), available) else { return Ok(()) };
+    let needed = table_bytes(n_users as u128 + n_items as u128, graph.dim, graph.layers);
+    if needed <= u128::from(available) {
+        return Ok(());
+    }
+    Err(RecError::Resources {
+        what: format!("model.{}", config.name()),
+        found: format!("{} of memory available", gigabytes(u128::from(available))),
+        expected: format!(
+            "{} for {n_users} users and {n_items} items with dim {} and {} layers",
+            gigabytes(needed),
+            graph.dim,
+            graph.layers
+        ),
+        todo: "lower --dim or --layers, or drop rare users and items (data.min_user_interactions, data.min_item_interactions)"
+            .into(),
+    })
+}
+
+/// The tables of 32-bit numbers, `[n_nodes, dim]` each, that live at the same time: base embeddings and their two moments, the layers above, the
+/// gradient on its way down (2), the frozen model, and the copies that a checkpoint writes (3). Batches come on top and are small beside them.
+fn table_bytes(n_nodes: u128, dim: usize, layers: usize) -> u128 {
+    let n_tables = 3 + layers + 2 + 1 + 3;
+    4 * n_nodes * dim as u128 * n_tables as u128
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_available_memory_is_read_in_kilobytes() {
+        assert_eq!(parse_available("MemTotal:  9 kB\nMemAvailable:    2048 kB\nSwap: 1 kB\n"), Some(2048 * 1024));
+        assert_eq!(parse_available("MemTotal:  9 kB\n"), None);
+    }
+
+    #[test]
+    fn a_model_that_does_not_fit_is_refused_with_both_numbers() {
+        let config = Config::named("lightgcn").unwrap();
+        // 12 tables of 10,000,000 x 64 numbers of 4 bytes: 30.72e9.
+        let error = check(&config, 4_000_000, 6_000_000, Some(8_000_000_000)).unwrap_err();
+        assert!(
+            error.to_string().starts_with(
+                "model.lightgcn: found 8.0 GB of memory available, expected 30.7 GB for 4000000 users and 6000000 items with dim 64 and 3 layers; \
+                 lower --dim"
+            ),
+            "{error}"
+        );
+        assert_eq!(error.exit_code(), 5);
+        assert!(check(&config, 4_000_000, 6_000_000, Some(30_720_000_000)).is_ok());
+        assert!(check(&config, 4_000_000, 6_000_000, None).is_ok(), "unknown: not refused");
+    }
+
+    #[test]
+    fn a_model_without_tables_always_fits_and_ease_asks_for_its_matrices() {
+        assert!(check(&Config::named("popularity").unwrap(), usize::MAX, usize::MAX, Some(0)).is_ok());
+        assert_eq!(check(&Config::named("ease").unwrap(), 1, 1000, Some(0)).unwrap_err().exit_code(), 5);
+        assert!(
+            check(&Config::named("lightgcn").unwrap(), usize::MAX, usize::MAX, Some(u64::MAX)).is_err(),
+            "no overflow"
+        );
+    }
+}

@@ -1,0 +1,122 @@
+//! The three parts of every loss against each other, on one small batch with repeats.
+
+use gcnrec_graphs::{ItemId, Purpose, UserId};
+use rand::RngExt;
+
+use super::config::{Bpr, Bsl, Pointwise};
+use super::*;
+
+const DIM: usize = 7;
+const NODES: Nodes = Nodes { n_users: 4, n_items: 6 };
+
+fn pairs() -> Interactions {
+    let pairs = [(0, 0), (0, 1), (0, 4), (1, 1), (2, 2), (2, 3), (3, 0)].map(|(u, i)| (UserId(u), ItemId(i)));
+    Interactions::from_pairs(NODES.n_users, NODES.n_items, pairs).unwrap()
+}
+
+/// Every loss with a batch that suits it; item 5 has no pair, and users, positives and negatives repeat.
+fn losses() -> Vec<(&'static str, Task, Batch)> {
+    let pairs_of = |negatives: Vec<u32>| Batch {
+        users: vec![0, 2, 0, 3],
+        positives: vec![1, 2, 4, 1],
+        negatives,
+        list_ptr: Vec::new(),
+    };
+    let users =
+        Batch { users: vec![0, 2], positives: vec![0, 1, 4, 2, 3], negatives: Vec::new(), list_ptr: vec![0, 3, 5] };
+    let built =
+        |config: &Config| build(config, &pairs(), DIM, Batching { size: None, order: PairOrder::PairUniform }, Seed(1));
+    let two = vec![5, 2, 0, 1, 5, 3, 2, 2];
+    let named = |name| built(&Config::named(name).unwrap());
+    let bsl = |candidates| built(&Config::Bsl(Bsl { candidates, ..Bsl::default() }));
+    let point = Pointwise { n_negatives: 2, ..Pointwise::default() };
+    vec![
+        ("bpr", named("bpr"), pairs_of(vec![5, 0, 2, 5])),
+        (
+            "bpr with two negatives",
+            built(&Config::Bpr(Bpr { n_negatives: 2, ..Bpr::default() })),
+            pairs_of(two.clone()),
+        ),
+        ("ssm", named("ssm"), pairs_of(Vec::new())),
+        ("softmax", named("softmax"), users.clone()),
+        ("bsl over all", bsl(Candidates::All), users),
+        ("bsl within the batch", bsl(Candidates::Batch), pairs_of(Vec::new())),
+        ("mse", built(&Config::Mse(point.clone())), pairs_of(two.clone())),
+        ("logistic", built(&Config::Logistic(point)), pairs_of(two)),
+    ]
+}
+
+fn values(index: u64, n: usize) -> Vec<f32> {
+    let mut random = Seed(5).stream(Purpose::Analysis, 0, index);
+    (0..n).map(|_| random.random_range(-1.0..1.0f32)).collect()
+}
+
+fn forward(objective: &mut dyn Objective, rows: &[f32]) -> Vec<f32> {
+    let mut loss = Buffer::default();
+    objective.forward(&Device::Cpu, &Device::Cpu.upload(rows), &mut loss).unwrap();
+    Device::Cpu.read(&loss)
+}
+
+/// Rows, a motion of them, and the tangent of every example.
+fn tangent(objective: &mut dyn Objective) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
+    let n = objective.rows().len() * DIM;
+    let (rows, dot, mut loss_dot) = (values(1, n), values(2, n), Buffer::default());
+    forward(objective, &rows);
+    let (uploaded, moved) = (Device::Cpu.upload(&rows), Device::Cpu.upload(&dot));
+    objective.tangent(&Device::Cpu, &uploaded, &moved, &mut loss_dot).unwrap();
+    (rows, dot, Device::Cpu.read(&loss_dot))
+}
+
+/// Five-point differences of an f32 forward pass with step h = 1/32: losses around 5 are rounded by 5e-7, divided by h that is 2e-5; the formula's
+/// own error, h^4 / 30 times the fifth derivative, stays near 1e-4 for the sharpest loss (tau .15).
+#[test]
+fn the_tangent_is_how_the_losses_move() {
+    for (name, mut task, batch) in losses() {
+        let objective = &mut *task.objective;
+        objective.prepare(&Device::Cpu, &batch).unwrap();
+        let (rows, dot, found) = tangent(objective);
+        let h = 1.0 / 32.0f32;
+        let mut at = |step: f32| -> Vec<f64> {
+            let moved: Vec<f32> = rows.iter().zip(&dot).map(|(x, d)| x + step * d).collect();
+            forward(objective, &moved).into_iter().map(f64::from).collect()
+        };
+        let (p1, m1, p2, m2) = (at(h), at(-h), at(2.0 * h), at(-2.0 * h));
+        assert_eq!(found.len(), p1.len(), "{name}");
+        for b in 0..found.len() {
+            let expected = (8.0 * (p1[b] - m1[b]) - (p2[b] - m2[b])) / (12.0 * f64::from(h));
+            let error = (f64::from(found[b]) - expected).abs();
+            assert!(error < 1e-3 * (1.0 + expected.abs()), "{name}, example {b}: {} {expected}", found[b]);
+        }
+    }
+}
+
+/// `sum_b w_b loss_dot_b = <gradient(w), rows_dot>`: no differences, so only the rounding of some hundred products remains.
+#[test]
+fn the_tangent_is_the_transpose_of_the_gradient() {
+    for (name, mut task, batch) in losses() {
+        let objective = &mut *task.objective;
+        objective.prepare(&Device::Cpu, &batch).unwrap();
+        let (rows, dot, loss_dot) = tangent(objective);
+        let weights: Vec<f32> = values(3, loss_dot.len());
+        forward(objective, &rows);
+        let (mut gradient, uploaded) = (Buffer::default(), Device::Cpu.upload(&rows));
+        objective.backward(&Device::Cpu, &uploaded, &Device::Cpu.upload(&weights), &mut gradient).unwrap();
+        let inner = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum::<f64>();
+        let (forward, backward) = (inner(&weights, &loss_dot), inner(&Device::Cpu.read(&gradient), &dot));
+        assert!((forward - backward).abs() < 1e-5 * (1.0 + forward.abs()), "{name}: {forward} {backward}");
+    }
+}
+
+/// SPEC A.2: a row counts once per occurrence, so a batch that names a pair twice counts its rows twice.
+#[test]
+fn rows_are_counted_once_per_occurrence() {
+    for (name, mut task, batch) in losses() {
+        let objective = &mut *task.objective;
+        objective.prepare(&Device::Cpu, &batch).unwrap();
+        let per_example = if name.starts_with("bpr") { 3 } else { 2 };
+        let counts = Device::Cpu.read(objective.occurrences());
+        assert_eq!(counts.len(), objective.rows().len(), "{name}");
+        assert_eq!(counts.iter().sum::<f32>() as usize, per_example * objective.n_examples(), "{name}");
+        assert!(objective.rows().is_sorted_by(|a, b| a < b), "{name}");
+    }
+}

@@ -1,0 +1,172 @@
+//! Data files that cannot be used, and odd ones that can.
+
+use std::io::Write;
+
+use flate2::{Compression, write::GzEncoder};
+
+use super::case::{Case, judge_all};
+
+/// Reads `f.csv` and fits the cheapest model, so that only the reading can fail.
+const READ: &str = "train --data f.csv --model popularity --valid-fraction 0 --out out";
+/// Reads parts.
+const PARTS: &str = "train --train train.csv --test test.csv --model popularity --valid-fraction 0 --out out";
+
+fn data(name: &str, content: impl AsRef<[u8]>) -> Case {
+    Case::new(name, READ).file("f.csv", content)
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// Rows that compress to more than a few bytes.
+fn many_rows() -> String {
+    let rows = (0..500).map(|row| format!("u{},i{}\n", row % 37, row * row % 101));
+    format!("user,item\n{}", rows.collect::<String>())
+}
+
+#[test]
+fn files_that_are_no_data_are_refused_with_their_place() {
+    let whole = gzip(&many_rows());
+    let mut flipped = whole.clone();
+    let middle = flipped.len() / 2;
+    flipped[middle] ^= 0x55;
+    judge_all(
+        &[
+            Case::new("a missing file", READ).refused(3, &["f.csv is not there", "GCNREC_DATA"]),
+            Case::new("a folder in place of a file", READ).file("f.csv/x", "").refused(3, &["f.csv: cannot read"]),
+            data("an empty file", "").refused(3, &["f.csv: found an empty file, expected interactions"]),
+            data("blank lines only", " \n\n\t\n").refused(3, &["f.csv: found an empty file"]),
+            data("a header alone", "user,item,rating\n").refused(3, &["f.csv: found no interaction"]),
+            data("binary data", [0x7f, b'E', b'L', b'F', 0, 1, 2, 3])
+                .refused(3, &["f.csv:1: found a NUL byte", "UTF-8"]),
+            data("a NUL byte further down", "user,item\na,b\nc\0,d\n").refused(3, &["f.csv:3: found a NUL byte"]),
+            data("UTF-16", b"\xff\xfeu\0s\0e\0r\0,\0i\0t\0e\0m\0\n\0").refused(3, &["f.csv:1: found a NUL byte"]),
+            data("Latin-1", b"user,item\ncaf\xe9,b\n")
+                .refused(3, &["f.csv:2: found a byte that is not UTF-8 at position 4"]),
+            data("prose", "It was the best of times\n").refused(3, &["f.csv:1: found", "name the format: movielens"]),
+            data("unknown column names", "who,what\n1,2\n")
+                .refused(3, &["f.csv:1: found the columns who, what", "data.user_column"]),
+            data("a column twice", "user,item,user\n1,2,3\n").refused(3, &["f.csv:1: found more than one column user"]),
+            data("a ragged row, too short", "user,item,rating\n1,2,3\n4,5\n")
+                .refused(3, &["f.csv:3: found 2 columns, expected 3"]),
+            data("a ragged row, too long", "user,item\n1,2\n4,5,6\n")
+                .refused(3, &["f.csv:3: found 3 columns, expected 2"]),
+            data("a row without a user", "user,item\n,5\n").refused(3, &["f.csv:2: column 1 (user): found nothing"]),
+            data("a row without an item", "user,item\n5,\n").refused(3, &["f.csv:2: column 2 (item): found nothing"]),
+            data("an open quote", "user,item\n\"5,6\n").refused(3, &["f.csv:2: found a quote that is never closed"]),
+            data("one endless line", format!("user,item\na,{}\n", "x".repeat(1_100_000)))
+                .refused(3, &["f.csv:2: found more than 1048576 bytes in one line"]),
+            data("a gzip file cut short", &whole[..whole.len() - 9])
+                .refused(3, &["f.csv:", "incomplete gzip data", "fetch or compress it again"]),
+            data("a gzip file with a wrong byte", flipped).refused(3, &["f.csv"]),
+            data("a gzip file of nothing", gzip("")).refused(3, &["f.csv: found an empty file"]),
+        ],
+        None,
+    );
+}
+
+#[test]
+fn numbers_that_are_none_are_refused_with_line_and_column() {
+    let rating = |name: &str, text: &str| {
+        let says = format!("f.csv:3: column 3 (rating): found \"{text}\", expected a finite number");
+        data(name, format!("user,item,rating\n1,2,3\n1,3,{text}\n")).refused(3, &[&says])
+    };
+    let time = |name: &str, text: &str| {
+        let says = format!("f.csv:2: column 3 (time): found \"{text}\", expected a number, such as seconds since 1970");
+        data(name, format!("user,item,timestamp\n1,2,{text}\n")).refused(3, &[&says])
+    };
+    judge_all(
+        &[
+            rating("a rating in words", "five"),
+            rating("no rating at all", ""),
+            rating("a rating that is NaN", "NaN"),
+            rating("an infinite rating", "inf"),
+            rating("a negative infinite rating", "-inf"),
+            rating("a rating too large for a float", "1e39"),
+            rating("a rating with a comma for a point", "3;5"),
+            time("a time in words", "yesterday"),
+            time("a date for a time", "2020-01-01"),
+            time("a time too large for 64 bits", "99999999999999999999999"),
+            time("a time that is NaN", "nan"),
+        ],
+        None,
+    );
+}
+
+#[test]
+fn data_from_which_nothing_is_left_are_refused_with_what_was_asked() {
+    let with = |name: &str, text: &str, more: &str| Case::new(name, &format!("{READ} {more}")).file("f.csv", text);
+    let parts =
+        |name: &str, train: &str, test: &str| Case::new(name, PARTS).file("train.csv", train).file("test.csv", test);
+    judge_all(
+        &[
+            with("all ratings too low", "user,item,rating\n1,2,3\n", "--min-rating 4")
+                .refused(3, &["all with a rating below data.min_rating", "--min-rating"]),
+            with("nothing in the k-core", "user,item\n1,2\n", "--set data.min_user_interactions=5")
+                .refused(3, &["f.csv: found no interaction between users with 5 or more"]),
+            with("a pair twice where that is refused", "user,item\n1,2\n1,2\n", "--set data.duplicates=refuse")
+                .refused(3, &["f.csv:3: found user \"1\" with item \"2\" a second time", "keep_first"]),
+            with("leave-one-out without times", "user,item\n1,2\n1,3\n", "--split leave-one-out")
+                .refused(4, &["data.order", "the file has no times"]),
+            with("order by time without times", "user,item\n1,2\n1,3\n", "--set data.order=time")
+                .refused(4, &["data.order", "data.time_column"]),
+            with("a named column that is not there", "user,item\n1,2\n", "--set data.rating_column=stars --format csv")
+                .refused(3, &["f.csv:1: found the columns user, item, expected a column stars"]),
+            with("a numbered column that is not there", "1,2,3\n", "--set data.rating_column=7")
+                .refused(4, &["data.rating_column: found \"7\", expected a column number from 1 to 3"]),
+            with("another format than the named one", "user,item\n1,2\n", "--format atomic")
+                .refused(3, &["f.csv:1", "a header of name:type"]),
+            with("a user without items in a sequence file", "1 2\n3\n", "--format sequence")
+                .refused(3, &["f.csv:2: found a user without items"]),
+            parts("an empty test part", "user,item\n1,2\n", "").refused(3, &["test.csv: found an empty file"]),
+            parts("a part with no users", "user,item\n1,2\n", "user,item\n")
+                .refused(3, &["test.csv: found no interaction"]),
+            parts("a damaged test part", "user,item\n1,2\n", "user,item\n1\n")
+                .refused(3, &["test.csv:2: found 1 column"]),
+            Case::new("a missing test part", PARTS)
+                .file("train.csv", "user,item\n1,2\n")
+                .refused(3, &["test.csv is not there"]),
+            Case::new("a uniform part without ratings", "train --data f.csv --uniform u.csv --out out")
+                .file("f.csv", "user,item\n1,2\n")
+                .file("u.csv", "user,item\n1,2\n")
+                .refused(3, &["u.csv: found no ratings"]),
+            Case::new("a file of titles without titles", "train --data f.csv --set data.items=t.csv --out out")
+                .file("f.csv", "user,item\n1,2\n")
+                .file("t.csv", "a,b\n1,2\n")
+                .refused(3, &["t.csv"]),
+        ],
+        None,
+    );
+}
+
+#[test]
+fn odd_but_honest_data_are_accepted() {
+    judge_all(
+        &[
+            data("negative times and ratings", "user,item,rating,time\n1,2,-3.5,-86400\n1,3,2,5\n"),
+            data("ids with blanks, emoji and quotes", "user,item\n\"Zoë, \"\"Z\"\"\",🎧 blue\nü 1,b\n"),
+            data(
+                "ids beyond 64 bits",
+                "user,item\n340282366920938463463374607431768211456,18446744073709551616\n2,3\n",
+            ),
+            data("Windows line ends and a byte order mark", "\u{feff}user,item\r\n1,2\r\n\r\n3,4\r\n"),
+            data("no newline at the end", "user;item\n1;2"),
+            data("a gzip file under another name", gzip(&many_rows())),
+            data("pairs that come twice", "user,item\n1,2\n1,2\n3,2\n"),
+            data("one user and one item", "user,item\n1,2\n"),
+            Case::new(
+                "a user with no items",
+                "train --train t.txt --test s.txt --format lightgcn --model popularity --out out",
+            )
+            .file("t.txt", "0 5 7\n1\n2 5\n")
+            .file("s.txt", "0 6\n1\n2\n"),
+            Case::new("test users and items that training never saw", PARTS)
+                .file("train.csv", "user,item\n1,2\n")
+                .file("test.csv", "user,item\n8,9\n1,9\n"),
+        ],
+        None,
+    );
+}

@@ -1,0 +1,192 @@
+//! Each command on the demo world, as a newcomer would type it, with a few epochs.
+
+use std::fs;
+use std::path::Path;
+use std::process::Output;
+use std::sync::OnceLock;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::case::{gcnrec, words};
+
+fn run(folder: &Path, line: &str) -> Output {
+    let output = gcnrec(folder).args(words(line)).output().unwrap();
+    assert!(output.status.success(), "gcnrec {line}: {}", String::from_utf8_lossy(&output.stderr));
+    output
+}
+
+fn stdout(folder: &Path, line: &str) -> String {
+    String::from_utf8(run(folder, line).stdout).unwrap()
+}
+
+/// A folder with a run in `runs/lightgcn-1`, made once for all tests that only read it, and what the program printed.
+fn demo() -> &'static (TempDir, String) {
+    static DEMO: OnceLock<(TempDir, String)> = OnceLock::new();
+    DEMO.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let printed = stdout(folder.path(), "train --attn-layers --epochs 3");
+        (folder, printed)
+    })
+}
+
+#[test]
+fn train_needs_no_data_and_ends_in_a_table_a_run_folder_and_recommendations() {
+    let (folder, printed) = demo();
+    for words in ["metric", "ndcg@20", "recall@10", "recommended:", "run: runs/lightgcn-1"] {
+        assert!(printed.contains(words), "{words} is not in\n{printed}");
+    }
+    let run = folder.path().join("runs/lightgcn-1");
+    for name in
+        ["config.toml", "metrics.jsonl", "report.json", "report.html", "best/manifest.json", "last/manifest.json"]
+    {
+        assert!(run.join(name).is_file(), "{name}");
+    }
+    assert_eq!(fs::read_to_string(run.join("metrics.jsonl")).unwrap().lines().count(), 3, "a line for each epoch");
+}
+
+#[test]
+fn the_report_has_the_fields_that_others_read() {
+    let (folder, _) = demo();
+    let text = fs::read_to_string(folder.path().join("runs/lightgcn-1/report.json")).unwrap();
+    let report: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(report["schema"], 1);
+    assert_eq!(report["model"], "lightgcn");
+    assert_eq!(report["seed"], 2020);
+    assert_eq!(report["dataset"]["n_users"], 1000);
+    assert_eq!(report["protocol"]["selected_on"], "valid");
+    assert_eq!(report["epochs_run"], 3);
+    assert_eq!(report["layer_weights"]["mean"].as_array().unwrap().len(), 4);
+    for (part, metric) in [("valid", "ndcg@20"), ("test", "recall@20"), ("test", "precision@10")] {
+        let value = report["metrics"][part][metric].as_f64().unwrap();
+        assert!((0.0..=1.0).contains(&value), "{part} {metric} {value}");
+    }
+    for name in ["load_s", "train_s", "epoch_s_median", "evaluate_s"] {
+        assert!(report["timing"][name].as_f64().unwrap() >= 0.0, "{name}");
+    }
+}
+
+#[test]
+fn evaluate_finds_the_numbers_of_the_report_again() {
+    let (folder, _) = demo();
+    let text = fs::read_to_string(folder.path().join("runs/lightgcn-1/report.json")).unwrap();
+    let report: Value = serde_json::from_str(&text).unwrap();
+    for part in ["test", "valid"] {
+        let line = format!("evaluate runs/lightgcn-1 --part {part} --output json");
+        let rows: Vec<Value> = serde_json::from_str(&stdout(folder.path(), &line)).unwrap();
+        let ndcg = rows.iter().find(|row| row["metric"] == "ndcg@20").unwrap()[part].as_f64().unwrap();
+        let expected = report["metrics"][part]["ndcg@20"].as_f64().unwrap();
+        // The table shows five digits.
+        assert!((ndcg - expected).abs() < 1e-5, "{part}: {ndcg}, the report says {expected}");
+    }
+    let few = stdout(folder.path(), "evaluate runs/lightgcn-1 --metrics recall --k 5,50 --output csv");
+    assert_eq!(
+        few.lines().map(|line| line.split(',').next().unwrap()).collect::<Vec<_>>(),
+        ["metric", "recall@5", "recall@50"]
+    );
+}
+
+#[test]
+fn recommend_answers_for_a_user_for_a_file_of_users_and_for_a_history() {
+    let (folder, _) = demo();
+    let one = stdout(folder.path(), "recommend runs/lightgcn-1 --user user-0001 -k 3 --output csv");
+    assert_eq!(one.lines().next(), Some("rank,item,title,score"));
+    assert_eq!(one.lines().count(), 4);
+
+    fs::write(folder.path().join("users.txt"), "user-0001\nuser-0002\n").unwrap();
+    let many = stdout(folder.path(), "recommend runs/lightgcn-1 --users users.txt -k 3 --output csv");
+    let first: Vec<&str> = many.lines().skip(1).take(3).map(|line| line.strip_prefix("user-0001,").unwrap()).collect();
+    assert_eq!(first, one.lines().skip(1).collect::<Vec<_>>(), "alone and among others a user gets the same");
+
+    let rows: Vec<Value> = serde_json::from_str(&stdout(
+        folder.path(),
+        "recommend runs/lightgcn-1 --history Jazz~001,Jazz~002 -k 5 --output json",
+    ))
+    .unwrap();
+    assert_eq!(rows.len(), 5);
+    assert!(rows.iter().all(|row| row["item"] != "Jazz 001" && row["item"] != "Jazz 002"), "{rows:?}");
+}
+
+#[test]
+fn similar_lists_other_items() {
+    let (folder, _) = demo();
+    let rows: Vec<Value> =
+        serde_json::from_str(&stdout(folder.path(), "similar runs/lightgcn-1 --item Jazz~001 -k 4 --output json"))
+            .unwrap();
+    assert_eq!(rows.len(), 4);
+    assert!(rows.iter().all(|row| row["item"] != "Jazz 001"), "{rows:?}");
+}
+
+#[test]
+fn inspect_shows_runs_data_files_and_run_files() {
+    let (folder, _) = demo();
+    let run = stdout(folder.path(), "inspect runs/lightgcn-1");
+    for words in ["checkpoint", "layer weights", "graph"] {
+        assert!(run.contains(words), "{words} is not in\n{run}");
+    }
+    fs::write(folder.path().join("f.csv"), "user,item\na,x\nb,x\nb,y\nc,z\n").unwrap();
+    let data = stdout(folder.path(), "inspect f.csv --output csv");
+    // a-x-b-y hang together, c-z stand apart.
+    for row in ["graph,users,3", "graph,items,3", "graph,pairs,4", "graph,components,2"] {
+        assert!(data.contains(row), "{row} is not in\n{data}");
+    }
+    fs::write(folder.path().join("r.toml"), "[data]\n").unwrap();
+    assert!(stdout(folder.path(), "inspect r.toml").contains("test pairs"));
+}
+
+#[test]
+fn devices_lists_the_processor() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(stdout(folder.path(), "devices").lines().any(|line| line.starts_with("cpu ")));
+}
+
+#[test]
+fn the_second_run_gets_the_next_number_and_the_same_bits() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = "train --model mf --dim 8 --epochs 2 --seed 7";
+    run(folder.path(), line);
+    run(folder.path(), &format!("{line} --threads 1"));
+    let metrics = |run: &str| {
+        let text = fs::read_to_string(folder.path().join(run).join("report.json")).unwrap();
+        serde_json::from_str::<Value>(&text).unwrap()["metrics"].clone()
+    };
+    assert_eq!(metrics("runs/mf-1"), metrics("runs/mf-2"));
+}
+
+#[test]
+fn results_go_to_stdout_and_everything_else_to_stderr() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = run(folder.path(), "train --model popularity --output json");
+    let rows: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(rows.iter().any(|row| row["metric"] == "ndcg@20"), "{rows:?}");
+    assert!(String::from_utf8(output.stderr).unwrap().starts_with("data: 1000 users"));
+}
+
+#[test]
+fn help_names_every_flag_of_the_design() {
+    let folder = tempfile::tempdir().unwrap();
+    let flags = [
+        (
+            "train",
+            "--preset --data --train --valid --test --uniform --format --min-rating --valid-fraction --split --refit --model \
+                   --attn-layers --layers --dim --loss --tau --epochs --batch-size --lr --l2 --debias --k --device --threads --seed --out \
+                   --force --resume --set --output",
+        ),
+        ("evaluate", "--part --metrics --k --output"),
+        ("recommend", "--user --users --history -k --output"),
+        ("similar", "--item -k --output"),
+        ("inspect", "--format --output"),
+        ("verify", "--steps"),
+        ("devices", "--output"),
+    ];
+    for (command, flags) in flags {
+        let help = stdout(folder.path(), &format!("{command} --help"));
+        for flag in flags.split_whitespace() {
+            let named = |end: &str| help.contains(&format!("{flag}{end}"));
+            assert!([" ", "\n", ",", "["].into_iter().any(named), "{command} --help does not name {flag}\n{help}");
+        }
+        assert!(help.contains(&format!("gcnrec {command}")), "{command} --help shows no example");
+    }
+    assert!(stdout(folder.path(), "--help").contains("Exit codes:"));
+    assert!(stdout(folder.path(), "--version").starts_with("gcnrec 0."));
+}

@@ -1,0 +1,172 @@
+//! The run files that users start from: each is read and takes two steps. And the table of keys: it says what the program does.
+
+// clippy.toml allows `unwrap` inside test functions; here the functions beside them are tests too.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use gcnrec::config::{Config, PRESETS, Sources, check_files, resolve};
+use gcnrec::models::graph::{GraphLearner, Setup, Teacher};
+use gcnrec::models::{Learner, fit_closed_form};
+use gcnrec::objectives::Batching;
+use gcnrec::samplers::PairOrder;
+use gcnrec::{Device, Seed, data, models, objectives};
+use toml::Value;
+
+#[path = "support/keys.rs"]
+mod keys;
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Where the benchmark data are, if they are anywhere.
+fn data_folder() -> Option<PathBuf> {
+    std::env::var_os("GCNREC_DATA")
+        .map(PathBuf::from)
+        .or_else(|| Some(root().join("../shared/data")))
+        .filter(|f| f.is_dir())
+}
+
+fn run_files() -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = ["configs", "configs/presets"]
+        .iter()
+        .flat_map(|folder| fs::read_dir(root().join(folder)).unwrap())
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+        .collect();
+    files.sort();
+    files
+}
+
+fn read(file: &Path) -> Config {
+    let folder = data_folder().map(|folder| ("GCNREC_DATA".to_string(), folder.to_str().unwrap().to_string()));
+    let sources =
+        Sources { run_file: Some(file.into()), environment: folder.into_iter().collect(), ..Sources::default() };
+    resolve(&sources).unwrap_or_else(|error| panic!("{error}")).config
+}
+
+/// Two steps of training, or the whole of a closed form.
+fn take_two_steps(config: &Config) {
+    let seed = Seed(config.seed);
+    let train = Arc::new(data::load(&config.data, seed).unwrap().train_interactions().unwrap());
+    let Some(model) = config.model.graph() else {
+        fit_closed_form(&config.model, &train).unwrap().unwrap();
+        return;
+    };
+    let objective = config.objective.clone().unwrap();
+    let mut learner = GraphLearner::new(Setup {
+        device: Device::Cpu,
+        config: model,
+        model: config.model.name(),
+        batching: Batching { size: config.train.batch_size, order: PairOrder::PairUniform },
+        learning_rate: config.train.learning_rate.unwrap_or_else(|| objective.default_learning_rate()),
+        objective,
+        train,
+        teacher: Teacher::Training,
+        prior: None,
+        bound: 0.0,
+        seed,
+    })
+    .unwrap();
+    assert!(learner.steps_per_epoch() >= 2);
+    let report = learner.steps(0, 0..2).unwrap();
+    assert!(report.loss.is_finite() && report.n_examples > 0);
+}
+
+#[test]
+fn every_run_file_is_read_and_takes_two_steps() {
+    let files = run_files();
+    assert!(files.len() >= 4, "{files:?}");
+    for file in files {
+        let config = read(&file);
+        match check_files(&config.data, None) {
+            Ok(()) => take_two_steps(&config),
+            Err(error) => println!("skipped the steps of {}: {error}", file.display()),
+        }
+    }
+}
+
+#[test]
+fn every_preset_is_a_file_and_every_file_a_preset() {
+    let mut files: Vec<String> = run_files()
+        .iter()
+        .filter(|file| file.parent().unwrap().ends_with("presets"))
+        .map(|file| file.file_stem().unwrap().to_str().unwrap().to_string())
+        .collect();
+    files.sort();
+    let mut presets: Vec<String> = PRESETS.iter().map(|name| name.to_string()).collect();
+    presets.sort();
+    assert_eq!(files, presets);
+}
+
+/// Every default that is a value, by dotted key: of the whole, and of each model and each loss.
+fn defaults() -> BTreeMap<String, Value> {
+    let mut found = BTreeMap::new();
+    let mut add = |config: Config| {
+        let table: toml::Table = config.to_toml().unwrap().parse().unwrap();
+        flatten("", &Value::Table(table), &mut found);
+    };
+    for name in models::Config::NAMES {
+        add(Config { model: models::Config::named(name).unwrap(), ..Config::default() });
+    }
+    for name in objectives::Config::NAMES {
+        add(Config { objective: Some(objectives::Config::named(name).unwrap()), ..Config::default() });
+    }
+    found
+}
+
+fn flatten(key: &str, value: &Value, found: &mut BTreeMap<String, Value>) {
+    match value {
+        Value::Table(table) => {
+            for (name, value) in table {
+                let key = if key.is_empty() { name.clone() } else { format!("{key}.{name}") };
+                flatten(&key, value, found);
+            }
+        }
+        value => {
+            found.insert(key.into(), value.clone());
+        }
+    }
+}
+
+/// Equal as far as 32-bit numbers go: `1e-4` is written with more digits than it was given.
+fn same(a: &Value, b: &Value) -> bool {
+    match (a.as_float(), b.as_float()) {
+        (Some(a), Some(b)) => a as f32 == b as f32,
+        _ => a == b,
+    }
+}
+
+#[test]
+fn the_table_of_keys_is_complete_and_its_defaults_are_those_of_the_program() {
+    let text = fs::read_to_string(root().join("configs/README.md")).unwrap();
+    let mut rows = BTreeMap::new();
+    for line in text.lines().skip_while(|line| !line.starts_with("| key |")).skip(2).take_while(|l| l.starts_with('|'))
+    {
+        let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
+        let [key, takes, default, what] = cells[..] else { panic!("not four cells: {line}") };
+        assert!(!takes.is_empty() && !what.is_empty(), "{line}");
+        let before = rows.insert(key.trim_matches('`').to_string(), default.to_string());
+        assert_eq!(before, None, "{key} stands there twice");
+    }
+    let listed: Vec<&String> = rows.keys().collect();
+    let known = keys::all();
+    assert_eq!(listed, known.iter().collect::<Vec<_>>(), "left: the table, right: the program");
+
+    let defaults = defaults();
+    for (key, written) in &rows {
+        match defaults.get(key) {
+            // Words and not a value stand for a key that is not set.
+            None => assert!(!written.starts_with('`') || written.contains("` for "), "{key} has no default: {written}"),
+            Some(value) => {
+                let parsed = written.strip_prefix('`').and_then(|text| text.strip_suffix('`')?.parse::<Value>().ok());
+                let parsed = parsed.unwrap_or_else(|| panic!("{key}: {written} is no value; the default is {value}"));
+                assert!(same(&parsed, value), "{key}: the table says {parsed}, the program {value}");
+            }
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! One suite for every registered model: on a checkerboard world the right items are known, and whoever serves a model relies on the rest.
+
+// clippy.toml allows `unwrap` inside test functions; here the functions beside them are tests too.
+#![allow(clippy::unwrap_used)]
+
+mod jobs;
+
+use std::sync::OnceLock;
+
+use gcnrec::data::Split;
+use gcnrec::models::graph::config::Combination;
+use gcnrec::models::linear::{ease, popularity};
+use gcnrec::models::{self, Query, Scorer};
+use gcnrec::train::{Job, Outcome, Silent, Stop};
+use gcnrec::{RecError, Recommender, objectives};
+use gcnrec_graphs::{ItemId, Seed, UserId};
+use jobs::{digest, job, lightgcn, loss, run_in, split};
+
+const N_USERS: usize = 20;
+const N_ITEMS: usize = 20;
+
+/// Users and items of two colours, and everybody likes the ten items of their colour: user `u` is number `u / 2` of its colour, and of its items the
+/// ones with numbers `u / 2` and `u / 2 + 5` (counted round) are held out. Every item has eight users, so popularity knows nothing.
+fn checkerboard() -> Split {
+    let item = |u: u32, number: u32| 2 * (number % 10) + u % 2;
+    let test: Vec<_> = (0..20).flat_map(|u| [(u, item(u, u / 2)), (u, item(u, u / 2 + 5))]).collect();
+    let all = (0..20).flat_map(|u| (0..10).map(move |number| (u, item(u, number))));
+    let train: Vec<_> = all.filter(|pair| !test.contains(pair)).collect();
+    split(N_USERS, N_ITEMS, [&train, &[], &test])
+}
+
+/// A trained model, in memory and opened again from its run folder.
+struct Model {
+    name: &'static str,
+    personal: bool,
+    job: Job,
+    outcome: Outcome,
+    recommender: Recommender,
+}
+
+fn train(job: &Job) -> (Outcome, Recommender) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run");
+    let outcome = run_in(&path, job, false, &mut Silent, &Stop::default()).unwrap();
+    (outcome, Recommender::open(&path).unwrap())
+}
+
+fn registered() -> Vec<(&'static str, models::Config, objectives::Config)> {
+    let mf = |biases| models::Config::Mf(models::Mf { dim: 16, biases, ..models::Mf::default() });
+    vec![
+        ("lightgcn uniform", lightgcn(Combination::Uniform), loss("softmax")),
+        ("lightgcn global", lightgcn(Combination::Global), loss("softmax")),
+        ("lightgcn additive", lightgcn(Combination::Additive), loss("softmax")),
+        ("lightgcn dot", lightgcn(Combination::Dot), loss("softmax")),
+        ("lightgcn additive, bpr", lightgcn(Combination::Additive), loss("bpr")),
+        ("mf", mf(false), loss("softmax")),
+        ("mf with biases", mf(true), loss("bpr")),
+        ("popularity", models::Config::Popularity(popularity::Config::default()), loss("softmax")),
+        ("ease", models::Config::Ease(ease::Config { l2: 5.0, ..ease::Config::default() }), loss("softmax")),
+    ]
+}
+
+/// Every model, trained once for all tests of this file.
+fn models() -> &'static [Model] {
+    static MODELS: OnceLock<Vec<Model>> = OnceLock::new();
+    MODELS.get_or_init(|| {
+        let model = |(name, config, objective)| {
+            let mut job = job(checkerboard(), config, objective);
+            (job.train.max_epochs, job.train.batch_size) = (80, Some(8));
+            let (outcome, recommender) = train(&job);
+            Model { name, personal: name != "popularity", job, outcome, recommender }
+        };
+        registered().into_iter().map(model).collect()
+    })
+}
+
+fn all_users() -> Vec<Query<'static>> {
+    (0..N_USERS as u32).map(|user| Query { user: Some(UserId(user)), history: &[] }).collect()
+}
+
+fn bits(scores: &[f32]) -> Vec<u32> {
+    scores.iter().map(|score| score.to_bits()).collect()
+}
+
+fn scores(scorer: &dyn Scorer, queries: &[Query<'_>]) -> Vec<u32> {
+    let mut scores = vec![f32::NAN; 3];
+    scorer.score_block(queries, &mut scores).unwrap();
+    assert_eq!(scores.len(), queries.len() * scorer.n_items(), "what was in the buffer is gone");
+    bits(&scores)
+}
+
+fn colour_of(name: &str) -> usize {
+    name[1..].parse::<usize>().unwrap() % 2
+}
+
+#[test]
+fn every_name_of_the_registry_is_in_this_suite() {
+    for name in models::Config::NAMES {
+        assert!(models().iter().any(|model| model.outcome.scorer.model() == name), "{name}");
+    }
+}
+
+#[test]
+fn the_right_items_are_found_and_popularity_does_not_know_them() {
+    for model in models() {
+        let recall = model.outcome.test.as_ref().unwrap().get("recall@2").unwrap();
+        // All counts are equal, so popularity lists the two lowest unseen ids. User 0 has items 0 and 10 held out and is shown 0 and 1; so one of two is
+        // found by users 0, 2, 10 and 12 (items 0, 2, 0, 2) and, of the other colour, by 1 and 11 (item 1): 6 halves of 20 users.
+        let expected = if model.personal { 1.0 } else { 0.15 };
+        assert!((recall - expected).abs() < 1e-9, "{}: {recall}", model.name);
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_weights_and_another_seed_others() {
+    for model in models() {
+        let again = train(&model.job).0;
+        assert_eq!(digest(&again.scorer.state()), digest(&model.outcome.scorer.state()), "{}", model.name);
+        assert_eq!(again.test, model.outcome.test, "{}", model.name);
+        if model.job.model.graph().is_some() {
+            let other = train(&Job { seed: Seed(7), ..model.job.clone() }).0;
+            assert_ne!(digest(&other.scorer.state()), digest(&model.outcome.scorer.state()), "{}", model.name);
+        }
+    }
+}
+
+#[test]
+fn a_block_of_queries_is_answered_as_one_by_one() {
+    let history = [ItemId(1), ItemId(5)];
+    for model in models() {
+        let scorer = &*model.outcome.scorer;
+        let mut queries = all_users();
+        queries.insert(3, Query { user: None, history: &history });
+        let together = scores(scorer, &queries);
+        for (row, query) in together.chunks(N_ITEMS).zip(&queries) {
+            assert_eq!(row, scores(scorer, &[*query]), "{}", model.name);
+        }
+        let excluded: Vec<Vec<u32>> = (0..queries.len() as u32).map(|q| (q % 7..q % 7 + q % 4).collect()).collect();
+        let excluded: Vec<&[u32]> = excluded.iter().map(Vec::as_slice).collect();
+        let top = scorer.top_k(&queries, &excluded, 6).unwrap();
+        for (q, query) in queries.iter().enumerate() {
+            let alone = scorer.top_k(&[*query], &excluded[q..=q], 6).unwrap();
+            let row = q * top.k..(q + 1) * top.k;
+            assert_eq!((&top.items[row.clone()], top.len[q]), (&alone.items[..], alone.len[0]), "{}", model.name);
+            assert_eq!(bits(&top.scores[row]), bits(&alone.scores), "{}", model.name);
+        }
+    }
+}
+
+#[test]
+fn the_list_is_the_scores_sorted_with_ties_to_the_lower_id() {
+    for model in models() {
+        let scorer = &*model.outcome.scorer;
+        let (queries, mut scores) = (all_users(), Vec::new());
+        scorer.score_block(&queries, &mut scores).unwrap();
+        let excluded = vec![&[0u32, 7][..]; queries.len()];
+        let top = scorer.top_k(&queries, &excluded, 5).unwrap();
+        for (q, row) in scores.chunks(N_ITEMS).enumerate() {
+            let mut order: Vec<u32> = (0..N_ITEMS as u32).filter(|item| ![0, 7].contains(item)).collect();
+            order.sort_by(|&a, &b| row[b as usize].total_cmp(&row[a as usize]));
+            assert_eq!(top.items[q * 5..(q + 1) * 5], order[..5], "{}, user {q}", model.name);
+        }
+    }
+}
+
+#[test]
+fn saving_and_loading_change_no_bit_of_a_score() {
+    let history = [ItemId(0), ItemId(4), ItemId(6)];
+    for model in models() {
+        let (before, after) = (&*model.outcome.scorer, model.recommender.scorer());
+        let mut queries = all_users();
+        queries.push(Query { user: None, history: &history });
+        assert_eq!(scores(before, &queries), scores(after, &queries), "{}", model.name);
+        assert_eq!(digest(&before.state()), digest(&after.state()), "{}", model.name);
+        assert_eq!((before.model(), before.n_items()), (after.model(), N_ITEMS));
+        assert_eq!(before.layer_weights(), after.layer_weights());
+    }
+}
+
+#[test]
+fn seen_items_never_return_and_k_may_exceed_the_number_of_items() {
+    let train = checkerboard().train;
+    for model in models() {
+        for user in 0..N_USERS as u32 {
+            for k in [N_ITEMS - 8, N_ITEMS, N_ITEMS + 1, usize::MAX] {
+                let list = model.recommender.for_user(&format!("u{user}"), k).unwrap();
+                // 20 items, of which the user has seen 8.
+                assert_eq!(list.len(), 12, "{}", model.name);
+                let seen = |name: &str| train.pairs().any(|(u, i)| u.0 == user && format!("i{}", i.0) == name);
+                assert!(list.iter().all(|(name, score)| !seen(name) && score.is_finite()), "{}", model.name);
+                assert!(list.windows(2).all(|pair| pair[0].1 >= pair[1].1 && pair[0].0 != pair[1].0), "{}", model.name);
+            }
+        }
+        assert_eq!(model.recommender.for_user("u0", 0).unwrap(), [], "{}", model.name);
+    }
+}
+
+#[test]
+fn a_new_user_is_served_from_a_history() {
+    for model in models() {
+        for history in [["i0", "i4", "i10"], ["i3", "i9", "i17"]] {
+            let list = model.recommender.for_history(&history, 5).unwrap();
+            assert_eq!(list.len(), 5, "{}", model.name);
+            assert!(list.iter().all(|(name, _)| !history.contains(&name.as_str())), "{}", model.name);
+            let right = list.iter().filter(|(name, _)| colour_of(name) == colour_of(history[0])).count();
+            assert!(right == 5 || !model.personal, "{}: {list:?}", model.name);
+        }
+    }
+}
+
+/// None of these models reads an order, and a pair counts once in training, so it counts once in a history.
+#[test]
+fn neither_the_order_of_a_history_nor_a_repeat_in_it_changes_the_answer() {
+    for model in models() {
+        let list = model.recommender.for_history(&["i0", "i4", "i10"], 20).unwrap();
+        assert_eq!(model.recommender.for_history(&["i10", "i0", "i4", "i0"], 20).unwrap(), list, "{}", model.name);
+    }
+}
+
+#[test]
+fn a_new_user_without_a_history_is_refused_by_name_or_gets_what_everybody_gets() {
+    for model in models() {
+        let unknown = Query { user: Some(UserId(N_USERS as u32)), history: &[] };
+        for query in [unknown, Query { user: None, history: &[] }] {
+            let answer = model.outcome.scorer.score_block(&[query], &mut Vec::new());
+            assert_eq!(answer.is_err(), model.personal, "{}", model.name);
+        }
+        match model.recommender.for_history(&[], 5) {
+            Ok(list) => assert!(!model.personal && list.len() == 5, "{}", model.name),
+            Err(error) => {
+                assert!(matches!(error, RecError::Unsupported { .. }), "{}: {error}", model.name);
+                let message = error.to_string();
+                assert!(message.starts_with(model.recommender.model()) && message.contains("history"), "{message}");
+            }
+        }
+    }
+}
+
+#[test]
+fn unknown_users_and_items_are_refused_by_name() {
+    for model in models() {
+        let recommender = &model.recommender;
+        let errors = [
+            recommender.for_history(&["i0", "i99"], 5).unwrap_err(),
+            recommender.similar_items("i99", 5).unwrap_err(),
+            recommender.for_user("i99", 5).unwrap_err(),
+            recommender.top_k(&["u0", "i99"], 5).unwrap_err(),
+        ];
+        for error in errors {
+            assert!(error.to_string().contains("\"i99\"") && error.exit_code() == 3, "{}: {error}", model.name);
+        }
+        // By number, below the names: whoever reads a history refuses an item that is beyond the catalogue.
+        let history = [ItemId(0), ItemId(N_ITEMS as u32)];
+        let answer = model.outcome.scorer.score_block(&[Query { user: None, history: &history }], &mut Vec::new());
+        assert_eq!(answer.is_err(), model.personal, "{}", model.name);
+        assert!(model.outcome.scorer.similar_items(ItemId(N_ITEMS as u32), 5).is_err(), "{}", model.name);
+    }
+}
+
+#[test]
+fn similar_items_share_the_colour_or_are_refused_by_name() {
+    for model in models() {
+        match model.recommender.similar_items("i4", 3) {
+            Ok(list) => {
+                assert!(model.personal && list.len() == 3, "{}", model.name);
+                assert!(list.iter().all(|(name, _)| name != "i4" && colour_of(name) == 0), "{}: {list:?}", model.name);
+                assert_eq!(model.recommender.similar_items("i4", usize::MAX).unwrap().len(), N_ITEMS - 1);
+            }
+            Err(error) => {
+                assert!(!model.personal && error.exit_code() == 1, "{}", model.name);
+                assert!(error.to_string().starts_with(model.recommender.model()), "{error}");
+            }
+        }
+    }
+}
+
+#[test]
+fn many_users_at_once_get_what_each_gets_alone() {
+    let names: Vec<String> = (0..N_USERS).rev().map(|user| format!("u{user}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    for model in models() {
+        let together = model.recommender.top_k(&names, 4).unwrap();
+        for (list, name) in together.iter().zip(&names) {
+            assert_eq!(list, &model.recommender.for_user(name, 4).unwrap(), "{}", model.name);
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Small jobs and what to compare of their outcomes, shared by the tests of whole runs.
+#![allow(dead_code)] // every test file uses its own part
+
+use std::path::Path;
+use std::sync::Arc;
+
+use gcnrec::checkpoint::RunFolder;
+use gcnrec::data::{IdMap, Log, Split};
+use gcnrec::models::graph::config::{Attention, Combination, Fit};
+use gcnrec::models::state::{State, Tensor};
+use gcnrec::models::{self, graph};
+use gcnrec::train::{Job, Observer, Outcome, RunStore, Silent, Stop};
+use gcnrec::{Result, eval, objectives, train};
+use gcnrec_graphs::Seed;
+use gcnrec_kernels::Device;
+use sha2::{Digest, Sha256};
+
+/// Every layer combination.
+pub const COMBINATIONS: [Combination; 4] =
+    [Combination::Uniform, Combination::Global, Combination::Additive, Combination::Dot];
+
+/// A part from its pairs.
+pub fn log(pairs: &[(u32, u32)]) -> Log {
+    Log {
+        users: pairs.iter().map(|pair| pair.0).collect(),
+        items: pairs.iter().map(|pair| pair.1).collect(),
+        ..Log::default()
+    }
+}
+
+/// Users `u0, u1, ..` and items `i0, i1, ..` with the given training, validation and test pairs.
+pub fn split(n_users: usize, n_items: usize, [train, valid, test]: [&[(u32, u32)]; 3]) -> Split {
+    let names = |prefix: &str, n| (0..n).map(|id| format!("{prefix}{id}")).collect::<IdMap>();
+    Split {
+        users: names("u", n_users),
+        items: names("i", n_items),
+        train: log(train),
+        valid: log(valid),
+        test: log(test),
+        fingerprint: "a test".into(),
+        ..Split::default()
+    }
+}
+
+/// A small LightGCN.
+pub fn lightgcn(combination: Combination) -> models::Config {
+    let attention = Attention { hidden: 8, ..Attention::default() };
+    models::Config::Lightgcn(graph::Config { dim: 16, layers: 2, combination, attention, ..graph::Config::default() })
+}
+
+/// The same, with a say in what teaches the layer weights.
+pub fn taught(combination: Combination, fit: Fit) -> models::Config {
+    match lightgcn(combination) {
+        models::Config::Lightgcn(config) => {
+            let attention = Attention { fit, ..config.attention };
+            models::Config::Lightgcn(graph::Config { attention, ..config })
+        }
+        other => other,
+    }
+}
+
+/// A loss with its defaults.
+pub fn loss(name: &str) -> objectives::Config {
+    objectives::Config::named(name).unwrap()
+}
+
+/// A job of few epochs on the CPU.
+pub fn job(split: Split, model: models::Config, objective: objectives::Config) -> Job {
+    Job {
+        split: Arc::new(split),
+        model,
+        objective,
+        train: train::Config {
+            learning_rate: Some(1e-2),
+            max_epochs: 4,
+            validate_every: 1,
+            // Only stops write checkpoints: time must not help a test to pass.
+            checkpoint_seconds: 1e9,
+            ..train::Config::default()
+        },
+        eval: eval::Config { k: vec![2, 10], ..eval::Config::default() },
+        seed: Seed(2020),
+        device: Device::Cpu,
+        config_toml: "seed = 2020\n".into(),
+    }
+}
+
+/// Runs a job in a folder, from the start or from its checkpoint.
+pub fn run_in(folder: &Path, job: &Job, resume: bool, observer: &mut dyn Observer, stop: &Stop) -> Result<Outcome> {
+    let run = RunFolder::create(folder, false, resume)?;
+    run.write_config(&job.config_toml)?;
+    train::run(job, &mut RunStore::new(run, job)?, resume, observer, stop)
+}
+
+/// Runs a job to its end in a folder that nobody needs.
+pub fn run(job: &Job) -> Outcome {
+    let folder = tempfile::tempdir().unwrap();
+    run_in(&folder.path().join("run"), job, false, &mut Silent, &Stop::default()).unwrap()
+}
+
+/// All numbers of a state, to the bit.
+pub fn digest(state: &State) -> String {
+    let mut hash = Sha256::new();
+    for (name, tensor) in &state.tensors {
+        hash.update(name);
+        match tensor {
+            Tensor::F32 { values, .. } => values.iter().for_each(|x| hash.update(x.to_bits().to_le_bytes())),
+            Tensor::U32 { values, .. } => values.iter().for_each(|x| hash.update(x.to_le_bytes())),
+        }
+    }
+    hash.update(serde_json::to_string(&state.facts).unwrap());
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Everything of an outcome that must not depend on luck: weights, metrics to the bit, epochs, protocol.
+pub fn fingerprint(outcome: &Outcome) -> String {
+    let bits = |metrics: &Option<eval::Metrics>| -> Vec<(String, u64)> {
+        metrics
+            .iter()
+            .flat_map(|m| m.iter().map(|(name, x)| (name.to_string(), x.to_bits())).collect::<Vec<_>>())
+            .collect()
+    };
+    let Outcome { scorer, best_epoch, epochs_run, valid, test, protocol, layer_weights, warnings, .. } = outcome;
+    let (weights, valid, test) = (digest(&scorer.state()), bits(valid), bits(test));
+    format!("{weights} {best_epoch} {epochs_run} {valid:?} {test:?} {protocol:?} {layer_weights:?} {warnings:?}")
+}
+
+/// The lines of `metrics.jsonl` without what a clock says.
+pub fn metrics_lines(folder: &Path) -> Vec<String> {
+    let lines = RunFolder::open(folder).unwrap().read_metrics().unwrap();
+    let timeless = |mut line: serde_json::Value| {
+        let fields = line.as_object_mut().unwrap();
+        ["seconds", "examples_per_s", "validate_s"].iter().for_each(|name| {
+            fields.remove(*name);
+        });
+        line.to_string()
+    };
+    lines.into_iter().map(timeless).collect()
+}
