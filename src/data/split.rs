@@ -28,7 +28,7 @@ pub fn split(log: &Log, config: &Config, seed: Seed) -> Result<[Log; 3]> {
     let mut order: Vec<u32> = (0..log.len() as u32).collect();
     match config.order() {
         Order::Random => order.shuffle(&mut seed.stream(Purpose::Split, SHUFFLE, 0)),
-        Order::Time if log.times.is_empty() => {
+        Order::Time if log.times.is_empty() && !log.is_empty() => {
             return Err(RecError::Config {
                 key: "data.order".into(),
                 origin: String::new(),
@@ -180,6 +180,14 @@ mod tests {
         assert_eq!(ratio_counts(20, [7.0, 2.0, 1.0]), [14, 4, 2]);
         assert_eq!(ratio_counts(3, [0.8, 0.0, 0.2]), [2, 0, 1]);
         assert_eq!(ratio_counts(0, [0.8, 0.1, 0.1]), [0, 0, 0]);
+    }
+
+    #[test]
+    fn a_log_without_rows_is_divided_into_nothing_in_any_order() {
+        for order in [Order::Random, Order::Time] {
+            let config = Config { order: Some(order), ..Config::default() };
+            assert!(split(&Log::default(), &config, Seed(1)).unwrap().iter().all(Log::is_empty));
+        }
     }
 
     #[test]

@@ -51,9 +51,13 @@ fn low_ratings_go_and_their_users_and_items_have_no_ids() {
     let split = load_one(text, Config { min_rating: Some(4.0), ..Config::default() }).unwrap();
     assert_eq!((split.n_users(), split.n_items(), split.train.len()), (1, 2, 2));
     let error = load_one(text, Config { min_rating: Some(6.0), ..Config::default() }).unwrap_err().to_string();
-    assert!(error.ends_with(
-        "found 4 interactions, all with a rating below data.min_rating, expected at least one with 6 or more"
-    ));
+    assert!(
+        error.ends_with(
+            "found 4 interactions, all with a rating below data.min_rating, expected at least one with 6 or more; \
+             lower data.min_rating (--min-rating)"
+        ),
+        "{error}"
+    );
     let unrated = load_one("0 1 2\n", Config { min_rating: Some(4.0), ..Config::default() }).unwrap();
     assert_eq!(unrated.train.len(), 2);
 }
