@@ -1,4 +1,5 @@
 //! Imports point downward only: the design's list of layers, checked against the sources.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -50,10 +50,13 @@ fn the_test_part_picks_neither_epoch_nor_weights() {
     }
 }
 
+/// A user, the items that must not be answered, and the history.
+type Asked = (u32, Vec<u32>, Vec<u32>);
+
 /// Writes down what it is not allowed to answer.
 struct Spy {
     n_items: usize,
-    excluded: Mutex<Vec<(u32, Vec<u32>, Vec<u32>)>>,
+    excluded: Mutex<Vec<Asked>>,
 }
 
 impl Scorer for Spy {
@@ -92,7 +95,7 @@ fn tiny() -> Split {
     split(2, 6, [&[(0, 0), (0, 1), (1, 1)], &[(0, 2), (1, 0), (1, 4)], &[(0, 3), (0, 4), (1, 2)]])
 }
 
-fn asked(job: &Job, part: Part, seen: &[Part]) -> Vec<(u32, Vec<u32>, Vec<u32>)> {
+fn asked(job: &Job, part: Part, seen: &[Part]) -> Vec<Asked> {
     let spy = Spy { n_items: 6, excluded: Mutex::default() };
     job.evaluator(part, seen).unwrap().unwrap().evaluate(&spy).unwrap();
     spy.excluded.into_inner().unwrap()

@@ -1,7 +1,7 @@
 //! The configuration of a run: the families' own settings side by side, layered from several sources, with the origin of every value.
 //!
 //! Precedence, highest first: flags, `--set key=value`, environment (`GCNREC_*`), run file, preset, defaults. Each source becomes a list of
-//! [`Entry`](entry::Entry)s, one value each with its dotted key and the place where it was written. An entry is checked alone, before anything is
+//! `Entry`s, one value each with its dotted key and the place where it was written. An entry is checked alone, before anything is
 //! merged, so a typo is refused even where a higher layer would have hidden it.
 //!
 //! `[model.NAME]` and `[objective.NAME]` are choices: naming one replaces the other tables of the lower layers as a whole.

@@ -21,9 +21,11 @@ impl Resolved {
         match &mut config.model {
             models::Config::Lightgcn(model) => {
                 model.norm_power.get_or_insert_with(|| objective.default_norm_power());
+                model.init_std.get_or_insert_with(|| objective.default_init_std());
             }
             models::Config::Mf(model) => {
                 model.norm_power.get_or_insert_with(|| objective.default_norm_power());
+                model.init_std.get_or_insert_with(|| objective.default_init_std());
             }
             models::Config::Popularity(_) | models::Config::Ease(_) => {}
         }

@@ -28,15 +28,15 @@ pub struct Mf {
     pub dim: usize,
     /// A learned bias per user and item, for losses on inner products. Default false.
     pub biases: bool,
-    /// Standard deviation of the initial embeddings, above 0. Default 0.1.
-    pub init_std: f32,
+    /// Standard deviation of the initial embeddings, above 0. Default: the loss's, as in `[model.lightgcn]`.
+    pub init_std: Option<f32>,
     /// Power of the norms in the score, as in `[model.lightgcn]`. Default: the loss's.
     pub norm_power: Option<f32>,
 }
 
 impl Default for Mf {
     fn default() -> Self {
-        Mf { dim: 64, biases: false, init_std: 0.1, norm_power: None }
+        Mf { dim: 64, biases: false, init_std: None, norm_power: None }
     }
 }
 

@@ -191,6 +191,12 @@ impl Config {
         matches!(self, Config::Softmax(_) | Config::Bsl(Bsl { candidates: Candidates::All, .. }))
     }
 
+    /// The standard deviation of initial embeddings that the loss is known to work with: Xavier's order of magnitude for the losses that were
+    /// published with it (SPEC F.2), the 0.1 of LightGCN-PyTorch for the others.
+    pub fn default_init_std(&self) -> f32 {
+        if self.cosine() && !self.batches_users() { 0.01 } else { 0.1 }
+    }
+
     /// The step size that the loss is known to work with.
     pub fn default_learning_rate(&self) -> f32 {
         if self.batches_users() { 1e-2 } else { 1e-3 }

@@ -90,7 +90,8 @@ fn a_finished_run_is_never_overwritten_or_changed_by_accident() {
 fn a_damaged_checkpoint_ends_with_six_and_names_the_file() {
     let base = tempfile::tempdir().unwrap();
     trained(base.path());
-    let damages: [(&str, fn(&mut Vec<u8>)); 3] = [
+    type Damage = fn(&mut Vec<u8>);
+    let damages: [(&str, Damage); 3] = [
         ("emptied", |bytes| bytes.clear()),
         ("cut", |bytes| bytes.truncate(bytes.len() / 2)),
         ("with a flipped bit", |bytes| {

@@ -212,7 +212,7 @@ impl Combination {
     }
 
     /// The Jacobian-vector product: how the pooled rows move when the layers' rows move along `hops_dot` and the parameters along `parameters_dot`
-    /// (one flat array per group, as in [`Combination::state`]).
+    /// (one flat array per group, as in [`Combination::save`]).
     ///
     /// # Errors
     /// Those of the ops.

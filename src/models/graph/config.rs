@@ -14,8 +14,9 @@ pub struct Config {
     pub dim: usize,
     /// How the K+1 layers become one embedding. Default `uniform`.
     pub combination: Combination,
-    /// Standard deviation of the initial embeddings, above 0. Default 0.1.
-    pub init_std: f32,
+    /// Standard deviation of the initial embeddings, above 0. Default: 0.01 for losses on cosines within a batch (`ssm`, `bsl` with candidates of the
+    /// batch), otherwise 0.1. A loss on cosines does not feel the length of a vector, so its steps turn short vectors faster.
+    pub init_std: Option<f32>,
     /// Share of edges dropped anew in each epoch, 0..1. Default 0.
     pub edge_dropout: f64,
     /// How the layers 1..K and their gradients lie in memory while the model is trained. Default `f32`. With 16 bits an epoch is shorter and the
@@ -102,7 +103,7 @@ impl Default for Config {
             layers: 3,
             dim: 64,
             combination: Combination::Uniform,
-            init_std: 0.1,
+            init_std: None,
             edge_dropout: 0.0,
             storage: Storage::F32,
             biases: false,
@@ -137,7 +138,8 @@ impl Config {
         let attention = &self.attention;
         check(self.layers <= 8, "layers", self.layers.to_string(), "a whole number from 0 to 8")?;
         check((1..=4096).contains(&self.dim), "dim", self.dim.to_string(), "a whole number from 1 to 4096")?;
-        check(positive(self.init_std), "init_std", self.init_std.to_string(), "a number above 0")?;
+        let init_std = self.init_std.unwrap_or(0.1);
+        check(positive(init_std), "init_std", init_std.to_string(), "a number above 0")?;
         let dropout = self.edge_dropout;
         check((0.0..1.0).contains(&dropout), "edge_dropout", dropout.to_string(), "a number from 0 to below 1")?;
         check(!self.biases || self.layers == 0, "biases", "true".into(), "false, or layers = 0 (biases belong to MF)")?;
@@ -180,7 +182,7 @@ mod tests {
 
     #[test]
     fn nan_is_outside_every_range() {
-        let config = Config { init_std: f32::NAN, ..Config::default() };
+        let config = Config { init_std: Some(f32::NAN), ..Config::default() };
         assert!(config.validate("m").is_err());
         let config = Config { edge_dropout: f64::NAN, ..Config::default() };
         assert!(config.validate("m").is_err());

@@ -101,7 +101,8 @@ impl GraphLearner {
         let graph = (config.edge_dropout > 0.0).then_some(graph);
         // Biases are two more columns: [p_u, b_u, 1] . [q_i, 1, b_i] = p_u q_i + b_u + b_i.
         let dim = config.dim + if config.biases { 2 } else { 0 };
-        let mut base = normal(setup.seed.stream(Purpose::Init, 0, 0), nodes.len() * dim, config.init_std);
+        let init_std = config.init_std.unwrap_or_else(|| setup.objective.default_init_std());
+        let mut base = normal(setup.seed.stream(Purpose::Init, 0, 0), nodes.len() * dim, init_std);
         if config.biases {
             for (node, row) in base.chunks_exact_mut(dim).enumerate() {
                 let (bias, one) =
