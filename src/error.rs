@@ -1,5 +1,6 @@
 //! Everything that can go wrong, as fields. `Display` builds one line: where, what was found, what was expected, what to do.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -39,7 +40,7 @@ impl Place {
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.file.display())?;
+        write!(f, "{}", shown(&self.file))?;
         if let Some(line) = self.line {
             write!(f, ":{line}")?;
         }
@@ -55,7 +56,7 @@ impl fmt::Display for Place {
 #[non_exhaustive]
 pub enum RecError {
     /// Input data that cannot be used. Exit code 3.
-    #[error("{place}: found {found}, expected {expected}{}", hint(.todo))]
+    #[error("{place}: found {}, expected {}{}", one_line(.found), one_line(.expected), hint(.todo))]
     Input {
         /// Where.
         place: Place,
@@ -67,7 +68,7 @@ pub enum RecError {
         todo: String,
     },
     /// A file, a folder or an id that was named is not there. Exit code 3.
-    #[error("{what} {name} is not there{}", hint(.todo))]
+    #[error("{what} {} is not there{}", one_line(.name), hint(.todo))]
     Missing {
         /// What kind of thing (`file`, `run folder`, `user`).
         what: &'static str,
@@ -87,7 +88,7 @@ pub enum RecError {
         todo: String,
     },
     /// The operating system refused to read or write. Exit code 3 for reading, 1 for writing, 5 when the disk is full.
-    #[error("{}: cannot {doing}: {source}", path.display())]
+    #[error("{}: cannot {doing}: {source}", shown(.path))]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -97,7 +98,14 @@ pub enum RecError {
         source: std::io::Error,
     },
     /// A configuration value that is unknown, of the wrong kind or out of its range. Exit code 4.
-    #[error("{}{key}: found {found}, expected {expected}{}", origin_prefix(.origin), hint(.todo))]
+    #[error(
+        "{}{}: found {}, expected {}{}",
+        origin_prefix(.origin),
+        one_line(.key),
+        one_line(.found),
+        one_line(.expected),
+        hint(.todo)
+    )]
     Config {
         /// The key, dotted (`model.lightgcn.layers`).
         key: String,
@@ -111,7 +119,7 @@ pub enum RecError {
         todo: String,
     },
     /// A name that is in none of our tables (model, loss, metric, format, key). Exit code 4.
-    #[error("{}unknown {what} \"{name}\"{}", origin_prefix(.origin), suggestion(.name, .known))]
+    #[error("{}unknown {what} \"{}\"{}", origin_prefix(.origin), one_line(.name), suggestion(.name, .known))]
     Unknown {
         /// `model`, `loss`, `metric`, `format`, `key` …
         what: &'static str,
@@ -123,7 +131,7 @@ pub enum RecError {
         known: Vec<String>,
     },
     /// Flags that contradict each other. Exit code 2.
-    #[error("{problem}{}", hint(.todo))]
+    #[error("{}{}", one_line(.problem), hint(.todo))]
     Usage {
         /// The contradiction.
         problem: String,
@@ -143,7 +151,7 @@ pub enum RecError {
         todo: String,
     },
     /// A checkpoint that is damaged, foreign or newer than this program. Exit code 6.
-    #[error("{}: {problem}{}", path.display(), hint(.todo))]
+    #[error("{}: {}{}", shown(.path), one_line(.problem), hint(.todo))]
     Checkpoint {
         /// The file or folder.
         path: PathBuf,
@@ -175,7 +183,7 @@ pub enum RecError {
         todo: String,
     },
     /// A run that was repeated did not come out as it was recorded. Exit code 1.
-    #[error("{}: different: {what}{}", run.display(), hint(.todo))]
+    #[error("{}: different: {}{}", shown(.run), one_line(.what), hint(.todo))]
     Different {
         /// The run folder.
         run: PathBuf,
@@ -251,12 +259,25 @@ impl RecError {
     }
 }
 
+/// Input is quoted in messages, and a message is one line: control characters are written as escapes.
+fn one_line(text: &str) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return Cow::Borrowed(text);
+    }
+    let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    Cow::Owned(text.chars().map(shown).collect())
+}
+
+fn shown(path: &Path) -> String {
+    one_line(&path.display().to_string()).into_owned()
+}
+
 fn hint(todo: &str) -> String {
-    if todo.is_empty() { String::new() } else { format!("; {todo}") }
+    if todo.is_empty() { String::new() } else { format!("; {}", one_line(todo)) }
 }
 
 fn origin_prefix(origin: &str) -> String {
-    if origin.is_empty() { String::new() } else { format!("{origin}: ") }
+    if origin.is_empty() { String::new() } else { format!("{}: ", one_line(origin)) }
 }
 
 fn suggestion(name: &str, known: &[String]) -> String {
@@ -281,6 +302,17 @@ mod tests {
         };
         assert_eq!(error.to_string(), "ratings.csv:1042: column 3 (rating): found \"five\", expected a number");
         assert_eq!(error.exit_code(), 3);
+    }
+
+    #[test]
+    fn control_characters_of_the_input_never_break_the_line() {
+        let error = RecError::Input {
+            place: Place::line(Path::new("a\nb.csv"), 1),
+            found: "the columns user\r, it\tem\0".into(),
+            expected: "others".into(),
+            todo: String::new(),
+        };
+        assert_eq!(error.to_string(), "a\\nb.csv:1: found the columns user\\r, it\\tem\\u{0}, expected others");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use std::io::{self, Read};
 
-use ::csv::{Reader, ReaderBuilder, StringRecord};
+use ::csv::{Reader, ReaderBuilder, StringRecord, Terminator};
 
 use super::Source;
 use crate::error::{Place, RecError, Result};
@@ -22,7 +22,8 @@ impl Records {
     pub(super) fn new(source: Source, delimiter: u8) -> Self {
         let lines = Lines { source, pending: Vec::new(), taken: 0, record_line: None, record_size: 0, ended: false };
         let mut builder = ReaderBuilder::new();
-        builder.has_headers(false).flexible(true).delimiter(delimiter);
+        // The source has taken the line ends off: a carriage return that is left belongs to a field and must not start a record within the line.
+        builder.has_headers(false).flexible(true).delimiter(delimiter).terminator(Terminator::Any(b'\n'));
         Records { reader: builder.from_reader(lines), record: StringRecord::new() }
     }
 
@@ -135,6 +136,15 @@ mod tests {
         let text = "a,b\r\n\r\n\"x, \"\"y\"\"\r\nz\",1\r\n\r\nlast,2";
         let row = |line, a: &str, b: &str| (line, vec![a.to_string(), b.to_string()]);
         assert_eq!(read(text).unwrap(), [row(1, "a", "b"), row(3, "x, \"y\"\nz", "1"), row(6, "last", "2")]);
+    }
+
+    #[test]
+    fn a_carriage_return_within_a_line_starts_no_record() {
+        // Found by fuzzing: it gave a second record, on line 0.
+        assert_eq!(
+            read("u,a\r2,b\nv,c\n").unwrap(),
+            [(1, vec!["u".to_string(), "a\r2".into(), "b".into()]), (2, vec!["v".into(), "c".into()])]
+        );
     }
 
     #[test]

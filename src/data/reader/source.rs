@@ -155,9 +155,10 @@ impl Source {
         self.line += 1;
         if self.buffer.last() == Some(&b'\n') {
             self.buffer.pop();
-            if self.buffer.last() == Some(&b'\r') {
-                self.buffer.pop();
-            }
+        }
+        // Also without a newline: the file may be cut between the two.
+        if self.buffer.last() == Some(&b'\r') {
+            self.buffer.pop();
         }
         if self.line == 1 && self.buffer.starts_with(BOM) {
             self.buffer.drain(..BOM.len());
@@ -224,6 +225,7 @@ mod tests {
         let expected = vec![(1, "a b".to_string()), (2, String::new()), (3, "c".to_string())];
         assert_eq!(lines(b"\xef\xbb\xbfa b\r\n\r\nc").unwrap(), expected);
         assert_eq!(lines(b"a b\n\nc\n").unwrap(), expected);
+        assert_eq!(lines(b"a b\r\n\r\nc\r").unwrap(), expected, "cut within the last line end");
     }
 
     #[test]
