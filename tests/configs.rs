@@ -3,12 +3,12 @@
 // clippy.toml allows `unwrap` inside test functions; here the functions beside them are tests too.
 #![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use gcnrec::config::{Config, PRESETS, Sources, check_files, resolve};
+use gcnrec::config::{Config, PRESETS, Resolved, Sources, check_files, resolve};
 use gcnrec::models::graph::{GraphLearner, Setup, Teacher};
 use gcnrec::models::{Learner, fit_closed_form};
 use gcnrec::objectives::Batching;
@@ -42,17 +42,19 @@ fn run_files() -> Vec<PathBuf> {
     files
 }
 
-fn read(file: &Path) -> Config {
+fn read(file: &Path) -> Resolved {
     let folder = data_folder().map(|folder| ("GCNREC_DATA".to_string(), folder.to_str().unwrap().to_string()));
     let sources =
         Sources { run_file: Some(file.into()), environment: folder.into_iter().collect(), ..Sources::default() };
-    resolve(&sources).unwrap_or_else(|error| panic!("{error}")).config
+    resolve(&sources).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// Two steps of training, or the whole of a closed form.
-fn take_two_steps(config: &Config) {
-    let seed = Seed(config.seed);
-    let train = Arc::new(data::load(&config.data, seed).unwrap().train_interactions().unwrap());
+fn take_two_steps(mut resolved: Resolved) {
+    let seed = Seed(resolved.config.seed);
+    let split = data::load(&resolved.config.data, seed).unwrap();
+    resolved.settle(split.n_users(), split.n_items());
+    let (config, train) = (&resolved.config, Arc::new(split.train_interactions().unwrap()));
     let Some(model) = config.model.graph() else {
         fit_closed_form(&config.model, &train).unwrap().unwrap();
         return;
@@ -63,7 +65,7 @@ fn take_two_steps(config: &Config) {
         config: model,
         model: config.model.name(),
         batching: Batching { size: config.train.batch_size, order: PairOrder::PairUniform },
-        learning_rate: config.train.learning_rate.unwrap_or_else(|| objective.default_learning_rate()),
+        learning_rate: config.train.learning_rate.unwrap(),
         objective,
         train,
         teacher: Teacher::Training,
@@ -82,9 +84,9 @@ fn every_run_file_is_read_and_takes_two_steps() {
     let files = run_files();
     assert!(files.len() >= 4, "{files:?}");
     for file in files {
-        let config = read(&file);
-        match check_files(&config.data, None) {
-            Ok(()) => take_two_steps(&config),
+        let resolved = read(&file);
+        match check_files(&resolved.config.data, None) {
+            Ok(()) => take_two_steps(resolved),
             Err(error) => println!("skipped the steps of {}: {error}", file.display()),
         }
     }
@@ -153,9 +155,11 @@ fn the_table_of_keys_is_complete_and_its_defaults_are_those_of_the_program() {
         let before = rows.insert(key.trim_matches('`').to_string(), default.to_string());
         assert_eq!(before, None, "{key} stands there twice");
     }
-    let listed: Vec<&String> = rows.keys().collect();
-    let known = keys::all();
-    assert_eq!(listed, known.iter().collect::<Vec<_>>(), "left: the table, right: the program");
+    let (listed, known): (BTreeSet<String>, _) = (rows.keys().cloned().collect(), keys::all());
+    let missing: Vec<&String> = known.difference(&listed).collect();
+    assert!(missing.is_empty(), "not in the table: {missing:?}");
+    let gone: Vec<&String> = listed.difference(&known).collect();
+    assert!(gone.is_empty(), "no longer a key: {gone:?}");
 
     let defaults = defaults();
     for (key, written) in &rows {

@@ -94,6 +94,7 @@ fn what_of(entry: &Entry) -> &'static str {
         Some("negatives") => "negative sampler",
         Some("fit") => "way to fit",
         Some("candidates") => "set of candidates",
+        Some("storage") => "storage",
         Some("duplicates") => "way to treat duplicates",
         _ => "value",
     }
