@@ -10,6 +10,8 @@ use sprs::CsMatViewI;
 
 const DIM: usize = 64;
 const ROUNDS: usize = 31;
+/// A buffer that was read before lies in the caches where it fits, as embeddings do from hop to hop.
+const READS: usize = 16;
 
 fn main() {
     let (train, _) = gowalla();
@@ -58,20 +60,27 @@ fn main() {
             Box::new(|| plain(graph.row_ptr(), graph.col_idx(), graph.values(), &x, &mut y_plain)),
         ),
         (
-            "streaming read of 18 MiB",
+            "streaming read of 18 MiB, 16 times",
             all,
             Box::new(|| {
-                std::hint::black_box(stream(std::hint::black_box(&buffer)));
+                for _ in 0..READS {
+                    std::hint::black_box(stream(std::hint::black_box(&buffer)));
+                }
             }),
         ),
     ];
     let times = compare(ROUNDS, &mut contenders);
     let (f32_s, stream_s) = (times[0], times[6]);
     let (gathered, flops) = ((nnz * DIM * 4) as f64, (nnz * DIM * 2) as f64);
-    let read = (buffer.len() * 4) as f64;
+    let read = (READS * buffer.len() * 4) as f64;
     title(&format!("one hop, {n} nodes, {nnz} non-zeros, dim {DIM}"));
     let floor = gathered / read * stream_s.wall;
-    println!("floor by bytes: {:.2} ms ({:.0} MB at {:.1} GB/s)", floor * 1e3, gathered / 1e6, read / stream_s.wall / 1e9);
+    println!(
+        "floor by bytes: {:.2} ms ({:.0} MB at {:.1} GB/s)",
+        floor * 1e3,
+        gathered / 1e6,
+        read / stream_s.wall / 1e9
+    );
     println!("operations: {:.3} GFLOP, {:.1} GFLOP/s reached by f32", flops / 1e9, flops / f32_s.wall / 1e9);
     let share = |slow: f64, fast: f64| gathered / read * slow / fast;
     let (wall, busy) = (share(stream_s.wall, f32_s.wall), share(stream_s.busy, f32_s.busy));

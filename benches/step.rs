@@ -1,11 +1,16 @@
 //! How long is a training step of Gowalla (2,048 pairs, or 512 users for the all-item softmax), and where does it go?
+//!
+//! `cargo bench --bench step -- bpr` runs the cases whose names hold that word.
 
 mod common;
 
 use std::sync::Arc;
 
-use common::{adjacency, compare, gowalla, line, median, numbers, seconds, square_product, title};
+use common::{
+    Contender, Time, adjacency, compare, gowalla, line, median, numbers, ratio, square_product, threads, timed, title,
+};
 use gcnrec::models::Learner;
+use gcnrec::models::graph::config::Storage;
 use gcnrec::models::graph::{Config, GraphLearner, Setup, Teacher};
 use gcnrec::objectives::{self, Batching};
 use gcnrec::samplers::{Batch, NegativeSampler, PairOrder, PairSampler, Sampler};
@@ -28,45 +33,51 @@ fn main() {
     let ssm = objectives::Config::Ssm(Default::default());
     let softmax = objectives::Config::Softmax(Default::default());
     if wanted("bpr") {
-        let step = whole_step(&train, &bpr, 3, 15);
-        bpr_phases(&train, step);
+        let steps = whole_steps(&train, &bpr, 3, &[Storage::F32, Storage::F16, Storage::Bf16], 15);
+        bpr_phases(&train, steps[0]);
+        for (name, step) in ["f16", "bf16"].iter().zip(&steps[1..]) {
+            line(&format!("step, {name}"), *step, &format!("f32 {}; {}", ratio(steps[0], *step), epoch(*step, 396)));
+        }
     }
-    let rate = matrix_rate();
-    println!("\nmatrix rate (gemm, 1024 cubed, f32, all threads): {:.0} GFLOP/s", rate / 1e9);
-    if wanted("ssm") {
-        let step = whole_step(&train, &ssm, 1, 9);
-        // Three products of 2048 x 2048 x 64: scores, and two gradients.
-        report_loss("ssm, K = 1", step, 3.0 * 2.0 * (BATCH * BATCH * DIM) as f64, rate, train.n_edges().div_ceil(BATCH));
-    }
-    for layers in [1, 3] {
-        let name = format!("softmax over all items, K = {layers}");
+    for (loss, objective, layers) in
+        [("ssm", &ssm, 1), ("ssm", &ssm, 3), ("softmax", &softmax, 1), ("softmax", &softmax, 3)]
+    {
+        let name = format!("{loss}, K = {layers}");
         if wanted(&name) {
-            let step = whole_step(&train, &softmax, layers, 5);
-            let flops = 3.0 * 2.0 * (512 * train.n_items() * DIM) as f64;
-            report_loss(&name, step, flops, rate, train.n_users().div_ceil(512));
+            let step = whole_steps(&train, objective, layers, &[Storage::F32], 7)[0];
+            // Three products: scores, and the gradients of both sides. In-batch: 2,048 by 2,048 pairs; all items: 512 users by all of them.
+            let (n_q, n_c) = if loss == "ssm" { (BATCH, BATCH) } else { (512, train.n_items()) };
+            let n_steps = if loss == "ssm" { train.n_edges().div_ceil(BATCH) } else { train.n_users().div_ceil(512) };
+            report_loss(&name, step, 3.0 * 2.0 * (n_q * n_c * DIM) as f64, n_steps);
         }
     }
 }
 
-/// Operations per second of a product that fits the caches.
-fn matrix_rate() -> f64 {
+fn epoch(step: Time, n_steps: usize) -> String {
+    format!(
+        "{:.1} s an epoch (busy {:.1} s) of {n_steps} steps",
+        step.wall * n_steps as f64,
+        step.busy * n_steps as f64
+    )
+}
+
+fn report_loss(name: &str, step: Time, flops: f64, n_steps: usize) {
     let n = 1024;
     let (a, b, mut out) = (numbers(1, n * n), numbers(2, n * n), vec![0.0; n * n]);
-    let mut flops = 0.0;
-    let times = compare(9, &mut [("gemm", Box::new(|| flops = square_product(n, &a, &b, &mut out)))]);
-    flops / times[0]
-}
-
-fn report_loss(name: &str, step: f64, flops: f64, rate: f64, n_steps: usize) {
+    let mut done = 0.0;
+    let gemm = compare(9, &mut [("gemm", threads(), Box::new(|| done = square_product(n, &a, &b, &mut out)))])[0];
+    let products = Time { wall: flops * gemm.wall / done, busy: flops * gemm.busy / done };
     title(name);
-    line("step", step, &format!("{:.1} s an epoch of {n_steps} steps", step * n_steps as f64));
-    line("its three products at the matrix rate", flops / rate, &format!("{:.2} of the step", flops / rate / step));
+    line("step", step, &epoch(step, n_steps));
+    let shares = format!("{:.2} of the step (busy {:.2})", products.wall / step.wall, products.busy / step.busy);
+    line("its three products at the rate of gemm", products, &shares);
+    println!("gemm, 1024 cubed: {:.0} GFLOP/s wall, {:.0} busy", done / gemm.wall / 1e9, done / gemm.busy / 1e9);
 }
 
-fn learner(train: &Arc<Interactions>, objective: &objectives::Config, layers: usize) -> GraphLearner {
+fn learner(train: &Arc<Interactions>, objective: &objectives::Config, layers: usize, storage: Storage) -> GraphLearner {
     GraphLearner::new(Setup {
         device: Device::Cpu,
-        config: Config { layers, dim: DIM, ..Config::default() },
+        config: Config { layers, dim: DIM, storage, ..Config::default() },
         model: "lightgcn",
         objective: objective.clone(),
         batching: Batching { size: None, order: PairOrder::PairUniform },
@@ -80,20 +91,28 @@ fn learner(train: &Arc<Interactions>, objective: &objectives::Config, layers: us
     .expect("a learner over a sound graph")
 }
 
-/// Median seconds of a step, after two steps that fill buffers and caches.
-fn whole_step(train: &Arc<Interactions>, objective: &objectives::Config, layers: usize, n_steps: usize) -> f64 {
-    let mut learner = learner(train, objective, layers);
-    learner.steps(0, 0..2).expect("two steps");
-    let mut one = |step: usize| {
-        seconds(|| {
-            learner.steps(0, step..step + 1).expect("a step");
-        })
-    };
-    median((2..2 + n_steps).map(&mut one).collect())
+/// Medians of a step for each storage, in turn, after two steps that fill buffers and caches.
+fn whole_steps(
+    train: &Arc<Interactions>,
+    objective: &objectives::Config,
+    layers: usize,
+    storages: &[Storage],
+    n_steps: usize,
+) -> Vec<Time> {
+    let mut learners: Vec<_> = storages.iter().map(|&storage| learner(train, objective, layers, storage)).collect();
+    let mut times = vec![Vec::new(); storages.len()];
+    for step in 0..n_steps + 2 {
+        for (learner, times) in learners.iter_mut().zip(&mut times) {
+            times.push(timed(threads(), || {
+                learner.steps(0, step..step + 1).expect("a step with a finite loss");
+            }));
+        }
+    }
+    times.iter().map(|times| median(&times[2..])).collect()
 }
 
 /// The ops of a BPR step with K = 3, each on its own, with a real batch.
-fn bpr_phases(train: &Interactions, step: f64) {
+fn bpr_phases(train: &Interactions, step: Time) {
     let (graph, device) = (adjacency(train), Device::Cpu);
     let n = graph.n_nodes();
     let a = Adjacency::upload(&device, n, graph.row_ptr(), graph.col_idx(), graph.values()).expect("a sound graph");
@@ -110,50 +129,57 @@ fn bpr_phases(train: &Interactions, step: f64) {
     rows.assign(&device, &touched).expect("rows of the graph");
     let x = device.upload(&numbers(1, n * DIM));
     let some = device.upload(&numbers(2, touched.len() * DIM));
-    let [mut hop, mut last, mut first_back, mut back, mut m, mut v, mut base] = [(); 7].map(|()| Buffer::<f32>::default());
+    let [mut hop, mut last, mut first_back, mut back, mut m, mut v, mut base] =
+        [(); 7].map(|()| Buffer::<f32>::default());
     for buffer in [&mut m, &mut v, &mut base] {
         device.write(buffer, &numbers(3, n * DIM));
     }
     let (adam, mut at, mut next) = (AdamConfig::default(), 1, 1);
-    let times = compare(
-        11,
-        &mut [
-            ("hop", Box::new(|| propagate(&device, &a, DIM, &x, &mut hop).expect("sizes fit"))),
-            ("last", Box::new(|| propagate_rows(&device, &a, DIM, &x, &rows, &mut last).expect("sizes fit"))),
-            (
-                "first back",
-                Box::new(|| {
-                    propagate_from_rows_add(&device, &a, DIM, &rows, &some, &some, &mut first_back).expect("sizes fit")
-                }),
-            ),
-            ("back", Box::new(|| propagate_add(&device, &a, DIM, &x, &rows, &some, &mut back).expect("sizes fit"))),
-            (
-                "adam",
-                Box::new(|| {
-                    at += 1;
-                    adam_step(&device, &adam, at, &x, &mut m, &mut v, &mut base).expect("sizes fit");
-                }),
-            ),
-            (
-                "batch",
-                Box::new(|| {
-                    sampler.batch(train, 0, next, &mut batch);
-                    next = next % 300 + 1;
-                }),
-            ),
-        ],
-    );
-    let [hop_s, last_s, first_back_s, back_s, adam_s, batch_s] = times[..] else { unreachable!("six contenders") };
-    let parts = 2.0 * hop_s + last_s + first_back_s + 2.0 * back_s + adam_s + batch_s;
-    let n_steps = train.n_edges().div_ceil(BATCH);
-    let share = |seconds: f64| format!("{:.2} of the step", seconds / step);
+    let all = threads();
+    let mut contenders: [Contender<'_>; 6] = [
+        ("hop", all, Box::new(|| propagate(&device, &a, DIM, &x, &mut hop).expect("sizes fit"))),
+        ("last", all, Box::new(|| propagate_rows(&device, &a, DIM, &x, &rows, &mut last).expect("sizes fit"))),
+        (
+            "first back",
+            all,
+            Box::new(|| {
+                propagate_from_rows_add(&device, &a, DIM, &rows, &some, &some, &mut first_back).expect("sizes fit");
+            }),
+        ),
+        ("back", all, Box::new(|| propagate_add(&device, &a, DIM, &x, &rows, &some, &mut back).expect("sizes fit"))),
+        (
+            "adam",
+            all,
+            Box::new(|| {
+                at += 1;
+                adam_step(&device, &adam, at, &x, &mut m, &mut v, &mut base).expect("sizes fit");
+            }),
+        ),
+        (
+            "batch",
+            1,
+            Box::new(|| {
+                sampler.batch(train, 0, next, &mut batch);
+                next = next % 300 + 1;
+            }),
+        ),
+    ];
+    let times = compare(11, &mut contenders);
+    let twice = |time: Time| Time { wall: 2.0 * time.wall, busy: 2.0 * time.busy };
+    let parts = [
+        ("2 x forward hop", twice(times[0])),
+        ("last forward hop, batch rows only", times[1]),
+        ("first backward hop, from batch rows only", times[2]),
+        ("2 x backward hop with its addend", twice(times[3])),
+        ("Adam on all rows", times[4]),
+        // One thread draws while the others wait.
+        ("drawing the batch", Time { busy: times[5].busy / all as f64, ..times[5] }),
+    ];
+    let rest =
+        parts.iter().fold(step, |rest, (_, part)| Time { wall: rest.wall - part.wall, busy: rest.busy - part.busy });
     title("a BPR step, 2,048 pairs, K = 3, dim 64, f32");
-    line("step", step, &format!("{:.1} s an epoch of {n_steps} steps", step * n_steps as f64));
-    line("2 x forward hop", 2.0 * hop_s, &share(2.0 * hop_s));
-    line("last forward hop, batch rows only", last_s, &share(last_s));
-    line("first backward hop, from batch rows only", first_back_s, &share(first_back_s));
-    line("2 x backward hop with its addend", 2.0 * back_s, &share(2.0 * back_s));
-    line("Adam on all rows", adam_s, &share(adam_s));
-    line("drawing the batch", batch_s, &share(batch_s));
-    line("loss, combination, indices: the rest", step - parts, &share(step - parts));
+    line("step", step, &epoch(step, train.n_edges().div_ceil(BATCH)));
+    for (name, part) in parts.into_iter().chain([("loss, combination, indices: the rest", rest)]) {
+        line(name, part, &format!("{:.2} of the step (busy {:.2})", part.wall / step.wall, part.busy / step.busy));
+    }
 }

@@ -63,4 +63,12 @@ impl Device {
             Device::Cpu => buffer.host().to_vec(),
         }
     }
+
+    /// As [`Device::read`], into memory that is kept from call to call.
+    pub fn read_into<T: Element>(&self, buffer: &Buffer<T>, values: &mut Vec<T>) {
+        values.clear();
+        match self {
+            Device::Cpu => values.extend_from_slice(buffer.host()),
+        }
+    }
 }

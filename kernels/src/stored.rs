@@ -64,10 +64,7 @@ impl Stored for Bf16 {
 
     #[inline(always)]
     fn from_f32(value: f32) -> Bf16 {
-        let bits = value.to_bits();
-        // Half of the last kept bit, or just below it where the kept part is even. A NaN stays one: it must not be rounded up to infinity.
-        let rounded = bits.wrapping_add(0x7fff + (bits >> 16 & 1)) >> 16;
-        Bf16(if bits & 0x7fff_ffff > 0x7f80_0000 { bits >> 16 | 0x40 } else { rounded } as u16)
+        Bf16(Bf16::upper_half(value.to_bits()) as u16)
     }
 
     #[inline(always)]
@@ -81,9 +78,24 @@ impl Stored for Bf16 {
 
     #[inline(always)]
     fn narrow<const ISA: u8>(values: &[f32; BLOCK], stored: &mut [Bf16; BLOCK]) {
-        for (stored, &value) in stored.iter_mut().zip(values) {
-            *stored = Bf16::from_f32(value);
+        // In two loops, so that each becomes vector code: 32 bits in and out, then the halving.
+        let mut upper = [0u32; BLOCK];
+        for (upper, value) in upper.iter_mut().zip(values) {
+            *upper = Bf16::upper_half(value.to_bits());
         }
+        for (stored, upper) in stored.iter_mut().zip(upper) {
+            *stored = Bf16(upper as u16);
+        }
+    }
+}
+
+impl Bf16 {
+    #[inline(always)]
+    fn upper_half(bits: u32) -> u32 {
+        // Half of the last kept bit, or just below it where the kept part is even. A NaN stays one: it must not be rounded up to infinity.
+        let rounded = bits.wrapping_add(0x7fff + (bits >> 16 & 1)) >> 16;
+        let nan = bits >> 16 | 0x40;
+        if bits & 0x7fff_ffff > 0x7f80_0000 { nan } else { rounded }
     }
 }
 

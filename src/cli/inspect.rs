@@ -162,7 +162,16 @@ fn add_value(facts: &mut Facts, name: &str, value: &Value) {
         Value::Object(map) => map.iter().for_each(|(key, value)| add_value(facts, &format!("{name}.{key}"), value)),
         Value::String(text) => facts.add("checkpoint", name, text),
         Value::Null => {}
+        Value::Number(number) => facts.add("checkpoint", name, short(number)),
         value => facts.add("checkpoint", name, value),
+    }
+}
+
+/// A number with no more digits than it has: settings of 32 bits are recorded as what they are in 64.
+fn short(number: &serde_json::Number) -> String {
+    match number.as_f64() {
+        Some(value) if number.is_f64() && f64::from(value as f32) == value => (value as f32).to_string(),
+        _ => number.to_string(),
     }
 }
 
@@ -197,9 +206,10 @@ mod tests {
     fn nested_facts_get_a_row_for_each_value() {
         let mut facts = Facts::new();
         add_value(&mut facts, "progress", &serde_json::json!({"epoch": 3, "best": {"value": 0.5}, "prior": null}));
+        add_value(&mut facts, "rate", &serde_json::json!(f64::from(0.01f32)));
         assert_eq!(
             facts.0.render(Format::Csv),
-            "section,fact,value\ncheckpoint,progress.epoch,3\ncheckpoint,progress.best.value,0.5\n"
+            "section,fact,value\ncheckpoint,progress.epoch,3\ncheckpoint,progress.best.value,0.5\ncheckpoint,rate,0.01\n"
         );
     }
 

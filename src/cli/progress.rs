@@ -14,12 +14,14 @@ pub(super) struct Progress {
     plan: Option<StagePlan>,
     best: Option<(u64, f64)>,
     validation: String,
+    speed: String,
 }
 
 impl Progress {
     /// A bar if stderr is a terminal.
     pub(super) fn new() -> Self {
-        Progress { bar: None, on_terminal: stderr().is_terminal(), plan: None, best: None, validation: String::new() }
+        let (validation, speed) = (String::new(), String::new());
+        Progress { bar: None, on_terminal: stderr().is_terminal(), plan: None, best: None, validation, speed }
     }
 
     fn say(&self, line: &str) {
@@ -67,10 +69,11 @@ impl Observer for Progress {
         self.finish();
         say(&describe(plan));
         self.best = None;
-        self.validation = String::new();
+        (self.validation, self.speed) = (String::new(), String::new());
         if self.on_terminal {
             let bar = ProgressBar::with_draw_target(Some(plan.max_epochs), ProgressDrawTarget::stderr());
-            let style = ProgressStyle::with_template("epoch {pos}/{len} {wide_bar} {elapsed_precise} {msg}");
+            let style =
+                ProgressStyle::with_template("epoch {pos}/{len} {bar:12} {elapsed}, at most {eta} left; {wide_msg}");
             bar.set_style(style.expect("the template should be well formed: it is a constant"));
             bar.set_position(plan.done_epochs);
             self.bar = Some(bar);
@@ -81,7 +84,13 @@ impl Observer for Progress {
     fn on_step(&mut self, epoch: u64, step: usize, loss: f64) {
         if let (Some(bar), Some(plan)) = (&self.bar, &self.plan) {
             bar.set_position(epoch);
-            bar.set_message(format!("step {}/{} loss {loss:.4}{}", step + 1, plan.steps_per_epoch, self.validation));
+            bar.set_message(format!(
+                "loss {loss:.4}{}{}, step {}/{}",
+                self.validation,
+                self.speed,
+                step + 1,
+                plan.steps_per_epoch
+            ));
         }
     }
 
@@ -99,12 +108,12 @@ impl Observer for Progress {
             };
             self.validation = format!(", {metric} {value:.4}{best}");
         }
+        self.speed = format!(", {:.2} s an epoch", record.seconds);
         match &self.bar {
             Some(bar) => bar.set_position(record.epoch),
-            None if value.is_some() || self.is_milestone(record.epoch) => say(&format!(
-                "epoch {}: loss {:.4}{}, {:.2} s an epoch",
-                record.epoch, record.loss, self.validation, record.seconds
-            )),
+            None if value.is_some() || self.is_milestone(record.epoch) => {
+                say(&format!("epoch {}: loss {:.4}{}{}", record.epoch, record.loss, self.validation, self.speed))
+            }
             None => {}
         }
     }

@@ -4,18 +4,25 @@ use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::BuildHasher;
 
-/// Marks a free slot; no id reaches it, because a log holds fewer than 2^32 - 1 rows.
-const FREE: u32 = u32::MAX;
+/// A slot of the table: an id, and some bits of its name's hash, so that a name is compared only where it is very likely the right one.
+#[derive(Clone, Copy, PartialEq)]
+struct Slot {
+    tag: u32,
+    id: u32,
+}
+
+/// A free slot; no id reaches this number, because a log holds fewer than 2^32 - 1 rows.
+const FREE: Slot = Slot { tag: 0, id: u32::MAX };
 
 /// Names and dense ids, both ways. Ids count from 0 in the order in which names were first seen.
 ///
 /// All names lie in one string, one after the other; the table from names to ids holds ids only and compares with that string. A million names of
-/// eight letters take about 24 MB.
+/// eight letters take about 32 MB.
 #[derive(Clone, Default)]
 pub struct IdMap {
     text: String,
     ends: Vec<usize>,
-    slots: Vec<u32>,
+    slots: Vec<Slot>,
     hasher: RandomState,
 }
 
@@ -45,7 +52,7 @@ impl IdMap {
         if self.slots.is_empty() {
             return None;
         }
-        Some(self.slots[self.slot(key)]).filter(|&id| id != FREE)
+        Some(self.slots[self.slot(key, self.hash(key))].id).filter(|&id| id != FREE.id)
     }
 
     /// The id of a name, new if the name is.
@@ -53,15 +60,18 @@ impl IdMap {
         if (self.len() + 1) * 4 > self.slots.len() * 3 {
             self.grow();
         }
-        let slot = self.slot(key);
+        let hash = self.hash(key);
+        let slot = self.slot(key, hash);
         if self.slots[slot] != FREE {
-            return self.slots[slot];
+            return self.slots[slot].id;
         }
-        let id =
-            u32::try_from(self.len()).ok().filter(|&id| id != FREE).expect("there should be fewer than 2^32 - 1 ids");
+        let id = u32::try_from(self.len())
+            .ok()
+            .filter(|&id| id != FREE.id)
+            .expect("there should be fewer than 2^32 - 1 ids");
         self.text.push_str(key);
         self.ends.push(self.text.len());
-        self.slots[slot] = id;
+        self.slots[slot] = Slot { tag: tag(hash), id };
         id
     }
 
@@ -70,11 +80,15 @@ impl IdMap {
         (0..self.len()).map(|id| self.key(id as u32))
     }
 
+    fn hash(&self, key: &str) -> u64 {
+        self.hasher.hash_one(key)
+    }
+
     /// The slot that holds the name, or the free one where it belongs.
-    fn slot(&self, key: &str) -> usize {
-        let mask = self.slots.len() - 1;
-        let mut slot = self.hasher.hash_one(key) as usize & mask;
-        while self.slots[slot] != FREE && self.key(self.slots[slot]) != key {
+    fn slot(&self, key: &str, hash: u64) -> usize {
+        let (mask, tag) = (self.slots.len() - 1, tag(hash));
+        let mut slot = hash as usize & mask;
+        while self.slots[slot] != FREE && (self.slots[slot].tag != tag || self.key(self.slots[slot].id) != key) {
             slot = (slot + 1) & mask;
         }
         slot
@@ -83,10 +97,16 @@ impl IdMap {
     fn grow(&mut self) {
         self.slots = vec![FREE; (self.slots.len() * 2).max(16)];
         for id in 0..self.len() as u32 {
-            let slot = self.slot(self.key(id));
-            self.slots[slot] = id;
+            let hash = self.hash(self.key(id));
+            let slot = self.slot(self.key(id), hash);
+            self.slots[slot] = Slot { tag: tag(hash), id };
         }
     }
+}
+
+/// The upper half of a hash; the lower one picks the slot.
+fn tag(hash: u64) -> u32 {
+    (hash >> 32) as u32
 }
 
 impl PartialEq for IdMap {

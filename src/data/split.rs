@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use gcnrec_graphs::{Purpose, Seed};
 use rand::RngExt;
 use rand::seq::SliceRandom;
+use rayon::slice::ParallelSliceMut;
 
 use super::Log;
 use super::config::{Config, GroupBy, HoldOut, Order, Rule};
@@ -139,12 +140,12 @@ pub(super) fn distinct_rows(log: &Log, keep_last: bool) -> Vec<u32> {
     let time = |row: u32| log.times.get(row as usize).copied().unwrap_or(0);
     let mut rows: Vec<u32> = (0..log.len() as u32).collect();
     if keep_last {
-        rows.sort_unstable_by_key(|&row| (pair(row), Reverse((time(row), row))));
+        rows.par_sort_unstable_by_key(|&row| (pair(row), Reverse((time(row), row))));
     } else {
-        rows.sort_unstable_by_key(|&row| (pair(row), time(row), row));
+        rows.par_sort_unstable_by_key(|&row| (pair(row), time(row), row));
     }
     rows.dedup_by_key(|row| pair(*row));
-    rows.sort_unstable();
+    rows.par_sort_unstable();
     rows
 }
 

@@ -176,6 +176,7 @@ fn help_names_every_flag_of_the_design() {
         ("recommend", "--user --users --history -k --output"),
         ("similar", "--item -k --output"),
         ("inspect", "--format --output"),
+        ("verify", "--steps"),
         ("devices", "--output"),
     ];
     for (command, flags) in flags {

@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn a_tangent_is_the_central_difference_of_the_dots() {
-        let (x, x_dot) = (numbers(7 * 5, 1), numbers(7 * 5, 2));
+        let (x, x_dot) = (numbers(1, 7 * 5), numbers(2, 7 * 5));
         let (left, right) = ([0u32, 3, 6, 2], [1u32, 3, 0, 5]);
         let wide = |x: &[f32], t: f64| -> Vec<f64> {
             x.iter().zip(&x_dot).map(|(&x, &d)| f64::from(x) + t * f64::from(d)).collect()

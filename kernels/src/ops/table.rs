@@ -8,7 +8,9 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::propagate::{Addend, Adjacency, Edges, RowSet, add_at_slots, all_rows, chosen_rows, sum_block, sum_from_slots};
+use super::propagate::{
+    Addend, Adjacency, Edges, RowSet, add_at_slots, all_rows, chosen_rows, sum_block, sum_from_slots,
+};
 use crate::error::{Result, expect_dim, expect_len};
 use crate::parallel::{ELEMENTS_PER_TASK, ROWS_PER_TASK, for_each_block};
 use crate::stored::{Bf16, F16, Stored, narrow_all, widen_all};
@@ -228,12 +230,7 @@ fn rounded_rows<X: Stored, Y: Stored>(a: &Adjacency, dim: usize, x: &[X], addend
 }
 
 /// Lets `sum(rows, their sums)` fill a few rows at a time in f32, and rounds them into `y`.
-fn round_blocks<Y: Stored>(
-    a: &Adjacency,
-    dim: usize,
-    y: &mut [Y],
-    sum: &(impl Fn(Range<usize>, &mut [f32]) + Sync),
-) {
+fn round_blocks<Y: Stored>(a: &Adjacency, dim: usize, y: &mut [Y], sum: &(impl Fn(Range<usize>, &mut [f32]) + Sync)) {
     thread_local! {
         /// Kept from call to call, so that a training step does not allocate.
         static SUMS: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };

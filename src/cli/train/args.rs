@@ -10,10 +10,7 @@ use toml::Value;
 use crate::cli::output::OutputArgs;
 use crate::cli::settings;
 
-/// Train a model, judge it, and write a run folder
-///
-/// Values come from, highest first: flags, --set, the environment (GCNREC_SEED, GCNREC_TRAIN__LEARNING_RATE, …), the run file, the preset, defaults.
-/// Without any data the built-in demo world is used.
+/// Train a model, judge it, and write a run folder. Without any data the built-in demo world is used
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -25,7 +22,10 @@ Examples:
   gcnrec train --out runs/paper --resume                      go on after an interruption
 
 Models: lightgcn, mf, popularity, ease. Losses: bpr, ssm, softmax, bsl, mse, logistic. Presets: lightgcn-paper.
-Formats: auto, movielens, lightgcn, atomic, csv, sequence, pairs.")]
+Formats: auto, movielens, lightgcn, atomic, csv, sequence, pairs.
+
+Values come from, highest first: flags, --set, the environment (GCNREC_SEED, GCNREC_TRAIN__LEARNING_RATE, …), the run file, the preset,
+defaults. configs/README.md lists every key.")]
 pub(in crate::cli) struct Args {
     /// A run file in TOML
     #[arg(value_name = "RUN.toml")]

@@ -263,12 +263,12 @@ impl Combination {
     /// # Errors
     /// Those of the ops.
     pub fn adam(&mut self, device: &Device, config: &AdamConfig, step: u64, prior_fixed: bool) -> Result<()> {
-        let mut fixed = vec![0..if prior_fixed { self.layers + 1 } else { 0 }];
-        if let Kind::Dot { shape, .. } = &self.kind
-            && shape.bound > 0.0
-        {
-            fixed.push(shape.value());
-        }
+        let prior = 0..if prior_fixed { self.layers + 1 } else { 0 };
+        let value = match &self.kind {
+            Kind::Dot { shape, .. } if shape.bound > 0.0 => shape.value(),
+            _ => 0..0,
+        };
+        let fixed = [prior, value];
         for group in self.groups_mut() {
             for range in &fixed {
                 place(device, &device.zeros(range.len()), range.start, &mut group.gradient)?;

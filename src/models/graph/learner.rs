@@ -71,7 +71,10 @@ pub struct Setup {
 pub struct GraphLearner {
     setup: Setup,
     nodes: Nodes,
-    graph: NormalizedAdjacency,
+    /// Number of edges of each node.
+    degrees: Vec<u32>,
+    /// The whole graph, where edges are dropped from it; otherwise the device's copy is enough.
+    graph: Option<NormalizedAdjacency>,
     propagation: Propagation,
     combination: Combination,
     task: Task,
@@ -94,6 +97,8 @@ impl GraphLearner {
         let nodes = Nodes { n_users: train.n_users(), n_items: train.n_items() };
         let graph = NormalizedAdjacency::from_graph(&BipartiteGraph::from_train(train), Normalization::Symmetric)?;
         let adjacency = Adjacency::upload(device, nodes.len(), graph.row_ptr(), graph.col_idx(), graph.values())?;
+        let degrees = graph.row_ptr().windows(2).map(|ends| ends[1] - ends[0]).collect();
+        let graph = (config.edge_dropout > 0.0).then_some(graph);
         // Biases are two more columns: [p_u, b_u, 1] . [q_i, 1, b_i] = p_u q_i + b_u + b_i.
         let dim = config.dim + if config.biases { 2 } else { 0 };
         let mut base = normal(setup.seed.stream(Purpose::Init, 0, 0), nodes.len() * dim, config.init_std);
@@ -104,7 +109,7 @@ impl GraphLearner {
                 (row[bias], row[one]) = (0.0, 1.0);
             }
         }
-        let propagation = Propagation::new(device, adjacency, device.upload(&base), dim, config.layers);
+        let propagation = Propagation::new(device, adjacency, device.upload(&base), dim, config.layers, config.storage);
         let combination = Combination::new(device, config, dim, setup.prior.as_deref(), setup.bound, setup.seed);
         let task = objectives::build(&setup.objective, train, dim, setup.batching, setup.seed);
         let lesson = match &setup.teacher {
@@ -119,6 +124,7 @@ impl GraphLearner {
         let (m, v, pass) = (zeros(), zeros(), Pass::new(device, nodes, config.layers));
         Ok(GraphLearner {
             nodes,
+            degrees,
             graph,
             propagation,
             combination,
@@ -180,17 +186,15 @@ impl GraphLearner {
 
     /// Drops the edges of an epoch, or puts all back.
     fn drop_edges(&mut self, epoch: Option<u64>) -> Result<()> {
+        let Some(graph) = self.graph.as_ref().filter(|_| self.dropped_for != epoch) else { return Ok(()) };
         let dropout = self.setup.config.edge_dropout;
-        if dropout == 0.0 || self.dropped_for == epoch {
-            return Ok(());
-        }
         let dropped;
         let values = match epoch {
             Some(epoch) => {
-                dropped = self.graph.with_edge_dropout(1.0 - dropout, self.setup.seed, epoch)?;
+                dropped = graph.with_edge_dropout(1.0 - dropout, self.setup.seed, epoch)?;
                 &dropped
             }
-            None => self.graph.values(),
+            None => graph.values(),
         };
         self.propagation.adjacency.set_values(&self.setup.device, values)?;
         self.dropped_for = epoch;
@@ -224,7 +228,7 @@ impl Learner for GraphLearner {
         let device = &self.setup.device;
         self.propagation.all(device)?;
         let scorer =
-            GraphScorer::freeze(device, scoring, self.nodes, &self.graph, &self.propagation, &self.combination)?;
+            GraphScorer::freeze(device, scoring, self.nodes, &self.degrees, &self.propagation, &self.combination)?;
         Ok(Box::new(scorer))
     }
 

@@ -1,10 +1,14 @@
 //! One forward and backward pass over the batch's rows: layers, combination, loss, and the way back to the layers.
 
 use gcnrec_kernels::ops::propagate::{propagate, propagate_add, propagate_from_rows_add, propagate_rows};
+use gcnrec_kernels::ops::table::{
+    Precision, Table, gather_stored, propagate_from_rows_stored, propagate_rows_stored, propagate_stored, store,
+};
 use gcnrec_kernels::ops::{adjacency::Adjacency, gather::gather_rows, place::place_rows, row_set::RowSet, rows};
 use gcnrec_kernels::{Buffer, Device};
 
 use super::combination::{Combination, RowGroups, Scratch};
+use super::config::Storage;
 use crate::error::Result;
 use crate::objectives::{ExampleWeights, Nodes, Task};
 use crate::samplers::Batch;
@@ -13,19 +17,48 @@ use crate::samplers::Batch;
 pub struct Propagation {
     /// `D^-1/2 A D^-1/2`, with the values of the current edge dropout.
     pub adjacency: Adjacency,
-    /// `[n_nodes, dim]` each; the last one is filled only by [`Propagation::all`].
+    /// `[n_nodes, dim]` each; the last one is filled only by [`Propagation::all`], and so are the others above the base where `narrow` holds them.
     pub hops: Vec<Buffer<f32>>,
     /// Width of the embeddings.
     pub dim: usize,
     backward: [Buffer<f32>; 2],
+    narrow: Option<Narrow>,
+}
+
+/// What a step propagates, in 16 bits.
+struct Narrow {
+    /// Layers 0 to K - 1.
+    hops: Vec<Table>,
+    /// `b_k` for k from K - 1 down to 1, in turn. Gradients have bf16's range in either case: those of a batch's mean are smaller than f16 can hold.
+    backward: [Table; 2],
+}
+
+impl Narrow {
+    /// None where there is nothing to gain: with 32 bits, and with fewer than two layers, where no whole layer is ever propagated.
+    fn new(storage: Storage, layers: usize) -> Option<Narrow> {
+        let precision = match storage {
+            Storage::F16 => Precision::F16,
+            Storage::Bf16 => Precision::Bf16,
+            Storage::F32 => return None,
+        };
+        let backward = [(); 2].map(|()| Table::new(Precision::Bf16));
+        (layers > 1).then(|| Narrow { hops: vec![Table::new(precision); layers], backward })
+    }
 }
 
 impl Propagation {
     /// Layers 0 to `layers` over a base table.
-    pub fn new(device: &Device, adjacency: Adjacency, base: Buffer<f32>, dim: usize, layers: usize) -> Self {
+    pub fn new(
+        device: &Device,
+        adjacency: Adjacency,
+        base: Buffer<f32>,
+        dim: usize,
+        layers: usize,
+        storage: Storage,
+    ) -> Self {
         let mut hops = vec![base];
         hops.extend((0..layers).map(|_| device.zeros(0)));
-        Propagation { adjacency, hops, dim, backward: Default::default() }
+        Propagation { adjacency, hops, dim, backward: Default::default(), narrow: Narrow::new(storage, layers) }
     }
 
     fn layers(&self) -> usize {
@@ -42,10 +75,18 @@ impl Propagation {
     /// # Errors
     /// Those of the ops.
     pub fn below_last(&mut self, device: &Device) -> Result<()> {
-        (1..self.layers()).try_for_each(|layer| self.step(device, layer))
+        let Some(narrow) = &mut self.narrow else {
+            return (1..self.layers()).try_for_each(|layer| self.step(device, layer));
+        };
+        store(device, &self.hops[0], &mut narrow.hops[0]);
+        for layer in 1..narrow.hops.len() {
+            let (below, above) = narrow.hops.split_at_mut(layer);
+            propagate_stored(device, &self.adjacency, self.dim, &below[layer - 1], None, &mut above[0])?;
+        }
+        Ok(())
     }
 
-    /// Fills every layer.
+    /// Fills every layer, in 32 bits.
     ///
     /// # Errors
     /// Those of the ops.
@@ -58,12 +99,16 @@ impl Propagation {
     /// # Errors
     /// Those of the ops.
     pub fn gather(&self, device: &Device, rows: &RowSet, hop_rows: &mut [Buffer<f32>]) -> Result<()> {
-        let last = self.layers();
+        let (last, a, dim) = (self.layers(), &self.adjacency, self.dim);
         for (layer, target) in hop_rows.iter_mut().enumerate() {
-            if layer == last && layer > 0 {
-                propagate_rows(device, &self.adjacency, self.dim, &self.hops[layer - 1], rows, target)?;
-            } else {
-                gather_rows(device, self.dim, &self.hops[layer], rows, target)?;
+            match &self.narrow {
+                _ if layer == 0 => gather_rows(device, dim, &self.hops[0], rows, target)?,
+                Some(narrow) if layer == last => {
+                    propagate_rows_stored(device, a, dim, &narrow.hops[layer - 1], rows, target)?;
+                }
+                Some(narrow) => gather_stored(device, dim, &narrow.hops[layer], rows, target)?,
+                None if layer == last => propagate_rows(device, a, dim, &self.hops[layer - 1], rows, target)?,
+                None => gather_rows(device, dim, &self.hops[layer], rows, target)?,
             }
         }
         Ok(())
@@ -81,6 +126,17 @@ impl Propagation {
         if last == 0 {
             place_rows(device, dim, rows, &direct[0], current)?;
             return Ok(std::mem::take(current));
+        }
+        if let Some(Narrow { backward: [above, below], .. }) = &mut self.narrow {
+            propagate_from_rows_stored(device, &self.adjacency, dim, rows, &direct[last], &direct[last - 1], above)?;
+            for layer in (1..last - 1).rev() {
+                propagate_stored(device, &self.adjacency, dim, above, Some((rows, &direct[layer])), below)?;
+                std::mem::swap(above, below);
+            }
+            let mut gradient = Table::F32(std::mem::take(current));
+            propagate_stored(device, &self.adjacency, dim, above, Some((rows, &direct[0])), &mut gradient)?;
+            let Table::F32(gradient) = gradient else { unreachable!("a table never changes its format") };
+            return Ok(gradient);
         }
         propagate_from_rows_add(device, &self.adjacency, dim, rows, &direct[last], &direct[last - 1], current)?;
         for layer in (0..last - 1).rev() {
@@ -113,6 +169,8 @@ pub struct Pass {
     weights: Vec<f32>,
     device_weights: Buffer<f32>,
     decay: Buffer<f32>,
+    /// What was read back last.
+    host: Vec<f32>,
     batch: Batch,
 }
 
@@ -133,6 +191,7 @@ impl Pass {
             weights: Vec::new(),
             device_weights: Buffer::default(),
             decay: Buffer::default(),
+            host: Vec::new(),
             batch: Batch::default(),
         }
     }
@@ -181,7 +240,8 @@ impl Pass {
         let (attention, gradient, direct) = (&self.attention, &self.gradient, &mut self.direct);
         combination.backward(device, &self.hop_rows, groups, attention, gradient, direct, scratch)?;
         self.regularise(device, propagation.dim, task)?;
-        Ok(device.read(&self.loss).iter().map(|&loss| f64::from(loss)).sum())
+        device.read_into(&self.loss, &mut self.host);
+        Ok(self.host.iter().map(|&loss| f64::from(loss)).sum())
     }
 
     /// Adds the gradient of the weight decay, `l2 * occurrences / n_examples * row` (SPEC A.2), to the layers it acts on.
@@ -191,12 +251,60 @@ impl Pass {
             return Ok(());
         }
         let scale = regulariser.l2 / task.objective.n_examples().max(1) as f32;
-        let decay: Vec<f32> = device.read(task.objective.occurrences()).iter().map(|n| n * scale).collect();
-        device.write(&mut self.decay, &decay);
+        device.read_into(task.objective.occurrences(), &mut self.host);
+        self.host.iter_mut().for_each(|n| *n *= scale);
+        device.write(&mut self.decay, &self.host);
         let layers = if regulariser.all_layers { self.direct.len() } else { 1 };
         for (direct, hop_rows) in self.direct.iter_mut().zip(&self.hop_rows).take(layers) {
             rows::add_scaled_rows(device, dim, &self.decay, hop_rows, direct)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gcnrec_graphs::{BipartiteGraph, Interactions, ItemId, Normalization, NormalizedAdjacency, UserId};
+
+    const DIM: usize = 17;
+
+    /// The last layer's rows and the base gradient of one pass over a small graph, K = 3.
+    fn pass(storage: Storage) -> (Vec<f32>, Vec<f32>) {
+        let device = Device::Cpu;
+        let pairs = (0..40u32).flat_map(|u| (0..5).map(move |k| (UserId(u), ItemId((u * 7 + k * k) % 30))));
+        let train = Interactions::from_pairs(40, 30, pairs).unwrap();
+        let graph =
+            NormalizedAdjacency::from_graph(&BipartiteGraph::from_train(&train), Normalization::Symmetric).unwrap();
+        let a = Adjacency::upload(&device, 70, graph.row_ptr(), graph.col_idx(), graph.values()).unwrap();
+        let values = |n: usize, scale: f32| -> Vec<f32> { (0..n).map(|i| scale * (i as f32 * 0.7).sin()).collect() };
+        let mut propagation = Propagation::new(&device, a, device.upload(&values(70 * DIM, 0.1)), DIM, 3, storage);
+        propagation.below_last(&device).unwrap();
+        let mut rows = RowSet::new(&device, 70);
+        rows.assign(&device, &[1, 4, 8, 45, 69]).unwrap();
+        let mut hop_rows = vec![Buffer::default(); 4];
+        propagation.gather(&device, &rows, &mut hop_rows).unwrap();
+        // As small as the gradients of a mean over 2,048 examples: f16 would lose most of their bits.
+        let direct = vec![device.upload(&values(5 * DIM, 1e-6)); 4];
+        let gradient = propagation.backward(&device, &rows, &direct).unwrap();
+        (device.read(&hop_rows[3]), device.read(&gradient))
+    }
+
+    fn largest_difference(found: &[f32], expected: &[f32]) -> f32 {
+        let largest = expected.iter().fold(0.0f32, |largest, x| largest.max(x.abs()));
+        found.iter().zip(expected).fold(0.0f32, |worst, (x, y)| worst.max((x - y).abs())) / largest
+    }
+
+    /// Three roundings forwards of 2^-12 (f16) or 2^-9 (bf16) of a number each, two backwards of 2^-9; sums of many halve them at least.
+    #[test]
+    fn storage_in_16_bits_moves_layers_and_gradients_by_its_rounding_alone() {
+        let exact = pass(Storage::F32);
+        for (storage, unit) in [(Storage::F16, 2f32.powi(-12)), (Storage::Bf16, 2f32.powi(-9))] {
+            let found = pass(storage);
+            let forward = largest_difference(&found.0, &exact.0);
+            assert!(forward > 0.0 && forward < 3.0 * unit, "{storage:?}: {forward}");
+            let backward = largest_difference(&found.1, &exact.1);
+            assert!(backward > 0.0 && backward < 2.0 * 2f32.powi(-9), "{storage:?}: {backward}");
+        }
     }
 }

@@ -7,9 +7,10 @@
 //! users' combination is applied. Nothing is known about the user's own base embedding, so layer 0 is zero; with no layers at all (MF) the
 //! weighted sum of the items' embeddings stands in for it. Items without training interactions carry no signal and are left out.
 
-use gcnrec_graphs::{ItemId, NormalizedAdjacency, Seed, UserId};
+use gcnrec_graphs::{ItemId, Seed};
 use gcnrec_kernels::ops::top_k::{TopK, score_block, top_k};
 use gcnrec_kernels::{Buffer, Device, KernelError};
+use ndarray::ArrayView2;
 
 use super::combination::{Combination, RowGroups, Scratch};
 use super::config::Config;
@@ -58,7 +59,7 @@ impl GraphScorer {
         device: &Device,
         scoring: Scoring,
         nodes: Nodes,
-        graph: &NormalizedAdjacency,
+        degrees: &[u32],
         propagation: &Propagation,
         combination: &Combination,
     ) -> Result<Self> {
@@ -68,8 +69,7 @@ impl GraphScorer {
         combination.forward(device, &propagation.hops, rows, &mut pooled, &mut attention, scratch)?;
         let alpha = combination.alpha(device);
         let attention = if alpha.is_empty() { device.read(&attention) } else { alpha.repeat(nodes.len()) };
-        let degrees: Vec<u32> = graph.row_ptr().windows(2).map(|p| p[1] - p[0]).collect();
-        let weights = summarise(&attention, &degrees, nodes);
+        let weights = summarise(&attention, degrees, nodes);
         let mut pooled = device.read(&pooled);
         let items = pooled.split_off(nodes.n_users * propagation.dim);
         let below_last = propagation.hops.len().saturating_sub(1).max(1);
@@ -126,14 +126,14 @@ impl GraphScorer {
         })
     }
 
-    /// The final embedding of a user, as trained: `[dim]`. Items likewise by [`GraphScorer::item_vector`].
-    pub fn user_vector(&self, user: UserId) -> Option<&[f32]> {
-        self.users.chunks_exact(self.dim).nth(user.index())
+    /// The final embeddings of all users, as trained: `[n_users, dim]`.
+    pub fn user_vectors(&self) -> ArrayView2<'_, f32> {
+        ArrayView2::from_shape((self.nodes.n_users, self.dim), &self.users).expect("users should be n_users x dim")
     }
 
-    /// The final embedding of an item, as trained: `[dim]`.
-    pub fn item_vector(&self, item: ItemId) -> Option<&[f32]> {
-        self.items.chunks_exact(self.dim).nth(item.index())
+    /// The final embeddings of all items, as trained: `[n_items, dim]`.
+    pub fn item_vectors(&self) -> ArrayView2<'_, f32> {
+        ArrayView2::from_shape((self.nodes.n_items, self.dim), &self.items).expect("items should be n_items x dim")
     }
 
     fn place_new_user(&self, history: &[ItemId]) -> Result<Vec<f32>> {
@@ -183,8 +183,8 @@ impl GraphScorer {
     fn query_vectors(&self, queries: &[Query<'_>]) -> Result<Buffer<f32>> {
         let mut vectors = Vec::with_capacity(queries.len() * self.dim);
         for query in queries {
-            match query.user.and_then(|user| self.user_vector(user)) {
-                Some(vector) => vectors.extend_from_slice(vector),
+            match query.user.filter(|user| user.index() < self.nodes.n_users) {
+                Some(user) => vectors.extend(self.user_vectors().row(user.index())),
                 None => vectors.extend(self.place_new_user(query.history)?),
             }
         }
@@ -212,14 +212,14 @@ impl Scorer for GraphScorer {
     }
 
     fn similar_items(&self, item: ItemId, k: usize) -> Result<Vec<(ItemId, f32)>> {
-        let Some(vector) = self.item_vector(item) else {
+        if item.index() >= self.nodes.n_items {
             return Err(RecError::Missing {
                 what: "item",
                 name: format!("number {}", item.0),
                 todo: format!("this model has {} items", self.nodes.n_items),
             });
-        };
-        let query = self.device.upload(&scaled(vector, self.dim, 0.0));
+        }
+        let query = self.device.upload(&scaled(&self.items[item.index() * self.dim..][..self.dim], self.dim, 0.0));
         let top = top_k(&self.device, self.dim, &query, &self.unit_items, &[&[item.0]], k)?;
         let n = top.len[0] as usize;
         Ok(top.items[..n].iter().zip(&top.scores).map(|(&i, &score)| (ItemId(i), score)).collect())

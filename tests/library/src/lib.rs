@@ -11,9 +11,10 @@ use gcnrec::{Device, Ranking, Recommender, Result, Seed, data, train};
 /// Trains a small model on the built-in demo world and leaves a run folder. The settings are those of `--set` and of run files.
 pub fn train_demo(folder: &Path, settings: &[&str]) -> Result<()> {
     let set = settings.iter().map(|setting| setting.to_string()).collect();
-    let config = resolve(&Sources { set, ..Sources::default() })?.config;
-    let split = Arc::new(data::load(&config.data, Seed(config.seed))?);
-    let job = config.job(split, Device::Cpu)?;
+    let mut resolved = resolve(&Sources { set, ..Sources::default() })?;
+    let split = Arc::new(data::load(&resolved.config.data, Seed(resolved.config.seed))?);
+    resolved.settle(split.n_users(), split.n_items());
+    let job = resolved.config.job(split, Device::Cpu)?;
     job.check()?;
     let run = RunFolder::create(folder, false, false)?;
     run.write_config(&job.config_toml)?;

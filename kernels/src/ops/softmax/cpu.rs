@@ -287,16 +287,18 @@ pub(super) fn cpu_backward(
                 for (first, n) in call.query_blocks() {
                     let scores = &mut scores[..n * PITCH];
                     let cell = tile * n_q + first;
-                    if !kept.is_empty() {
-                        scores.copy_from_slice(&kept[cell * PITCH..(cell + n) * PITCH]);
-                    } else {
+                    if kept.is_empty() {
                         let (maxima, sums) = (&mut tangent.maxima[..n], &mut tangent.sums[..n]);
                         call.exponentials(columns, (first, n), (from, width), scores, maxima, sums);
                     }
-                    for (query, row) in (first..first + n).zip(scores.chunks_mut(PITCH)) {
+                    for (at, (query, row)) in (first..first + n).zip(scores.chunks_mut(PITCH)).enumerate() {
                         let share = (f64::from(forward.maxima[tile * n_q + query]) - log_sums[query]).exp();
                         let factor = (f64::from(call.t2 * totals[query] * call.inverse_tau) * share) as f32;
-                        row[..width].iter_mut().for_each(|p| *p *= factor);
+                        if kept.is_empty() {
+                            scale(factor, &mut row[..width]);
+                        } else {
+                            scaled(factor, &kept[(cell + at) * PITCH..][..width], &mut row[..width]);
+                        }
                         let examples = call.list_ptr[query] as usize..call.list_ptr[query + 1] as usize;
                         for (&positive, weight) in call.positive[examples.clone()].iter().zip(&weights[examples]) {
                             let at = (positive as usize).wrapping_sub(from);
@@ -342,6 +344,20 @@ pub(super) fn cpu_backward(
             }
         }
     });
+}
+
+crate::dispatch! { fn scale(factor: f32, values: &mut [f32]) = scale_body }
+
+#[inline(always)]
+fn scale_body<const FUSED: bool>(factor: f32, values: &mut [f32]) {
+    values.iter_mut().for_each(|value| *value *= factor);
+}
+
+crate::dispatch! { fn scaled(factor: f32, from: &[f32], to: &mut [f32]) = scaled_body }
+
+#[inline(always)]
+fn scaled_body<const FUSED: bool>(factor: f32, from: &[f32], to: &mut [f32]) {
+    to.iter_mut().zip(from).for_each(|(to, from)| *to = from * factor);
 }
 
 pub(super) fn cpu_tangent(
