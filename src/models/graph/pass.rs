@@ -295,16 +295,17 @@ mod tests {
         found.iter().zip(expected).fold(0.0f32, |worst, (x, y)| worst.max((x - y).abs())) / largest
     }
 
-    /// Three roundings forwards of 2^-12 (f16) or 2^-9 (bf16) of a number each, two backwards of 2^-9; sums of many halve them at least.
+    /// Rounding to nearest moves a number by at most 2^-11 (f16, 11 significant bits) or 2^-8 (bf16, 8) of itself: three roundings forwards, two
+    /// backwards, where gradients are kept in bf16.
     #[test]
     fn storage_in_16_bits_moves_layers_and_gradients_by_its_rounding_alone() {
         let exact = pass(Storage::F32);
-        for (storage, unit) in [(Storage::F16, 2f32.powi(-12)), (Storage::Bf16, 2f32.powi(-9))] {
+        for (storage, unit) in [(Storage::F16, 2f32.powi(-11)), (Storage::Bf16, 2f32.powi(-8))] {
             let found = pass(storage);
             let forward = largest_difference(&found.0, &exact.0);
             assert!(forward > 0.0 && forward < 3.0 * unit, "{storage:?}: {forward}");
             let backward = largest_difference(&found.1, &exact.1);
-            assert!(backward > 0.0 && backward < 2.0 * 2f32.powi(-9), "{storage:?}: {backward}");
+            assert!(backward > 0.0 && backward < 2.0 * 2f32.powi(-8), "{storage:?}: {backward}");
         }
     }
 }
