@@ -91,7 +91,9 @@ fn a_run_that_loses_its_optimiser_moments_ends_with_other_bits() {
             succeed(train(case, &run, true));
             let other = end(&run);
             assert!(other.lines != expected.lines, "{}: no epoch differs", case.name);
-            assert!(other.weights != expected.weights, "{}: the weights do not differ", case.name);
+            // A first stage hands on only the layer weights of its best epoch, which may lie before the kill: there the lines alone must differ.
+            let handed_on = case.name == "held-out";
+            assert!(handed_on || other.weights != expected.weights, "{}: the weights do not differ", case.name);
             break;
         }
     }
