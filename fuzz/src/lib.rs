@@ -99,7 +99,9 @@ pub fn checkpoint(bytes: &[u8]) {
     for name in FILES {
         fs::write(folder.join(name), &files[name]).expect("the folder for temporary files should be writable");
     }
-    match Recommender::open(&folder) {
+    let opened = Recommender::open(&folder);
+    fs::remove_dir_all(self::folder()).expect("what was written should be removable");
+    match opened {
         Ok(recommender) => ask(&recommender),
         Err(error) => check_error(&error, &[6]),
     }

@@ -1,5 +1,6 @@
 //! Where numbers live and are computed: a run-time choice, never a type parameter.
 
+use crate::aligned::Lines;
 use crate::buffer::{Buffer, Element};
 use crate::simd;
 
@@ -28,32 +29,28 @@ impl Device {
     /// Copies values to the device.
     pub fn upload<T: Element>(&self, values: &[T]) -> Buffer<T> {
         match self {
-            Device::Cpu => Buffer::from_host(values.to_vec()),
+            Device::Cpu => Buffer::from_host(Lines::from_slice(values)),
         }
     }
 
     /// A buffer of `len` zeros.
     pub fn zeros<T: Element>(&self, len: usize) -> Buffer<T> {
         match self {
-            Device::Cpu => Buffer::from_host(vec![T::default(); len]),
+            Device::Cpu => Buffer::from_host(Lines::zeros(len)),
         }
     }
 
     /// Replaces a buffer's contents and length; host memory is allocated again only when it grows.
     pub fn write<T: Element>(&self, buffer: &mut Buffer<T>, values: &[T]) {
         match self {
-            Device::Cpu => {
-                let host = buffer.host_vec();
-                host.clear();
-                host.extend_from_slice(values);
-            }
+            Device::Cpu => buffer.host_lines().write(values),
         }
     }
 
     /// Makes a buffer `len` long for an op that overwrites all of it; the contents are unspecified.
     pub fn resize<T: Element>(&self, buffer: &mut Buffer<T>, len: usize) {
         match self {
-            Device::Cpu => buffer.host_vec().resize(len, T::default()),
+            Device::Cpu => buffer.host_lines().resize(len),
         }
     }
 

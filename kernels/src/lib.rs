@@ -2,6 +2,7 @@
 //!
 //! One op is one file in [`ops`]: its formula, the f64 reference that defines it, the CPU path and the cases it is tested on.
 
+mod aligned;
 pub mod buffer;
 pub mod device;
 mod elementary;

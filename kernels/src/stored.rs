@@ -16,8 +16,10 @@ pub struct F16(u16);
 #[repr(transparent)]
 pub struct Bf16(u16);
 
-impl Element for F16 {}
-impl Element for Bf16 {}
+// SAFETY: 2 bytes, any bits are a value.
+unsafe impl Element for F16 {}
+// SAFETY: as above.
+unsafe impl Element for Bf16 {}
 
 /// A number as it lies in memory; sums are always taken in f32.
 pub(crate) trait Stored: Element {

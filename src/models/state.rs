@@ -102,7 +102,8 @@ fn mismatch(name: &str, expected: &str, found: Option<&Tensor>) -> RecError {
     foreign(format!("tensor \"{name}\" is {found}, expected {expected}"))
 }
 
-fn foreign(problem: String) -> RecError {
+/// A state that no model of this version can have written.
+pub(super) fn foreign(problem: String) -> RecError {
     RecError::Checkpoint {
         path: "checkpoint".into(),
         problem,

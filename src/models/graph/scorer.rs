@@ -17,7 +17,7 @@ use super::config::Config;
 use super::pass::Propagation;
 use super::weights_report::summarise;
 use crate::error::{RecError, Result};
-use crate::models::state::State;
+use crate::models::state::{State, foreign};
 use crate::models::{LayerWeights, Query, Scorer};
 use crate::objectives::Nodes;
 
@@ -93,7 +93,7 @@ impl GraphScorer {
     /// [`RecError::Checkpoint`] when the state belongs to another model.
     pub fn load(device: Device, model: &'static str, state: &State) -> Result<Self> {
         let config: Config = state.fact("config")?;
-        config.validate("checkpoint")?;
+        config.validate("config").map_err(|error| foreign(error.to_string()))?;
         let scoring = Scoring { model, config, norm_power: state.fact("norm_power")?, bound: state.fact("bound")? };
         Self::assemble(device, scoring, state)
     }
