@@ -11,7 +11,9 @@ macro_rules! presets {
 }
 
 presets! {
+    "gowalla-ssm",
     "lightgcn-paper",
+    "ml-100k-best",
 }
 
 /// The text of a preset, a run file like any other.

@@ -181,7 +181,7 @@ impl Config {
     /// The power of the item's norm that the loss is ranked with unless the model says otherwise: 1 inner product, 0 cosine.
     pub fn default_norm_power(&self) -> f32 {
         match self {
-            Config::Softmax(_) | Config::Bsl(_) => 0.0,
+            Config::Softmax(_) | Config::Bsl(Bsl { candidates: Candidates::All, .. }) => 0.0,
             _ => 1.0,
         }
     }

@@ -143,8 +143,12 @@ impl GraphLearner {
     /// One step: the embeddings learn from a training batch, then, if there is a teacher, the layer weights from a held-out batch.
     fn step(&mut self, epoch: u64, step: usize) -> Result<f64> {
         let device = &self.setup.device;
-        self.propagation.below_last(device)?;
-        self.pass.draw(device, &mut self.task, &self.setup.train, epoch, step)?;
+        // Layers need no batch: one thread draws it and sorts its rows while the others propagate.
+        let (propagation, pass, task, train) =
+            (&mut self.propagation, &mut self.pass, &mut self.task, &self.setup.train);
+        let (layers, drawn) =
+            rayon::join(|| propagation.below_last(device), || pass.draw(device, task, train, epoch, step));
+        layers.and(drawn)?;
         let loss = self.pass.run(device, &self.propagation, &mut self.combination, &mut self.task, &mut Mean)?;
         let finite = |what: &'static str, loss: f64| {
             let place = format!("epoch {}, step {}", epoch + 1, step + 1);
