@@ -6,8 +6,11 @@ pub mod buffer;
 pub mod device;
 mod elementary;
 mod error;
+#[cfg(feature = "gpu")]
+mod gpu;
 pub mod ops;
 mod parallel;
+pub mod probe;
 mod row_sum;
 pub mod simd;
 mod stored;
@@ -20,4 +23,6 @@ mod tile;
 pub use buffer::Buffer;
 pub use device::Device;
 pub use error::{KernelError, Result};
+#[cfg(feature = "gpu")]
+pub use gpu::{Counts, Gpu};
 pub use stored::{Bf16, F16};
