@@ -1,16 +1,48 @@
 //! A one-dimensional array on a device. Matrices are row-major; ops take their width as `dim`.
 
 use crate::aligned::Lines;
+#[cfg(feature = "gpu")]
+use crate::gpu::{Gpu, GpuArray};
 
-/// What a buffer can hold: plain numbers of 2 or 4 bytes for which any bits are a value.
-///
-/// # Safety
-/// All of that must hold: memory of a buffer is reused without being cleared.
-pub unsafe trait Element: Copy + Default + Send + Sync + std::fmt::Debug + 'static {}
-// SAFETY: 4 bytes, any bits are a value.
-unsafe impl Element for f32 {}
-// SAFETY: as above.
-unsafe impl Element for u32 {}
+/// What a buffer can hold: plain numbers, without padding, for which every pattern of bits is a value.
+pub trait Element: sealed::Sealed + Copy + Default + Send + Sync + std::fmt::Debug + 'static {
+    /// The largest of some indices; 0 for what is no index.
+    #[doc(hidden)]
+    fn largest(values: &[Self]) -> u32 {
+        let _ = values;
+        0
+    }
+
+    /// The numbers as they lie in memory.
+    #[doc(hidden)]
+    fn bytes(values: &[Self]) -> &[u8] {
+        // SAFETY: the trait is sealed, and its types have no padding; the slice covers the same memory for the same time.
+        unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), size_of_val(values)) }
+    }
+
+    /// The inverse of [`Element::bytes`]; there may be more bytes than numbers.
+    #[doc(hidden)]
+    fn copy_from_bytes(bytes: &[u8], values: &mut [Self]) {
+        let n = size_of_val(values);
+        // SAFETY: the trait is sealed, and every pattern of bits is a value of its types; the slice covers the memory of `values` alone.
+        let target = unsafe { std::slice::from_raw_parts_mut(values.as_mut_ptr().cast::<u8>(), n) };
+        target.copy_from_slice(&bytes[..n]);
+    }
+}
+
+pub(crate) mod sealed {
+    /// Keeps other crates from adding elements that a device does not know.
+    pub trait Sealed {}
+}
+
+impl sealed::Sealed for f32 {}
+impl sealed::Sealed for u32 {}
+impl Element for f32 {}
+impl Element for u32 {
+    fn largest(values: &[u32]) -> u32 {
+        values.iter().fold(0, |largest, &value| largest.max(value))
+    }
+}
 
 /// An array on a device. Which device is known to who made it; an op refuses nothing but sizes.
 #[derive(Debug, Clone)]
@@ -18,10 +50,26 @@ pub struct Buffer<T: Element> {
     storage: Storage<T>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 enum Storage<T: Element> {
     Host(Lines<T>),
+    #[cfg(feature = "gpu")]
+    Gpu(GpuArray),
 }
+
+impl<T: Element> Clone for Storage<T> {
+    fn clone(&self) -> Self {
+        match self {
+            Storage::Host(values) => Storage::Host(values.clone()),
+            #[cfg(feature = "gpu")]
+            Storage::Gpu(array) => Storage::Gpu(array.duplicate::<T>()),
+        }
+    }
+}
+
+/// Where the buffers of a call should be is up to who made them; an op that meets another place is a mistake in this program.
+#[cfg(feature = "gpu")]
+const ELSEWHERE: &str = "buffers should live on the device that they are used on";
 
 impl<T: Element> Buffer<T> {
     pub(crate) fn from_host(values: Lines<T>) -> Self {
@@ -32,6 +80,8 @@ impl<T: Element> Buffer<T> {
     pub fn len(&self) -> usize {
         match &self.storage {
             Storage::Host(values) => values.as_slice().len(),
+            #[cfg(feature = "gpu")]
+            Storage::Gpu(array) => array.len(),
         }
     }
 
@@ -44,6 +94,8 @@ impl<T: Element> Buffer<T> {
     pub(crate) fn host(&self) -> &[T] {
         match &self.storage {
             Storage::Host(values) => values.as_slice(),
+            #[cfg(feature = "gpu")]
+            Storage::Gpu(_) => unreachable!("{ELSEWHERE}"),
         }
     }
 
@@ -51,13 +103,50 @@ impl<T: Element> Buffer<T> {
     pub(crate) fn host_mut(&mut self) -> &mut [T] {
         match &mut self.storage {
             Storage::Host(values) => values.as_mut_slice(),
+            #[cfg(feature = "gpu")]
+            Storage::Gpu(_) => unreachable!("{ELSEWHERE}"),
         }
     }
 
     pub(crate) fn host_lines(&mut self) -> &mut Lines<T> {
         match &mut self.storage {
             Storage::Host(values) => values,
+            #[cfg(feature = "gpu")]
+            Storage::Gpu(_) => unreachable!("{ELSEWHERE}"),
         }
+    }
+}
+
+#[cfg(feature = "gpu")]
+impl<T: Element> Buffer<T> {
+    pub(crate) fn from_gpu(array: GpuArray) -> Self {
+        Buffer { storage: Storage::Gpu(array) }
+    }
+
+    /// The array of a buffer on a GPU.
+    pub(crate) fn array(&self) -> &GpuArray {
+        match &self.storage {
+            Storage::Gpu(array) => array,
+            Storage::Host(_) => unreachable!("{ELSEWHERE}"),
+        }
+    }
+
+    /// Makes the buffer `len` long on a GPU, wherever it was; the contents are unspecified.
+    pub(crate) fn resize_on(&mut self, gpu: &Gpu, len: usize) {
+        match &mut self.storage {
+            Storage::Gpu(array) => array.resize::<T>(len),
+            Storage::Host(_) => self.storage = Storage::Gpu(gpu.empty::<T>(len)),
+        }
+    }
+
+    /// The buffer as a kernel's argument, element by element.
+    pub(crate) fn argument<R: cubecl::Runtime>(&self) -> cubecl::prelude::ArrayArg<R> {
+        self.array().argument(1)
+    }
+
+    /// The buffer as a kernel's argument, in vectors of `width` elements.
+    pub(crate) fn vectors<R: cubecl::Runtime>(&self, width: usize) -> cubecl::prelude::ArrayArg<R> {
+        self.array().argument(width)
     }
 }
 

@@ -81,6 +81,21 @@ pub(crate) fn expect_dim(op: &'static str, dim: usize) -> Result<()> {
     }
 }
 
+/// Checks that every index of a buffer on a GPU selects one of `bound` rows, by what is known since its upload.
+#[cfg(feature = "gpu")]
+pub(crate) fn expect_largest(
+    op: &'static str,
+    argument: &'static str,
+    indices: &crate::Buffer<u32>,
+    bound: usize,
+) -> Result<()> {
+    if indices.is_empty() {
+        return Ok(());
+    }
+    let largest = indices.array().largest() as usize;
+    if largest < bound { Ok(()) } else { Err(KernelError::Index { op, argument, index: largest, bound }) }
+}
+
 /// Checks that every index selects one of `bound` rows.
 pub(crate) fn expect_indices(op: &'static str, argument: &'static str, indices: &[u32], bound: usize) -> Result<()> {
     // The maximum is one vector pass; which index is too large matters only once one is.

@@ -7,8 +7,11 @@ pub mod buffer;
 pub mod device;
 mod elementary;
 mod error;
+#[cfg(feature = "gpu")]
+mod gpu;
 pub mod ops;
 mod parallel;
+pub mod probe;
 mod row_sum;
 pub mod simd;
 mod stored;
@@ -21,4 +24,6 @@ mod tile;
 pub use buffer::Buffer;
 pub use device::Device;
 pub use error::{KernelError, Result};
+#[cfg(feature = "gpu")]
+pub use gpu::{Counts, Gpu};
 pub use stored::{Bf16, F16};

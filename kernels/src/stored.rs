@@ -2,7 +2,7 @@
 //!
 //! Both conversions round to nearest, ties to even, and give the same bits on every instruction set.
 
-use crate::buffer::Element;
+use crate::buffer::{Element, sealed};
 use crate::dispatch;
 use crate::simd::{AVX2, AVX512, BLOCK};
 
@@ -16,10 +16,10 @@ pub struct F16(u16);
 #[repr(transparent)]
 pub struct Bf16(u16);
 
-// SAFETY: 2 bytes, any bits are a value.
-unsafe impl Element for F16 {}
-// SAFETY: as above.
-unsafe impl Element for Bf16 {}
+impl sealed::Sealed for F16 {}
+impl sealed::Sealed for Bf16 {}
+impl Element for F16 {}
+impl Element for Bf16 {}
 
 /// A number as it lies in memory; sums are always taken in f32.
 pub(crate) trait Stored: Element {

@@ -1,8 +1,9 @@
 //! `gcnrec devices`: where this build can compute.
 
+use gcnrec::Result;
 use gcnrec::report::{Cell, Table};
-use gcnrec::{RecError, Result};
 use gcnrec_kernels::Device;
+use gcnrec_kernels::probe::{Kind, probe};
 
 use super::output::OutputArgs;
 use super::settings;
@@ -23,13 +24,23 @@ pub(super) fn run(args: &Args) -> Result<()> {
     table.row([
         Cell::from(Device::Cpu.name()),
         "available".into(),
-        Device::Cpu.arithmetic().into(),
+        Device::Cpu.arithmetic().into_owned().into(),
         Cell::Whole(rayon::current_num_threads() as i64),
         megabytes("MemTotal"),
         megabytes("MemAvailable"),
     ]);
-    for name in ["cuda", "vulkan"] {
-        table.row([Cell::from(name), "not in this build".into()]);
+    for kind in Kind::ALL {
+        match probe(kind) {
+            Ok(found) => found.into_iter().for_each(|device| {
+                let state = if device.software { "software: taken only by name" } else { "available" };
+                let memory = device.memory_mb.map_or(Cell::Empty, |megabytes| Cell::Whole(megabytes as i64));
+                table.row([Cell::from(device.name), state.into(), device.title.into(), Cell::Empty, memory]);
+            }),
+            Err(gcnrec_kernels::KernelError::Device { device, problem }) => {
+                table.row([Cell::from(device), problem.into()]);
+            }
+            Err(error) => return Err(error.into()),
+        }
     }
     args.output.print(&table)
 }
@@ -45,20 +56,9 @@ fn memory_mb(key: &str) -> Option<i64> {
 /// The device of a checked name. `auto` takes the best that this build has.
 ///
 /// # Errors
-/// [`RecError::Resources`] for a device that this build cannot use.
+/// [`gcnrec_kernels::KernelError::Device`] for a device that this build cannot use, or that is not there.
 pub(super) fn open(name: &str) -> Result<Device> {
-    match name {
-        "auto" | "cpu" => Ok(Device::Cpu),
-        _ => {
-            let kind = name.split(':').next().unwrap_or(name);
-            Err(RecError::Resources {
-                what: format!("device {name}"),
-                found: format!("a build without {kind}"),
-                expected: format!("a build with {kind}"),
-                todo: "use --device cpu".into(),
-            })
-        }
-    }
+    Ok(Device::open(name)?)
 }
 
 #[cfg(test)]
@@ -66,8 +66,8 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg(not(feature = "cuda"))]
     fn a_device_that_is_not_in_this_build_is_refused_by_name() {
-        assert_eq!(open("auto").unwrap().name(), "cpu");
         let error = open("cuda:1").unwrap_err();
         assert_eq!(error.exit_code(), 5);
         assert_eq!(

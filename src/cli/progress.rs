@@ -84,13 +84,10 @@ impl Observer for Progress {
     fn on_step(&mut self, epoch: u64, step: usize, loss: f64) {
         if let (Some(bar), Some(plan)) = (&self.bar, &self.plan) {
             bar.set_position(epoch);
-            bar.set_message(format!(
-                "loss {loss:.4}{}{}, step {}/{}",
-                self.validation,
-                self.speed,
-                step + 1,
-                plan.steps_per_epoch
-            ));
+            // The losses of an epoch may still be on a device: 0 is not shown as if it were one.
+            let loss = if loss == 0.0 { String::new() } else { format!("loss {loss:.4}, ") };
+            let step = format!("step {}/{}", step + 1, plan.steps_per_epoch);
+            bar.set_message(format!("{loss}{step}{}{}", self.validation, self.speed));
         }
     }
 

@@ -36,6 +36,9 @@ pub(super) fn run(args: &Args) -> Result<()> {
     let config = &resolved.config;
     config::check_files(&config.data, settings::data_folder().as_deref())?;
     let device = devices::open(&config.device)?;
+    if device.name() != "cpu" {
+        say(&format!("training on {} ({}); frozen models are judged on the cpu", device.name(), device.arithmetic()));
+    }
     let started = Instant::now();
     let split = Arc::new(data::load(&config.data, Seed(config.seed))?);
     let load_s = started.elapsed().as_secs_f64();

@@ -1,6 +1,7 @@
 //! The two seams of every model family: [`Scorer`] (frozen, answers queries) and [`Learner`] (trains), and the registry that names the models.
 
 mod config;
+mod device;
 pub mod graph;
 pub mod linear;
 mod memory;
@@ -14,6 +15,7 @@ use gcnrec_kernels::ops::top_k::{TopK, select_top_k};
 
 use crate::error::{RecError, Result};
 pub use config::{Config, Mf};
+pub use device::check_device;
 pub use memory::check_memory;
 pub use registry::{fit_closed_form, load_scorer};
 use state::State;
@@ -81,7 +83,7 @@ pub trait Scorer: Send + Sync {
 /// What some steps of training did.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct StepReport {
-    /// Sum of the examples' losses, without the weight decay.
+    /// Sum of the examples' losses, without the weight decay; 0 where only [`Learner::late_loss`] can tell.
     pub loss: f64,
     /// Number of examples seen.
     pub n_examples: u64,
@@ -122,6 +124,15 @@ pub trait Learner {
     /// # Errors
     /// [`RecError::NotFinite`] when the loss is NaN or infinite.
     fn steps(&mut self, epoch: u64, steps: Range<usize>) -> Result<StepReport>;
+
+    /// The losses of steps that [`Learner::steps`] could not report, because a device still had them: waits for them, and answers their sum since the
+    /// last call.
+    ///
+    /// # Errors
+    /// [`RecError::NotFinite`] when one of them is NaN or infinite.
+    fn late_loss(&mut self) -> Result<f64> {
+        Ok(0.0)
+    }
 
     /// The model as it is now, ready to answer queries.
     ///

@@ -47,6 +47,7 @@ impl Job {
                 todo: "lower data.min_rating, or raise the first of data.ratios".into(),
             });
         }
+        models::check_device(&self.model, &self.device)?;
         models::check_memory(&self.model, self.split.n_users(), self.split.n_items())
     }
 

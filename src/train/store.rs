@@ -179,7 +179,7 @@ impl RunStore {
     /// Notes on which instruction sets the run computed before this process; a warning when this one is another.
     fn change_arithmetic(&mut self, recorded: &str) -> Option<String> {
         let here = self.job.device.arithmetic();
-        if recorded.rsplit(THEN).next() == Some(here) {
+        if recorded.rsplit(THEN).next() == Some(&*here) {
             self.arithmetic = recorded.into();
             return None;
         }

@@ -124,12 +124,18 @@ impl Trainer<'_> {
             failpoint::step();
             self.observer.on_step(epoch, step, report.loss / report.n_examples.max(1) as f64);
             if self.progress.step < steps_per_epoch {
-                if every > 0 && self.progress.step.is_multiple_of(every) {
+                let due = every > 0 && self.progress.step.is_multiple_of(every);
+                if due || self.stop.asked().is_some() {
+                    // A checkpoint speaks of the losses of all steps before it.
+                    self.progress.loss += learner.late_loss()?;
+                }
+                if due {
                     self.checkpoint(learner, best)?;
                 }
                 self.heed_stop(learner, best)?;
             }
         }
+        self.progress.loss += learner.late_loss()?;
         let seconds = started.elapsed().as_secs_f64();
         self.progress.train_s += seconds;
         self.epoch_seconds.push(seconds);

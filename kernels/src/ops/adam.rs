@@ -8,6 +8,9 @@ use crate::parallel::ELEMENTS_PER_TASK;
 use crate::simd::mul_add;
 use crate::{Buffer, Device, KernelError};
 
+#[cfg(feature = "gpu")]
+mod gpu;
+
 /// Adam's constants.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AdamConfig {
@@ -81,6 +84,8 @@ pub fn adam_step(
             let tasks = tasks.zip(gradient.host().par_chunks(ELEMENTS_PER_TASK));
             tasks.for_each(|((parameters, (m, v)), gradient)| adam(factors, gradient, m, v, parameters));
         }
+        #[cfg(feature = "gpu")]
+        Device::Gpu(gpu) => gpu::adam(gpu, factors, gradient, m, v, parameters),
     }
     Ok(())
 }
@@ -105,6 +110,8 @@ pub fn sgd_step(
             let tasks = parameters.host_mut().par_chunks_mut(ELEMENTS_PER_TASK).zip(gradient);
             tasks.for_each(|(parameters, gradient)| sgd(learning_rate, gradient, parameters));
         }
+        #[cfg(feature = "gpu")]
+        Device::Gpu(gpu) => gpu::sgd(gpu, learning_rate, gradient, parameters),
     }
     Ok(())
 }

@@ -17,6 +17,9 @@ pub struct Adjacency {
     pub(crate) col_idx: Buffer<u32>,
     pub(crate) values: Buffer<f32>,
     pub(crate) row_blocks: Vec<Range<usize>>,
+    /// On a GPU: which units sum which rows.
+    #[cfg(feature = "gpu")]
+    pub(crate) plan: Option<super::propagate::gpu::Plan>,
 }
 
 impl Adjacency {
@@ -54,6 +57,8 @@ impl Adjacency {
             col_idx: device.upload(col_idx),
             values: device.upload(values),
             row_blocks: equal_work_blocks(row_ptr),
+            #[cfg(feature = "gpu")]
+            plan: super::propagate::gpu::Plan::new(device, row_ptr),
         })
     }
 

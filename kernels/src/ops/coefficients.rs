@@ -4,6 +4,9 @@ use crate::buffer::Buffer;
 use crate::device::Device;
 use crate::error::{Result, expect_len};
 
+#[cfg(feature = "gpu")]
+mod gpu;
+
 /// Writes one block of `n` coefficients for each sign.
 ///
 /// # Shapes
@@ -31,6 +34,8 @@ pub fn signed_coefficients(
                 }
             }
         }
+        #[cfg(feature = "gpu")]
+        Device::Gpu(gpu) => gpu::signed(gpu, signs, slope, weight, out),
     }
     Ok(())
 }

@@ -3,9 +3,14 @@
 use rayon::prelude::*;
 
 use crate::dispatch;
+#[cfg(feature = "gpu")]
+use crate::error::expect_largest;
 use crate::error::{Result, expect_indices, expect_len, expect_rows};
 use crate::simd::dot_blocks;
 use crate::{Buffer, Device};
+
+#[cfg(feature = "gpu")]
+mod gpu;
 
 /// Pairs that one task takes.
 const PAIRS_PER_TASK: usize = 128;
@@ -47,6 +52,13 @@ pub fn pair_dots(
             let tasks = out.host_mut().par_chunks_mut(PAIRS_PER_TASK).zip(pairs);
             tasks.for_each(|(out, (left, right))| dots(dim, x.host(), left, right, out));
         }
+        #[cfg(feature = "gpu")]
+        Device::Gpu(gpu) => {
+            expect_largest(OP, "left", left, n_rows)?;
+            expect_largest(OP, "right", right, n_rows)?;
+            device.resize(out, left.len());
+            gpu::dots(gpu, dim, x, x, left, right, out, false);
+        }
     }
     Ok(())
 }
@@ -83,6 +95,13 @@ pub fn pair_dots_tangent(
                 let moved = dot_blocks(&x_dot.host()[l.clone()], &x.host()[r.clone()]);
                 *out = moved + dot_blocks(&x.host()[l], &x_dot.host()[r]);
             });
+        }
+        #[cfg(feature = "gpu")]
+        Device::Gpu(gpu) => {
+            expect_largest(OP, "left", left, n_rows)?;
+            expect_largest(OP, "right", right, n_rows)?;
+            device.resize(out, left.len());
+            gpu::dots(gpu, dim, x, x_dot, left, right, out, true);
         }
     }
     Ok(())

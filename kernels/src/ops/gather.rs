@@ -3,9 +3,14 @@
 use rayon::prelude::*;
 
 use super::row_set::RowSet;
+#[cfg(feature = "gpu")]
+use crate::error::expect_largest;
 use crate::error::{Result, expect_dim, expect_indices, expect_len, expect_rows};
 use crate::parallel::ROWS_PER_TASK;
 use crate::{Buffer, Device};
+
+#[cfg(feature = "gpu")]
+mod gpu;
 
 /// The definition: `y[e] = x[indices[e]]`, in plain loops.
 pub fn gather_reference(dim: usize, x: &[f64], indices: &[u32]) -> Vec<f64> {
@@ -44,6 +49,8 @@ pub fn gather_indices(
     let n_rows = expect_rows("gather_indices", "x", x.len(), dim)?;
     match device {
         Device::Cpu => expect_indices("gather_indices", "indices", indices.host(), n_rows)?,
+        #[cfg(feature = "gpu")]
+        Device::Gpu(_) => expect_largest("gather_indices", "indices", indices, n_rows)?,
     }
     gather(device, dim, x, indices, y);
     Ok(())
@@ -61,6 +68,10 @@ fn gather(device: &Device, dim: usize, x: &Buffer<f32>, indices: &Buffer<u32>, y
                 }
             });
         }
+        #[cfg(feature = "gpu")]
+        Device::Gpu(gpu) if !indices.is_empty() => gpu::gather(gpu, dim, x, indices, y),
+        #[cfg(feature = "gpu")]
+        Device::Gpu(_) => {}
     }
 }
 

@@ -6,6 +6,7 @@ pub mod coefficients;
 pub mod combine;
 pub mod dots;
 pub mod gather;
+pub mod loss_sum;
 pub mod normalize;
 pub mod pair_loss;
 pub mod place;

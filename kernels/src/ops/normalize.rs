@@ -8,6 +8,9 @@ use crate::parallel::ROWS_PER_TASK;
 use crate::simd::{dot_blocks, mul_add};
 use crate::{Buffer, Device};
 
+#[cfg(feature = "gpu")]
+mod gpu;
+
 /// Rows shorter than this count as zero rows: they are divided by it and get no derivative.
 pub const SHORTEST: f32 = 1e-12;
 
@@ -53,6 +56,8 @@ pub fn normalize_rows(
             let tasks = y.host_mut().par_chunks_mut(ROWS_PER_TASK * dim).zip(rows);
             tasks.for_each(|(y, (x, norms))| forward(dim, x, y, norms));
         }
+        #[cfg(feature = "gpu")]
+        Device::Gpu(gpu) => gpu::forward(gpu, dim, x, y, norms),
     }
     Ok(())
 }
@@ -120,6 +125,8 @@ fn project(
             let tasks = out.host_mut().par_chunks_mut(chunk).zip(rows);
             tasks.for_each(|(out, ((y, v), norms))| remove_direction(dim, y, norms, v, out));
         }
+        #[cfg(feature = "gpu")]
+        Device::Gpu(gpu) => gpu::project(gpu, dim, y, norms, v, out),
     }
     Ok(())
 }

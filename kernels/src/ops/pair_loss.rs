@@ -7,6 +7,9 @@ use crate::device::Device;
 use crate::elementary::softplus_sigmoid;
 use crate::error::{Result, expect_len};
 
+#[cfg(feature = "gpu")]
+mod gpu;
+
 /// Elements that one task treats; element-wise work, so it decides no bits.
 const CHUNK: usize = 4096;
 
@@ -44,6 +47,8 @@ pub fn bpr_forward(
             .into_par_iter()
             .zip((s_pos.host().par_chunks(CHUNK), s_neg.host().par_chunks(CHUNK)).into_par_iter())
             .for_each(|((loss, slope), (s_pos, s_neg))| forward(s_pos, s_neg, loss, slope)),
+        #[cfg(feature = "gpu")]
+        Device::Gpu(gpu) => gpu::forward(gpu, s_pos, s_neg, loss, slope),
     }
     Ok(())
 }
@@ -83,6 +88,8 @@ pub fn bpr_tangent(
                 *loss_dot = slope[i] * (s_pos_dot[i] - s_neg_dot[i]);
             });
         }
+        #[cfg(feature = "gpu")]
+        Device::Gpu(gpu) => gpu::tangent(gpu, slope, s_pos_dot, s_neg_dot, loss_dot),
     }
     Ok(())
 }

@@ -5,6 +5,9 @@ use crate::device::Device;
 use crate::error::{Result, expect_len};
 use crate::ops::row_set::RowSet;
 
+#[cfg(feature = "gpu")]
+pub(crate) mod gpu;
+
 /// Copies `source` to `target[offset..]`.
 ///
 /// # Errors
@@ -14,6 +17,8 @@ pub fn place(device: &Device, source: &Buffer<f32>, offset: usize, target: &mut 
     expect_len("place", "target", target.len(), end.max(target.len()))?;
     match device {
         Device::Cpu => target.host_mut()[offset..end].copy_from_slice(source.host()),
+        #[cfg(feature = "gpu")]
+        Device::Gpu(gpu) => gpu::copy(gpu, source, 0, target, offset, source.len()),
     }
     Ok(())
 }
@@ -37,6 +42,8 @@ pub fn fill_column(
     expect_len("fill_column", "target", target.len(), (last + 1).max(target.len()))?;
     match device {
         Device::Cpu => target.host_mut()[offset..=last].iter_mut().step_by(stride.max(1)).for_each(|v| *v = value),
+        #[cfg(feature = "gpu")]
+        Device::Gpu(gpu) => gpu::fill_column(gpu, value, offset, stride, n_rows, target),
     }
     Ok(())
 }
@@ -59,6 +66,8 @@ pub fn place_rows(device: &Device, dim: usize, rows: &RowSet, x: &Buffer<f32>, y
                 y[row as usize * dim..][..dim].copy_from_slice(source);
             }
         }
+        #[cfg(feature = "gpu")]
+        Device::Gpu(gpu) => gpu::place_rows(gpu, dim, rows, x, y),
     }
     Ok(())
 }

@@ -7,6 +7,9 @@ use crate::device::Device;
 use crate::elementary::softplus_sigmoid;
 use crate::error::{Result, expect_len};
 
+#[cfg(feature = "gpu")]
+mod gpu;
+
 /// Elements that one task treats; element-wise work, so it decides no bits.
 const CHUNK: usize = 4096;
 
@@ -54,6 +57,8 @@ pub fn point_forward(
             .into_par_iter()
             .zip((s.host().par_chunks(CHUNK), y.host().par_chunks(CHUNK)).into_par_iter())
             .for_each(|((loss, slope), (s, y))| forward(kind, s, y, loss, slope)),
+        #[cfg(feature = "gpu")]
+        Device::Gpu(gpu) => gpu::forward(gpu, kind, s, y, loss, slope),
     }
     Ok(())
 }
@@ -101,6 +106,8 @@ pub fn point_tangent(
                 *loss_dot = slope[i] * s_dot[i];
             });
         }
+        #[cfg(feature = "gpu")]
+        Device::Gpu(gpu) => gpu::tangent(gpu, slope, s_dot, loss_dot),
     }
     Ok(())
 }

@@ -18,6 +18,9 @@ pub use super::adjacency::Adjacency;
 use super::row_set::NO_SLOT;
 pub use super::row_set::RowSet;
 
+#[cfg(feature = "gpu")]
+pub(crate) mod gpu;
+
 /// Rows that one task of [`propagate_rows`] takes.
 const ROWS_PER_TASK: usize = 16;
 
@@ -50,6 +53,8 @@ pub fn propagate(device: &Device, a: &Adjacency, dim: usize, x: &Buffer<f32>, y:
     device.resize(y, a.n_rows() * dim);
     match device {
         Device::Cpu => all_rows(a, dim, x.host(), None, y.host_mut()),
+        #[cfg(feature = "gpu")]
+        Device::Gpu(gpu) => gpu::hop::<f32, f32, _, _>(gpu, a, dim, x, None, None, false, y),
     }
     Ok(())
 }
@@ -78,6 +83,8 @@ pub fn propagate_add(
     device.resize(y, a.n_rows() * dim);
     match device {
         Device::Cpu => all_rows(a, dim, x.host(), Some(Addend::of(rows, addend)), y.host_mut()),
+        #[cfg(feature = "gpu")]
+        Device::Gpu(gpu) => gpu::hop::<f32, f32, _, _>(gpu, a, dim, x, Some(rows), Some(addend), false, y),
     }
     Ok(())
 }
@@ -104,6 +111,8 @@ pub fn propagate_rows(
     device.resize(y, rows.len() * dim);
     match device {
         Device::Cpu => chosen_rows(a, dim, x.host(), rows, y.host_mut()),
+        #[cfg(feature = "gpu")]
+        Device::Gpu(gpu) => gpu::chosen::<f32, _>(gpu, a, dim, x, rows, y),
     }
     Ok(())
 }
@@ -143,6 +152,8 @@ pub fn propagate_from_rows_add(
                 add_at_slots(addend, dim, block, y);
             });
         }
+        #[cfg(feature = "gpu")]
+        Device::Gpu(gpu) => gpu::hop::<f32, f32, _, _>(gpu, a, dim, x_rows, Some(rows), Some(addend), true, y),
     }
     Ok(())
 }

@@ -3,6 +3,9 @@
 use crate::error::{Result, expect_indices};
 use crate::{Buffer, Device, KernelError};
 
+#[cfg(feature = "gpu")]
+mod gpu;
+
 /// What `slot_of` says about a row outside the set.
 pub(crate) const NO_SLOT: u32 = u32::MAX;
 
@@ -18,7 +21,7 @@ pub struct RowSet {
 impl RowSet {
     /// The empty set of rows out of `n_rows`.
     pub fn new(device: &Device, n_rows: usize) -> RowSet {
-        RowSet { rows: Buffer::default(), slot_of: device.upload(&vec![NO_SLOT; n_rows]), host: Vec::new() }
+        RowSet { rows: device.upload(&[]), slot_of: device.upload(&vec![NO_SLOT; n_rows]), host: Vec::new() }
     }
 
     /// Replaces the set. Costs the rows that leave and the rows that come, whatever the number of rows they are taken from.
@@ -41,9 +44,15 @@ impl RowSet {
                 for (slot, &row) in rows.iter().enumerate() {
                     slot_of[row as usize] = slot as u32;
                 }
+                device.write(&mut self.rows, rows);
+            }
+            #[cfg(feature = "gpu")]
+            Device::Gpu(gpu) => {
+                gpu::set_slots(gpu, &self.rows, &mut self.slot_of, true);
+                device.write(&mut self.rows, rows);
+                gpu::set_slots(gpu, &self.rows, &mut self.slot_of, false);
             }
         }
-        device.write(&mut self.rows, rows);
         self.host.clear();
         self.host.extend_from_slice(rows);
         Ok(())

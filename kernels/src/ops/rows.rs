@@ -4,9 +4,12 @@ use rayon::prelude::*;
 
 use crate::dispatch;
 use crate::error::{Result, expect_dim, expect_len};
-use crate::parallel::ROWS_PER_TASK;
+use crate::parallel::{ELEMENTS_PER_TASK, ROWS_PER_TASK};
 use crate::simd::mul_add;
 use crate::{Buffer, Device};
+
+#[cfg(feature = "gpu")]
+mod gpu;
 
 /// The definition: `y[r] += scale[r] * x[r]`, in plain loops.
 pub fn add_scaled_rows_reference(dim: usize, scale: &[f64], x: &[f64], y: &mut [f64]) {
@@ -33,7 +36,7 @@ pub fn add_scaled_rows(
     expect_dim(OP, dim)?;
     expect_len(OP, "x", x.len(), scale.len() * dim)?;
     expect_len(OP, "y", y.len(), scale.len() * dim)?;
-    each_row(device, dim, scale, x, y, add_scaled);
+    each_row(device, dim, scale, x, y, true);
     Ok(())
 }
 
@@ -48,19 +51,36 @@ pub fn row_scale(device: &Device, dim: usize, scale: &Buffer<f32>, x: &Buffer<f3
     expect_dim("row_scale", dim)?;
     expect_len("row_scale", "x", x.len(), scale.len() * dim)?;
     device.resize(y, x.len());
-    each_row(device, dim, scale, x, y, scaled);
+    each_row(device, dim, scale, x, y, false);
     Ok(())
 }
 
-type RowWork = fn(usize, &[f32], &[f32], &mut [f32]);
-
-fn each_row(device: &Device, dim: usize, scale: &Buffer<f32>, x: &Buffer<f32>, y: &mut Buffer<f32>, work: RowWork) {
+/// Multiplies every number: `y = factor * x`.
+///
+/// # Shapes
+/// - `y` becomes as long as `x`
+pub fn scale_all(device: &Device, factor: f32, x: &Buffer<f32>, y: &mut Buffer<f32>) {
+    device.resize(y, x.len());
     match device {
         Device::Cpu => {
+            let tasks = y.host_mut().par_chunks_mut(ELEMENTS_PER_TASK).zip(x.host().par_chunks(ELEMENTS_PER_TASK));
+            tasks.for_each(|(y, x)| y.iter_mut().zip(x).for_each(|(y, x)| *y = factor * x));
+        }
+        #[cfg(feature = "gpu")]
+        Device::Gpu(gpu) => gpu::scale_all(gpu, factor, x, y),
+    }
+}
+
+fn each_row(device: &Device, dim: usize, scale: &Buffer<f32>, x: &Buffer<f32>, y: &mut Buffer<f32>, add: bool) {
+    match device {
+        Device::Cpu => {
+            let work = if add { add_scaled } else { scaled };
             let rows = scale.host().par_chunks(ROWS_PER_TASK).zip(x.host().par_chunks(ROWS_PER_TASK * dim));
             let tasks = y.host_mut().par_chunks_mut(ROWS_PER_TASK * dim).zip(rows);
             tasks.for_each(|(y, (scale, x))| work(dim, scale, x, y));
         }
+        #[cfg(feature = "gpu")]
+        Device::Gpu(gpu) => gpu::each_row(gpu, dim, scale, x, y, add),
     }
 }
 
@@ -128,6 +148,13 @@ mod tests {
             row_scale(&CPU, dim, &scale, &x, &mut y).unwrap();
             assert_close(y.host(), &product, 1e-7, &format!("dim {dim}"));
         }
+    }
+
+    #[test]
+    fn every_number_is_scaled_alike() {
+        let mut y = CPU.zeros(1);
+        scale_all(&CPU, -2.0, &CPU.upload(&[1.0, 0.5, 0.0]), &mut y);
+        assert_eq!(CPU.read(&y), [-2.0, -1.0, 0.0]);
     }
 
     #[test]

@@ -4,11 +4,16 @@
 use rayon::prelude::*;
 
 use crate::dispatch;
+#[cfg(feature = "gpu")]
+use crate::error::expect_largest;
 use crate::error::{Result, expect_dim, expect_indices, expect_len, expect_rows};
 use crate::parallel::ROWS_PER_TASK;
 use crate::row_sum::{PREFETCH_DISTANCE, Terms, add_terms, by_width};
 use crate::stored::Stored;
 use crate::{Buffer, Device, KernelError};
+
+#[cfg(feature = "gpu")]
+mod gpu;
 
 /// Entries of a segment that are looked up at a time.
 const CHUNK: usize = 256;
@@ -113,6 +118,10 @@ pub fn segment_sum_rows(
     device.resize(y, segments.n_segments * dim);
     match device {
         Device::Cpu => each_task(dim, segments, y, |ptr, entries, y| sum_entries(dim, ptr, entries, x.host(), y)),
+        #[cfg(feature = "gpu")]
+        Device::Gpu(gpu) if !y.is_empty() => gpu::sum(gpu, dim, segments, None, x, y),
+        #[cfg(feature = "gpu")]
+        Device::Gpu(_) => {}
     }
     Ok(())
 }
@@ -143,6 +152,14 @@ pub fn segment_weighted_rows(
             device.resize(y, segments.n_segments * dim);
             let (source, coefficient, x) = (source.host(), coefficient.host(), x.host());
             each_task(dim, segments, y, |ptr, entries, y| weigh_entries(dim, ptr, entries, source, coefficient, x, y));
+        }
+        #[cfg(feature = "gpu")]
+        Device::Gpu(gpu) => {
+            expect_largest(OP, "source", source, n_rows)?;
+            device.resize(y, segments.n_segments * dim);
+            if !y.is_empty() {
+                gpu::sum(gpu, dim, segments, Some((source, coefficient)), x, y);
+            }
         }
     }
     Ok(())

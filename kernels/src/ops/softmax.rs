@@ -10,6 +10,8 @@ use crate::error::{Result, expect_len};
 use crate::tile::Panels;
 
 mod cpu;
+#[cfg(feature = "gpu")]
+mod gpu;
 mod reference;
 #[cfg(test)]
 mod tests;
@@ -39,6 +41,8 @@ pub struct SoftmaxWorkspace {
     q_rows: Panels,
     /// The sizes of the last forward pass: dim, queries, candidates.
     sizes: (usize, usize, usize),
+    #[cfg(feature = "gpu")]
+    gpu: gpu::Scratch,
 }
 
 /// The loss of each example: `loss_e = -s_pos + t2 log sum_j exp(s_qj)`, with scores `s_qj = q.c_j / tau + bias_j`.
@@ -68,10 +72,19 @@ pub fn softmax_forward(
     workspace: &mut SoftmaxWorkspace,
     loss: &mut Buffer<f32>,
 ) -> Result<()> {
-    let call = Call::new("softmax_forward", dim, config, q, c, candidate_bias, list_ptr, positive)?;
-    device.resize(loss, call.positive.len());
+    const OP: &str = "softmax_forward";
     match device {
-        Device::Cpu => cpu_forward(&call, workspace, loss.host_mut(), KEPT),
+        Device::Cpu => {
+            let call = Call::new(OP, dim, config, q, c, candidate_bias, list_ptr, positive)?;
+            device.resize(loss, call.positive.len());
+            cpu_forward(&call, workspace, loss.host_mut(), KEPT);
+        }
+        #[cfg(feature = "gpu")]
+        Device::Gpu(gpu) => {
+            let call = gpu::Call::new(OP, gpu, dim, config, q, c, candidate_bias, list_ptr, positive)?;
+            workspace.sizes = (dim, call.n_q, call.n_c);
+            gpu::forward(&call, &mut workspace.gpu, loss);
+        }
     }
     Ok(())
 }
@@ -99,16 +112,28 @@ pub fn softmax_backward(
     d_q: &mut Buffer<f32>,
     d_c: &mut Buffer<f32>,
 ) -> Result<()> {
-    let op = "softmax_backward";
-    let call = Call::new(op, dim, config, q, c, candidate_bias, list_ptr, positive)?;
-    expect_len(op, "weights", weights.len(), call.positive.len())?;
-    expect_len(op, "dim of the last forward pass", workspace.sizes.0, dim)?;
-    expect_len(op, "queries of the last forward pass", workspace.sizes.1, call.n_q)?;
-    expect_len(op, "candidates of the last forward pass", workspace.sizes.2, call.n_c)?;
-    device.resize(d_q, q.len());
-    device.resize(d_c, c.len());
+    const OP: &str = "softmax_backward";
+    let last = workspace.sizes;
+    let same_as_last = |n_q, n_c| {
+        expect_len(OP, "weights", weights.len(), positive.len())?;
+        expect_len(OP, "dim of the last forward pass", last.0, dim)?;
+        expect_len(OP, "queries of the last forward pass", last.1, n_q)?;
+        expect_len(OP, "candidates of the last forward pass", last.2, n_c)
+    };
     match device {
-        Device::Cpu => cpu_backward(&call, weights.host(), workspace, d_q.host_mut(), d_c.host_mut()),
+        Device::Cpu => {
+            let call = Call::new(OP, dim, config, q, c, candidate_bias, list_ptr, positive)?;
+            same_as_last(call.n_q, call.n_c)?;
+            device.resize(d_q, q.len());
+            device.resize(d_c, c.len());
+            cpu_backward(&call, weights.host(), workspace, d_q.host_mut(), d_c.host_mut());
+        }
+        #[cfg(feature = "gpu")]
+        Device::Gpu(gpu) => {
+            let call = gpu::Call::new(OP, gpu, dim, config, q, c, candidate_bias, list_ptr, positive)?;
+            same_as_last(call.n_q, call.n_c)?;
+            gpu::backward(&call, weights, &mut workspace.gpu, d_q, d_c);
+        }
     }
     Ok(())
 }
@@ -136,13 +161,20 @@ pub fn softmax_tangent(
     workspace: &mut SoftmaxWorkspace,
     loss_dot: &mut Buffer<f32>,
 ) -> Result<()> {
-    let op = "softmax_tangent";
-    let call = Call::new(op, dim, config, q, c, candidate_bias, list_ptr, positive)?;
-    expect_len(op, "q_dot", q_dot.len(), q.len())?;
-    expect_len(op, "c_dot", c_dot.len(), c.len())?;
-    device.resize(loss_dot, call.positive.len());
+    const OP: &str = "softmax_tangent";
+    expect_len(OP, "q_dot", q_dot.len(), q.len())?;
+    expect_len(OP, "c_dot", c_dot.len(), c.len())?;
     match device {
-        Device::Cpu => cpu_tangent(&call, q_dot.host(), c_dot.host(), workspace, loss_dot.host_mut()),
+        Device::Cpu => {
+            let call = Call::new(OP, dim, config, q, c, candidate_bias, list_ptr, positive)?;
+            device.resize(loss_dot, call.positive.len());
+            cpu_tangent(&call, q_dot.host(), c_dot.host(), workspace, loss_dot.host_mut());
+        }
+        #[cfg(feature = "gpu")]
+        Device::Gpu(gpu) => {
+            let call = gpu::Call::new(OP, gpu, dim, config, q, c, candidate_bias, list_ptr, positive)?;
+            gpu::tangent(&call, q_dot, c_dot, &mut workspace.gpu, loss_dot);
+        }
     }
     Ok(())
 }

@@ -16,6 +16,9 @@ use crate::parallel::{ELEMENTS_PER_TASK, ROWS_PER_TASK, for_each_block};
 use crate::stored::{Bf16, F16, Stored, narrow_all, widen_all};
 use crate::{Buffer, Device};
 
+#[cfg(feature = "gpu")]
+mod gpu;
+
 /// Rows that are summed in f32 before they are rounded together: few enough to stay in the first cache.
 const ROWS_AT_ONCE: usize = 64;
 
@@ -78,15 +81,15 @@ impl Table {
 /// # Shapes
 /// - `y` becomes as long as `x`
 pub fn store(device: &Device, x: &Buffer<f32>, y: &mut Table) {
-    each_format!(y, y => {
-        device.resize(y, x.len());
-        match device {
-            Device::Cpu => {
-                let tasks = y.host_mut().par_chunks_mut(ELEMENTS_PER_TASK).zip(x.host().par_chunks(ELEMENTS_PER_TASK));
-                tasks.for_each(|(y, x)| narrow_all(x, y));
-            }
-        }
-    });
+    each_format!(y, y => device.resize(y, x.len()));
+    match device {
+        Device::Cpu => each_format!(y, y => {
+            let tasks = y.host_mut().par_chunks_mut(ELEMENTS_PER_TASK).zip(x.host().par_chunks(ELEMENTS_PER_TASK));
+            tasks.for_each(|(y, x)| narrow_all(x, y));
+        }),
+        #[cfg(feature = "gpu")]
+        Device::Gpu(gpu) => gpu::store(gpu, x, y),
+    }
 }
 
 /// The rows of a set in f32: `y[s] = x[rows[s]]`.
@@ -101,8 +104,8 @@ pub fn gather_stored(device: &Device, dim: usize, x: &Table, rows: &RowSet, y: &
     expect_dim(OP, dim)?;
     expect_len(OP, "x", x.len(), rows.n_rows() * dim)?;
     device.resize(y, rows.len() * dim);
-    each_format!(x, x => match device {
-        Device::Cpu => {
+    match device {
+        Device::Cpu => each_format!(x, x => {
             let x = x.host();
             let tasks = y.host_mut().par_chunks_mut(ROWS_PER_TASK * dim).zip(rows.rows().par_chunks(ROWS_PER_TASK));
             tasks.for_each(|(y, rows)| {
@@ -110,8 +113,10 @@ pub fn gather_stored(device: &Device, dim: usize, x: &Table, rows: &RowSet, y: &
                     widen_all(&x[row as usize * dim..][..dim], y);
                 }
             });
-        }
-    });
+        }),
+        #[cfg(feature = "gpu")]
+        Device::Gpu(gpu) => gpu::gather(gpu, dim, x, rows, y),
+    }
     Ok(())
 }
 
@@ -150,6 +155,8 @@ pub fn propagate_stored(
                 }
             });
         }
+        #[cfg(feature = "gpu")]
+        Device::Gpu(gpu) => gpu::propagate(gpu, a, dim, x, addend, y),
     }
     Ok(())
 }
@@ -174,9 +181,11 @@ pub fn propagate_rows_stored(
     expect_len(OP, "x", x.len(), a.n_cols() * dim)?;
     expect_len(OP, "rows.slot_of", rows.n_rows(), a.n_rows())?;
     device.resize(y, rows.len() * dim);
-    each_format!(x, x => match device {
-        Device::Cpu => chosen_rows(a, dim, x.host(), rows, y.host_mut()),
-    });
+    match device {
+        Device::Cpu => each_format!(x, x => chosen_rows(a, dim, x.host(), rows, y.host_mut())),
+        #[cfg(feature = "gpu")]
+        Device::Gpu(gpu) => gpu::propagate_rows(gpu, a, dim, x, rows, y),
+    }
     Ok(())
 }
 
@@ -203,19 +212,19 @@ pub fn propagate_from_rows_stored(
     expect_len(OP, "rows.slot_of", rows.n_rows(), a.n_rows())?;
     expect_len(OP, "x_rows", x_rows.len(), rows.len() * dim)?;
     expect_len(OP, "addend", addend.len(), rows.len() * dim)?;
-    each_format!(y, y => {
-        device.resize(y, a.n_rows() * dim);
-        match device {
-            Device::Cpu => {
-                let (edges, slot_of, x_rows) = (Edges::of(a), rows.slot_of.host(), x_rows.host());
-                let addend = Addend::of(rows, addend);
-                round_blocks(a, dim, y.host_mut(), &|block, sums| {
-                    sum_from_slots(edges, dim, slot_of, x_rows, block.clone(), sums);
-                    add_at_slots(addend, dim, block, sums);
-                });
-            }
-        }
-    });
+    each_format!(y, y => device.resize(y, a.n_rows() * dim));
+    match device {
+        Device::Cpu => each_format!(y, y => {
+            let (edges, slot_of, x_rows) = (Edges::of(a), rows.slot_of.host(), x_rows.host());
+            let addend = Addend::of(rows, addend);
+            round_blocks(a, dim, y.host_mut(), &|block, sums| {
+                sum_from_slots(edges, dim, slot_of, x_rows, block.clone(), sums);
+                add_at_slots(addend, dim, block, sums);
+            });
+        }),
+        #[cfg(feature = "gpu")]
+        Device::Gpu(gpu) => gpu::propagate_from_rows(gpu, a, dim, rows, x_rows, addend, y),
+    }
     Ok(())
 }
 

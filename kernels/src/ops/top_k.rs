@@ -94,6 +94,8 @@ pub fn score_block(
                 });
             });
         }
+        #[cfg(feature = "gpu")]
+        Device::Gpu(gpu) => return Err(gpu.not_there("score_block")),
     }
     Ok(())
 }
@@ -161,6 +163,8 @@ pub fn top_k(
                 _ => Ok(best),
             }
         }
+        #[cfg(feature = "gpu")]
+        Device::Gpu(gpu) => Err(gpu.not_there("top_k")),
     }
 }
 

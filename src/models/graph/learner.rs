@@ -83,9 +83,30 @@ pub struct GraphLearner {
     m: Buffer<f32>,
     v: Buffer<f32>,
     step: u64,
+    /// The losses that the device still has, in the order of their steps.
+    waiting: Vec<Waiting>,
     /// The epoch whose dropped edges are in the adjacency; `None` when it is whole.
     dropped_for: Option<u64>,
 }
+
+/// A loss that is not known yet.
+struct Waiting {
+    what: &'static str,
+    epoch: u64,
+    step: usize,
+}
+
+impl Waiting {
+    /// Refuses a loss that is no number.
+    fn finite(&self, value: f64) -> Result<f64> {
+        let place = format!("epoch {}, step {}", self.epoch + 1, self.step + 1);
+        let error = RecError::NotFinite { what: self.what, value, place, todo: "lower the learning rate".into() };
+        if value.is_finite() { Ok(value) } else { Err(error) }
+    }
+}
+
+/// What [`Waiting`] calls the loss that training reports.
+const LOSS: &str = "loss";
 
 impl GraphLearner {
     /// A learner at step 0.
@@ -135,6 +156,7 @@ impl GraphLearner {
             m,
             v,
             step: 0,
+            waiting: Vec::new(),
             dropped_for: None,
             setup,
         })
@@ -150,12 +172,7 @@ impl GraphLearner {
             rayon::join(|| propagation.below_last(device), || pass.draw(device, task, train, epoch, step));
         layers.and(drawn)?;
         let loss = self.pass.run(device, &self.propagation, &mut self.combination, &mut self.task, &mut Mean)?;
-        let finite = |what: &'static str, loss: f64| {
-            let place = format!("epoch {}, step {}", epoch + 1, step + 1);
-            let error = RecError::NotFinite { what, value: loss, place, todo: "lower the learning rate".into() };
-            if loss.is_finite() { Ok(loss) } else { Err(error) }
-        };
-        finite("loss", loss)?;
+        let loss = known(&mut self.waiting, Waiting { what: LOSS, epoch, step }, loss)?;
         self.step += 1;
         let attention = AdamConfig { learning_rate: self.setup.config.attention.learning_rate, ..Default::default() };
         if let Teacher::Training = self.setup.teacher {
@@ -168,7 +185,7 @@ impl GraphLearner {
             let (taken, n) = ((self.step - 1) as usize, lesson.sampler.n_batches().max(1));
             self.pass.draw(device, lesson, pairs, (taken / n) as u64, taken % n)?;
             let taught = self.pass.run(device, &self.propagation, &mut self.combination, lesson, &mut Mean)?;
-            finite("held-out loss", taught)?;
+            known(&mut self.waiting, Waiting { what: "held-out loss", epoch, step }, taught)?;
             self.combination.adam(device, &attention, self.step, *fixed_prior)?;
         }
         let config = AdamConfig { learning_rate: self.setup.learning_rate, ..Default::default() };
@@ -222,6 +239,18 @@ impl Learner for GraphLearner {
         Ok(report)
     }
 
+    fn late_loss(&mut self) -> Result<f64> {
+        let sums = self.pass.losses.take(&self.setup.device)?;
+        let mut total = 0.0;
+        for (waiting, sum) in self.waiting.drain(..).zip(sums) {
+            let sum = waiting.finite(sum)?;
+            if waiting.what == LOSS {
+                total += sum;
+            }
+        }
+        Ok(total)
+    }
+
     fn freeze(&mut self) -> Result<Box<dyn Scorer>> {
         self.drop_edges(None)?;
         let scoring = Scoring {
@@ -264,6 +293,17 @@ impl Learner for GraphLearner {
 
     fn layer_logits(&self) -> Option<Vec<f32>> {
         self.combination.logits(&self.setup.device)
+    }
+}
+
+/// The loss of a step where it is known; otherwise it is waited for later, and counts 0 for now.
+fn known(waiting: &mut Vec<Waiting>, place: Waiting, loss: Option<f64>) -> Result<f64> {
+    match loss {
+        Some(loss) => place.finite(loss),
+        None => {
+            waiting.push(place);
+            Ok(0.0)
+        }
     }
 }
 

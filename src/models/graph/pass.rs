@@ -1,5 +1,6 @@
 //! One forward and backward pass over the batch's rows: layers, combination, loss, and the way back to the layers.
 
+use gcnrec_kernels::ops::loss_sum::LossSums;
 use gcnrec_kernels::ops::propagate::{propagate, propagate_add, propagate_from_rows_add, propagate_rows};
 use gcnrec_kernels::ops::table::{
     Precision, Table, gather_stored, propagate_from_rows_stored, propagate_rows_stored, propagate_stored, store,
@@ -169,8 +170,8 @@ pub struct Pass {
     weights: Vec<f32>,
     device_weights: Buffer<f32>,
     decay: Buffer<f32>,
-    /// What was read back last.
-    host: Vec<f32>,
+    /// The sums of losses that are still on the device.
+    pub losses: LossSums,
     batch: Batch,
 }
 
@@ -191,7 +192,7 @@ impl Pass {
             weights: Vec::new(),
             device_weights: Buffer::default(),
             decay: Buffer::default(),
-            host: Vec::new(),
+            losses: LossSums::default(),
             batch: Batch::default(),
         }
     }
@@ -217,7 +218,7 @@ impl Pass {
     }
 
     /// From the layers to the loss of each example, and back to the gradient of every layer's rows (in `direct`) and of the combination.
-    /// Answers the sum of the losses.
+    /// Answers the sum of the losses where it is known without waiting; otherwise it goes to [`Pass::losses`].
     ///
     /// # Errors
     /// Those of the ops.
@@ -228,7 +229,7 @@ impl Pass {
         combination: &mut Combination,
         task: &mut Task,
         example_weights: &mut dyn ExampleWeights,
-    ) -> Result<f64> {
+    ) -> Result<Option<f64>> {
         let (objective, groups) = (&mut task.objective, self.groups);
         propagation.gather(device, &self.rows, &mut self.hop_rows)?;
         let (pooled, scratch) = (&mut self.pooled, &mut self.scratch);
@@ -240,8 +241,7 @@ impl Pass {
         let (attention, gradient, direct) = (&self.attention, &self.gradient, &mut self.direct);
         combination.backward(device, &self.hop_rows, groups, attention, gradient, direct, scratch)?;
         self.regularise(device, propagation.dim, task)?;
-        device.read_into(&self.loss, &mut self.host);
-        Ok(self.host.iter().map(|&loss| f64::from(loss)).sum())
+        Ok(self.losses.push(device, &self.loss)?)
     }
 
     /// Adds the gradient of the weight decay, `l2 * occurrences / n_examples * row` (SPEC A.2), to the layers it acts on.
@@ -251,9 +251,7 @@ impl Pass {
             return Ok(());
         }
         let scale = regulariser.l2 / task.objective.n_examples().max(1) as f32;
-        device.read_into(task.objective.occurrences(), &mut self.host);
-        self.host.iter_mut().for_each(|n| *n *= scale);
-        device.write(&mut self.decay, &self.host);
+        rows::scale_all(device, scale, task.objective.occurrences(), &mut self.decay);
         let layers = if regulariser.all_layers { self.direct.len() } else { 1 };
         for (direct, hop_rows) in self.direct.iter_mut().zip(&self.hop_rows).take(layers) {
             rows::add_scaled_rows(device, dim, &self.decay, hop_rows, direct)?;

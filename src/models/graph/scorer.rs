@@ -84,7 +84,9 @@ impl GraphScorer {
         state.put_f32("users", &[nodes.n_users, propagation.dim], pooled);
         state.put_f32("items", &[nodes.n_items, propagation.dim], items);
         combination.save(device, &mut state, false);
-        Self::assemble(device.clone(), scoring, &state)
+        device.check()?;
+        // A frozen model answers on the CPU, as a loaded one does: the same model gives the same bits wherever it was trained.
+        Self::assemble(Device::Cpu, scoring, &state)
     }
 
     /// A scorer from what [`Scorer::state`] gave.

@@ -19,6 +19,8 @@ use crate::error::{Result, expect_len};
 use crate::simd::mul_add;
 use crate::tile::{COLUMN_BLOCK, Left, Panels, ROW_BLOCK, Store, product};
 
+#[cfg(feature = "gpu")]
+mod gpu;
 mod reference;
 #[cfg(test)]
 mod tests;
@@ -83,6 +85,8 @@ pub struct AdditiveWorkspace {
     /// `W` itself, as the right factor of `delta W`.
     along: Panels,
     groups: Vec<Group>,
+    #[cfg(feature = "gpu")]
+    gpu: gpu::Scratch,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -146,7 +150,14 @@ pub fn additive_forward(
     expect_len(op, "parameters", parameters.len(), shape.n_parameters())?;
     expect_len(op, "pooled", pooled.len(), n_rows * shape.dim)?;
     expect_len(op, "attention", attention.len(), n_rows * n_hops)?;
-    let Device::Cpu = device;
+    match device {
+        Device::Cpu => {}
+        #[cfg(feature = "gpu")]
+        Device::Gpu(gpu) => {
+            gpu::forward(gpu, shape, parameters, hops, range, pooled, attention, &mut workspace.gpu);
+            return Ok(());
+        }
+    }
     let parameters = parameters.host();
     let (rows_per_group, n_groups) = workspace.reset(shape, parameters, range.len());
     let AdditiveWorkspace { across, groups, .. } = workspace;
@@ -245,7 +256,15 @@ pub fn additive_backward(
     check_hops(op, "direct", dim, n_hops, direct, &range)?;
     expect_len(op, "direct", direct[0].len(), n_rows * dim)?;
     expect_len(op, "d_parameters", d_parameters.len(), shape.n_parameters())?;
-    let Device::Cpu = device;
+    match device {
+        Device::Cpu => {}
+        #[cfg(feature = "gpu")]
+        Device::Gpu(gpu) => {
+            let scratch = &mut workspace.gpu;
+            gpu::backward(gpu, shape, parameters, hops, range, (attention, g), direct, d_parameters, scratch);
+            return Ok(());
+        }
+    }
     let (parameters, attention, g) = (parameters.host(), attention.host(), g.host());
     let (rows_per_group, n_groups) = workspace.reset(shape, parameters, range.len());
     let AdditiveWorkspace { across, along, groups, .. } = workspace;
@@ -341,7 +360,15 @@ pub fn additive_tangent(
     expect_len(op, "d_hops", d_hops[0].len(), n_rows * dim)?;
     expect_len(op, "d_parameters", d_parameters.len(), shape.n_parameters())?;
     expect_len(op, "d_pooled", d_pooled.len(), n_rows * dim)?;
-    let Device::Cpu = device;
+    match device {
+        Device::Cpu => {}
+        #[cfg(feature = "gpu")]
+        Device::Gpu(gpu) => {
+            let scratch = &mut workspace.gpu;
+            gpu::tangent(gpu, shape, parameters, (hops, d_hops), range, d_parameters, d_pooled, scratch);
+            return Ok(());
+        }
+    }
     let (parameters, moved) = (parameters.host(), d_parameters.host());
     let (rows_per_group, n_groups) = workspace.reset(shape, parameters, range.len());
     let AdditiveWorkspace { across, across_dot, groups, .. } = workspace;

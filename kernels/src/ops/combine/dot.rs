@@ -118,7 +118,7 @@ pub fn dot_forward(
     expect_len(op, "parameters", parameters.len(), shape.n_parameters())?;
     expect_len(op, "pooled", pooled.len(), n_rows * dim)?;
     expect_len(op, "attention", attention.len(), n_rows * n_hops)?;
-    let Device::Cpu = device;
+    device.expect_cpu("dot attention")?;
     let theta = &parameters.host()[shape.theta()];
     let (rows_per_group, n_groups) = workspace.reset(shape, parameters.host(), range.len());
     let DotWorkspace { matrices, groups, .. } = workspace;
@@ -183,7 +183,7 @@ pub fn dot_backward(
     check_hops(op, "direct", dim, n_hops, direct, &range)?;
     expect_len(op, "direct", direct[0].len(), n_rows * dim)?;
     expect_len(op, "d_parameters", d_parameters.len(), shape.n_parameters())?;
-    let Device::Cpu = device;
+    device.expect_cpu("dot attention")?;
     let (theta, g) = (&parameters.host()[shape.theta()], g.host());
     let (rows_per_group, n_groups) = workspace.reset(shape, parameters.host(), range.len());
     let DotWorkspace { matrices, others: transposed, groups } = workspace;
@@ -233,7 +233,7 @@ pub fn dot_tangent(
     expect_len(op, "d_hops", d_hops[0].len(), n_rows * dim)?;
     expect_len(op, "d_parameters", d_parameters.len(), shape.n_parameters())?;
     expect_len(op, "d_pooled", d_pooled.len(), n_rows * dim)?;
-    let Device::Cpu = device;
+    device.expect_cpu("dot attention")?;
     let (theta, theta_dot) = (&parameters.host()[shape.theta()], &d_parameters.host()[shape.theta()]);
     let (rows_per_group, n_groups) = workspace.reset(shape, parameters.host(), range.len());
     let DotWorkspace { matrices, others: moved, groups } = workspace;

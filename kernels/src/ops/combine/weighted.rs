@@ -11,6 +11,9 @@ use crate::elementary::block_dot;
 use crate::error::{KernelError, Result, expect_len};
 use crate::simd::mul_add;
 
+#[cfg(feature = "gpu")]
+mod gpu;
+
 /// The definition: `pooled_i = sum_k alpha_k e_ik`, for all rows.
 pub fn weighted_sum_reference(alpha: &[f64], hops: &[Vec<f64>]) -> Vec<f64> {
     (0..hops[0].len()).map(|i| alpha.iter().zip(hops).map(|(a, hop)| a * hop[i]).sum()).collect()
@@ -52,6 +55,12 @@ pub fn weighted_sum(
                     accumulate(alpha, &hop.host()[from..from + pooled.len()], k > 0, pooled);
                 }
             });
+        }
+        #[cfg(feature = "gpu")]
+        Device::Gpu(gpu) => {
+            for (k, (&alpha, hop)) in alpha.iter().zip(hops).enumerate() {
+                gpu::accumulate(gpu, alpha, hop, range.start * dim..range.end * dim, k > 0, pooled);
+            }
         }
     }
     Ok(())
@@ -98,6 +107,8 @@ pub fn weighted_sum_direct(
                 .zip(from.par_chunks(width))
                 .for_each(|(to, from)| accumulate(alpha_k, from, false, to));
         }
+        #[cfg(feature = "gpu")]
+        Device::Gpu(gpu) => gpu::accumulate(gpu, alpha_k, g, range.start * dim..range.end * dim, false, direct_k),
     }
     Ok(())
 }
@@ -140,6 +151,14 @@ pub fn layer_dots(
                 }
             }
             out.truncate(n_hops);
+        }
+        #[cfg(feature = "gpu")]
+        Device::Gpu(gpu) => {
+            let mut shares = Buffer::default();
+            gpu::layer_dots(gpu, hops, g, range.start * dim..range.end * dim, &mut shares);
+            let sum = |shares: &[f32]| shares.iter().map(|&share| f64::from(share)).sum::<f64>();
+            out.clear();
+            out.extend(device.read(&shares).chunks_exact(gpu::DOT_CUBES).map(sum));
         }
     }
     Ok(())
