@@ -104,6 +104,11 @@ impl Config {
         }
     }
 
+    /// True for a model that is computed at once: no epoch is picked, and it learns from the training and the validation pairs.
+    pub fn is_closed_form(&self) -> bool {
+        self.graph().is_none()
+    }
+
     /// Refuses values outside their ranges.
     ///
     /// # Errors

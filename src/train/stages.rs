@@ -22,6 +22,7 @@ use crate::error::Result;
 use crate::eval::{Evaluator, Metrics, Protocol, SelectedOn};
 use crate::models::graph::config::{Combination, Fit};
 use crate::models::graph::{GraphLearner, Setup, Teacher};
+use crate::models::state::{State, Tensor};
 use crate::models::{LayerWeights, Learner, Scorer, fit_closed_form};
 use crate::objectives::Batching;
 use crate::samplers::PairOrder;
@@ -51,7 +52,7 @@ pub struct Outcome {
     pub epoch_s_median: f64,
     /// Seconds of validation and of the test.
     pub evaluate_s: f64,
-    /// Trained scalars.
+    /// Trained or fitted numbers.
     pub n_parameters: usize,
     /// The layer weights in use.
     pub layer_weights: Option<LayerWeights>,
@@ -76,6 +77,15 @@ pub fn run(job: &Job, store: &mut RunStore, resume: bool, observer: &mut dyn Obs
         Some(scorer) => plan.finish_closed_form(job, store, scorer),
         None => plan.run_learner(job, store, checkpoint, observer, stop),
     }
+}
+
+/// The fitted numbers of a closed form: all 32-bit floats of its state.
+fn n_numbers(state: &State) -> usize {
+    let length = |tensor: &Tensor| match tensor {
+        Tensor::F32 { values, .. } => values.len(),
+        Tensor::U32 { .. } => 0,
+    };
+    state.tensors.values().map(length).sum()
 }
 
 /// The parts of a job, turned into what stages need.
@@ -129,7 +139,8 @@ impl Plan {
         let train_s = self.started.elapsed().as_secs_f64();
         let progress = Progress { train_s, done: true, ..Progress::start(Stage::Train) };
         store.save_best(&*scorer, &progress)?;
-        self.outcome(job, scorer, &progress, train_s, 0)
+        let n_fitted = n_numbers(&scorer.state());
+        self.outcome(job, scorer, &progress, train_s, n_fitted)
     }
 
     fn run_learner(
