@@ -1,6 +1,7 @@
 //! The two seams of every model family: [`Scorer`] (frozen, answers queries) and [`Learner`] (trains), and the registry that names the models.
 
 mod config;
+pub mod fusion;
 pub mod graph;
 pub mod linear;
 mod memory;

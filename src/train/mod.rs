@@ -1,6 +1,7 @@
 //! Training: one loop for every model family, with validation, early stopping, checkpoints, resume and interruption.
 
 pub mod config;
+mod fusion;
 mod insight;
 mod job;
 mod observer;

@@ -12,6 +12,7 @@ use std::time::Instant;
 use gcnrec_graphs::Interactions;
 
 use super::config::Sampling;
+use super::fusion;
 use super::job::{Job, Stop};
 use super::observer::{Observer, Stage};
 use super::progress::{Chosen, Progress};
@@ -23,7 +24,7 @@ use crate::eval::{Evaluator, Metrics, Protocol, SelectedOn};
 use crate::models::graph::config::{Combination, Fit};
 use crate::models::graph::{GraphLearner, Setup, Teacher};
 use crate::models::state::{State, Tensor};
-use crate::models::{LayerWeights, Learner, Scorer, fit_closed_form};
+use crate::models::{self, LayerWeights, Learner, Scorer, fit_closed_form};
 use crate::objectives::Batching;
 use crate::samplers::PairOrder;
 
@@ -66,6 +67,9 @@ pub struct Outcome {
 /// [`crate::RecError::Interrupted`] after a stop was asked for and a checkpoint was written; everything that data, model and disk can refuse.
 pub fn run(job: &Job, store: &mut RunStore, resume: bool, observer: &mut dyn Observer, stop: &Stop) -> Result<Outcome> {
     job.check()?;
+    if let models::Config::Fusion(config) = &job.model {
+        return fusion::run(job, config, store, observer, stop);
+    }
     let plan = Plan::new(job)?;
     let checkpoint = if resume { store.load_last()? } else { None };
     match &checkpoint {
@@ -80,7 +84,7 @@ pub fn run(job: &Job, store: &mut RunStore, resume: bool, observer: &mut dyn Obs
 }
 
 /// The fitted numbers of a closed form: all 32-bit floats of its state.
-fn n_numbers(state: &State) -> usize {
+pub(super) fn n_numbers(state: &State) -> usize {
     let length = |tensor: &Tensor| match tensor {
         Tensor::F32 { values, .. } => values.len(),
         Tensor::U32 { .. } => 0,
