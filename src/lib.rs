@@ -1,13 +1,14 @@
 //! gcnrec trains, compares and serves recommenders from implicit feedback.
 //!
 //! Modules, from top to bottom; imports point downward only:
-//! `cli`, `config`, `train`, `recommend`, `report`, `eval`, `checkpoint`, `models`, `objectives`, `samplers`, `data`, then the crates
+//! `cli`, `compare`, `config`, `train`, `recommend`, `report`, `eval`, `checkpoint`, `models`, `objectives`, `samplers`, `data`, then the crates
 //! `gcnrec-kernels` and `gcnrec-graphs`.
 
 #[cfg(all(feature = "failpoints", not(debug_assertions)))]
 compile_error!("the feature failpoints is for tests: it must not be in a release build");
 
 pub mod checkpoint;
+pub mod compare;
 pub mod config;
 pub mod data;
 pub mod error;

@@ -8,6 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use gcnrec::compare::Search;
 use gcnrec::config::{Config, PRESETS, Resolved, Sources, check_files, resolve};
 use gcnrec::models::graph::{GraphLearner, Setup, Teacher};
 use gcnrec::models::{Learner, fit_closed_form};
@@ -32,7 +33,7 @@ fn data_folder() -> Option<PathBuf> {
 }
 
 fn run_files() -> Vec<PathBuf> {
-    let mut files: Vec<PathBuf> = ["configs", "configs/presets"]
+    let mut files: Vec<PathBuf> = ["configs", "configs/presets", "configs/compare/lastfm", "configs/compare/ml-100k"]
         .iter()
         .flat_map(|folder| fs::read_dir(root().join(folder)).unwrap())
         .map(|entry| entry.unwrap().path())
@@ -54,6 +55,14 @@ fn take_two_steps(mut resolved: Resolved) {
     let seed = Seed(resolved.config.seed);
     let split = data::load(&resolved.config.data, seed).unwrap();
     resolved.settle(split.n_users(), split.n_items());
+    if let models::Config::Fusion(fusion) = &resolved.config.model {
+        for member in fusion.members() {
+            let objective = (!member.model.is_closed_form()).then(|| member.loss());
+            let config = Config { model: member.model.clone(), objective, ..resolved.config.clone() };
+            take_two_steps(Resolved { config, ..resolved.clone() });
+        }
+        return;
+    }
     let (config, train) = (&resolved.config, Arc::new(split.train_interactions().unwrap()));
     let Some(model) = config.model.graph() else {
         fit_closed_form(&config.model, &train).unwrap().unwrap();
@@ -90,6 +99,12 @@ fn every_run_file_is_read_and_takes_two_steps() {
             Err(error) => println!("skipped the steps of {}: {error}", file.display()),
         }
     }
+}
+
+#[test]
+fn the_search_over_layers_is_one_that_a_comparison_can_use() {
+    let search = Search::read(&root().join("configs/compare/layers.toml")).unwrap();
+    assert_eq!(search.keys().collect::<Vec<_>>(), ["model.lightgcn.layers"]);
 }
 
 #[test]

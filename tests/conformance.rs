@@ -8,6 +8,7 @@ mod jobs;
 use std::sync::OnceLock;
 
 use gcnrec::data::Split;
+use gcnrec::models::fusion::Member;
 use gcnrec::models::graph::config::Combination;
 use gcnrec::models::linear::{ease, popularity};
 use gcnrec::models::{self, Query, Scorer};
@@ -57,7 +58,16 @@ fn registered() -> Vec<(&'static str, models::Config, objectives::Config)> {
         ("mf with biases", mf(true), loss("bpr")),
         ("popularity", models::Config::Popularity(popularity::Config::default()), loss("softmax")),
         ("ease", models::Config::Ease(ease::Config { l2: 5.0, ..ease::Config::default() }), loss("softmax")),
+        ("fusion", fusion(), loss("softmax")),
     ]
+}
+
+/// LightGCN and EASE together.
+fn fusion() -> models::Config {
+    let member = |model| Member { model, ..Member::default() };
+    let ease = models::Config::Ease(ease::Config { l2: 5.0, ..ease::Config::default() });
+    let members = vec![member(lightgcn(Combination::Uniform)), member(ease)];
+    models::Config::Fusion(models::fusion::Config { members: Some(members) })
 }
 
 /// Every model, trained once for all tests of this file.

@@ -18,7 +18,11 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("report", &["eval", "models"]),
     ("train", &["eval", "checkpoint", "models", "objectives", "samplers", "data"]),
     ("config", &["train", "eval", "models", "objectives", "data"]),
-    ("cli", &["config", "train", "eval", "recommend", "report", "checkpoint", "models", "objectives", "data"]),
+    ("compare", &["config", "train", "recommend", "report", "eval", "checkpoint", "models", "data"]),
+    (
+        "cli",
+        &["compare", "config", "train", "eval", "recommend", "report", "checkpoint", "models", "objectives", "data"],
+    ),
 ];
 
 /// Words that belong to one crate alone.

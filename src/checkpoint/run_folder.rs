@@ -15,6 +15,8 @@ const METRICS: &str = "metrics.jsonl";
 const REPORT_JSON: &str = "report.json";
 const REPORT_HTML: &str = "report.html";
 const FILES: [&str; 4] = [METRICS, REPORT_JSON, REPORT_HTML, CONFIG];
+/// Where the members of a fusion are: each is a run folder of its own.
+const MEMBERS: &str = "members";
 const CHECKPOINTS: [&str; 6] = ["best", "best.tmp", "best.old", "last", "last.tmp", "last.old"];
 /// First line of `config.toml`: it tells a run folder from a folder that happens to have a file of that name.
 const MARK: &str = "# gcnrec run: the resolved configuration";
@@ -127,6 +129,11 @@ impl RunFolder {
     /// The checkpoint that a resumed run starts from.
     pub fn last(&self) -> PathBuf {
         self.path.join("last")
+    }
+
+    /// The run folder of a member of this run.
+    pub fn member(&self, name: &str) -> PathBuf {
+        self.path.join(MEMBERS).join(name)
     }
 
     /// Writes `config.toml`, in one step.
@@ -243,7 +250,9 @@ fn look(path: &Path) -> Result<Found> {
         let (name, kind) = (entry.file_name(), entry.file_type().map_err(failed(path, "read"))?);
         let name = name.to_string_lossy();
         let unfinished = name.strip_suffix(".tmp").is_some_and(|name| FILES.contains(&name));
-        let ours = if kind.is_dir() {
+        let ours = if kind.is_dir() && name == MEMBERS {
+            only_runs(&entry.path())?
+        } else if kind.is_dir() {
             CHECKPOINTS.contains(&&*name) && only_checkpoint_files(&entry.path()).map_err(failed(path, "read"))?
         } else {
             kind.is_file() && (unfinished || FILES.contains(&&*name))
@@ -265,12 +274,32 @@ fn look(path: &Path) -> Result<Found> {
     Ok(Found::Other(format!("its {CONFIG} was not written by gcnrec")))
 }
 
+/// True for a folder of run folders and nothing else.
+fn only_runs(path: &Path) -> Result<bool> {
+    for member in fs::read_dir(path).map_err(failed(path, "read"))? {
+        let member = member.map_err(failed(path, "read"))?.path();
+        if !member.is_dir() || matches!(look(&member)?, Found::Other(_)) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// Removes a run that [`look`] recognised. `config.toml` goes last: until then the rest is still recognised.
 fn clear(path: &Path) -> Result<()> {
     let gone = |result: std::io::Result<()>, at: &Path| match result {
         Err(e) if e.kind() != ErrorKind::NotFound => Err(failed(at, "remove")(e)),
         _ => Ok(()),
     };
+    let members = path.join(MEMBERS);
+    if members.is_dir() {
+        for member in fs::read_dir(&members).map_err(failed(&members, "read"))? {
+            let member = member.map_err(failed(&members, "read"))?.path();
+            clear(&member)?;
+            gone(fs::remove_dir(&member), &member)?;
+        }
+        gone(fs::remove_dir(&members), &members)?;
+    }
     for name in CHECKPOINTS {
         let at = path.join(name);
         gone(SystemDisk.remove_dir(&at), &at)?;
@@ -309,6 +338,21 @@ mod tests {
         RunFolder::create(run.path(), true, false).unwrap();
         assert_eq!(fs::read_dir(run.path()).unwrap().count(), 0);
         assert!(RunFolder::create(run.path(), true, true).is_err());
+    }
+
+    #[test]
+    fn members_are_runs_of_their_own_and_go_with_the_run() {
+        let base = tempfile::tempdir().unwrap();
+        let run = run_in(&base.path().join("run"));
+        run_in(&run.member("1"));
+        fs::create_dir_all(run.member("2")).unwrap();
+        fs::write(run.member("2").join("thesis.txt"), "years of work").unwrap();
+        assert_eq!(RunFolder::create(run.path(), true, false).unwrap_err().exit_code(), 2);
+        fs::remove_file(run.member("2").join("thesis.txt")).unwrap();
+        RunFolder::create(run.path(), false, true).unwrap();
+        assert!(run.member("1").join("config.toml").exists());
+        RunFolder::create(run.path(), true, false).unwrap();
+        assert_eq!(fs::read_dir(run.path()).unwrap().count(), 0);
     }
 
     #[test]

@@ -65,7 +65,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
         name: name.into(),
         todo: format!("the data of this run have no {name} pairs"),
     })?;
-    let learnt_from_valid = config.train.refit || config.objective.is_none();
+    let learnt_from_valid = config.train.refit || config.model.is_closed_form();
     if args.part == JudgedPart::Valid && learnt_from_valid {
         say("warning: this model has learnt from the validation pairs, so these numbers are too good");
     }

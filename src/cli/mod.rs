@@ -2,6 +2,7 @@
 //!
 //! Results go to stdout, everything else to stderr.
 
+mod compare;
 mod devices;
 mod evaluate;
 mod inspect;
@@ -39,6 +40,7 @@ pub(crate) struct Arguments {
 enum Command {
     Train(Box<train::Args>),
     Evaluate(evaluate::Args),
+    Compare(compare::Args),
     Recommend(recommend::Args),
     Similar(similar::Args),
     Inspect(inspect::Args),
@@ -54,6 +56,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<()> {
     match arguments.command {
         Command::Train(args) => train::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
+        Command::Compare(args) => compare::run(&args),
         Command::Recommend(args) => recommend::run(&args),
         Command::Similar(args) => similar::run(&args),
         Command::Inspect(args) => inspect::run(&args),

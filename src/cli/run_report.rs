@@ -6,7 +6,7 @@ use gcnrec::Result;
 use gcnrec::checkpoint::RunFolder;
 use gcnrec::eval::{Metrics, SelectedOn};
 use gcnrec::report::{CurvePoint, DatasetFacts, ProtocolFacts, Report, Timing};
-use gcnrec::train::{Job, Outcome};
+use gcnrec::train::{self, Job, Outcome};
 use serde_json::Value;
 
 /// What a report is made of.
@@ -55,6 +55,8 @@ pub(super) fn report(run: &RunReport<'_>) -> Result<Report> {
         evaluate_s: outcome.evaluate_s,
     };
     report.peak_rss_mb = peak_rss_mb();
+    report.n_parameters = outcome.n_parameters;
+    report.insight = train::insight(job, &*outcome.scorer)?;
     report.layer_weights = outcome.layer_weights.clone();
     if outcome.protocol.selected_on != SelectedOn::None {
         report.selection_metric = Some(job.train.metric.clone());

@@ -4,7 +4,7 @@ use toml::Value;
 
 use super::choice::Choice;
 use super::entry::Entry;
-use super::run::is_trained_by_steps;
+use super::run::reads_training;
 use crate::error::{RecError, Result};
 
 /// A flag with its value, as the command line gives it.
@@ -101,7 +101,7 @@ pub(super) fn settings(
         let key = match target(flag) {
             Target::Key(key) => key.to_string(),
             Target::Steps(key) => {
-                if !is_trained_by_steps(&model.name) {
+                if !reads_training(&model.name) {
                     notes.push(format!("{} has no effect: {} is not trained by steps", flag.name, model.name));
                 }
                 key.to_string()

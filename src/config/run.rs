@@ -37,6 +37,11 @@ pub(super) fn is_trained_by_steps(model: &str) -> bool {
     models::Config::named(model).is_ok_and(|config| config.graph().is_some())
 }
 
+/// True when a model reads `[train]`: it, or a member of it, is trained by steps.
+pub(super) fn reads_training(model: &str) -> bool {
+    models::Config::named(model).is_ok_and(|config| !config.is_closed_form())
+}
+
 impl Default for Config {
     fn default() -> Self {
         Config {

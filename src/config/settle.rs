@@ -8,10 +8,13 @@ use crate::objectives;
 const MOST_ITEMS_FOR_SOFTMAX: usize = 200_000;
 
 impl Resolved {
-    /// Fills the loss (where none was named), the learning rate, the batch size and the scoring rule.
+    /// Fills the loss (where none was named), the learning rate, the batch size and the scoring rule; the members of a fusion.
     pub fn settle(&mut self, n_users: usize, n_items: usize) {
         let loss_was_named = !self.origins.of("objective").is_empty();
         let config = &mut self.config;
+        if let models::Config::Fusion(fusion) = &mut config.model {
+            fusion.members = Some(fusion.members());
+        }
         let Some(objective) = &mut config.objective else { return };
         if !loss_was_named && n_items > MOST_ITEMS_FOR_SOFTMAX {
             *objective = objectives::Config::Ssm(objectives::config::Ssm::default());
@@ -27,7 +30,7 @@ impl Resolved {
                 model.norm_power.get_or_insert_with(|| objective.default_norm_power());
                 model.init_std.get_or_insert_with(|| objective.default_init_std());
             }
-            models::Config::Popularity(_) | models::Config::Ease(_) => {}
+            models::Config::Popularity(_) | models::Config::Ease(_) | models::Config::Fusion(_) => {}
         }
     }
 }

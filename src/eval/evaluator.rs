@@ -60,6 +60,11 @@ impl Evaluator {
         self.held_out.len()
     }
 
+    /// Who is asked, and what would have been right.
+    pub fn held_out(&self) -> &HeldOut {
+        &self.held_out
+    }
+
     /// The metrics, in the order of the results.
     pub fn metrics(&self) -> &[MetricAt] {
         &self.metrics

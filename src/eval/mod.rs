@@ -1,14 +1,18 @@
 //! One rule for every model: rank all items for each user, hide what the user has already met, and compare the top of the list with what was
 //! held out. Only [`crate::models::Scorer`] is known here, so graph, linear and sequential models are judged alike.
 
+mod breakdown;
 mod evaluator;
 mod held_out;
+mod insight;
 pub mod metrics;
 mod protocol;
 mod values;
 
+pub use breakdown::{Breakdown, ItemGroup, Lists, UserGroup};
 pub use evaluator::Evaluator;
 pub use held_out::{HeldOut, HeldOutUser};
+pub use insight::{Example, Insight, Listed};
 pub use metrics::{MetricAt, RankingMetric};
 pub use protocol::{Candidates, Config, Protocol, SelectedOn};
 pub use values::{Metrics, PerUser};

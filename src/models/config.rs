@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::graph;
 use super::linear::{ease, popularity};
+use super::{fusion, graph};
 use crate::error::{RecError, Result};
 
 /// A model with its settings.
@@ -18,6 +18,8 @@ pub enum Config {
     Popularity(popularity::Config),
     /// A linear item-item model in closed form.
     Ease(ease::Config),
+    /// Several models together, with fitted weights.
+    Fusion(fusion::Config),
 }
 
 /// `[model.mf]`.
@@ -62,7 +64,7 @@ impl Default for Config {
 
 impl Config {
     /// The names of the models.
-    pub const NAMES: [&str; 4] = ["lightgcn", "mf", "popularity", "ease"];
+    pub const NAMES: [&str; 5] = ["lightgcn", "mf", "popularity", "ease", "fusion"];
 
     /// A model by name with its defaults.
     ///
@@ -74,6 +76,7 @@ impl Config {
             "mf" => Config::Mf(Mf::default()),
             "popularity" => Config::Popularity(popularity::Config::default()),
             "ease" => Config::Ease(ease::Config::default()),
+            "fusion" => Config::Fusion(fusion::Config::default()),
             _ => {
                 return Err(RecError::Unknown {
                     what: "model",
@@ -92,6 +95,7 @@ impl Config {
             Config::Mf(_) => "mf",
             Config::Popularity(_) => "popularity",
             Config::Ease(_) => "ease",
+            Config::Fusion(_) => "fusion",
         }
     }
 
@@ -104,6 +108,11 @@ impl Config {
         }
     }
 
+    /// True for a model that is computed at once: no epoch is picked, and it learns from the training and the validation pairs.
+    pub fn is_closed_form(&self) -> bool {
+        self.graph().is_none() && !matches!(self, Config::Fusion(_))
+    }
+
     /// Refuses values outside their ranges.
     ///
     /// # Errors
@@ -114,6 +123,7 @@ impl Config {
             Config::Mf(config) => config.as_graph().validate("model.mf"),
             Config::Popularity(config) => config.validate(),
             Config::Ease(config) => config.validate(),
+            Config::Fusion(config) => config.validate(),
         }
     }
 }

@@ -32,6 +32,9 @@ pub fn check_memory(config: &Config, n_users: usize, n_items: usize) -> Result<(
 }
 
 fn check(config: &Config, n_users: usize, n_items: usize, available: Option<u64>) -> Result<()> {
+    if let Config::Fusion(fusion) = config {
+        return fusion.members().iter().try_for_each(|member| check(&member.model, n_users, n_items, available));
+    }
     if let Config::Ease(ease) = config {
         return super::linear::ease::check_memory(n_items, ease.max_items, available);
     }

@@ -2,6 +2,7 @@
 
 mod config;
 mod device;
+pub mod fusion;
 pub mod graph;
 pub mod linear;
 mod memory;

@@ -3,13 +3,14 @@
 use gcnrec_graphs::Interactions;
 use gcnrec_kernels::Device;
 
+use super::fusion;
 use super::graph::GraphScorer;
 use super::linear::{ease, popularity};
 use super::state::State;
 use super::{Config, Scorer};
 use crate::error::{RecError, Result};
 
-/// Fits a model that needs no steps; `None` for models that are trained by a [`super::Learner`].
+/// Fits a model that needs no steps; `None` for models that are trained by a [`super::Learner`], and for a fusion of models.
 ///
 /// # Errors
 /// Those of the model.
@@ -17,7 +18,7 @@ pub fn fit_closed_form(config: &Config, train: &Interactions) -> Result<Option<B
     Ok(match config {
         Config::Popularity(config) => Some(Box::new(popularity::fit(train, config)?)),
         Config::Ease(config) => Some(Box::new(ease::fit(train, config)?)),
-        Config::Lightgcn(_) | Config::Mf(_) => None,
+        Config::Lightgcn(_) | Config::Mf(_) | Config::Fusion(_) => None,
     })
 }
 
@@ -31,6 +32,7 @@ pub fn load_scorer(model: &str, state: &State) -> Result<Box<dyn Scorer>> {
         "mf" => Ok(Box::new(GraphScorer::load(Device::Cpu, "mf", state)?)),
         "popularity" => popularity::load(state),
         "ease" => ease::load(state),
+        "fusion" => fusion::load(state),
         _ => Err(RecError::Checkpoint {
             path: "manifest.json".into(),
             problem: format!("model \"{model}\" is unknown to this version"),

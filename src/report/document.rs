@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::html;
 use super::table::{Cell, Table};
+use crate::eval::Insight;
 use crate::models::LayerWeights;
 
 /// Everything that a finished run says about itself. A number that is not defined (no user to average over) is NaN here and null in JSON.
@@ -35,6 +36,8 @@ pub struct Report {
     pub timing: Timing,
     /// The most memory in use at once, in MB (10^6 bytes).
     pub peak_rss_mb: u64,
+    /// Numbers that were trained or fitted.
+    pub n_parameters: usize,
     /// Layer weights, for models that combine layers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub layer_weights: Option<LayerWeights>,
@@ -47,12 +50,15 @@ pub struct Report {
     /// Loss and selection metric over the epochs.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub learning_curve: Vec<CurvePoint>,
+    /// The test part by groups of users and items, and a few users' lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub insight: Option<Insight>,
     /// What the reader should know before trusting the numbers.
     pub warnings: Vec<String>,
 }
 
 /// The data set of a run.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DatasetFacts {
     /// SHA-256 over ids and parts.
     pub fingerprint: String,
@@ -69,7 +75,7 @@ pub struct DatasetFacts {
 }
 
 /// How a run was judged.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProtocolFacts {
     /// Which items are ranked: `all`, or a description of the sample.
     pub candidates: String,
@@ -110,7 +116,7 @@ pub struct Stage {
 }
 
 /// One epoch of a learning curve.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct CurvePoint {
     /// Epoch, from 1.
     pub epoch: u64,
@@ -137,10 +143,12 @@ impl Report {
             metrics: BTreeMap::new(),
             timing: Timing::default(),
             peak_rss_mb: 0,
+            n_parameters: 0,
             layer_weights: None,
             stages: Vec::new(),
             selection_metric: None,
             learning_curve: Vec::new(),
+            insight: None,
             warnings: Vec::new(),
         }
     }
@@ -196,7 +204,7 @@ impl Report {
 }
 
 /// `ndcg@5` before `ndcg@20`, which the order of letters has the other way round.
-fn metric_order(name: &str) -> (&str, u64) {
+pub(super) fn metric_order(name: &str) -> (&str, u64) {
     match name.split_once('@') {
         Some((stem, k)) => (stem, k.parse().unwrap_or(u64::MAX)),
         None => (name, 0),

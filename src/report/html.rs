@@ -1,62 +1,32 @@
-//! The report as one page: no script, no other file, readable on a phone, light or dark as the reader's system says.
+//! The report of a run as one page.
 
 use std::fmt::Write;
 
 use super::chart::{self, escape};
 use super::document::Report;
-use super::table::{Cell, Table};
-
-const STYLE: &str = "
-:root{color-scheme:light dark;--ink:#1c2430;--soft:#5b6675;--line:#d9dee5;--page:#fff;--card:#f6f8fa;--accent:#0b62c4;--warn:#8a4b00;--warnbg:#fff4e0}
-@media(prefers-color-scheme:dark){:root{--ink:#e4e8ee;--soft:#9aa6b5;--line:#333c48;--page:#12161c;--card:#1a2028;--accent:#6cb2ff;--warn:#ffc773;--warnbg:#33260f}}
-*{box-sizing:border-box}
-body{margin:0 auto;max-width:60rem;padding:1rem;background:var(--page);color:var(--ink);font:16px/1.5 system-ui,sans-serif}
-h1{font-size:1.5rem;margin:.5rem 0}h2{font-size:1.15rem;margin:2rem 0 .5rem}
-p{margin:.25rem 0}.soft{color:var(--soft)}
-.scroll{overflow-x:auto}
-table{border-collapse:collapse;font-variant-numeric:tabular-nums}
-th,td{padding:.3rem .75rem;border-bottom:1px solid var(--line);text-align:left;overflow-wrap:anywhere}
-th{color:var(--soft);font-weight:600;white-space:nowrap}.right{text-align:right;white-space:nowrap}
-.warn{background:var(--warnbg);color:var(--warn);padding:.5rem .75rem;border-radius:.4rem;margin:.5rem 0}
-svg{width:100%;height:auto;background:var(--card);border-radius:.4rem}
-svg text{fill:var(--soft);font-size:12px}
-.grid{stroke:var(--line)}.mark{stroke:var(--soft);stroke-dasharray:4 4}
-.curve{fill:none;stroke:var(--accent);stroke-width:2}.dot{fill:var(--accent)}
-.layer0{fill:#0b62c4;background:#0b62c4}.layer1{fill:#2a9d8f;background:#2a9d8f}.layer2{fill:#e0a100;background:#e0a100}
-.layer3{fill:#d1495b;background:#d1495b}.layer4{fill:#7b5ea7;background:#7b5ea7}.layer5{fill:#5c7c2f;background:#5c7c2f}
-.layer6{fill:#b5651d;background:#b5651d}.layer7{fill:#5f7a94;background:#5f7a94}.layer8{fill:#c46b9c;background:#c46b9c}
-.legend span{display:inline-block;margin-right:1rem}.legend i{display:inline-block;width:.8rem;height:.8rem;border-radius:.15rem;margin-right:.3rem}
-";
+use super::insight_page;
+use super::page::{self, note, section, table};
+use super::table::Table;
+use crate::models::LayerWeights;
 
 /// The whole page.
 pub(super) fn page(report: &Report) -> String {
-    let title =
-        escape(&format!("{} on {} users, {} items", report.model, report.dataset.n_users, report.dataset.n_items));
-    let mut body = format!("<h1>{title}</h1>\n");
-    let _ = writeln!(
-        body,
-        "<p class=\"soft\">gcnrec {}, seed {}, {}; {} epochs run, epoch {} kept</p>",
-        escape(&report.gcnrec),
-        report.seed,
-        escape(&report.device),
-        report.epochs_run,
-        report.best_epoch
-    );
+    let title = format!("{} on {} users, {} items", report.model, report.dataset.n_users, report.dataset.n_items);
+    let mut body = note(&format!(
+        "gcnrec {}, seed {}, {}; {} epochs run, epoch {} kept; {} numbers learnt",
+        report.gcnrec, report.seed, report.device, report.epochs_run, report.best_epoch, report.n_parameters
+    ));
     for warning in &report.warnings {
         let _ = writeln!(body, "<p class=\"warn\">{}</p>", escape(warning));
     }
     section(&mut body, "Metrics", &table(&report.metrics_table()));
     curves(&mut body, report);
+    if let Some(insight) = &report.insight {
+        insight_page::sections(&mut body, &[(&report.model, insight)]);
+    }
     layers(&mut body, report);
     section(&mut body, "Data and protocol", &table(&facts(report)));
-    format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n\
-         <title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n{body}</body>\n</html>\n"
-    )
-}
-
-fn section(body: &mut String, heading: &str, content: &str) {
-    let _ = writeln!(body, "<section>\n<h2>{}</h2>\n{content}\n</section>", escape(heading));
+    page::frame(&title, &body)
 }
 
 fn curves(body: &mut String, report: &Report) {
@@ -77,19 +47,25 @@ fn curves(body: &mut String, report: &Report) {
 
 fn layers(body: &mut String, report: &Report) {
     let (Some(weights), Some(numbers)) = (&report.layer_weights, report.layer_table()) else { return };
+    let content = format!("{}\n{}", layer_bars(weights), table(&numbers));
+    section(body, "Layer weights by number of interactions", &content);
+}
+
+/// A bar per group of nodes, divided by the weights of the layers.
+pub(super) fn layer_bars(weights: &LayerWeights) -> String {
     let mut rows = vec![("all nodes".to_string(), weights.mean.as_slice())];
     for (kind, buckets) in [("users", &weights.users), ("items", &weights.items)] {
         for bucket in buckets {
             rows.push((format!("{kind}, {} to {}", bucket.min_degree, bucket.max_degree), bucket.weights.as_slice()));
         }
     }
-    let mut content = "<p class=\"legend\">".to_string();
+    let mut html = "<p class=\"legend\">".to_string();
     for layer in 0..weights.mean.len() {
-        let _ = write!(content, "<span><i class=\"layer{}\"></i>layer {layer}</span>", layer % 9);
+        let _ = write!(html, "<span><i class=\"layer{}\"></i>layer {layer}</span>", layer % 9);
     }
     let svg = chart::shares("mean layer weights by number of interactions", &rows);
-    let _ = write!(content, "</p>\n{svg}\n{}", table(&numbers));
-    section(body, "Layer weights by number of interactions", &content);
+    let _ = write!(html, "</p>\n{svg}");
+    html
 }
 
 fn facts(report: &Report) -> Table {
@@ -122,30 +98,6 @@ fn facts(report: &Report) -> Table {
         table.row([fact.into(), value.into()]);
     }
     table
-}
-
-fn table(table: &Table) -> String {
-    let mut html = "<div class=\"scroll\"><table>\n<tr>".to_string();
-    for (column, name) in table.header().iter().enumerate() {
-        let is_number = table.rows().first().is_some_and(|row| matches!(row[column], Cell::Real(..) | Cell::Whole(_)));
-        let _ = write!(html, "<th{}>{}</th>", if is_number { " class=\"right\"" } else { "" }, escape(name));
-    }
-    html.push_str("</tr>\n");
-    for row in table.rows() {
-        html.push_str("<tr>");
-        for cell in row {
-            let _ = match cell {
-                Cell::Text(text) => write!(html, "<td>{}</td>", escape(text)),
-                Cell::Whole(value) => write!(html, "<td class=\"right\">{value}</td>"),
-                Cell::Real(value, _) if !value.is_finite() => write!(html, "<td class=\"right\">not defined</td>"),
-                Cell::Real(value, digits) => write!(html, "<td class=\"right\">{value:.digits$}</td>"),
-                Cell::Empty => write!(html, "<td></td>"),
-            };
-        }
-        html.push_str("</tr>\n");
-    }
-    html.push_str("</table></div>");
-    html
 }
 
 #[cfg(test)]

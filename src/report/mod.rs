@@ -1,9 +1,17 @@
 //! What a run tells about itself: `report.json`, tables for a terminal, and a page for a browser.
 
 mod chart;
+mod comparison;
+mod comparison_page;
 mod document;
 mod html;
+mod insight_page;
+mod page;
+mod plots;
 mod table;
 
+pub use comparison::{
+    Compared, Comparison, Cost, Difference, LEVEL, Run, SeedTest, Summary, Trial, Tuned, Tuning, UserTest,
+};
 pub use document::{CurvePoint, DatasetFacts, ProtocolFacts, Report, Stage, Timing};
 pub use table::{Cell, Format, Table};

@@ -1,6 +1,8 @@
 //! Training: one loop for every model family, with validation, early stopping, checkpoints, resume and interruption.
 
 pub mod config;
+mod fusion;
+mod insight;
 mod job;
 mod observer;
 mod progress;
@@ -12,6 +14,7 @@ mod trainer;
 mod verify;
 
 pub use config::Config;
+pub use insight::insight;
 pub use job::{Job, Stop};
 pub use observer::{EpochRecord, Observer, Silent, Stage, StagePlan};
 pub use progress::{Best, Chosen, Progress};

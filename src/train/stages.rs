@@ -12,6 +12,7 @@ use std::time::Instant;
 use gcnrec_graphs::Interactions;
 
 use super::config::Sampling;
+use super::fusion;
 use super::job::{Job, Stop};
 use super::observer::{Observer, Stage};
 use super::progress::{Chosen, Progress};
@@ -22,7 +23,8 @@ use crate::error::Result;
 use crate::eval::{Evaluator, Metrics, Protocol, SelectedOn};
 use crate::models::graph::config::{Combination, Fit};
 use crate::models::graph::{GraphLearner, Setup, Teacher};
-use crate::models::{LayerWeights, Learner, Scorer, fit_closed_form};
+use crate::models::state::{State, Tensor};
+use crate::models::{self, LayerWeights, Learner, Scorer, fit_closed_form};
 use crate::objectives::Batching;
 use crate::samplers::PairOrder;
 
@@ -51,7 +53,7 @@ pub struct Outcome {
     pub epoch_s_median: f64,
     /// Seconds of validation and of the test.
     pub evaluate_s: f64,
-    /// Trained scalars.
+    /// Trained or fitted numbers.
     pub n_parameters: usize,
     /// The layer weights in use.
     pub layer_weights: Option<LayerWeights>,
@@ -65,6 +67,9 @@ pub struct Outcome {
 /// [`crate::RecError::Interrupted`] after a stop was asked for and a checkpoint was written; everything that data, model and disk can refuse.
 pub fn run(job: &Job, store: &mut RunStore, resume: bool, observer: &mut dyn Observer, stop: &Stop) -> Result<Outcome> {
     job.check()?;
+    if let models::Config::Fusion(config) = &job.model {
+        return fusion::run(job, config, store, observer, stop);
+    }
     let plan = Plan::new(job)?;
     let checkpoint = if resume { store.load_last()? } else { None };
     match &checkpoint {
@@ -76,6 +81,15 @@ pub fn run(job: &Job, store: &mut RunStore, resume: bool, observer: &mut dyn Obs
         Some(scorer) => plan.finish_closed_form(job, store, scorer),
         None => plan.run_learner(job, store, checkpoint, observer, stop),
     }
+}
+
+/// The fitted numbers of a closed form: all 32-bit floats of its state.
+pub(super) fn n_numbers(state: &State) -> usize {
+    let length = |tensor: &Tensor| match tensor {
+        Tensor::F32 { values, .. } => values.len(),
+        Tensor::U32 { .. } => 0,
+    };
+    state.tensors.values().map(length).sum()
 }
 
 /// The parts of a job, turned into what stages need.
@@ -129,7 +143,8 @@ impl Plan {
         let train_s = self.started.elapsed().as_secs_f64();
         let progress = Progress { train_s, done: true, ..Progress::start(Stage::Train) };
         store.save_best(&*scorer, &progress)?;
-        self.outcome(job, scorer, &progress, train_s, 0)
+        let n_fitted = n_numbers(&scorer.state());
+        self.outcome(job, scorer, &progress, train_s, n_fitted)
     }
 
     fn run_learner(

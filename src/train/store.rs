@@ -61,6 +61,26 @@ impl RunStore {
         })
     }
 
+    /// For a member of this run, which is a run of its own in the folder of this one. What an interrupted run left of it is kept.
+    ///
+    /// # Errors
+    /// As [`RunStore::new`]; [`RecError::Io`] when the folder cannot be made.
+    pub fn member(&self, name: &str, job: &Job) -> Result<RunStore> {
+        let Some(folder) = &self.folder else { return RunStore::discarding(job) };
+        let folder = RunFolder::create(&folder.member(name), false, true)?;
+        folder.write_config(&job.config_toml)?;
+        if !checkpoint::exists(&folder.last()) {
+            // Epochs that no checkpoint knows of are run again.
+            folder.cut_metrics(0)?;
+        }
+        RunStore::new(folder, job)
+    }
+
+    /// True when an earlier run left a checkpoint to go on from.
+    pub fn can_resume(&self) -> bool {
+        self.folder.as_ref().is_some_and(|folder| checkpoint::exists(&folder.last()))
+    }
+
     /// What somebody who stopped the run can do next.
     pub fn how_to_go_on(&self) -> String {
         let path = self.folder.as_ref().map(RunFolder::path);

@@ -48,6 +48,7 @@ const OUT_OF_RANGE: &[(&str, &str, &str)] = &[
     ("model.mf.norm_power", "nan", "a number from -2 to 2"),
     ("model.ease.l2", "0", "a number above 0"),
     ("model.ease.max_items", "0", "a whole number above 0"),
+    ("model.fusion.members", "[]", "a list of two members or more"),
     ("objective.bpr.l2", "-1", "a number from 0 to 1000000"),
     ("objective.bpr.n_negatives", "0", "a number from 1 to 1000"),
     ("objective.bpr.negatives", "hard", "unknown negative sampler \"hard\""),

@@ -9,5 +9,6 @@ mod bad_keys;
 mod bad_runs;
 mod case;
 mod commands;
+mod compare;
 #[path = "../support/keys.rs"]
 mod keys;

@@ -1,0 +1,106 @@
+//! Several models on the same data with the same split, paired over seeds: who is better, by how much, is it more than luck, and what does it cost?
+//!
+//! Every run is a training of its own in its own run folder, made by a [`Runner`]; the program's runner starts itself as a child process, so that
+//! the memory that a run reports is its own. Folder of a comparison:
+//!
+//! | path | content |
+//! | --- | --- |
+//! | `NAME/seed-2020/` | the run folder of a model and a seed |
+//! | `NAME/seed-2020.toml` | its complete configuration |
+//! | `NAME/seed-2020.log` | what the run said |
+//! | `NAME/trial-1/` … | trials of a search, with `.toml` and `.log` |
+//! | `compare.json`, `compare.html` | the result |
+//!
+//! A comparison can be stopped anywhere and resumed: finished runs are taken as they are when their configuration and their data agree, an
+//! interrupted one goes on from its checkpoint, a failed one is tried again.
+
+mod collect;
+mod contestants;
+mod program;
+mod runs;
+pub mod search;
+pub mod statistics;
+mod tune;
+
+use std::path::PathBuf;
+
+use crate::error::{RecError, Result};
+use crate::report::{Comparison, Tuning};
+pub use program::Program;
+pub use runs::{Ended, Order, Runner};
+pub use search::Search;
+
+/// What to compare.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Run files, two or more, or one; the others are compared with the first.
+    pub files: Vec<PathBuf>,
+    /// The seeds, one or more.
+    pub seeds: Vec<u64>,
+    /// The folder of the comparison.
+    pub out: PathBuf,
+    /// Go on with what is in the folder.
+    pub resume: bool,
+    /// The metric that is tested; default the one that picks the epoch in the first file.
+    pub metric: Option<String>,
+    /// Threads of a run; default what the files say.
+    pub threads: Option<u32>,
+    /// Values set in all files, as in `train.max_epochs=5`.
+    pub set: Vec<String>,
+    /// The environment, as [`crate::config::Sources`] takes it.
+    pub environment: Vec<(String, String)>,
+    /// A search for settings before the comparison.
+    pub tune: Option<Tune>,
+}
+
+/// An equal budget of trials for every file.
+#[derive(Debug, Clone)]
+pub struct Tune {
+    /// Trials per file, its own settings among them; 1 or more.
+    pub n_trials: usize,
+    /// What may be chosen.
+    pub search: Search,
+}
+
+/// Compares, from the start or from where an earlier call was stopped. `tell` gets a line for whoever watches, now and then.
+///
+/// # Errors
+/// [`RecError::Usage`] for a folder that is taken; [`RecError::Config`] for files that do not belong together, with the key; those of reading files
+/// and data; [`RecError::Interrupted`] from the runner. A run that fails is no error: the comparison reports it.
+pub fn run(plan: &Plan, runner: &mut dyn Runner, tell: &mut dyn FnMut(&str)) -> Result<Comparison> {
+    let Some(&first_seed) = plan.seeds.first() else {
+        return Err(RecError::range("--seeds", 0, "a whole number above 0"));
+    };
+    let mut contestants = contestants::read(plan, first_seed)?;
+    if let Some(tune) = &plan.tune {
+        tune::check(tune, &contestants)?;
+    }
+    runs::claim_folder(plan)?;
+    let mut tuned = vec![None; contestants.len()];
+    if let Some(tune) = &plan.tune {
+        for (contestant, tuned) in contestants.iter_mut().zip(&mut tuned) {
+            *tuned = Some(tune::tune(plan, tune, contestant, first_seed, runner, tell)?);
+        }
+    }
+    let n_runs = plan.seeds.len() * contestants.len();
+    let mut results = Vec::new();
+    for &seed in &plan.seeds {
+        // Seeds go round first: a comparison that is stopped has pairs.
+        for contestant in &contestants {
+            tell(&format!("run {} of {n_runs}: {}, seed {seed}", results.len() + 1, contestant.name));
+            let result = runs::run_one(plan, contestant, seed, runner)?;
+            tell(&format!("  {}", result.summary(&contestants[0].metric)));
+            results.push(result);
+        }
+    }
+    let tuning = plan.tune.as_ref().map(|tune| Tuning {
+        n_trials: tune.n_trials,
+        seed: first_seed,
+        metric: contestants[0].config.train.metric.clone(),
+        search: tune.search.described(),
+    });
+    let comparison = collect::collect(plan, contestants, tuned, results, tuning)?;
+    runs::write(&plan.out.join("compare.html"), &comparison.to_html())?;
+    runs::write(&plan.out.join("compare.json"), &comparison.to_json())?;
+    Ok(comparison)
+}

@@ -1,0 +1,165 @@
+//! The search for a model's settings: the same number of trials for every model, judged on the validation part only.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use gcnrec_graphs::Seed;
+use gcnrec_kernels::Device;
+
+use super::contestants::{Contestant, resolved, settled};
+use super::runs::{self, Runner};
+use super::{Plan, Tune};
+use crate::config::Config;
+use crate::data::{Part, Split};
+use crate::error::{RecError, Result};
+use crate::models::fit_closed_form;
+use crate::report::{Trial, Tuned};
+
+/// Draws for one trial before the search is taken for exhausted: lists of few values have few combinations.
+const DRAWS: u64 = 100;
+
+/// Searches, and leaves the best settings in `contestant.chosen`. The first trial is the file's own settings; no settings are tried twice.
+pub fn tune(
+    plan: &Plan,
+    tune: &Tune,
+    contestant: &mut Contestant,
+    seed: u64,
+    runner: &mut dyn Runner,
+    tell: &mut dyn FnMut(&str),
+) -> Result<Tuned> {
+    let keys: Vec<&str> = tune.search.keys().filter(|key| fits(key, &contestant.config)).collect();
+    let (mut trials, mut tried): (Vec<Trial>, Vec<Config>) = (Vec::new(), Vec::new());
+    let mut n_draws = 0;
+    while trials.len() < tune.n_trials {
+        let drawn = match trials.is_empty() {
+            true => Some(BTreeMap::new()),
+            false => new_draw(plan, tune, contestant, &keys, seed, &tried, &mut n_draws)?,
+        };
+        let Some(values) = drawn else { break };
+        let set = as_set(&values);
+        tried.push(resolved(plan, &contestant.file, &set, seed)?.config);
+        let n = trials.len() + 1;
+        let shown = if set.is_empty() { "its own settings".to_string() } else { set.join(", ") };
+        tell(&format!("trial {n} of {}: {}, {shown}", tune.n_trials, contestant.name));
+        let valid = judge(plan, contestant, &set, seed, n, runner)?;
+        tell(&match &valid {
+            Ok(value) => format!("  {} on validation {value:.4}", contestant.config.train.metric),
+            Err(problem) => format!("  failed: {problem}"),
+        });
+        trials.push(Trial { values, valid: valid.as_ref().ok().copied(), error: valid.err() });
+    }
+    // Of equals the earliest: the file's own settings stay unless something is better.
+    let mut best: Option<(f64, usize)> = None;
+    for (n, value) in trials.iter().enumerate().filter_map(|(n, trial)| Some((n, trial.valid?))) {
+        if best.is_none_or(|(highest, _)| value > highest) {
+            best = Some((value, n));
+        }
+    }
+    let values = best.map_or_else(BTreeMap::new, |(_, n)| trials[n].values.clone());
+    contestant.chosen = as_set(&values);
+    Ok(Tuned { values, trials })
+}
+
+/// Values that no earlier trial had; nothing when there seem to be none left.
+fn new_draw(
+    plan: &Plan,
+    tune: &Tune,
+    contestant: &Contestant,
+    keys: &[&str],
+    seed: u64,
+    tried: &[Config],
+    n_draws: &mut u64,
+) -> Result<Option<BTreeMap<String, String>>> {
+    if keys.is_empty() {
+        return Ok(None);
+    }
+    for _ in 0..DRAWS {
+        let values = tune.search.draw(keys, Seed(seed), *n_draws);
+        *n_draws += 1;
+        if !tried.contains(&resolved(plan, &contestant.file, &as_set(&values), seed)?.config) {
+            return Ok(Some(values));
+        }
+    }
+    Ok(None)
+}
+
+/// Refuses a search with a key that fits none of the models: most likely a typing error.
+///
+/// # Errors
+/// [`RecError::Config`] with the key.
+pub fn check(tune: &Tune, contestants: &[Contestant]) -> Result<()> {
+    let fits_none = |key: &&str| !contestants.iter().any(|contestant| fits(key, &contestant.config));
+    match tune.search.keys().find(fits_none) {
+        None => Ok(()),
+        Some(key) => Err(RecError::Config {
+            key: key.into(),
+            origin: tune.search.origin().into(),
+            found: "a key that fits none of the files".into(),
+            expected: "a key of a model, a loss or the training of one of them".into(),
+            todo: "take it out, or add a file that it fits".into(),
+        }),
+    }
+}
+
+/// True when a model reads a key. What decides how models are judged is never searched.
+fn fits(key: &str, config: &Config) -> bool {
+    let parts: Vec<&str> = key.split('.').collect();
+    match parts[..] {
+        ["model", name, _, ..] => name == config.model.name(),
+        ["objective", name, _, ..] => config.objective.as_ref().is_some_and(|objective| objective.name() == name),
+        ["train", name] => !config.model.is_closed_form() && !["metric", "refit"].contains(&name),
+        _ => false,
+    }
+}
+
+fn as_set(values: &BTreeMap<String, String>) -> Vec<String> {
+    values.iter().map(|(key, value)| format!("{key}={value}")).collect()
+}
+
+/// The metric on the validation part of a model that has learnt from the training part alone, or why there is none.
+fn judge(
+    plan: &Plan,
+    contestant: &Contestant,
+    set: &[String],
+    seed: u64,
+    n: usize,
+    runner: &mut dyn Runner,
+) -> Result<std::result::Result<f64, String>> {
+    let (mut config, split) = settled(plan, contestant, set, seed)?;
+    let metric = config.train.metric.clone();
+    if split.valid.is_empty() {
+        return Err(RecError::Config {
+            key: "data.valid_fraction".into(),
+            origin: contestant.file.display().to_string(),
+            found: "no validation part".into(),
+            expected: "one: a search is judged on it".into(),
+            todo: "raise data.valid_fraction or name data.valid".into(),
+        });
+    }
+    if config.model.is_closed_form() {
+        return judge_closed_form(&config, split);
+    }
+    // A model that has learnt from the validation part cannot be judged on it.
+    config.train.refit = false;
+    let place = plan.out.join(&contestant.name);
+    let report = runs::make(&place, &format!("trial-{n}"), &config, &split.fingerprint, runner)?;
+    Ok(report.and_then(|report| {
+        let value = report["metrics"]["valid"][&metric].as_f64();
+        value.ok_or_else(|| format!("its report has no {metric} on validation"))
+    }))
+}
+
+/// A closed form is fitted here: a run of its own would learn from the validation part too.
+fn judge_closed_form(config: &Config, split: Arc<Split>) -> Result<std::result::Result<f64, String>> {
+    let job = config.job(split, Device::Cpu)?;
+    job.check()?;
+    let fitted = fit_closed_form(&config.model, &job.train_pairs()?);
+    let evaluator = job.evaluator(Part::Valid, &[Part::Train])?;
+    let (Ok(Some(scorer)), Some(evaluator)) = (&fitted, evaluator) else {
+        return Ok(Err(fitted.err().map_or_else(|| "it is no closed form".into(), |error| error.to_string())));
+    };
+    Ok(match evaluator.evaluate(&**scorer) {
+        Ok(metrics) => metrics.get(&config.train.metric).ok_or_else(|| "the metric is missing".into()),
+        Err(error) => Err(error.to_string()),
+    })
+}

@@ -1,0 +1,285 @@
+//! Late fusion: several models answer, and their scores are added with weights that were fitted on the validation part.
+//!
+//! Scores of different models have different units, so each model's scores are standardised for each user first: `z = (s - mean) / deviation` over all
+//! items. The fused score is `sum_m w_m z_m` with weights of 0 or more that add up to 1. A score that is not finite counts in neither mean nor
+//! deviation: minus infinity stays "never". A model that scores all items alike for a user has nothing to say there.
+//!
+//! # Source
+//! Fox and Shaw, *Combination of multiple searches*, TREC-2 1994 (CombSUM), with z-scores in the place of the raw ones.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::linear::ease;
+use super::state::{State, Tensor};
+use super::{Query, Scorer, graph, load_scorer};
+use crate::error::{RecError, Result};
+use crate::objectives;
+
+/// `[model.fusion]`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The models, two or more. Default: LightGCN with one layer, and EASE.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub members: Option<Vec<Member>>,
+}
+
+/// `[[model.fusion.members]]`: a model with what it is trained on. Everything else of the training is that of the run.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Member {
+    /// The model; no fusion. Default LightGCN.
+    pub model: super::Config,
+    /// The loss, for a model that is trained by steps. Default `softmax`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub objective: Option<objectives::Config>,
+    /// Step size, above 0. Default: that of the run, or else the loss's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub learning_rate: Option<f32>,
+    /// Examples in a batch, 1 or more. Default: that of the run, or else the loss's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch_size: Option<usize>,
+}
+
+impl Config {
+    /// The members, the default ones where none are named.
+    pub fn members(&self) -> Vec<Member> {
+        self.members.clone().unwrap_or_else(|| {
+            let lightgcn = graph::Config { layers: 1, ..graph::Config::default() };
+            let models = [super::Config::Lightgcn(lightgcn), super::Config::Ease(ease::Config::default())];
+            models.map(|model| Member { model, ..Member::default() }).into()
+        })
+    }
+
+    /// Refuses fewer than two members, a fusion within a fusion, and members with values outside their ranges.
+    ///
+    /// # Errors
+    /// [`RecError::Config`] for the first value outside its range.
+    pub fn validate(&self) -> Result<()> {
+        let members = self.members();
+        if members.len() < 2 {
+            return Err(RecError::range("model.fusion.members", members.len(), "a list of two members or more"));
+        }
+        members.iter().try_for_each(Member::validate)
+    }
+}
+
+impl Member {
+    /// The loss of a member that is trained by steps.
+    pub fn loss(&self) -> objectives::Config {
+        let default = || objectives::Config::Softmax(objectives::config::Softmax::default());
+        self.objective.clone().unwrap_or_else(default)
+    }
+
+    fn validate(&self) -> Result<()> {
+        let refuse = |key: &str, found: String, expected: &str| {
+            Err(RecError::range(format!("model.fusion.members.{key}"), found, expected))
+        };
+        if let super::Config::Fusion(_) = self.model {
+            return refuse("model", "fusion".into(), "a model that is no fusion itself");
+        }
+        self.model.validate()?;
+        if let Some(objective) = &self.objective {
+            if self.model.is_closed_form() {
+                let found = format!("the loss {} of {}", objective.name(), self.model.name());
+                return refuse("objective", found, "no loss: the model is computed in closed form");
+            }
+            objective.validate()?;
+        }
+        match (self.learning_rate, self.batch_size) {
+            (Some(rate), _) if !(rate > 0.0 && rate.is_finite()) => {
+                refuse("learning_rate", rate.to_string(), "a number above 0")
+            }
+            (_, Some(0)) => refuse("batch_size", "0".into(), "a whole number above 0"),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Several scorers as one.
+#[derive(Clone)]
+pub struct Fusion {
+    members: Arc<Vec<Box<dyn Scorer>>>,
+    weights: Vec<f32>,
+}
+
+impl Fusion {
+    /// The name in the registry.
+    pub const NAME: &'static str = "fusion";
+
+    /// Members that rank the same items, and a weight for each.
+    ///
+    /// # Errors
+    /// [`RecError::Checkpoint`] when there is no member, when they rank different numbers of items, or when the weights are not one for each.
+    pub fn new(members: Vec<Box<dyn Scorer>>, weights: Vec<f32>) -> Result<Fusion> {
+        let n_items: Vec<usize> = members.iter().map(|member| member.n_items()).collect();
+        if members.is_empty() || members.len() != weights.len() || n_items.iter().any(|&n| n != n_items[0]) {
+            return Err(foreign(format!("its members rank {n_items:?} items and have {} weights", weights.len())));
+        }
+        Ok(Fusion { members: Arc::new(members), weights })
+    }
+
+    /// The same members with other weights, one for each.
+    pub fn reweighted(&self, weights: &[f32]) -> Fusion {
+        debug_assert_eq!(weights.len(), self.members.len());
+        Fusion { members: self.members.clone(), weights: weights.to_vec() }
+    }
+
+    /// The weight of each member; they add up to 1.
+    pub fn weights(&self) -> &[f32] {
+        &self.weights
+    }
+}
+
+/// Turns one user's scores into standard scores, in place. Sums run in f64 in the order of the items.
+fn standardise(scores: &mut [f32]) {
+    let finite = || scores.iter().filter(|score| score.is_finite()).map(|&score| f64::from(score));
+    let n = finite().count() as f64;
+    let mean = finite().sum::<f64>() / n;
+    let deviation = (finite().map(|score| (score - mean).powi(2)).sum::<f64>() / n).sqrt();
+    let scale = if deviation > 0.0 { deviation.recip() } else { 0.0 };
+    for score in scores.iter_mut().filter(|score| score.is_finite()) {
+        *score = ((f64::from(*score) - mean) * scale) as f32;
+    }
+}
+
+impl Scorer for Fusion {
+    fn model(&self) -> &'static str {
+        Self::NAME
+    }
+
+    fn n_items(&self) -> usize {
+        self.members[0].n_items()
+    }
+
+    fn score_block(&self, queries: &[Query<'_>], out: &mut Vec<f32>) -> Result<()> {
+        out.clear();
+        out.resize(queries.len() * self.n_items(), 0.0);
+        let mut scores = Vec::new();
+        for (member, &weight) in self.members.iter().zip(&self.weights) {
+            // A member without weight is not asked: zero times "never" would be no number.
+            if weight == 0.0 || self.n_items() == 0 {
+                continue;
+            }
+            member.score_block(queries, &mut scores)?;
+            scores.chunks_exact_mut(self.n_items()).for_each(standardise);
+            out.iter_mut().zip(&scores).for_each(|(sum, score)| *sum += weight * score);
+        }
+        Ok(())
+    }
+
+    fn state(&self) -> State {
+        let mut state = State::default();
+        for (n, member) in self.members.iter().enumerate() {
+            let State { tensors, facts } = member.state();
+            state.tensors.extend(tensors.into_iter().map(|(name, tensor)| (format!("{}{name}", prefix(n)), tensor)));
+            state.facts.extend(facts.into_iter().map(|(name, value)| (format!("{}{name}", prefix(n)), value)));
+        }
+        state.put_f32("weights", &[self.weights.len()], self.weights.clone());
+        let names: Vec<&str> = self.members.iter().map(|member| member.model()).collect();
+        state.put_fact("members", names);
+        state
+    }
+}
+
+fn prefix(member: usize) -> String {
+    format!("members.{member}.")
+}
+
+/// Rebuilds the scorer from its state, each member from its own part of it.
+///
+/// # Errors
+/// [`RecError::Checkpoint`] when the state belongs to another model or its parts do not fit together.
+pub fn load(state: &State) -> Result<Box<dyn Scorer>> {
+    let names: Vec<String> = state.fact("members")?;
+    let weights = state.f32("weights", &[names.len()])?.to_vec();
+    let mut members = Vec::with_capacity(names.len());
+    for (n, name) in names.iter().enumerate() {
+        if name == Fusion::NAME {
+            return Err(foreign("a fusion stands within a fusion".into()));
+        }
+        let part = |key: &String| key.strip_prefix(&prefix(n)).map(String::from);
+        let tensors = state.tensors.iter().filter_map(|(key, tensor): (_, &Tensor)| Some((part(key)?, tensor.clone())));
+        let facts = state.facts.iter().filter_map(|(key, value)| Some((part(key)?, value.clone())));
+        members.push(load_scorer(name, &State { tensors: tensors.collect(), facts: facts.collect() })?);
+    }
+    Ok(Box::new(Fusion::new(members, weights)?))
+}
+
+fn foreign(problem: String) -> RecError {
+    RecError::Checkpoint { path: "checkpoint".into(), problem, todo: "the checkpoint is damaged; train again".into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use gcnrec_graphs::{Interactions, ItemId, UserId};
+
+    use super::*;
+    use crate::models::linear::popularity;
+
+    /// Item `i` has as many users as `counts` says.
+    fn popular(counts: &[u32]) -> Box<dyn Scorer> {
+        let pairs = (0..).zip(counts).flat_map(|(item, &n)| (0..n).map(move |user| (UserId(user), ItemId(item))));
+        let train = Interactions::from_pairs(9, counts.len(), pairs).unwrap();
+        Box::new(popularity::fit(&train, &popularity::Config::default()).unwrap())
+    }
+
+    const ANYBODY: Query<'static> = Query { user: None, history: &[] };
+
+    fn scores(scorer: &dyn Scorer) -> Vec<f32> {
+        let mut scores = Vec::new();
+        scorer.score_block(&[ANYBODY], &mut scores).unwrap();
+        scores
+    }
+
+    #[test]
+    fn scores_are_standardised_over_all_items_and_added_with_weights() {
+        // 1, 3, 5, 7: mean 4, deviation sqrt 5; 2, 2, 0, 0: mean 1, deviation 1.
+        let fusion = Fusion::new(vec![popular(&[1, 3, 5, 7]), popular(&[2, 2, 0, 0])], vec![0.75, 0.25]).unwrap();
+        let z = 1.0 / 5f32.sqrt();
+        let expected = [-3.0 * z * 0.75 + 0.25, -z * 0.75 + 0.25, z * 0.75 - 0.25, 3.0 * z * 0.75 - 0.25];
+        assert!(scores(&fusion).iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{:?}", scores(&fusion));
+        assert_eq!(scores(&fusion.reweighted(&[0.0, 1.0])), [1.0, 1.0, -1.0, -1.0]);
+    }
+
+    #[test]
+    fn equal_scores_say_nothing_and_never_stays_never() {
+        let fusion = Fusion::new(vec![popular(&[4, 4, 4]), popular(&[0, 1, 2])], vec![0.5, 0.5]).unwrap();
+        let ranked = scores(&fusion);
+        assert!(ranked[0] < ranked[1] && ranked[1] == 0.0 && ranked[1] < ranked[2], "{ranked:?}");
+        // Without the second score 1 and 3 remain: mean 2, deviation 1.
+        let mut never = [1.0, f32::NEG_INFINITY, 3.0];
+        standardise(&mut never);
+        assert_eq!(never, [-1.0, f32::NEG_INFINITY, 1.0]);
+    }
+
+    #[test]
+    fn members_live_in_the_checkpoint_and_a_part_that_is_missing_is_refused() {
+        let fusion = Fusion::new(vec![popular(&[1, 3]), popular(&[2, 0])], vec![0.5, 0.5]).unwrap();
+        let state = fusion.state();
+        let loaded = load(&state).unwrap();
+        assert_eq!((loaded.state(), scores(&*loaded)), (state.clone(), scores(&fusion)));
+        let mut cut = state.clone();
+        cut.tensors.remove("members.1.counts");
+        assert!(load(&cut).is_err());
+        let mut nested = state;
+        nested.put_fact("members", vec!["popularity", "fusion"]);
+        assert!(load(&nested).err().unwrap().to_string().contains("a fusion stands within a fusion"));
+        assert!(Fusion::new(vec![popular(&[1, 3]), popular(&[2])], vec![0.5, 0.5]).is_err());
+        assert!(Fusion::new(vec![], vec![]).is_err());
+    }
+
+    #[test]
+    fn members_are_checked_like_models_of_their_own() {
+        let refused = |text: &str| toml::from_str::<Config>(text).unwrap().validate().unwrap_err().to_string();
+        assert!(Config::default().validate().is_ok());
+        assert!(refused("members = []").starts_with("model.fusion.members: found 0, expected a list of two"));
+        assert!(refused("members = [{}, { model.fusion = {} }]").contains("a model that is no fusion"));
+        assert!(refused("members = [{}, { model.ease.l2 = 0 }]").starts_with("model.ease.l2: found 0"));
+        assert!(refused("members = [{}, { model.ease = {}, objective.bpr = {} }]").contains("the loss bpr of ease"));
+        assert!(refused("members = [{}, { batch_size = 0 }]").contains("members.batch_size: found 0"));
+        assert!(toml::from_str::<Config>("members = [{ modl = 1 }]").is_err());
+    }
+}

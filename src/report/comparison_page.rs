@@ -1,0 +1,360 @@
+//! The comparison as one page.
+
+use std::fmt::Write;
+
+use super::chart::escape;
+use super::comparison::{Compared, Comparison, Difference, LEVEL};
+use super::html::layer_bars;
+use super::insight_page;
+use super::page::{self, legend, note, section, table};
+use super::plots::{Interval, Series, class_of, intervals, lines, scatter};
+use super::table::{Cell, Table};
+use crate::eval::Insight;
+
+/// The whole page.
+pub(super) fn page(comparison: &Comparison) -> String {
+    let names: Vec<&str> = comparison.models.iter().map(|compared| compared.name.as_str()).collect();
+    let title = match names.split_first() {
+        Some((first, others)) if !others.is_empty() => format!("{} compared with {first}", others.join(", ")),
+        _ => names.join(", "),
+    };
+    let data = &comparison.dataset;
+    let mut body = note(&format!(
+        "gcnrec {}; {}; {} users, {} items, {} training pairs; {} users judged",
+        comparison.gcnrec,
+        seeds(comparison),
+        data.n_users,
+        data.n_items,
+        data.n_train,
+        comparison.protocol.n_eval_users
+    ));
+    for warning in &comparison.warnings {
+        let _ = writeln!(body, "<p class=\"warn\">{}</p>", escape(warning));
+    }
+    body.push_str(&cards(comparison));
+    section(&mut body, "Result", &result(comparison));
+    differences(&mut body, comparison);
+    cost(&mut body, comparison);
+    curves(&mut body, comparison);
+    let looked: Vec<(&str, &Insight)> =
+        comparison.models.iter().filter_map(|c| Some((c.name.as_str(), c.insight.as_ref()?))).collect();
+    insight_page::sections(&mut body, &looked);
+    layers(&mut body, comparison);
+    tuning(&mut body, comparison);
+    section(&mut body, "All metrics", &table(&comparison.metrics_table()));
+    section(&mut body, "Runs", &table(&runs(comparison)));
+    section(&mut body, "Data and protocol", &table(&facts(comparison)));
+    page::frame(&title, &body)
+}
+
+fn seeds(comparison: &Comparison) -> String {
+    match &comparison.seeds[..] {
+        [seed] => format!("seed {seed}"),
+        [first, .., last] => format!("{} seeds, {first} to {last}", comparison.seeds.len()),
+        [] => "no seed".into(),
+    }
+}
+
+/// One card per model: its mean, and the verdict.
+fn cards(comparison: &Comparison) -> String {
+    let mut html = "<div class=\"cards\">".to_string();
+    for compared in &comparison.models {
+        let mean = match compared.metrics.get(&comparison.metric) {
+            Some(summary) => format!("{:.4}", summary.mean),
+            None => "no result".into(),
+        };
+        let _ = write!(
+            html,
+            "<div class=\"card\"><span>{}</span><b>{mean}</b><span class=\"soft\">{}</span></div>",
+            escape(&compared.name),
+            escape(&in_short(compared.difference.as_ref()))
+        );
+    }
+    html.push_str("</div>\n");
+    html
+}
+
+fn in_short(difference: Option<&Difference>) -> String {
+    let Some(difference) = difference else { return "what the others are compared with".into() };
+    let users = difference.users.p_corrected < LEVEL;
+    let seeds = difference.seeds.map(|test| test.p_corrected < LEVEL);
+    let sure = match (users, seeds) {
+        (true, Some(true)) => "more than luck",
+        (true, _) => "more than luck over users only",
+        (false, Some(true)) => "more than luck over seeds only",
+        (false, _) => "may be luck",
+    };
+    format!("{:+.4}: {sure}", difference.mean)
+}
+
+fn result(comparison: &Comparison) -> String {
+    let words = format!(
+        "Means over seeds of {} on the test part. p users: how often random signs of the users' differences give a mean as far from zero; p seeds: \
+         Student's paired t over the seeds. Both are corrected for the number of models (Holm). A p of one test does not answer for the other: the first \
+         speaks of other users, the second of other trainings.",
+        comparison.metric
+    );
+    let verdicts: String =
+        comparison.verdicts().iter().map(|verdict| format!("<li>{}</li>", escape(verdict))).collect();
+    let verdicts = if verdicts.is_empty() { verdicts } else { format!("<ul>{verdicts}</ul>\n") };
+    format!("{verdicts}{}{}", table(&comparison.table()), note(&words))
+}
+
+fn differences(body: &mut String, comparison: &Comparison) {
+    let rows: Vec<Interval> = comparison
+        .models
+        .iter()
+        .enumerate()
+        .filter_map(|(n, compared)| {
+            let difference = compared.difference.as_ref()?;
+            Some(Interval {
+                name: compared.name.clone(),
+                class: class_of(n),
+                ends: (difference.users.low, difference.users.high),
+                mean: difference.mean,
+                values: difference.per_seed.clone(),
+            })
+        })
+        .collect();
+    let Some(first) = comparison.models.first() else { return };
+    let heading = format!("Differences to {} in {}", first.name, comparison.metric);
+    if let Some(svg) = intervals(&heading, &rows) {
+        let words = "Large dot: the mean. Pale dots: single seeds. Band: 95 % interval of the mean over users.";
+        section(body, &heading, &format!("{}{svg}", note(words)));
+    }
+}
+
+/// One series per model with a result.
+fn series(comparison: &Comparison, points: impl Fn(&Compared) -> Vec<(f64, f64)>) -> Vec<Series> {
+    let one = |(n, compared): (usize, &Compared)| Series {
+        name: compared.name.clone(),
+        class: class_of(n),
+        points: points(compared),
+    };
+    comparison.models.iter().enumerate().map(one).filter(|series| !series.points.is_empty()).collect()
+}
+
+fn legend_of(series: &[Series]) -> String {
+    legend(&series.iter().map(|series| (series.class.clone(), series.name.clone())).collect::<Vec<_>>())
+}
+
+fn cost(body: &mut String, comparison: &Comparison) {
+    let series = series(comparison, |compared| {
+        let mean = compared.metrics.get(&comparison.metric).map(|summary| summary.mean);
+        mean.map(|mean| (compared.cost.train_s, mean)).into_iter().collect()
+    });
+    if let Some(svg) = scatter("quality against cost", "s of training", &series) {
+        let words = format!("{} (upwards) against seconds of training, means over the seeds.", comparison.metric);
+        section(body, "Quality and cost", &format!("{}{}{svg}", note(&words), legend_of(&series)));
+    }
+}
+
+fn curves(body: &mut String, comparison: &Comparison) {
+    let series = series(comparison, |compared| {
+        let point = |point: &super::document::CurvePoint| Some((point.epoch as f64, point.metric?));
+        compared.learning_curve.iter().filter_map(point).collect()
+    });
+    let last = series.iter().flat_map(|series| series.points.iter().map(|point| point.0)).fold(0.0, f64::max);
+    if let Some(svg) = lines("learning curves", &series, &[(last, format!("epoch {last}"))], false) {
+        let seed = comparison.seeds.first().copied().unwrap_or_default();
+        let words = format!(
+            "The metric that picks the epoch, on validation, over the epochs of the first finished run (seed {seed} where it did not fail)."
+        );
+        section(body, "Learning curves", &format!("{}{}{svg}", note(&words), legend_of(&series)));
+    }
+}
+
+fn layers(body: &mut String, comparison: &Comparison) {
+    let mut content = String::new();
+    for compared in &comparison.models {
+        if let Some(weights) = compared.layer_weights.as_ref().filter(|weights| weights.mean.len() > 1) {
+            let _ = write!(content, "<h3>{}</h3>\n{}", escape(&compared.name), layer_bars(weights));
+        }
+    }
+    section(body, "Layer weights by number of interactions", &content);
+}
+
+fn tuning(body: &mut String, comparison: &Comparison) {
+    let Some(tuning) = &comparison.tuning else { return };
+    let mut trials = Table::new(["model", "values", "validation", "chosen"]);
+    for compared in &comparison.models {
+        let Some(tuned) = &compared.tuned else { continue };
+        for trial in &tuned.trials {
+            let values: Vec<String> = trial.values.iter().map(|(key, value)| format!("{key} = {value}")).collect();
+            let values = if values.is_empty() { "its own settings".into() } else { values.join(", ") };
+            let valid = match (trial.valid, &trial.error) {
+                (Some(value), _) => Cell::Real(value, 5),
+                (None, Some(error)) => error.as_str().into(),
+                (None, None) => Cell::Empty,
+            };
+            let chosen = if trial.values == tuned.values { "chosen" } else { "" };
+            trials.row([compared.name.as_str().into(), values.into(), valid, chosen.into()]);
+        }
+    }
+    let ranges: Vec<String> = tuning.search.iter().map(|(key, range)| format!("{key}: {range}")).collect();
+    let words = format!(
+        "{} trials for every model at most, judged by {} on the validation part with seed {}. {}.",
+        tuning.n_trials,
+        tuning.metric,
+        tuning.seed,
+        ranges.join("; ")
+    );
+    section(body, "Search", &format!("{}{}", note(&words), table(&trials)));
+}
+
+fn runs(comparison: &Comparison) -> Table {
+    let mut table = Table::new(["model", "seed", &comparison.metric, "epoch", "train s", "peak MB", "folder or error"]);
+    for compared in &comparison.models {
+        for run in &compared.runs {
+            let (name, seed) = (Cell::from(compared.name.as_str()), Cell::Whole(run.seed as i64));
+            match &run.error {
+                Some(error) => {
+                    let empty = [Cell::Empty, Cell::Empty, Cell::Empty, Cell::Empty];
+                    table.row([name, seed].into_iter().chain(empty).chain([error.as_str().into()]));
+                }
+                None => table.row([
+                    name,
+                    seed,
+                    run.metrics.get(&comparison.metric).map_or(Cell::Empty, |&value| Cell::Real(value, 5)),
+                    Cell::Whole(run.best_epoch as i64),
+                    Cell::Real(run.train_s, 1),
+                    Cell::Whole(run.peak_rss_mb as i64),
+                    run.folder.as_str().into(),
+                ]),
+            }
+        }
+    }
+    table
+}
+
+fn facts(comparison: &Comparison) -> Table {
+    let (data, protocol) = (&comparison.dataset, &comparison.protocol);
+    let yes = |fact: bool| if fact { "yes" } else { "no" };
+    let mut table = Table::new(["fact", "value"]);
+    let mut row = |fact: &str, value: String| table.row([fact.into(), value.into()]);
+    row("items ranked", protocol.candidates.clone());
+    row("seen items left out", yes(protocol.exclude_seen).into());
+    row("first model: epoch picked on", protocol.selected_on.clone());
+    row("first model: trained again on training and validation", yes(protocol.refit).into());
+    row("pairs for training, validation, test", format!("{}, {}, {}", data.n_train, data.n_valid, data.n_test));
+    row("memory", "the most that a run's own process had in use".into());
+    row("fingerprint of the data, first seed", data.fingerprint.clone());
+    for compared in &comparison.models {
+        row("run file", format!("{}: {}", compared.name, compared.file));
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::super::comparison::{Cost, Run, SeedTest, Summary, Trial, Tuned, Tuning, UserTest};
+    use super::*;
+    use crate::eval::{Breakdown, Example, ItemGroup, Listed, UserGroup};
+    use crate::report::table::Format;
+
+    fn model(name: &str, mean: f64) -> Compared {
+        let run =
+            Run { seed: 2020, folder: format!("{name}/seed-2020"), train_s: 2.0, peak_rss_mb: 9, ..Run::default() };
+        let metrics = BTreeMap::from([("ndcg@20".to_string(), mean)]);
+        let group =
+            ItemGroup { min_degree: 1, max_degree: 3, n: 4, known: 1.0, held_out: 1.0, listed: 1.0, found: 0.5 };
+        let breakdown = Breakdown {
+            metric: "ndcg@20".into(),
+            users: vec![UserGroup { min_degree: 1, max_degree: 2, n: 3, value: mean }],
+            items: vec![group],
+            coverage: 0.5,
+        };
+        let example = Example {
+            user: "<u>".into(),
+            n_known: 1,
+            known: vec!["A & B".into()],
+            n_held_out: 1,
+            list: vec![Listed { item: "<script>alert(1)</script>".into(), hit: true }],
+        };
+        Compared {
+            name: name.into(),
+            model: "lightgcn".into(),
+            runs: vec![Run { metrics, ..run }],
+            metrics: BTreeMap::from([("ndcg@20".into(), Summary { mean, deviation: 0.001, n: 1 })]),
+            cost: Cost { train_s: 2.0, peak_rss_mb: 9, n_parameters: 12 },
+            insight: Some(Insight { breakdown, examples: vec![example] }),
+            ..Compared::default()
+        }
+    }
+
+    fn comparison() -> Comparison {
+        let mut better = model("<b>attention</b>", 0.3);
+        let users = UserTest { n: 9, low: 0.01, high: 0.09, p: 0.01, p_corrected: 0.02 };
+        let seeds = SeedTest { n: 5, n_better: 4, t: 2.0, p: 0.1, p_corrected: 0.2 };
+        let metrics = BTreeMap::from([("ndcg@20".to_string(), 0.05)]);
+        better.difference =
+            Some(Difference { mean: 0.05, per_seed: vec![0.04, 0.06], metrics, users, seeds: Some(seeds) });
+        better.runs.push(Run { seed: 2021, error: Some("loss is NaN".into()), ..Run::default() });
+        let trial = Trial { values: BTreeMap::new(), valid: Some(0.25), error: None };
+        better.tuned = Some(Tuned { values: BTreeMap::new(), trials: vec![trial] });
+        Comparison {
+            schema: 1,
+            gcnrec: "0".into(),
+            metric: "ndcg@20".into(),
+            seeds: vec![2020, 2021],
+            dataset: Default::default(),
+            protocol: Default::default(),
+            tuning: Some(Tuning { n_trials: 1, seed: 2020, metric: "ndcg@20".into(), search: BTreeMap::new() }),
+            models: vec![model("plain", 0.25), better],
+            warnings: vec!["a < b".into()],
+        }
+    }
+
+    #[test]
+    fn the_table_holds_quality_tests_cost_and_what_failed() {
+        let text = comparison().table().render(Format::Csv);
+        let expected = "model (ndcg@20),mean,sd,difference,p users,p seeds,better,train s,peak MB,parameters,runs\n\
+                        plain,0.25,0.001,,,,,2,9,12,1\n\
+                        <b>attention</b>,0.3,0.001,0.05,0.02,0.2,4 of 5,2,9,12,1 of 2; seed 2021: loss is NaN\n";
+        assert_eq!(text, expected);
+        assert_eq!(
+            comparison().verdicts(),
+            ["<b>attention</b> is 0.0500 above plain in ndcg@20: more than luck over users, not over seeds"]
+        );
+    }
+
+    #[test]
+    fn the_page_shows_everything_and_asks_for_nothing_else() {
+        let page = page(&comparison());
+        for part in [
+            "+0.0500: more than luck over users only",
+            "class=\"zero\"",
+            "a &lt; b",
+            "loss is NaN",
+            "Search",
+            "A &amp; B",
+        ] {
+            assert!(page.contains(part), "{part}");
+        }
+        for part in ["http", "src=", "url(", "<script", "<u>", "<b>attention"] {
+            assert!(!page.contains(part), "{part}");
+        }
+    }
+
+    #[test]
+    fn every_tag_that_opens_closes() {
+        let page = page(&comparison());
+        for tag in
+            ["section", "table", "tr", "td", "th", "svg", "text", "p", "span", "h2", "h3", "div", "ul", "ol", "li", "b"]
+        {
+            let opened = page.matches(&format!("<{tag} ")).count() + page.matches(&format!("<{tag}>")).count();
+            assert_eq!(opened, page.matches(&format!("</{tag}>")).count(), "{tag}");
+        }
+    }
+
+    #[test]
+    fn the_json_has_the_documented_fields() {
+        let json: serde_json::Value = serde_json::from_str(&comparison().to_json()).unwrap();
+        assert_eq!(json["schema"], 1);
+        assert_eq!(json["models"][1]["difference"]["users"]["p_corrected"], 0.02);
+        assert_eq!(json["models"][1]["runs"][1]["error"], "loss is NaN");
+        assert!(json["models"][0].get("difference").is_none());
+    }
+}
