@@ -1,7 +1,7 @@
 //! gcnrec trains, compares and serves recommenders from implicit feedback.
 //!
 //! Modules, from top to bottom; imports point downward only:
-//! `cli`, `config`, `train`, `recommend`, `report`, `eval`, `checkpoint`, `models`, `objectives`, `samplers`, `data`, then the crates
+//! `cli`, `config`, `train`, `recommend`, `report`, `eval`, `checkpoint`, `debias`, `models`, `objectives`, `samplers`, `data`, then the crates
 //! `gcnrec-kernels` and `gcnrec-graphs`.
 
 #[cfg(all(feature = "failpoints", not(debug_assertions)))]
@@ -10,6 +10,7 @@ compile_error!("the feature failpoints is for tests: it must not be in a release
 pub mod checkpoint;
 pub mod config;
 pub mod data;
+pub mod debias;
 pub mod error;
 pub mod eval;
 pub mod models;

@@ -12,13 +12,14 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("samplers", &["data"]),
     ("objectives", &["samplers"]),
     ("models", &["objectives", "samplers", "data"]),
+    ("debias", &["models", "objectives", "samplers", "data"]),
     ("eval", &["models"]),
     ("checkpoint", &["models"]),
     ("recommend", &["checkpoint", "models"]),
     ("report", &["eval", "models"]),
-    ("train", &["eval", "checkpoint", "models", "objectives", "samplers", "data"]),
-    ("config", &["train", "eval", "models", "objectives", "data"]),
-    ("cli", &["config", "train", "eval", "recommend", "report", "checkpoint", "models", "objectives", "data"]),
+    ("train", &["eval", "checkpoint", "debias", "models", "objectives", "samplers", "data"]),
+    ("config", &["train", "eval", "debias", "models", "objectives", "data"]),
+    ("cli", &["config", "train", "debias", "eval", "recommend", "report", "checkpoint", "models", "objectives", "data"]),
 ];
 
 /// Words that belong to one crate alone.
