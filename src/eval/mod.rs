@@ -3,12 +3,14 @@
 
 mod evaluator;
 mod held_out;
+pub mod labeled;
 pub mod metrics;
 mod protocol;
 mod values;
 
 pub use evaluator::Evaluator;
 pub use held_out::{HeldOut, HeldOutUser};
-pub use metrics::{MetricAt, RankingMetric};
+pub use labeled::{LabeledProtocol, LabeledRows, evaluate_labeled};
+pub use metrics::{MetricAt, RankingMetric, ValueMetric};
 pub use protocol::{Candidates, Config, Protocol, SelectedOn};
 pub use values::{Metrics, PerUser};
