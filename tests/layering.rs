@@ -16,10 +16,13 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("eval", &["models"]),
     ("checkpoint", &["models"]),
     ("recommend", &["checkpoint", "models"]),
-    ("report", &["eval", "models"]),
+    ("report", &["debias", "eval", "models"]),
     ("train", &["eval", "checkpoint", "debias", "models", "objectives", "samplers", "data"]),
     ("config", &["train", "eval", "debias", "models", "objectives", "data"]),
-    ("cli", &["config", "train", "debias", "eval", "recommend", "report", "checkpoint", "models", "objectives", "data"]),
+    (
+        "cli",
+        &["config", "train", "debias", "eval", "recommend", "report", "checkpoint", "models", "objectives", "data"],
+    ),
 ];
 
 /// Words that belong to one crate alone.

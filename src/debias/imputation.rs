@@ -96,6 +96,106 @@ impl Imputation {
         [0, 1, 2].map(|class| self.values.value[class].tanh())
     }
 
+    /// [`AuxiliaryTerm::forward`] in f64.
+    pub(super) fn value(&self, x: &[f64]) -> f64 {
+        let (factor, [unseen, seen]) = self.factors();
+        let imputed = self.imputed();
+        let [users, items] = self.sides();
+        let of_items = self.moments(items.clone(), &factor, x, x);
+        let (m, total) = (imputed[UNOBSERVED], items.map(|slot| factor[slot]).sum::<f64>());
+        let mut sum = 0.0;
+        for user in users {
+            let row = self.row(x, user);
+            let form = dot(row, &times(&of_items.matrix, row)) - 2.0 * m * dot(row, &of_items.vector) + m * m * total;
+            sum += unseen * factor[user] * form;
+        }
+        for &(user, item, class) in &self.block.observed {
+            let (s, both) = (dot(self.row(x, user), self.row(x, item)), factor[user] * factor[item]);
+            sum += both * (seen * (s - imputed[class]).powi(2) - unseen * (s - m).powi(2));
+        }
+        self.scale * sum
+    }
+
+    /// The gradient of [`Imputation::value`].
+    pub(super) fn gradient(&self, x: &[f64]) -> Vec<f64> {
+        let (factor, [unseen, seen]) = self.factors();
+        let imputed = self.imputed();
+        let mut gradient = vec![0.0; x.len()];
+        let m = imputed[UNOBSERVED];
+        let [users, items] = self.sides();
+        for (side, other) in [(users.clone(), items.clone()), (items, users)] {
+            let of_other = self.moments(other, &factor, x, x);
+            for slot in side {
+                let pulled = times(&of_other.matrix, self.row(x, slot));
+                let scale = 2.0 * unseen * factor[slot];
+                let target = &mut gradient[slot * self.dim..][..self.dim];
+                for ((target, pulled), vector) in target.iter_mut().zip(pulled).zip(&of_other.vector) {
+                    *target += scale * (pulled - m * vector);
+                }
+            }
+        }
+        for &(user, item, class) in &self.block.observed {
+            let (s, both) = (dot(self.row(x, user), self.row(x, item)), factor[user] * factor[item]);
+            let slope = 2.0 * both * (seen * (s - imputed[class]) - unseen * (s - m));
+            for (to, from) in [(user, item), (item, user)] {
+                for column in 0..self.dim {
+                    gradient[to * self.dim + column] += slope * x[from * self.dim + column];
+                }
+            }
+        }
+        gradient.iter_mut().for_each(|gradient| *gradient *= self.scale);
+        gradient
+    }
+
+    /// [`AuxiliaryTerm::tangent`] in f64.
+    pub(super) fn motion(&mut self, x: &[f64], t: &[f64]) -> f64 {
+        let imputed = self.imputed();
+        let (factor, [unseen, seen]) = self.factors();
+        let [users, items] = self.sides();
+        let m = imputed[UNOBSERVED];
+        let parameter: Vec<usize> = self.block.nodes.iter().map(|&node| node as usize).collect();
+        let mut by_weight = vec![0.0; self.weights.value.len()];
+        let mut by_value = [0.0; 3];
+        let mut unseen_moved = 0.0;
+        for (side, other) in [(users.clone(), items.clone()), (items, users.clone())] {
+            let (plain, crossed) = (self.moments(other.clone(), &factor, x, x), self.moments(other, &factor, x, t));
+            let is_users = side == users;
+            for slot in side {
+                let (row, row_dot) = (self.row(x, slot), self.row(t, slot));
+                // sum over the other side of f (s - m) s_dot, and of f s_dot
+                let bent = dot(row, &times(&plain.matrix, row_dot)) + dot(row, &times(&crossed.matrix, row));
+                let straight = dot(row_dot, &plain.vector) + dot(row, &crossed.vector);
+                let moved = 2.0 * unseen * factor[slot] * (bent - m * straight);
+                by_weight[parameter[slot]] += moved;
+                if is_users {
+                    unseen_moved += moved;
+                    by_value[UNOBSERVED] -= 2.0 * unseen * factor[slot] * straight;
+                }
+            }
+        }
+        let mut seen_moved = 0.0;
+        for &(user, item, class) in &self.block.observed {
+            let (u, i, u_dot, i_dot) = (self.row(x, user), self.row(x, item), self.row(t, user), self.row(t, item));
+            let (s, s_dot, both) = (dot(u, i), dot(u_dot, i) + dot(u, i_dot), factor[user] * factor[item]);
+            let taken = 2.0 * unseen * both * (s - m) * s_dot;
+            let given = 2.0 * seen * both * (s - imputed[class]) * s_dot;
+            for slot in [user, item] {
+                by_weight[parameter[slot]] += given - taken;
+            }
+            (unseen_moved, seen_moved) = (unseen_moved - taken, seen_moved + given);
+            by_value[class] -= 2.0 * seen * both * s_dot;
+            by_value[UNOBSERVED] += 2.0 * unseen * both * s_dot;
+        }
+        by_weight[self.nodes.len()] = unseen_moved;
+        by_weight[self.nodes.len() + 1] = seen_moved;
+        by_weight.iter_mut().for_each(|moved| *moved *= self.scale / SOFTENING);
+        for (class, moved) in by_value.iter_mut().enumerate() {
+            *moved *= self.scale * (1.0 - imputed[class] * imputed[class]);
+        }
+        (self.weight_gradient, self.value_gradient) = (by_weight, by_value);
+        self.scale * (unseen_moved + seen_moved)
+    }
+
     /// Rows in f64, `[n_rows, dim]`.
     fn wide(rows: &[f32]) -> Vec<f64> {
         rows.iter().map(|&x| f64::from(x)).collect()
@@ -153,98 +253,16 @@ impl AuxiliaryTerm for Imputation {
     }
 
     fn forward(&self, rows: &[f32]) -> f64 {
-        let (x, (factor, [unseen, seen]), imputed) = (Self::wide(rows), self.factors(), self.imputed());
-        let [users, items] = self.sides();
-        let of_items = self.moments(items.clone(), &factor, &x, &x);
-        let (m, total) = (imputed[UNOBSERVED], items.map(|slot| factor[slot]).sum::<f64>());
-        let mut sum = 0.0;
-        for user in users {
-            let row = self.row(&x, user);
-            let form = dot(row, &times(&of_items.matrix, row)) - 2.0 * m * dot(row, &of_items.vector) + m * m * total;
-            sum += unseen * factor[user] * form;
-        }
-        for &(user, item, class) in &self.block.observed {
-            let (s, both) = (dot(self.row(&x, user), self.row(&x, item)), factor[user] * factor[item]);
-            sum += both * (seen * (s - imputed[class]).powi(2) - unseen * (s - m).powi(2));
-        }
-        self.scale * sum
+        self.value(&Self::wide(rows))
     }
 
     fn backward(&self, rows: &[f32], gradient: &mut [f32]) {
-        let (x, (factor, [unseen, seen]), imputed) = (Self::wide(rows), self.factors(), self.imputed());
-        let mut added = vec![0.0; x.len()];
-        let m = imputed[UNOBSERVED];
-        let [users, items] = self.sides();
-        for (side, other) in [(users.clone(), items.clone()), (items, users)] {
-            let of_other = self.moments(other, &factor, &x, &x);
-            for slot in side {
-                let pulled = times(&of_other.matrix, self.row(&x, slot));
-                let scale = 2.0 * unseen * factor[slot];
-                let target = &mut added[slot * self.dim..][..self.dim];
-                for ((target, pulled), vector) in target.iter_mut().zip(pulled).zip(&of_other.vector) {
-                    *target += scale * (pulled - m * vector);
-                }
-            }
-        }
-        for &(user, item, class) in &self.block.observed {
-            let (s, both) = (dot(self.row(&x, user), self.row(&x, item)), factor[user] * factor[item]);
-            let slope = 2.0 * both * (seen * (s - imputed[class]) - unseen * (s - m));
-            for (to, from) in [(user, item), (item, user)] {
-                for column in 0..self.dim {
-                    added[to * self.dim + column] += slope * x[from * self.dim + column];
-                }
-            }
-        }
-        gradient.iter_mut().zip(added).for_each(|(gradient, added)| *gradient += (self.scale * added) as f32);
+        let added = self.gradient(&Self::wide(rows));
+        gradient.iter_mut().zip(added).for_each(|(gradient, added)| *gradient += added as f32);
     }
 
     fn tangent(&mut self, rows: &[f32], rows_dot: &[f32]) -> f64 {
-        let (x, t, imputed) = (Self::wide(rows), Self::wide(rows_dot), self.imputed());
-        let (factor, [unseen, seen]) = self.factors();
-        let [users, items] = self.sides();
-        let m = imputed[UNOBSERVED];
-        let parameter: Vec<usize> = self.block.nodes.iter().map(|&node| node as usize).collect();
-        let mut by_weight = vec![0.0; self.weights.value.len()];
-        let mut by_value = [0.0; 3];
-        let mut unseen_moved = 0.0;
-        for (side, other) in [(users.clone(), items.clone()), (items, users.clone())] {
-            let (plain, crossed) = (self.moments(other.clone(), &factor, &x, &x), self.moments(other, &factor, &x, &t));
-            let is_users = side == users;
-            for slot in side {
-                let (row, row_dot) = (self.row(&x, slot), self.row(&t, slot));
-                // sum over the other side of f (s - m) s_dot, and of f s_dot
-                let bent = dot(row, &times(&plain.matrix, row_dot)) + dot(row, &times(&crossed.matrix, row));
-                let straight = dot(row_dot, &plain.vector) + dot(row, &crossed.vector);
-                let moved = 2.0 * unseen * factor[slot] * (bent - m * straight);
-                by_weight[parameter[slot]] += moved;
-                if is_users {
-                    unseen_moved += moved;
-                    by_value[UNOBSERVED] -= 2.0 * unseen * factor[slot] * straight;
-                }
-            }
-        }
-        let mut seen_moved = 0.0;
-        for &(user, item, class) in &self.block.observed {
-            let (u, i, u_dot, i_dot) =
-                (self.row(&x, user), self.row(&x, item), self.row(&t, user), self.row(&t, item));
-            let (s, s_dot, both) = (dot(u, i), dot(u_dot, i) + dot(u, i_dot), factor[user] * factor[item]);
-            let taken = 2.0 * unseen * both * (s - m) * s_dot;
-            let given = 2.0 * seen * both * (s - imputed[class]) * s_dot;
-            for slot in [user, item] {
-                by_weight[parameter[slot]] += given - taken;
-            }
-            (unseen_moved, seen_moved) = (unseen_moved - taken, seen_moved + given);
-            by_value[class] -= 2.0 * seen * both * s_dot;
-            by_value[UNOBSERVED] += 2.0 * unseen * both * s_dot;
-        }
-        by_weight[self.nodes.len()] = unseen_moved;
-        by_weight[self.nodes.len() + 1] = seen_moved;
-        by_weight.iter_mut().for_each(|moved| *moved *= self.scale / SOFTENING);
-        for (class, moved) in by_value.iter_mut().enumerate() {
-            *moved *= self.scale * (1.0 - imputed[class] * imputed[class]);
-        }
-        (self.weight_gradient, self.value_gradient) = (by_weight, by_value);
-        self.scale * (unseen_moved + seen_moved)
+        self.motion(&Self::wide(rows), &Self::wide(rows_dot))
     }
 
     fn learns(&self, _epoch: u64) -> bool {
@@ -256,6 +274,10 @@ impl AuxiliaryTerm for Imputation {
         if epoch >= self.frozen_epochs {
             self.weights.step(&self.weight_gradient);
         }
+    }
+
+    fn imputed_values(&self) -> Option<[f64; 3]> {
+        Some(self.imputed())
     }
 
     fn parameters(&self) -> Parameters {

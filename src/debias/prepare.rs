@@ -166,7 +166,8 @@ fn uniform_rows(config: &Config, split: &Split) -> Result<Log> {
             place: Place::file(Path::new("uniform part")),
             found: format!("{} rows, all with the label {label}", uniform.len()),
             expected: "rows with both labels".into(),
-            todo: "ratings of data.min_rating (--min-rating, default 4) or more are +1, lower ones -1: change it".into(),
+            todo: "ratings of data.min_rating (--min-rating, default 4) or more are +1, lower ones -1: change it"
+                .into(),
         });
     }
     Ok(uniform)

@@ -23,6 +23,10 @@ impl ExampleWeights for Reweight {
         Ok(())
     }
 
+    fn weighs_pairs(&self) -> bool {
+        false
+    }
+
     fn learns(&self, _epoch: u64) -> bool {
         true
     }

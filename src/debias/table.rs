@@ -56,9 +56,13 @@ pub fn weight_table(
     rows.extend(by_position(split, pairs, weights));
     if let Some(imputed) = imputed {
         let names = ["observed -1", "unobserved", "observed +1"];
-        rows.extend(names.iter().zip(imputed).filter(|(name, _)| labels.is_some() || **name != names[0]).map(
-            |(name, value)| WeightRow { feature: "imputed value", group: name.to_string(), n: 0, value },
-        ));
+        rows.extend(
+            names
+                .iter()
+                .zip(imputed)
+                .filter(|(name, _)| labels.is_some() || **name != names[0])
+                .map(|(name, value)| WeightRow { feature: "imputed value", group: name.to_string(), n: 0, value }),
+        );
     }
     rows.retain(|row| row.n > 0 || row.feature == "imputed value");
     rows

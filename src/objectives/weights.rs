@@ -16,6 +16,11 @@ pub trait ExampleWeights: Send {
     /// Those of the method that learns the weights.
     fn weigh(&mut self, batch: &Batch, losses: &[f32], weights: &mut Vec<f32>) -> Result<()>;
 
+    /// True when a pair has a weight of its own, whatever batch it is in (up to the batch's scale).
+    fn weighs_pairs(&self) -> bool {
+        true
+    }
+
     /// True when the method wants [`ExampleWeights::learn`] in the steps of this epoch.
     fn learns(&self, epoch: u64) -> bool {
         let _ = epoch;
@@ -69,6 +74,11 @@ pub trait AuxiliaryTerm: Send {
 
     /// Moves the term's own parameters, after [`AuxiliaryTerm::tangent`] along the motion that the uniform log asks for.
     fn learn(&mut self, epoch: u64);
+
+    /// The values that stand in for the labels of observed -1, unobserved and observed +1 pairs, if the term imputes labels.
+    fn imputed_values(&self) -> Option<[f64; 3]> {
+        None
+    }
 
     /// As [`ExampleWeights::parameters`].
     fn parameters(&self) -> Parameters;

@@ -2,6 +2,7 @@
 
 pub mod config;
 mod job;
+mod judge;
 mod observer;
 mod progress;
 #[cfg(test)]
@@ -13,6 +14,7 @@ mod verify;
 
 pub use config::Config;
 pub use job::{Job, Stop};
+pub use judge::{Judge, check_metric};
 pub use observer::{EpochRecord, Observer, Silent, Stage, StagePlan};
 pub use progress::{Best, Chosen, Progress};
 pub use stages::{Outcome, run};

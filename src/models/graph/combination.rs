@@ -294,7 +294,13 @@ impl Combination {
     ///
     /// # Errors
     /// Those of the ops.
-    pub fn motion(&mut self, device: &Device, before: &Self, config: &AdamConfig, step: u64) -> Result<Vec<Buffer<f32>>> {
+    pub fn motion(
+        &mut self,
+        device: &Device,
+        before: &Self,
+        config: &AdamConfig,
+        step: u64,
+    ) -> Result<Vec<Buffer<f32>>> {
         self.hold_fixed(device, false)?;
         let groups = self.groups().iter().zip(before.groups());
         let moved = groups.map(|(group, before)| {

@@ -25,6 +25,7 @@ use crate::error::{RecError, Result};
 use crate::models::state::State;
 use crate::models::{Learner, Scorer, StepReport};
 use crate::objectives::{self, AuxiliaryTerm, Batching, ExampleWeights, Mean, Nodes, Parameters, Reduction, Task};
+use crate::samplers::Batch;
 
 /// What teaches the layer weights.
 pub enum Teacher {
@@ -138,7 +139,10 @@ impl GraphLearner {
     pub fn with(setup: Setup, mut learning: Learning) -> Result<Self> {
         let (device, config, train) = (&setup.device, &setup.config, &setup.train);
         let nodes = Nodes { n_users: train.n_users(), n_items: train.n_items() };
-        let graph = NormalizedAdjacency::from_graph(&BipartiteGraph::from_train(learning.graph.as_ref().unwrap_or(train)), Normalization::Symmetric)?;
+        let graph = NormalizedAdjacency::from_graph(
+            &BipartiteGraph::from_train(learning.graph.as_ref().unwrap_or(train)),
+            Normalization::Symmetric,
+        )?;
         let adjacency = Adjacency::upload(device, nodes.len(), graph.row_ptr(), graph.col_idx(), graph.values())?;
         let degrees = graph.row_ptr().windows(2).map(|ends| ends[1] - ends[0]).collect();
         let graph = (config.edge_dropout > 0.0).then_some(graph);
@@ -302,6 +306,44 @@ impl GraphLearner {
         }
         self.propagation.recycle(gradient);
         Ok(Some(look_ahead.value))
+    }
+
+    /// The pairs that are trained on.
+    pub fn pairs(&self) -> &Arc<Interactions> {
+        &self.setup.train
+    }
+
+    /// Their labels; none where all are +1.
+    pub fn labels(&self) -> Option<&Arc<Vec<f32>>> {
+        self.learning.labels.as_ref()
+    }
+
+    /// The weight of every training pair, where a pair has one of its own: 1 is the weight without debiasing. None for a method that weighs each batch
+    /// anew.
+    ///
+    /// # Errors
+    /// Those of the method.
+    pub fn pair_weights(&mut self) -> Result<Option<Vec<f32>>> {
+        let train = &self.setup.train;
+        let batch = Batch {
+            users: train.pairs().map(|(user, _)| user.0).collect(),
+            positives: train.item_ids().to_vec(),
+            edges: (0..train.n_edges() as u32).collect(),
+            ..Batch::default()
+        };
+        if !self.learning.weights.weighs_pairs() {
+            return Ok(None);
+        }
+        let mut weights = Vec::new();
+        self.learning.weights.weigh(&batch, &vec![0.0; train.n_edges()], &mut weights)?;
+        let scale = self.learning.reduction.scale(train.n_edges());
+        weights.iter_mut().for_each(|weight| *weight /= scale);
+        Ok(Some(weights))
+    }
+
+    /// The values that stand in for the labels of observed -1, unobserved and observed +1 pairs, where a method imputes them.
+    pub fn imputed_values(&self) -> Option<[f64; 3]> {
+        self.learning.auxiliary.as_ref().and_then(|term| term.imputed_values())
     }
 
     /// The parameters of the example weights and of the auxiliary term.

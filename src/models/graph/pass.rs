@@ -1,10 +1,10 @@
 //! One forward and backward pass over the batch's rows: layers, combination, loss, and the way back to the layers.
 
+use gcnrec_kernels::ops::place::{fill_column, place, place_rows};
 use gcnrec_kernels::ops::propagate::{propagate, propagate_add, propagate_from_rows_add, propagate_rows};
 use gcnrec_kernels::ops::table::{
     Precision, Table, gather_stored, propagate_from_rows_stored, propagate_rows_stored, propagate_stored, store,
 };
-use gcnrec_kernels::ops::place::{fill_column, place, place_rows};
 use gcnrec_kernels::ops::{adjacency::Adjacency, gather::gather_rows, row_set::RowSet, rows};
 use gcnrec_kernels::{Buffer, Device};
 
