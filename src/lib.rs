@@ -1,7 +1,7 @@
 //! gcnrec trains, compares and serves recommenders from implicit feedback.
 //!
 //! Modules, from top to bottom; imports point downward only:
-//! `cli`, `compare`, `config`, `train`, `recommend`, `report`, `eval`, `checkpoint`, `models`, `objectives`, `samplers`, `data`, then the crates
+//! `cli`, `compare`, `config`, `train`, `recommend`, `report`, `eval`, `checkpoint`, `debias`, `models`, `objectives`, `samplers`, `data`, then the crates
 //! `gcnrec-kernels` and `gcnrec-graphs`.
 
 #[cfg(all(feature = "failpoints", not(debug_assertions)))]
@@ -11,6 +11,7 @@ pub mod checkpoint;
 pub mod compare;
 pub mod config;
 pub mod data;
+pub mod debias;
 pub mod error;
 pub mod eval;
 pub mod models;

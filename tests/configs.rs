@@ -10,11 +10,12 @@ use std::sync::Arc;
 
 use gcnrec::compare::Search;
 use gcnrec::config::{Config, PRESETS, Resolved, Sources, check_files, resolve};
-use gcnrec::models::graph::{GraphLearner, Setup, Teacher};
+use gcnrec::models::graph::{GraphLearner, Learning, Setup, Teacher};
 use gcnrec::models::{Learner, fit_closed_form};
 use gcnrec::objectives::Batching;
 use gcnrec::samplers::PairOrder;
-use gcnrec::{Device, Seed, data, models, objectives};
+use gcnrec::train::config::Sampling;
+use gcnrec::{Device, Seed, data, debias, models, objectives};
 use toml::Value;
 
 #[path = "support/keys.rs"]
@@ -33,7 +34,8 @@ fn data_folder() -> Option<PathBuf> {
 }
 
 fn run_files() -> Vec<PathBuf> {
-    let mut files: Vec<PathBuf> = ["configs", "configs/presets", "configs/compare/lastfm", "configs/compare/ml-100k"]
+    let folders = ["configs", "configs/presets", "configs/compare/lastfm", "configs/compare/ml-100k", "configs/debias"];
+    let mut files: Vec<PathBuf> = folders
         .iter()
         .flat_map(|folder| fs::read_dir(root().join(folder)).unwrap())
         .map(|entry| entry.unwrap().path())
@@ -69,20 +71,30 @@ fn take_two_steps(mut resolved: Resolved) {
         return;
     };
     let objective = config.objective.clone().unwrap();
-    let mut learner = GraphLearner::new(Setup {
+    let dim = model.dim + if model.biases { 2 } else { 0 };
+    let reduction = config.train.reduction;
+    let training = debias::Training { split: &split, pairs: train, objective: &objective, reduction, dim, seed };
+    let debias::Prepared { pairs: train, learning } = debias::prepare(&config.debias, &training).unwrap();
+    let [users, items] = config.train.block;
+    let order = match config.train.sampling {
+        Sampling::Block => PairOrder::Blocks { users, items },
+        _ => PairOrder::PairUniform,
+    };
+    let learning = Learning { optimizer: config.train.optimizer, ..learning };
+    let setup = Setup {
         device: Device::Cpu,
         config: model,
         model: config.model.name(),
-        batching: Batching { size: config.train.batch_size, order: PairOrder::PairUniform },
+        batching: Batching { size: config.train.batch_size, order },
         learning_rate: config.train.learning_rate.unwrap(),
-        objective,
+        objective: objective.clone(),
         train,
         teacher: Teacher::Training,
         prior: None,
         bound: 0.0,
         seed,
-    })
-    .unwrap();
+    };
+    let mut learner = GraphLearner::with(setup, learning).unwrap();
     assert!(learner.steps_per_epoch() >= 2);
     let report = learner.steps(0, 0..2).unwrap();
     assert!(report.loss.is_finite() && report.n_examples > 0);
@@ -129,6 +141,9 @@ fn defaults() -> BTreeMap<String, Value> {
     };
     for name in models::Config::NAMES {
         add(Config { model: models::Config::named(name).unwrap(), ..Config::default() });
+    }
+    for name in debias::Config::NAMES {
+        add(Config { debias: debias::Config::named(name).unwrap(), ..Config::default() });
     }
     for name in objectives::Config::NAMES {
         add(Config { objective: Some(objectives::Config::named(name).unwrap()), ..Config::default() });

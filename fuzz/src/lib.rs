@@ -206,6 +206,7 @@ fn trained(model: usize) -> BTreeMap<String, Vec<u8>> {
         split: Arc::new(split),
         model: config,
         objective: objectives::Config::named("softmax").expect("the loss should exist"),
+        debias: gcnrec::debias::Config::default(),
         train: train::Config { max_epochs: 1, ..train::Config::default() },
         eval: gcnrec::eval::Config::default(),
         seed: Seed(1),

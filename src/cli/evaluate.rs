@@ -72,9 +72,10 @@ pub(super) fn run(args: &Args) -> Result<()> {
     say(&format!("{} users with {name} pairs", evaluator.n_eval_users()));
     let metrics = evaluator.evaluate(recommender.scorer())?;
     let mut table = Table::new(["metric", name]);
-    for metric in config.eval.metrics_at()? {
-        let value = metrics.get(&metric.to_string()).map_or(Cell::Empty, |value| Cell::Real(value, 5));
-        table.row([Cell::from(metric.to_string()), value]);
+    let asked: Vec<String> = config.eval.metrics_at()?.iter().map(ToString::to_string).collect();
+    let labelled = job.split.labelled;
+    for (metric, value) in metrics.iter().filter(|(name, _)| labelled || asked.iter().any(|asked| asked == name)) {
+        table.row([Cell::from(metric.to_string()), Cell::Real(value, 5)]);
     }
     args.output.print(&table)
 }

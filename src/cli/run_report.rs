@@ -33,7 +33,7 @@ pub(super) fn report(run: &RunReport<'_>) -> Result<Report> {
         n_test: split.test.len(),
     };
     report.protocol = ProtocolFacts {
-        candidates: "all".into(),
+        candidates: if split.labelled { "labeled" } else { "all" }.into(),
         exclude_seen: outcome.protocol.exclude_seen,
         selected_on: match outcome.protocol.selected_on {
             SelectedOn::Valid => "valid",
@@ -58,6 +58,7 @@ pub(super) fn report(run: &RunReport<'_>) -> Result<Report> {
     report.n_parameters = outcome.n_parameters;
     report.insight = train::insight(job, &*outcome.scorer)?;
     report.layer_weights = outcome.layer_weights.clone();
+    report.example_weights = outcome.example_weights.as_ref().map(|learned| learned.table.clone()).unwrap_or_default();
     if outcome.protocol.selected_on != SelectedOn::None {
         report.selection_metric = Some(job.train.metric.clone());
     }

@@ -9,6 +9,7 @@ use std::time::Instant;
 use gcnrec::checkpoint::RunFolder;
 use gcnrec::config::{self, Config, Resolved};
 use gcnrec::data::{self, Split};
+use gcnrec::debias;
 use gcnrec::train::{self, Job, RunStore, Stop};
 use gcnrec::{RecError, Result};
 use gcnrec_graphs::Seed;
@@ -22,7 +23,7 @@ use super::{devices, interrupt, recommend, run_report, settings};
 
 /// Trains, judges, writes the run folder, and prints what a person wants to know first.
 pub(super) fn run(args: &Args) -> Result<()> {
-    config::check_run_flags(args.run.resume, args.run.force, args.training.debias.as_deref())?;
+    config::check_run_flags(args.run.resume, args.run.force)?;
     if args.run.resume && args.run.out.is_none() {
         return Err(RecError::Usage {
             problem: "--resume does not say which run".into(),
@@ -44,6 +45,9 @@ pub(super) fn run(args: &Args) -> Result<()> {
     let load_s = started.elapsed().as_secs_f64();
     say(&data_line(&split));
     resolved.settle(split.n_users(), split.n_items());
+    if split.labelled {
+        resolved.settle_labels();
+    }
     let config = &resolved.config;
     let config_toml = match (args.run.resume, &args.run.out) {
         (true, Some(out)) if out.join("config.toml").is_file() => resumed_config(out, &resolved)?,
@@ -61,7 +65,13 @@ pub(super) fn run(args: &Args) -> Result<()> {
     let mut progress = Progress::new();
     let outcome = train::run(&job, &mut store, args.run.resume, &mut progress, &stop);
     progress.finish();
-    let report = run_report::report(&RunReport { job: &job, outcome: &outcome?, load_s, folder: &folder })?;
+    let outcome = outcome?;
+    let report = run_report::report(&RunReport { job: &job, outcome: &outcome, load_s, folder: &folder })?;
+    if let Some(learned) = &outcome.example_weights {
+        let (labels, path) = (learned.labels.as_ref().map(|l| l.as_slice()), folder.path().join("weights.csv"));
+        let (users, items) = (&job.split.users, &job.split.items);
+        debias::export(&path, users, items, &learned.pairs, labels, &learned.weights)?;
+    }
     folder.write_report(&report.to_json(), &report.to_html())?;
     report.warnings.iter().for_each(|warning| say(&format!("warning: {warning}")));
     args.output.print(&report.metrics_table())?;

@@ -124,18 +124,13 @@ fn look(data: &mut Data, result: &RunResult, metric: MetricAt, page: Option<&mut
         name: "test".into(),
         todo: "models are compared on a test part: name one with data.test or split one off".into(),
     };
-    let evaluator = job.evaluator(Part::Test, &[Part::Train, Part::Valid])?.ok_or_else(missing)?;
-    let per_user = evaluator.evaluate_per_user(recommender.scorer())?;
-    let values = per_user.column(metric).ok_or_else(|| RecError::Missing {
-        what: "metric",
-        name: metric.to_string(),
-        todo: "add it to eval.metrics and its cut-off to eval.k".into(),
-    })?;
+    let judge = job.evaluator(Part::Test, &[Part::Train, Part::Valid])?.ok_or_else(missing)?;
+    let by_user = judge.by_user(recommender.scorer(), metric)?;
     if let Some(compared) = page {
         compared.insight = train::insight(&job, recommender.scorer())?;
     }
-    let name = |user: &gcnrec_graphs::UserId| job.split.users.key(user.0).to_string();
-    Ok(per_user.users.iter().map(name).zip(values).collect())
+    let named = |(user, value): (gcnrec_graphs::UserId, f64)| (job.split.users.key(user.0).to_string(), value);
+    Ok(by_user.into_iter().map(named).collect())
 }
 
 fn run_of(plan: &Plan, result: &RunResult) -> Run {

@@ -9,7 +9,7 @@ use toml::{Table, Value};
 use super::entry::{Entry, insert};
 use super::run::Config;
 use crate::error::{RecError, Result};
-use crate::{models, objectives};
+use crate::{debias, models, objectives};
 
 /// Refuses an unknown key, an unknown name and a value of the wrong type.
 ///
@@ -37,6 +37,7 @@ pub(super) fn known_name(family: &str, name: &str, origin: &str) -> Result<()> {
     let (what, known): (_, &[&str]) = match family {
         "model" => ("model", &models::Config::NAMES),
         "objective" => ("loss", &objectives::Config::NAMES),
+        "debias" => ("debiasing method", &debias::Config::NAMES),
         _ => return Ok(()),
     };
     if known.contains(&name) {
@@ -95,6 +96,11 @@ fn what_of(entry: &Entry) -> &'static str {
         Some("fit") => "way to fit",
         Some("candidates") => "set of candidates",
         Some("storage") => "storage",
+        Some("feedback") => "kind of feedback",
+        Some("optimizer") => "optimizer",
+        Some("reduction") => "reduction",
+        Some("propensity") => "propensity",
+        Some("uniform_loss") => "loss of the uniform log",
         Some("duplicates") => "way to treat duplicates",
         _ => "value",
     }

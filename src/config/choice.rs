@@ -20,6 +20,9 @@ pub(super) const MODEL: Family = Family { key: "model", noun: "model", flag: "--
 /// `[objective.NAME]`.
 pub(super) const LOSS: Family = Family { key: "objective", noun: "loss", flag: "--loss" };
 
+/// `[debias.NAME]`.
+pub(super) const DEBIAS: Family = Family { key: "debias", noun: "debiasing method", flag: "--debias" };
+
 /// What was chosen, and by whom.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Choice {

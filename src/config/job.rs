@@ -22,6 +22,7 @@ impl Config {
             split,
             model: self.model.clone(),
             objective: self.objective.clone().unwrap_or_else(unread),
+            debias: self.debias.clone(),
             train: self.train.clone(),
             eval: self.eval.clone(),
             seed: Seed(self.seed),

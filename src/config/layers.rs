@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use toml::Value;
 
-use super::choice::{Choice, Family, LOSS, MODEL};
+use super::choice::{Choice, DEBIAS, Family, LOSS, MODEL};
 use super::entry::{Entry, insert};
 use super::run::{Config, is_trained_by_steps};
 use super::{check, flags, paths, presets, run_file};
@@ -119,6 +119,8 @@ pub(super) fn resolve_text(sources: &Sources, run_file: Option<(&str, &Path)>) -
     let model = MODEL.choose(&layers).unwrap_or_else(|| Choice::default_of("lightgcn"));
     MODEL.keep(&mut layers, &model, &mut notes)?;
     let loss = choose_loss(&mut layers, &model, &mut notes)?;
+    let debias = DEBIAS.choose(&layers).unwrap_or_else(|| Choice::default_of("none"));
+    DEBIAS.keep(&mut layers, &debias, &mut notes)?;
     let mut settings = flags::settings(&sources.flags, &model, loss.as_ref(), &mut notes)?;
     for entry in &mut settings {
         check::check(entry)?;
@@ -132,7 +134,7 @@ pub(super) fn resolve_text(sources: &Sources, run_file: Option<(&str, &Path)>) -
     for layer in layers {
         merged.extend(layer.entries.into_iter().map(|entry| (entry.path.clone(), entry)));
     }
-    let (config, origins) = build(merged, &model, loss.as_ref())?;
+    let (config, origins) = build(merged, &model, loss.as_ref(), &debias)?;
     config.check_parts().map_err(|(key, error)| origins.explain(key, error))?;
     Ok(Resolved { config, origins, notes })
 }
@@ -236,10 +238,15 @@ fn refuse_loss(family: &Family, layer: &Layer, model: &Choice) -> Result<()> {
 }
 
 /// Builds the whole from the merged entries.
-fn build(merged: BTreeMap<Vec<String>, Entry>, model: &Choice, loss: Option<&Choice>) -> Result<(Config, Origins)> {
+fn build(
+    merged: BTreeMap<Vec<String>, Entry>,
+    model: &Choice,
+    loss: Option<&Choice>,
+    debias: &Choice,
+) -> Result<(Config, Origins)> {
     let mut table = toml::Table::new();
     let mut origins = BTreeMap::new();
-    let chosen = [(MODEL, Some(model)), (LOSS, loss)];
+    let chosen = [(MODEL, Some(model)), (LOSS, loss), (DEBIAS, Some(debias))];
     for (family, choice) in chosen.into_iter().filter_map(|(family, choice)| Some((family, choice?))) {
         insert(&mut table, &[family.key.into(), choice.name.clone()], Value::Table(toml::Table::new()));
         if !choice.origin.is_empty() {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::entry::Entry;
 use super::layers::{Sources, resolve_text};
 use crate::error::{RecError, Result};
-use crate::{data, eval, models, objectives, train};
+use crate::{data, debias, eval, models, objectives, train};
 
 /// Everything that decides what a run computes. Every key has a default.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,6 +26,8 @@ pub struct Config {
     /// `[objective.NAME]`: the loss, for models that are trained by steps; never set for the others. Default `[objective.softmax]`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub objective: Option<objectives::Config>,
+    /// `[debias.NAME]`: how examples are weighed. Default `[debias.none]`.
+    pub debias: debias::Config,
     /// `[train]`: steps, validation, stopping.
     pub train: train::Config,
     /// `[eval]`: what is reported.
@@ -51,6 +53,7 @@ impl Default for Config {
             data: data::Config::default(),
             model: models::Config::default(),
             objective: Some(objectives::Config::Softmax(objectives::config::Softmax::default())),
+            debias: debias::Config::default(),
             train: train::Config::default(),
             eval: eval::Config::default(),
         }
@@ -97,8 +100,9 @@ impl Config {
         if let Some(objective) = &self.objective {
             objective.validate().map_err(at("objective"))?;
         }
+        self.debias.validate().map_err(at("debias"))?;
         self.train.validate().map_err(at("train.metric"))?;
-        eval::MetricAt::parse("train.metric", &self.train.metric).map_err(at("train.metric"))?;
+        train::check_metric(&self.train.metric).map_err(at("train.metric"))?;
         self.eval.validate().map_err(at("eval.metrics"))
     }
 

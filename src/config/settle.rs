@@ -8,6 +8,21 @@ use crate::objectives;
 const MOST_ITEMS_FOR_SOFTMAX: usize = 200_000;
 
 impl Resolved {
+    /// Sets what judges labelled rows where nobody set it: the AUC picks the epoch, and NDCG@5 is reported beside the metrics of labels.
+    pub fn settle_labels(&mut self) {
+        let Resolved { config, origins, .. } = self;
+        let unset = |key: &str| origins.of(key).is_empty();
+        if unset("train.metric") {
+            config.train.metric = "auc".into();
+        }
+        if unset("eval.metrics") {
+            config.eval.metrics = vec!["ndcg".into()];
+        }
+        if unset("eval.k") {
+            config.eval.k = vec![5];
+        }
+    }
+
     /// Fills the loss (where none was named), the learning rate, the batch size and the scoring rule; the members of a fusion.
     pub fn settle(&mut self, n_users: usize, n_items: usize) {
         let loss_was_named = !self.origins.of("objective").is_empty();

@@ -23,6 +23,14 @@ pub struct Config {
     pub test: Option<PathBuf>,
     /// Rows collected under uniform exposure, beside `path` or `train`. Default none.
     pub uniform: Option<PathBuf>,
+    /// Shares of the uniform part that teach debiasing methods, validate and test, where neither `valid` nor `test` is given beside `train`; 0 or more each,
+    /// the first above 0. With `valid` or `test` all of it teaches. Default `[0.05, 0.05, 0.9]`.
+    pub uniform_ratios: [f64; 3],
+    /// The column of ratings in the uniform part and in labelled parts beside it, where it is another one; they then have no time. Default as
+    /// `rating_column`.
+    pub uniform_rating_column: Option<String>,
+    /// What rows below `min_rating` are: nothing, or rows with the label -1. Default `implicit`.
+    pub feedback: Feedback,
     /// Items with titles: `u.item`, `movies.dat`, an atomic `.item` file, or delimited text with a header. Default none.
     pub items: Option<PathBuf>,
     /// The format of all parts. Default `auto`.
@@ -61,6 +69,17 @@ pub struct Config {
     pub valid_fraction: f64,
     /// The built-in demo world, used when there is neither `path` nor `train`.
     pub demo: world::Config,
+}
+
+/// What training rows say.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Feedback {
+    /// Rows rated below `min_rating` are dropped, the others are all liked.
+    #[default]
+    Implicit,
+    /// All rows stay: rated `min_rating` (default 4) or more they have the label +1, otherwise -1.
+    Explicit,
 }
 
 /// What to do with a pair that stands in a part more than once.
@@ -131,6 +150,9 @@ impl Default for Config {
             valid: None,
             test: None,
             uniform: None,
+            uniform_ratios: [0.05, 0.05, 0.9],
+            uniform_rating_column: None,
+            feedback: Feedback::Implicit,
             items: None,
             format: Format::Auto,
             min_rating: None,
@@ -169,6 +191,12 @@ impl Config {
             let found = format!("{:?}", self.ratios);
             return Err(RecError::range("data.ratios", found, "three numbers from 0 to 1e9, the first above 0"));
         }
+        let [teaching, ..] = self.uniform_ratios;
+        if !self.uniform_ratios.iter().all(|ratio| (0.0..=1e9).contains(ratio)) || teaching <= 0.0 {
+            let found = format!("{:?}", self.uniform_ratios);
+            let expected = "three numbers from 0 to 1e9, the first above 0";
+            return Err(RecError::range("data.uniform_ratios", found, expected));
+        }
         if !(0.0..1.0).contains(&self.valid_fraction) {
             return Err(RecError::range("data.valid_fraction", self.valid_fraction, "a number from 0 to below 1"));
         }
@@ -205,6 +233,11 @@ impl Config {
             );
         }
         Ok(())
+    }
+
+    /// True when the uniform part is divided here.
+    pub fn divides_uniform(&self) -> bool {
+        self.uniform.is_some() && self.train.is_some() && self.valid.is_none() && self.test.is_none()
     }
 
     /// The order in use.

@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use gcnrec_graphs::{ItemId, Seed, UserId, k_core};
+use gcnrec_graphs::{ItemId, Purpose, Seed, UserId, k_core};
+use rand::seq::SliceRandom;
 
-use super::config::{Config, Duplicates};
+use super::config::{Config, Duplicates, Feedback};
 use super::fingerprint::fingerprint;
 use super::reader::{self, Columns, Format, Source, read_titles};
 use super::split::{carve, distinct_rows, split};
@@ -18,6 +19,9 @@ const UNIFORM_THRESHOLD: f32 = 4.0;
 
 /// Which random stream carves the validation part out of training.
 const VALID_STREAM: u64 = 0;
+
+/// Epoch of the random stream that divides the uniform part: 0 and 1 divide the biased log.
+const UNIFORM_STREAM: u64 = 2;
 
 /// Reads the data that a configuration names: rows below `min_rating` are dropped, then duplicates, then (for one file) users and items outside the
 /// k-core; the file is split, and a validation part carved out of training where there is none. Without any file this is the demo world.
@@ -40,26 +44,86 @@ pub fn load(config: &Config, seed: Seed) -> Result<Split> {
             log = loader.keep_core(path, &log)?;
         }
         [data.train, data.valid, data.test] = split(&log, config, seed)?;
+        loader.training_is_read();
     } else if let Some(train) = &config.train {
         data.train = loader.read_part(train)?;
-        if let Some(valid) = &config.valid {
-            data.valid = loader.read_part(valid)?;
-        }
-        if let Some(test) = &config.test {
-            data.test = loader.read_part(test)?;
+        loader.training_is_read();
+        // Beside a uniform part, held-out rows with ratings were shown at random too: they are judged by their labels.
+        let beside_uniform = config.uniform.is_some();
+        let parts = [(&config.valid, &mut data.valid), (&config.test, &mut data.test)];
+        for (file, part) in parts {
+            let Some(file) = file else { continue };
+            *part = if beside_uniform {
+                loader.read_held_out(file, &mut data.labelled)?
+            } else {
+                loader.read_part(file)?
+            };
         }
     } else {
         return Ok(World::generate(&config.demo, config.valid_fraction, seed)?.split);
     }
     if let Some(uniform) = &config.uniform {
+        loader.only_trained = true;
         data.uniform = loader.read_uniform(uniform)?;
+        if config.divides_uniform() {
+            divide_uniform(&mut data, config, seed);
+        } else {
+            refuse_overlap(&data, uniform, &loader)?;
+        }
     }
+    data.explicit = config.feedback == Feedback::Explicit && !data.train.ratings.is_empty();
     if let Some(items) = &config.items {
         data.titles = read_titles(Source::open(items)?, &loader.columns, &loader.items)?;
     }
     (data.users, data.items) = (loader.users, loader.items);
-    finish(&mut data, config.valid_fraction, seed);
+    // A biased part cannot pick the epoch where test is uniform.
+    let fraction = if data.labelled { 0.0 } else { config.valid_fraction };
+    finish(&mut data, fraction, seed);
     Ok(data)
+}
+
+/// Divides the uniform part into rows that teach, validate and test.
+fn divide_uniform(data: &mut Split, config: &Config, seed: Seed) {
+    let ratios = config.uniform_ratios;
+    let sum: f64 = ratios.iter().sum();
+    // Floors, as in the published split (SPEC C.1); what is left over tests. A hair is added where a share is whole but for its rounding.
+    let n = data.uniform.len();
+    let floor = |ratio: f64| (ratio / sum * n as f64 + 1e-9).floor() as usize;
+    let n_teaching = floor(ratios[0]).clamp(1, n);
+    let n_valid = floor(ratios[1]).min(n - n_teaching);
+    let n_test = if ratios[2] > 0.0 { n - n_teaching - n_valid } else { 0 };
+    let mut order: Vec<u32> = (0..n as u32).collect();
+    order.shuffle(&mut seed.stream(Purpose::Split, UNIFORM_STREAM, 0));
+    let (teaching, rest) = order.split_at(if n_test == 0 { n - n_valid } else { n_teaching });
+    let (valid, test) = rest.split_at(n_valid);
+    let uniform = std::mem::take(&mut data.uniform);
+    let part = |rows: &[u32]| {
+        let mut rows = rows.to_vec();
+        rows.sort_unstable();
+        uniform.select(&rows)
+    };
+    (data.uniform, data.valid, data.test) = (part(teaching), part(valid), part(test));
+    data.labelled = !data.valid.is_empty() || !data.test.is_empty();
+}
+
+/// Rows that teach must not be rows that judge.
+fn refuse_overlap(data: &Split, uniform: &Path, loader: &Loader<'_>) -> Result<()> {
+    for (part, log) in [("validation", &data.valid), ("test", &data.test)] {
+        let held_out: HashSet<(UserId, ItemId)> = log.pairs().collect();
+        if let Some((user, item)) = data.uniform.pairs().find(|pair| held_out.contains(pair)) {
+            return Err(RecError::Input {
+                place: Place::file(uniform),
+                found: format!(
+                    "user {:?} with item {:?}, which is also a row of the {part} part",
+                    loader.users.key(user.0),
+                    loader.items.key(item.0)
+                ),
+                expected: "rows that are in no part that judges".into(),
+                todo: format!("remove the rows of the {part} part from it"),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Carves the validation part where there is none, counts the overlap, takes the fingerprint.
@@ -83,6 +147,10 @@ struct Loader<'a> {
     n_seen: Vec<i64>,
     /// The format of the part before, which settles what a list of numbers means.
     like: Option<Format>,
+    /// Users of the training part.
+    n_trained_users: usize,
+    /// True while a part is read whose users must be those of the training part.
+    only_trained: bool,
 }
 
 impl<'a> Loader<'a> {
@@ -94,12 +162,30 @@ impl<'a> Loader<'a> {
             items: IdMap::default(),
             n_seen: Vec::new(),
             like: None,
+            n_trained_users: usize::MAX,
+            only_trained: false,
         }
     }
 
-    /// A part of positives: rows with too low a rating and duplicates are gone.
+    /// What follows are parts beside the training part.
+    fn training_is_read(&mut self) {
+        self.n_trained_users = self.users.len();
+        if let Some(column) = &self.config.uniform_rating_column {
+            (self.columns.rating, self.columns.time) = (Some(column.clone()), None);
+        }
+    }
+
+    /// A part of the biased log: rows with too low a rating and duplicates are gone.
     fn read_part(&mut self, path: &Path) -> Result<Log> {
-        let log = self.read(path, self.config.min_rating, self.config.duplicates == Duplicates::Refuse)?;
+        let explicit = self.config.feedback == Feedback::Explicit;
+        let min_rating = if explicit { None } else { self.config.min_rating };
+        let mut log = self.read(path, min_rating, self.config.duplicates == Duplicates::Refuse)?;
+        if explicit {
+            if log.ratings.is_empty() {
+                return Err(no_ratings(path, "a rating for every row, because data.feedback is explicit"));
+            }
+            self.label(&mut log);
+        }
         let keep_last = match self.config.duplicates {
             Duplicates::KeepAll | Duplicates::Refuse => return Ok(log),
             Duplicates::KeepFirst => false,
@@ -113,13 +199,25 @@ impl<'a> Loader<'a> {
     fn read_uniform(&mut self, path: &Path) -> Result<Log> {
         let mut log = self.read(path, None, false)?;
         if log.ratings.is_empty() {
-            return Err(RecError::Input {
-                place: Place::file(path),
-                found: "no ratings".into(),
-                expected: "a rating or a label for every row collected under uniform exposure".into(),
-                todo: "name their column with data.rating_column".into(),
-            });
+            return Err(no_ratings(path, "a rating or a label for every row collected under uniform exposure"));
         }
+        self.label(&mut log);
+        Ok(log)
+    }
+
+    /// A validation or test part beside a uniform part: labelled rows where it has ratings, otherwise positives.
+    fn read_held_out(&mut self, path: &Path, labelled: &mut bool) -> Result<Log> {
+        let mut log = self.read(path, None, false)?;
+        if log.ratings.is_empty() {
+            return Ok(log);
+        }
+        *labelled = true;
+        self.label(&mut log);
+        Ok(log)
+    }
+
+    /// Turns ratings into labels.
+    fn label(&self, log: &mut Log) {
         // Labels may come ready: no scale of ratings consists of -1 and +1.
         let ready = log.ratings.contains(&-1.0) && log.ratings.iter().all(|rating| rating.abs() == 1.0);
         if !ready {
@@ -128,15 +226,15 @@ impl<'a> Loader<'a> {
                 *rating = if *rating >= threshold { 1.0 } else { -1.0 };
             }
         }
-        Ok(log)
     }
 
     fn read(&mut self, path: &Path, min_rating: Option<f32>, refuse_duplicates: bool) -> Result<Log> {
         let source = Source::open(path)?;
         let (mut log, mut pairs) = (Log::default(), HashSet::new());
         let (mut n_dropped, mut n_seen) = (0usize, std::mem::take(&mut self.n_seen));
-        let (users, items) = (&mut self.users, &mut self.items);
-        let format = reader::read(source, self.config.format, self.like, &self.columns, &mut |row| {
+        let (users, items, columns) = (&mut self.users, &mut self.items, &self.columns);
+        let n_trained = if self.only_trained { self.n_trained_users } else { usize::MAX };
+        let format = reader::read(source, self.config.format, self.like, columns, &mut |row| {
             if let (Some(min), Some(rating)) = (min_rating, row.rating)
                 && rating < min
             {
@@ -151,6 +249,14 @@ impl<'a> Loader<'a> {
                 Some(&last) if users.key(last) == row.user => last,
                 _ => users.insert(row.user),
             };
+            if user as usize >= n_trained {
+                return Err(RecError::Input {
+                    place: Place::line(path, row.line),
+                    found: format!("user {:?}, who has no training row", row.user),
+                    expected: "users of the training part: nothing is known of others".into(),
+                    todo: "remove their rows from the uniform part, or add theirs to the training part".into(),
+                });
+            }
             let item = items.insert(row.item);
             if refuse_duplicates && !pairs.insert((user, item)) {
                 return Err(RecError::Input {
@@ -216,6 +322,15 @@ fn renumber(old: &IdMap, ids: &mut [u32]) -> IdMap {
         *id = new.insert(old.key(*id));
     }
     new
+}
+
+fn no_ratings(path: &Path, expected: &str) -> RecError {
+    RecError::Input {
+        place: Place::file(path),
+        found: "no ratings".into(),
+        expected: expected.into(),
+        todo: "name their column with data.rating_column".into(),
+    }
 }
 
 fn too_many(path: &Path) -> RecError {

@@ -13,7 +13,7 @@ pub mod world;
 #[cfg(test)]
 mod tests;
 
-pub use config::{Config, Duplicates, GroupBy, HoldOut, Order, Rule};
+pub use config::{Config, Duplicates, Feedback, GroupBy, HoldOut, Order, Rule};
 pub use fingerprint::part_fingerprints;
 pub use ids::IdMap;
 pub use load::load;

@@ -20,6 +20,10 @@ pub struct Split {
     pub test: Log,
     /// Interactions collected under uniform exposure, if any: labels +1 and -1 in `ratings`.
     pub uniform: Log,
+    /// True when training rows are liked and disliked ones, told by the labels +1 and -1 in their `ratings`; otherwise all are liked.
+    pub explicit: bool,
+    /// True when the validation and the test part are rows of uniform exposure with labels +1 and -1, to be judged row by row.
+    pub labelled: bool,
     /// SHA-256 over ids and parts, in hex.
     pub fingerprint: String,
     /// Names of items to show to a person (`titles[item]`), empty when the source has none.

@@ -30,6 +30,8 @@ pub struct Mf {
     pub dim: usize,
     /// A learned bias per user and item, for losses on inner products. Default false.
     pub biases: bool,
+    /// True when weight decay acts on biases too. Default true.
+    pub decay_biases: bool,
     /// Standard deviation of the initial embeddings, above 0. Default: the loss's, as in `[model.lightgcn]`.
     pub init_std: Option<f32>,
     /// Power of the norms in the score, as in `[model.lightgcn]`. Default: the loss's.
@@ -38,7 +40,7 @@ pub struct Mf {
 
 impl Default for Mf {
     fn default() -> Self {
-        Mf { dim: 64, biases: false, init_std: None, norm_power: None }
+        Mf { dim: 64, biases: false, decay_biases: true, init_std: None, norm_power: None }
     }
 }
 
@@ -49,6 +51,7 @@ impl Mf {
             layers: 0,
             dim: self.dim,
             biases: self.biases,
+            decay_biases: self.decay_biases,
             init_std: self.init_std,
             norm_power: self.norm_power,
             ..graph::Config::default()

@@ -14,10 +14,10 @@ use gcnrec_graphs::{Interactions, Seed};
 use gcnrec_kernels::{Buffer, Device};
 
 use crate::error::Result;
-use crate::samplers::{Batch, NegativeSampler, PairOrder, PairSampler, Sampler, UserSampler};
+use crate::samplers::{Batch, BlockSampler, NegativeSampler, PairOrder, PairSampler, Sampler, UserSampler};
 pub use config::Config;
 use config::{Candidates, Negatives};
-pub use weights::{ExampleWeights, Mean};
+pub use weights::{AuxiliaryTerm, ExampleWeights, Mean, Parameters, Reduction, Sum};
 
 /// A loss in its three parts. All of them speak of the batch that was given to [`Objective::prepare`] last.
 pub trait Objective: Send {
@@ -125,7 +125,12 @@ pub struct Batching {
 pub fn build(config: &Config, train: &Interactions, dim: usize, batching: Batching, seed: Seed) -> Task {
     let nodes = Nodes { n_users: train.n_users(), n_items: train.n_items() };
     let size = batching.size.unwrap_or_else(|| config.default_batch_size(nodes.n_users));
-    let pairs = |negatives| Box::new(PairSampler::new(train, seed, batching.order, size, negatives));
+    let pairs = |negatives| -> Box<dyn Sampler> {
+        match batching.order {
+            PairOrder::Blocks { users, items } => Box::new(BlockSampler::new(train, seed, users, items)),
+            order => Box::new(PairSampler::new(train, seed, order, size, negatives)),
+        }
+    };
     let users = || Box::new(UserSampler::new(train, seed, size));
     let negatives = |kind, alpha, n| {
         let sampler = match kind {
@@ -152,9 +157,32 @@ pub fn build(config: &Config, train: &Interactions, dim: usize, batching: Batchi
         Config::Mse(c) | Config::Logistic(c) => {
             let sampler = pairs(negatives(c.negatives, c.alpha, c.n_negatives));
             let squared = matches!(config, Config::Mse(_));
-            task(Box::new(point::Pointwise::new(nodes, dim, squared, c.n_negatives)), sampler, base(c.l2))
+            // Blocks know every pair: none is drawn.
+            let n_negatives = if matches!(batching.order, PairOrder::Blocks { .. }) { 0 } else { c.n_negatives };
+            task(Box::new(point::Pointwise::new(nodes, dim, squared, n_negatives)), sampler, base(c.l2))
         }
     }
+}
+
+/// A loss of labels or of pairs on its own, without a sampler and without sampled negatives of its own: what judges a fixed set of examples.
+pub fn judge(loss: Judge, nodes: Nodes, dim: usize) -> Box<dyn Objective> {
+    match loss {
+        Judge::Mse => Box::new(point::Pointwise::new(nodes, dim, true, 0)),
+        Judge::Logistic => Box::new(point::Pointwise::new(nodes, dim, false, 0)),
+        Judge::Bpr => Box::new(pair::Bpr::new(nodes, dim, 1)),
+    }
+}
+
+/// A loss on inner products that needs no sampler.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Judge {
+    /// Squared error of labels.
+    Mse,
+    /// Logistic loss of labels.
+    Logistic,
+    /// A liked item against a disliked one of the same user.
+    Bpr,
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! Pointwise losses: `(s - y)^2` and `softplus(-y s)` with `s` the inner product; observed pairs have `y = +1`, sampled ones `y = -1`.
+//! Pointwise losses: `(s - y)^2` and `softplus(-y s)` with `s` the inner product; observed pairs have `y = +1`
+//! or the label that the batch gives, sampled ones `y = -1`.
 //!
 //! Sources: Hu, Koren and Volinsky, ICDM 2008 (squared); Johnson, *Logistic matrix factorization*, 2014.
 
@@ -69,7 +70,8 @@ impl Objective for Pointwise {
     fn prepare(&mut self, device: &Device, batch: &Batch) -> Result<()> {
         let Pointwise { nodes, slots, host, n_negatives, .. } = self;
         let items = batch.positives.iter().chain(&batch.negatives).map(|&i| nodes.item(i));
-        slots.assign(batch.users.iter().copied().chain(items));
+        let block = batch.block_users.iter().copied().chain(batch.block_items.iter().map(|&i| nodes.item(i)));
+        slots.assign(batch.users.iter().copied().chain(items).chain(block));
         host.users.clear();
         host.items.clear();
         host.labels.clear();
@@ -79,7 +81,7 @@ impl Objective for Pointwise {
             host.labels.push(label);
         };
         for (pair, (&user, &positive)) in batch.users.iter().zip(&batch.positives).enumerate() {
-            push(user, positive, 1.0);
+            push(user, positive, batch.labels.get(pair).copied().unwrap_or(1.0));
             for &negative in &batch.negatives[pair * *n_negatives..(pair + 1) * *n_negatives] {
                 push(user, negative, -1.0);
             }
@@ -92,8 +94,13 @@ impl Objective for Pointwise {
         }
         host.occurrences.clear();
         host.occurrences.resize(slots.rows().len(), 0.0);
-        for &slot in host.users.iter().chain(&host.items) {
-            host.occurrences[slot as usize] += 1.0;
+        if batch.block_users.is_empty() {
+            for &slot in host.users.iter().chain(&host.items) {
+                host.occurrences[slot as usize] += 1.0;
+            }
+        } else {
+            // A block decays each of its rows once, however many pairs it has there (SPEC C.2).
+            host.occurrences.fill(1.0);
         }
         device.write(&mut self.users, &host.users);
         device.write(&mut self.items, &host.items);

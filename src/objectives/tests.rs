@@ -20,10 +20,10 @@ fn losses() -> Vec<(&'static str, Task, Batch)> {
         users: vec![0, 2, 0, 3],
         positives: vec![1, 2, 4, 1],
         negatives,
-        list_ptr: Vec::new(),
+        ..Batch::default()
     };
     let users =
-        Batch { users: vec![0, 2], positives: vec![0, 1, 4, 2, 3], negatives: Vec::new(), list_ptr: vec![0, 3, 5] };
+        Batch { users: vec![0, 2], positives: vec![0, 1, 4, 2, 3], list_ptr: vec![0, 3, 5], ..Batch::default() };
     let built =
         |config: &Config| build(config, &pairs(), DIM, Batching { size: None, order: PairOrder::PairUniform }, Seed(1));
     let two = vec![5, 2, 0, 1, 5, 3, 2, 2];

@@ -1,15 +1,95 @@
-//! The seam by which a model asks how much each example counts.
+//! The seam by which a model asks how much each example counts, and tells a method that learns it what a weight would have changed.
 
 use crate::error::Result;
 use crate::samplers::Batch;
 
+/// Named arrays of a method's own parameters and their optimiser's moments, for checkpoints.
+pub type Parameters = Vec<(&'static str, Vec<f32>)>;
+
 /// Gives every example of a batch its weight in the loss.
+///
+/// The examples of one pair (a positive with its sampled negatives) stand together, in the order of the batch's pairs.
 pub trait ExampleWeights: Send {
     /// Fills `weights` with one number per example. They are used as they are: a mean carries its own `1/n`.
     ///
     /// # Errors
     /// Those of the method that learns the weights.
-    fn weigh(&mut self, batch: &Batch, n_examples: usize, weights: &mut Vec<f32>) -> Result<()>;
+    fn weigh(&mut self, batch: &Batch, losses: &[f32], weights: &mut Vec<f32>) -> Result<()>;
+
+    /// True when the weights depend on the losses of the examples; otherwise [`ExampleWeights::weigh`] is told their number alone, as zeros.
+    fn reads_losses(&self) -> bool {
+        false
+    }
+
+    /// True when a pair has a weight of its own, whatever batch it is in (up to the batch's scale).
+    fn weighs_pairs(&self) -> bool {
+        true
+    }
+
+    /// True when the method wants [`ExampleWeights::learn`] in the steps of this epoch.
+    fn learns(&self, epoch: u64) -> bool {
+        let _ = epoch;
+        false
+    }
+
+    /// Moves the method's own parameters: `hypergradient[b]` is the derivative of the uniform log's loss after the step, with respect to the weight of
+    /// example `b` in the step. Speaks of the batch of the last [`ExampleWeights::weigh`].
+    ///
+    /// # Errors
+    /// Those of the method.
+    fn learn(&mut self, batch: &Batch, hypergradient: &[f32]) -> Result<()> {
+        let _ = (batch, hypergradient);
+        Ok(())
+    }
+
+    /// Everything that the next step depends on.
+    fn parameters(&self) -> Parameters {
+        Parameters::new()
+    }
+
+    /// Puts one array of [`ExampleWeights::parameters`] back, in the same order and of the same length.
+    fn restore(&mut self, parameters: Parameters) {
+        debug_assert!(parameters.is_empty());
+    }
+}
+
+/// A term of the loss that is no sum over the batch's examples. It speaks of the rows of the final embeddings that the batch touches.
+///
+/// # Shapes
+/// - `rows`, `rows_dot`, `gradient`: `[n_rows, dim]`, row-major, users first
+pub trait AuxiliaryTerm: Send {
+    /// Takes a batch and the nodes of its rows (users `0..n_users`, then items), strictly rising.
+    ///
+    /// # Errors
+    /// Those of the term.
+    fn prepare(&mut self, batch: &Batch, nodes: &[u32]) -> Result<()>;
+
+    /// The value of the term.
+    fn forward(&self, rows: &[f32]) -> f64;
+
+    /// Adds the term's gradient with respect to every row.
+    fn backward(&self, rows: &[f32], gradient: &mut [f32]);
+
+    /// How the term moves along a motion of the rows. Keeps the derivative of this number with respect to the term's own parameters, which
+    /// [`AuxiliaryTerm::learn`] takes a step against.
+    fn tangent(&mut self, rows: &[f32], rows_dot: &[f32]) -> f64;
+
+    /// True when the term wants to learn in the steps of this epoch.
+    fn learns(&self, epoch: u64) -> bool;
+
+    /// Moves the term's own parameters, after [`AuxiliaryTerm::tangent`] along the motion that the uniform log asks for.
+    fn learn(&mut self, epoch: u64);
+
+    /// The values that stand in for the labels of observed -1, unobserved and observed +1 pairs, if the term imputes labels.
+    fn imputed_values(&self) -> Option<[f64; 3]> {
+        None
+    }
+
+    /// As [`ExampleWeights::parameters`].
+    fn parameters(&self) -> Parameters;
+
+    /// As [`ExampleWeights::restore`].
+    fn restore(&mut self, parameters: Parameters);
 }
 
 /// The mean over the batch: every example weighs `1 / n_examples`.
@@ -17,9 +97,50 @@ pub trait ExampleWeights: Send {
 pub struct Mean;
 
 impl ExampleWeights for Mean {
-    fn weigh(&mut self, _batch: &Batch, n_examples: usize, weights: &mut Vec<f32>) -> Result<()> {
+    fn weigh(&mut self, _batch: &Batch, losses: &[f32], weights: &mut Vec<f32>) -> Result<()> {
         weights.clear();
-        weights.resize(n_examples, 1.0 / n_examples.max(1) as f32);
+        weights.resize(losses.len(), Reduction::Mean.scale(losses.len()));
         Ok(())
+    }
+}
+
+/// The sum over the batch: every example weighs 1.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Sum;
+
+impl ExampleWeights for Sum {
+    fn weigh(&mut self, _batch: &Batch, losses: &[f32], weights: &mut Vec<f32>) -> Result<()> {
+        weights.clear();
+        weights.resize(losses.len(), 1.0);
+        Ok(())
+    }
+}
+
+/// How the losses of a batch become one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reduction {
+    /// Their mean; weight decay is divided by the number of examples too.
+    #[default]
+    Mean,
+    /// Their sum; weight decay is not divided either.
+    Sum,
+}
+
+impl Reduction {
+    /// What a weight of 1 becomes in a batch of `n` examples.
+    pub fn scale(self, n: usize) -> f32 {
+        match self {
+            Reduction::Mean => 1.0 / n.max(1) as f32,
+            Reduction::Sum => 1.0,
+        }
+    }
+
+    /// Examples that all count alike.
+    pub fn plain(self) -> Box<dyn ExampleWeights> {
+        match self {
+            Reduction::Mean => Box::new(Mean),
+            Reduction::Sum => Box::new(Sum),
+        }
     }
 }

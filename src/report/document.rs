@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::html;
 use super::table::{Cell, Table};
+use crate::debias::WeightRow;
 use crate::eval::Insight;
 use crate::models::LayerWeights;
 
@@ -41,6 +42,9 @@ pub struct Report {
     /// Layer weights, for models that combine layers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub layer_weights: Option<LayerWeights>,
+    /// What a debiasing method made of the training pairs: mean weights by feature, and imputed values.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub example_weights: Vec<WeightRow>,
     /// The trainings that a run consists of, where there is more than one (selection, refit).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stages: Vec<Stage>,
@@ -145,6 +149,7 @@ impl Report {
             peak_rss_mb: 0,
             n_parameters: 0,
             layer_weights: None,
+            example_weights: Vec::new(),
             stages: Vec::new(),
             selection_metric: None,
             learning_curve: Vec::new(),

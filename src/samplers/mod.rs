@@ -1,11 +1,13 @@
 //! What goes into a batch. A batch is a function of (seed, epoch, step) alone, so that a resumed run sees the batches it would have seen.
 
+mod blocks;
 mod negatives;
 mod pairs;
 mod users;
 
 use gcnrec_graphs::Interactions;
 
+pub use blocks::BlockSampler;
 pub use negatives::NegativeSampler;
 pub use pairs::{PairOrder, PairSampler};
 pub use users::UserSampler;
@@ -21,6 +23,34 @@ pub struct Batch {
     pub negatives: Vec<u32>,
     /// Batches of users: user `q` has the examples `list_ptr[q]..list_ptr[q + 1]`. Empty for batches of pairs.
     pub list_ptr: Vec<u32>,
+    /// The training edge of each positive.
+    pub edges: Vec<u32>,
+    /// The label of each positive; empty where all are +1.
+    pub labels: Vec<f32>,
+    /// Batches of blocks: the users of the block, rising, with or without a pair in it. Empty otherwise.
+    pub block_users: Vec<u32>,
+    /// Batches of blocks: its items, rising.
+    pub block_items: Vec<u32>,
+}
+
+impl Batch {
+    /// Empties the batch and keeps its memory.
+    pub fn clear(&mut self) {
+        let Batch { users, positives, negatives, list_ptr, edges, labels, block_users, block_items } = self;
+        [users, positives, negatives, list_ptr, edges, block_users, block_items].into_iter().for_each(Vec::clear);
+        labels.clear();
+    }
+
+    /// Calls `each` with the number of every pair of the batch, its user and its item, in order.
+    pub fn each_pair(&self, mut each: impl FnMut(usize, u32, u32)) {
+        if self.list_ptr.is_empty() {
+            self.users.iter().zip(&self.positives).enumerate().for_each(|(pair, (&u, &i))| each(pair, u, i));
+            return;
+        }
+        for (list, &user) in self.list_ptr.windows(2).zip(&self.users) {
+            (list[0] as usize..list[1] as usize).for_each(|pair| each(pair, user, self.positives[pair]));
+        }
+    }
 }
 
 /// Draws batches.

@@ -16,6 +16,13 @@ pub enum PairOrder {
     PairUniform,
     /// As many draws as training pairs: a user with items uniformly, then one of the user's items.
     UserUniform,
+    /// No pairs drawn at all: blocks of users times items, each pair of both once an epoch (see [`super::BlockSampler`]).
+    Blocks {
+        /// Users of a block.
+        users: usize,
+        /// Items of a block.
+        items: usize,
+    },
 }
 
 /// Draws batches of pairs.
@@ -77,25 +84,25 @@ impl Sampler for PairSampler {
 
     fn batch(&mut self, train: &Interactions, epoch: u64, step: usize, batch: &mut Batch) {
         self.shuffle(epoch);
-        batch.users.clear();
-        batch.positives.clear();
-        batch.negatives.clear();
-        batch.list_ptr.clear();
+        batch.clear();
         let examples = step * self.batch_size..((step + 1) * self.batch_size).min(self.n_edges);
         match self.order {
             PairOrder::PairUniform => {
                 for &edge in &self.shuffled[examples] {
                     batch.users.push(train.user_of_edge(edge as usize).0);
                     batch.positives.push(train.item_ids()[edge as usize]);
+                    batch.edges.push(edge);
                 }
             }
-            PairOrder::UserUniform => {
+            PairOrder::UserUniform | PairOrder::Blocks { .. } => {
                 let mut random = self.seed.stream(Purpose::Batch, epoch, step as u64);
                 for _ in examples {
                     let user = self.active_users[random.random_range(0..self.active_users.len())];
                     let items = train.items_of(UserId(user));
+                    let chosen = random.random_range(0..items.len());
                     batch.users.push(user);
-                    batch.positives.push(items[random.random_range(0..items.len())]);
+                    batch.positives.push(items[chosen]);
+                    batch.edges.push((train.edges_of(UserId(user)).start + chosen) as u32);
                 }
             }
         }

@@ -42,15 +42,13 @@ impl Sampler for UserSampler {
             self.shuffled_for = Some(epoch);
         }
         let end = ((step + 1) * self.batch_size).min(self.shuffled.len());
-        batch.users.clear();
+        batch.clear();
         batch.users.extend_from_slice(&self.shuffled[step * self.batch_size..end]);
         batch.users.sort_unstable();
-        batch.positives.clear();
-        batch.negatives.clear();
-        batch.list_ptr.clear();
         batch.list_ptr.push(0);
         for &user in &batch.users {
             batch.positives.extend_from_slice(train.items_of(UserId(user)));
+            batch.edges.extend(train.edges_of(UserId(user)).map(|edge| edge as u32));
             batch.list_ptr.push(batch.positives.len() as u32);
         }
     }

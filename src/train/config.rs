@@ -3,12 +3,18 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{RecError, Result};
+use crate::models::graph::Optimizer;
+use crate::objectives::Reduction;
 
 /// `[train]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Adam's step size, above 0. Default: the loss's own (1e-2 for losses over all items, otherwise 1e-3).
+    /// How the embeddings take a step. Default `adam`.
+    pub optimizer: Optimizer,
+    /// How the losses of a batch become one: their `mean`, or their `sum` with weight decay not divided either. Default `mean`.
+    pub reduction: Reduction,
+    /// The step size, above 0. Default: the loss's own (1e-2 for losses over all items, otherwise 1e-3).
     pub learning_rate: Option<f32>,
     /// Examples in a batch: pairs, or users for losses over all items; 1 or more. Default 2048 pairs, or an eighth of the users within 32..=512.
     pub batch_size: Option<usize>,
@@ -18,10 +24,14 @@ pub struct Config {
     pub validate_every: u64,
     /// Validations without improvement before training stops, 1 or more. Default 10.
     pub patience: u64,
-    /// The metric that picks the epoch, as in `ndcg@20`. Default `ndcg@20`.
+    /// The first epoch that can be picked, 0 or more: no validation before it. Default 0.
+    pub validate_from: u64,
+    /// The metric that picks the epoch, as in `ndcg@20`, or `auc` or `nll` for labelled rows. Default `ndcg@20`, for labelled rows `auc`.
     pub metric: String,
     /// How pairs are drawn. Default `pair`. Losses over all items take every user once an epoch and ignore this.
     pub sampling: Sampling,
+    /// Users and items of a block, with `sampling = "block"`, each 1 or more. Default `[64, 64]`.
+    pub block: [usize; 2],
     /// Train again on training and validation pairs, for as many epochs as validation chose, before test is scored. Default false.
     pub refit: bool,
     /// Seconds that pass at least between two checkpoints at validations, 0 or more. Default 10.
@@ -38,18 +48,24 @@ pub enum Sampling {
     Pair,
     /// As many draws as training pairs: a user uniformly, then one of the user's items. Heavy users count less than with `pair`.
     User,
+    /// Blocks of users times items, all of them once an epoch, for losses of labels: what a loss over all pairs of a block needs.
+    Block,
 }
 
 impl Default for Config {
     fn default() -> Self {
         Config {
+            optimizer: Optimizer::Adam,
+            reduction: Reduction::Mean,
             learning_rate: None,
             batch_size: None,
             max_epochs: 1000,
             validate_every: 5,
             patience: 10,
+            validate_from: 0,
             metric: "ndcg@20".into(),
             sampling: Sampling::Pair,
+            block: [64, 64],
             refit: false,
             checkpoint_seconds: 10.0,
             checkpoint_every_steps: 0,
@@ -78,6 +94,9 @@ impl Config {
         let seconds = self.checkpoint_seconds;
         if !(seconds >= 0.0 && seconds.is_finite()) {
             return Err(RecError::range("train.checkpoint_seconds", seconds, "a number of 0 or more"));
+        }
+        if self.block.contains(&0) {
+            return Err(RecError::range("train.block", format!("{:?}", self.block), "two whole numbers above 0"));
         }
         whole("batch_size", self.batch_size.unwrap_or(1) as u64)?;
         whole("max_epochs", self.max_epochs)?;

@@ -12,13 +12,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::job::{Job, Stop};
+use super::judge::{Judge, Selection};
 use super::observer::{Observer, Stage, StagePlan};
 use super::progress::Progress;
 use super::stages::{self, Outcome};
 use super::store::RunStore;
 use crate::data::{Log, Part, Split};
 use crate::error::{RecError, Result};
-use crate::eval::{Candidates, Evaluator, Protocol, SelectedOn};
+use crate::eval::{Candidates, Protocol, SelectedOn};
 use crate::models::fusion::{Config, Fusion, Member};
 use crate::models::{Scorer, fit_closed_form};
 
@@ -67,11 +68,11 @@ pub fn run(
     let started = Instant::now();
     let mut valid = None;
     match job.evaluator(Part::Valid, &[Part::Train])? {
-        Some(evaluator) => {
-            let (weights, value) = fit(&fusion, &evaluator, &job.train.metric)?;
+        Some(judge) => {
+            let (weights, value) = fit(&fusion, &judge, &job.train.metric)?;
             runs.observer.on_message(&describe(&members, &weights, &job.train.metric, value));
             fusion = fusion.reweighted(&weights);
-            valid = Some(evaluator.evaluate(&fusion)?);
+            valid = Some(judge.evaluate(&fusion)?);
         }
         None => warnings.push("there is no validation part to fit weights on: the members count alike".into()),
     }
@@ -88,14 +89,14 @@ pub fn run(
     store.save_best(&fusion, &progress)?;
     let started = Instant::now();
     let test = job.evaluator(Part::Test, &[Part::Train, Part::Valid])?;
-    let judged = test.as_ref().map(|evaluator| evaluator.evaluate(&fusion)).transpose()?;
+    let judged = test.as_ref().map(|judge| judge.evaluate(&fusion)).transpose()?;
     Ok(Outcome {
         protocol: Protocol {
             candidates: Candidates::All,
             exclude_seen: job.eval.exclude_seen,
             selected_on: if valid.is_some() { SelectedOn::Valid } else { SelectedOn::None },
             refit: job.train.refit && has_valid,
-            n_eval_users: test.as_ref().map_or(0, Evaluator::n_eval_users),
+            n_eval_users: test.as_ref().map_or(0, Judge::n_eval_users),
         },
         scorer: Box::new(fusion),
         best_epoch: 0,
@@ -107,6 +108,7 @@ pub fn run(
         evaluate_s: evaluate_s + started.elapsed().as_secs_f64(),
         n_parameters,
         layer_weights: None,
+        example_weights: None,
         warnings,
     })
 }
@@ -199,16 +201,17 @@ impl Observer for Quiet<'_> {
     }
 }
 
-/// The weights with the best metric on the evaluator's part, and its value.
+/// The weights with the best metric on a held-out part, and its value.
 ///
 /// One member's share is moved while the others keep their proportions: over all shares in coarse steps, then around the best in fine ones. With more
 /// than two members every member has its turn, until nothing gets better. Of equals the first stays, and the start is that all count alike.
-fn fit(fusion: &Fusion, evaluator: &Evaluator, metric: &str) -> Result<(Vec<f32>, f64)> {
-    let judge = |weights: &[f32]| -> Result<f64> {
-        let metrics = evaluator.evaluate(&fusion.reweighted(weights))?;
-        Ok(metrics.get(metric).expect("the evaluator should hold the selecting metric: see Job"))
+fn fit(fusion: &Fusion, judge: &Judge, metric: &str) -> Result<(Vec<f32>, f64)> {
+    let selection = Selection::parse(metric)?;
+    let value_of = |weights: &[f32]| -> Result<f64> {
+        let metrics = judge.evaluate(&fusion.reweighted(weights))?;
+        Ok(metrics.get(&selection.name).expect("the judge should hold the selecting metric: see Job"))
     };
-    let mut best = (fusion.weights().to_vec(), judge(fusion.weights())?);
+    let mut best = (fusion.weights().to_vec(), value_of(fusion.weights())?);
     let turns = if best.0.len() == 2 { 1 } else { best.0.len() };
     for _ in 0..ROUNDS {
         let before = best.1;
@@ -217,14 +220,14 @@ fn fit(fusion: &Fusion, evaluator: &Evaluator, metric: &str) -> Result<(Vec<f32>
                 let start = best.0.clone();
                 for share in shares(f64::from(start[member]), step, reach) {
                     let weights = with_share(&start, member, share);
-                    let value = judge(&weights)?;
-                    if value > best.1 {
+                    let value = value_of(&weights)?;
+                    if selection.improves(value, best.1) {
                         best = (weights, value);
                     }
                 }
             }
         }
-        if best.1 <= before || turns == 1 {
+        if !selection.improves(best.1, before) || turns == 1 {
             break;
         }
     }

@@ -1,6 +1,7 @@
 //! What a finished model does for whom: results by groups of users and items, and the lists of a few users with names, for a report to show.
 
 use super::job::Job;
+use super::judge::Judge;
 use crate::data::Part;
 use crate::error::Result;
 use crate::eval::{Breakdown, Evaluator, Example, Insight, Listed};
@@ -9,15 +10,16 @@ use crate::models::Scorer;
 /// Items of a user's past, and places of a list, that an example shows.
 const SHOWN: usize = 10;
 
-/// Looks at the test part once more; nothing where there is none. The model is the one that was judged, and nothing is chosen by this.
+/// Looks at the test part once more; nothing where there is none, or where its rows are labelled: no lists are made of those. The model is the one that was judged, and nothing is chosen by this.
 ///
 /// # Errors
 /// Those of [`Breakdown::new`].
 pub fn insight(job: &Job, scorer: &dyn Scorer) -> Result<Option<Insight>> {
     let seen = [Part::Train, Part::Valid];
-    let Some(evaluator) = job.evaluator(Part::Test, &seen)? else { return Ok(None) };
+    let judge = job.evaluator(Part::Test, &seen)?;
+    let Some(evaluator) = judge.as_ref().and_then(Judge::lists) else { return Ok(None) };
     let known = job.split.joint_interactions(&seen)?;
-    let (breakdown, lists) = Breakdown::new(scorer, &evaluator, &known, job.train.metric.parse()?)?;
+    let (breakdown, lists) = Breakdown::new(scorer, evaluator, &known, job.train.metric.parse()?)?;
     let title = |item: u32| match job.split.titles.get(item as usize).filter(|title| !title.is_empty()) {
         Some(title) => title.clone(),
         None => job.split.items.key(item).to_string(),
@@ -34,7 +36,7 @@ pub fn insight(job: &Job, scorer: &dyn Scorer) -> Result<Option<Insight>> {
             list: lists[row].iter().take(SHOWN).map(listed).collect(),
         }
     };
-    Ok(Some(Insight { examples: shown_rows(&evaluator).into_iter().map(example).collect(), breakdown }))
+    Ok(Some(Insight { examples: shown_rows(evaluator).into_iter().map(example).collect(), breakdown }))
 }
 
 /// The users at a tenth, at the half and at nine tenths of all evaluated users in the order of their known items: the same for every model.

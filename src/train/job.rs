@@ -7,10 +7,12 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use gcnrec_graphs::{Interactions, Seed};
 use gcnrec_kernels::Device;
 
+use super::judge::{Judge, OF_LABELS, check_lists};
 use crate::data::{Part, Split};
 use crate::error::{Place, RecError, Result};
-use crate::eval::{self, Evaluator, HeldOut, MetricAt};
-use crate::{models, objectives, train};
+use crate::eval::metrics::{ValueMetric, value_named};
+use crate::eval::{self, Evaluator, HeldOut, LabeledRows, MetricAt};
+use crate::{debias, models, objectives, train};
 
 /// Everything a run depends on. The same job gives the same bits.
 #[derive(Debug, Clone)]
@@ -21,6 +23,8 @@ pub struct Job {
     pub model: models::Config,
     /// The loss; closed-form models ignore it.
     pub objective: objectives::Config,
+    /// How examples are weighed; closed-form models know none.
+    pub debias: debias::Config,
     /// Epochs, batches, early stopping.
     pub train: train::Config,
     /// Metrics and masks.
@@ -47,6 +51,10 @@ impl Job {
                 todo: "lower data.min_rating, or raise the first of data.ratios".into(),
             });
         }
+        self.check_debias()?;
+        if !self.split.labelled {
+            check_lists(&self.train.metric)?;
+        }
         models::check_device(&self.model, &self.device)?;
         models::check_memory(&self.model, self.split.n_users(), self.split.n_items())
     }
@@ -59,23 +67,87 @@ impl Job {
         self.split.train_interactions()
     }
 
+    /// Refuses a method of debiasing that does not fit the rest.
+    fn check_debias(&self) -> Result<()> {
+        let refuse = |problem: String, todo: &str| Err(RecError::Usage { problem, todo: todo.into() });
+        let name = self.debias.name();
+        let Some(config) = self.model.graph() else {
+            if self.split.explicit {
+                let problem = format!("data.feedback = \"explicit\" does not fit the model {}", self.model.name());
+                return refuse(problem, "it would take disliked rows for liked ones; use implicit feedback");
+            }
+            if self.debias.is_none() {
+                return Ok(());
+            }
+            let problem = format!("the debiasing method {name} does not fit the model {}", self.model.name());
+            return refuse(problem, "it fits models that are trained on a loss, such as lightgcn and mf");
+        };
+        if !self.debias.is_none() {
+            self.device.expect_cpu("debiasing")?;
+        }
+        if self.train.refit && self.split.labelled {
+            let problem = "train.refit would train on the labelled validation rows of uniform exposure".to_string();
+            return refuse(problem, "remove --refit");
+        }
+        if self.debias.looks_ahead() && config.storage != models::graph::config::Storage::F32 {
+            let problem = format!("the debiasing method {name} looks ahead on layers in 32 bits");
+            return refuse(problem, "remove model.lightgcn.storage");
+        }
+        let blocks = self.train.sampling == train::config::Sampling::Block;
+        let of_labels = matches!(self.objective, objectives::Config::Mse(_) | objectives::Config::Logistic(_));
+        if blocks && !of_labels {
+            let problem = format!("train.sampling = \"block\" does not fit the loss {}", self.objective.name());
+            return refuse(problem, "it fits losses of labels: mse and logistic");
+        }
+        // Preparing is cheap, and what it refuses should be refused before a folder is made.
+        let (pairs, reduction) = (Arc::new(self.train_pairs()?), self.train.reduction);
+        let (split, objective, seed) = (&*self.split, &self.objective, self.seed);
+        let dim = config.dim + if config.biases { 2 } else { 0 };
+        let training = debias::Training { split, pairs, objective, reduction, dim, seed };
+        debias::prepare(&self.debias, &training).map(drop)
+    }
+
     /// Judges a held-out part while the pairs of others are masked; `None` when the part is empty.
     ///
     /// # Errors
     /// [`RecError::Unknown`] for an unknown metric.
-    pub fn evaluator(&self, part: Part, seen: &[Part]) -> Result<Option<Evaluator>> {
-        if self.split.part(part).is_empty() {
+    pub fn evaluator(&self, part: Part, seen: &[Part]) -> Result<Option<Judge>> {
+        let log = self.split.part(part);
+        if log.is_empty() {
             return Ok(None);
         }
-        let relevant = self.split.interactions(part)?;
-        let masked = self.split.joint_interactions(if self.eval.exclude_seen { seen } else { &[] })?;
         let mut metrics = self.eval.metrics_at()?;
-        let selected: MetricAt = self.train.metric.parse()?;
-        if !metrics.contains(&selected) {
-            metrics.push(selected);
+        let selected = &self.train.metric;
+        if value_named(selected).is_none() {
+            let selected: MetricAt = selected.parse()?;
+            if !metrics.contains(&selected) {
+                metrics.push(selected);
+            }
         }
+        if self.split.labelled {
+            let mut values: Vec<&'static dyn ValueMetric> = Vec::new();
+            for name in OF_LABELS.into_iter().chain([selected.as_str()]) {
+                values.extend(value_named(name).filter(|new| values.iter().all(|known| known.name() != new.name())));
+            }
+            let mut liking: Vec<u32> =
+                log.users.iter().zip(&log.ratings).filter(|(_, label)| **label > 0.0).map(|(&user, _)| user).collect();
+            liking.sort_unstable();
+            liking.dedup();
+            let histories = self.split.histories(&[Part::Train]);
+            let rows = LabeledRows::new(&log.users, &log.items, &log.ratings, histories, self.split.n_items())?;
+            return Ok(Some(Judge::Rows { rows, values, lists: metrics, n_users: liking.len() }));
+        }
+        let relevant = if self.split.explicit && !log.ratings.is_empty() {
+            // A list should find what was liked.
+            let liked: Vec<u32> =
+                (0..).zip(&log.ratings).filter(|(_, label)| **label > 0.0).map(|(row, _)| row).collect();
+            log.select(&liked).interactions(self.split.n_users(), self.split.n_items())?
+        } else {
+            self.split.interactions(part)?
+        };
+        let masked = self.split.joint_interactions(if self.eval.exclude_seen { seen } else { &[] })?;
         let held_out = HeldOut::new(&relevant, &masked, &self.split.histories(seen))?;
-        Ok(Some(Evaluator::new(held_out, &metrics)?))
+        Ok(Some(Judge::Lists(Evaluator::new(held_out, &metrics)?)))
     }
 }
 

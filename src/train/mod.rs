@@ -4,6 +4,7 @@ pub mod config;
 mod fusion;
 mod insight;
 mod job;
+mod judge;
 mod observer;
 mod progress;
 #[cfg(test)]
@@ -16,6 +17,7 @@ mod verify;
 pub use config::Config;
 pub use insight::insight;
 pub use job::{Job, Stop};
+pub use judge::{Judge, check_metric};
 pub use observer::{EpochRecord, Observer, Silent, Stage, StagePlan};
 pub use progress::{Best, Chosen, Progress};
 pub use stages::{Outcome, run};

@@ -28,6 +28,7 @@ fn job(combination: Combination, loss: &str, fit: Fit, refit: bool) -> Job {
         split: Arc::new(split),
         model: models::Config::Lightgcn(model),
         objective: objectives::Config::named(loss).unwrap(),
+        debias: crate::debias::Config::default(),
         train: Config {
             max_epochs: 3,
             validate_every: 1,

@@ -14,15 +14,17 @@ use gcnrec_graphs::Interactions;
 use super::config::Sampling;
 use super::fusion;
 use super::job::{Job, Stop};
+use super::judge::Judge;
 use super::observer::{Observer, Stage};
 use super::progress::{Chosen, Progress};
 use super::store::{Resumed, RunStore};
 use super::trainer::Trainer;
 use crate::data::{self, Part};
+use crate::debias::{self, WeightRow};
 use crate::error::Result;
-use crate::eval::{Evaluator, Metrics, Protocol, SelectedOn};
+use crate::eval::{Metrics, Protocol, SelectedOn};
 use crate::models::graph::config::{Combination, Fit};
-use crate::models::graph::{GraphLearner, Setup, Teacher};
+use crate::models::graph::{GraphLearner, Learning, Setup, Teacher};
 use crate::models::state::{State, Tensor};
 use crate::models::{self, LayerWeights, Learner, Scorer, fit_closed_form};
 use crate::objectives::Batching;
@@ -57,8 +59,22 @@ pub struct Outcome {
     pub n_parameters: usize,
     /// The layer weights in use.
     pub layer_weights: Option<LayerWeights>,
+    /// What the debiasing method made of the examples, at the end of training.
+    pub example_weights: Option<ExampleWeightReport>,
     /// What the user should know.
     pub warnings: Vec<String>,
+}
+
+/// The weights of the training pairs.
+pub struct ExampleWeightReport {
+    /// The pairs.
+    pub pairs: Arc<Interactions>,
+    /// Their labels; none where all are +1.
+    pub labels: Option<Arc<Vec<f32>>>,
+    /// Their weights, 1 being the weight of a pair without debiasing.
+    pub weights: Vec<f32>,
+    /// Mean weights by what a person may ask for.
+    pub table: Vec<WeightRow>,
 }
 
 /// Runs a job from the start, or from the checkpoint in the store.
@@ -97,8 +113,8 @@ struct Plan {
     train: Arc<Interactions>,
     /// Training and validation pairs with `refit`, otherwise the training pairs: what the final model learns from.
     final_pairs: Arc<Interactions>,
-    valid: Option<Evaluator>,
-    test: Option<Evaluator>,
+    valid: Option<Judge>,
+    test: Option<Judge>,
     teaching: Teaching,
     started: Instant,
 }
@@ -125,7 +141,8 @@ impl Plan {
         let split = &job.split;
         let train = Arc::new(job.train_pairs()?);
         let closed_form = job.model.graph().is_none();
-        let refit = job.train.refit || closed_form;
+        // Labelled rows were shown, not chosen: they are no pairs to learn from.
+        let refit = (job.train.refit || closed_form) && !split.labelled;
         let final_pairs =
             if refit { Arc::new(split.joint_interactions(&[Part::Train, Part::Valid])?) } else { train.clone() };
         let valid = if closed_form { None } else { job.evaluator(Part::Valid, &[Part::Train])? };
@@ -144,7 +161,7 @@ impl Plan {
         let progress = Progress { train_s, done: true, ..Progress::start(Stage::Train) };
         store.save_best(&*scorer, &progress)?;
         let n_fitted = n_numbers(&scorer.state());
-        self.outcome(job, scorer, &progress, train_s, n_fitted)
+        self.outcome(job, scorer, &progress, train_s, n_fitted, None)
     }
 
     fn run_learner(
@@ -196,7 +213,8 @@ impl Plan {
             trainer.store.save_last(learner.state(), &trainer.progress)?;
             let median = median(&mut trainer.epoch_seconds);
             let progress = trainer.progress.clone();
-            return self.outcome(job, result.scorer, &progress, median, learner.n_parameters());
+            let weights = example_weights(job, &mut learner)?;
+            return self.outcome(job, result.scorer, &progress, median, learner.n_parameters(), weights);
         }
     }
 
@@ -233,20 +251,34 @@ impl Plan {
         let order = match job.train.sampling {
             Sampling::Pair => PairOrder::PairUniform,
             Sampling::User => PairOrder::UserUniform,
+            Sampling::Block => PairOrder::Blocks { users: job.train.block[0], items: job.train.block[1] },
         };
-        GraphLearner::new(Setup {
+        let prepared = debias::prepare(
+            &job.debias,
+            &debias::Training {
+                split: &job.split,
+                pairs: train,
+                objective: &job.objective,
+                reduction: job.train.reduction,
+                dim: config.dim + if config.biases { 2 } else { 0 },
+                seed: job.seed,
+            },
+        )?;
+        let learning = Learning { optimizer: job.train.optimizer, ..prepared.learning };
+        let setup = Setup {
             device: job.device.clone(),
             config,
             model: job.model.name(),
             objective: job.objective.clone(),
             batching: Batching { size: job.train.batch_size, order },
             learning_rate: job.train.learning_rate.unwrap_or_else(|| job.objective.default_learning_rate()),
-            train,
+            train: prepared.pairs,
             teacher,
             prior,
             bound,
             seed: job.seed,
-        })
+        };
+        GraphLearner::with(setup, learning)
     }
 
     fn outcome(
@@ -256,6 +288,7 @@ impl Plan {
         progress: &Progress,
         epoch_s_median: f64,
         n_parameters: usize,
+        example_weights: Option<ExampleWeightReport>,
     ) -> Result<Outcome> {
         let started = Instant::now();
         let test = self.test.as_ref().map(|evaluator| evaluator.evaluate(&*scorer)).transpose()?;
@@ -264,9 +297,13 @@ impl Plan {
         let protocol = Protocol {
             candidates: crate::eval::Candidates::All,
             exclude_seen: job.eval.exclude_seen,
-            selected_on: if valid.is_some() { SelectedOn::Valid } else { SelectedOn::None },
+            selected_on: match valid {
+                Some(_) if job.split.labelled => SelectedOn::Uniform,
+                Some(_) => SelectedOn::Valid,
+                None => SelectedOn::None,
+            },
             refit: job.train.refit && valid.is_some(),
-            n_eval_users: self.test.as_ref().or(self.valid.as_ref()).map_or(0, Evaluator::n_eval_users),
+            n_eval_users: self.test.as_ref().or(self.valid.as_ref()).map_or(0, Judge::n_eval_users),
         };
         let layer_weights = scorer.layer_weights().filter(|weights| weights.mean.len() > 1).cloned();
         let collapsed = layer_weights.as_ref().and_then(|w| w.mean.iter().position(|&mean| mean > COLLAPSED));
@@ -286,9 +323,22 @@ impl Plan {
             epoch_s_median,
             n_parameters,
             layer_weights,
+            example_weights,
             warnings,
         })
     }
+}
+
+/// The weights of a learner's pairs, where a method made them.
+fn example_weights(job: &Job, learner: &mut GraphLearner) -> Result<Option<ExampleWeightReport>> {
+    if job.debias.is_none() {
+        return Ok(None);
+    }
+    let (pairs, labels) = (learner.pairs().clone(), learner.labels().cloned());
+    let Some(weights) = learner.pair_weights()? else { return Ok(None) };
+    let of_edges = labels.as_ref().map(|labels| labels.as_slice());
+    let table = debias::weight_table(&job.split, &pairs, of_edges, &weights, learner.imputed_values());
+    Ok(Some(ExampleWeightReport { pairs, labels, weights, table }))
 }
 
 impl Teaching {

@@ -3,12 +3,13 @@
 use std::time::Instant;
 
 use super::job::{Job, Stop};
+use super::judge::{Judge, Selection};
 use super::observer::{EpochRecord, Observer, Stage, StagePlan};
 use super::progress::{Best, Progress};
 use super::store::RunStore;
 use crate::checkpoint::failpoint;
 use crate::error::{RecError, Result};
-use crate::eval::{Evaluator, MetricAt, Metrics};
+use crate::eval::Metrics;
 use crate::models::{Learner, Scorer};
 
 /// Runs the stages of a job, one at a time.
@@ -47,10 +48,10 @@ impl Trainer<'_> {
     pub fn run_stage(
         &mut self,
         learner: &mut dyn Learner,
-        evaluator: Option<&Evaluator>,
+        evaluator: Option<&Judge>,
         max_epochs: u64,
     ) -> Result<StageResult> {
-        let metric: MetricAt = self.job.train.metric.parse()?;
+        let metric = Selection::parse(&self.job.train.metric)?;
         let steps_per_epoch = learner.steps_per_epoch();
         self.observer.on_stage(&StagePlan {
             stage: self.progress.stage,
@@ -58,7 +59,7 @@ impl Trainer<'_> {
             done_epochs: self.progress.epoch,
             steps_per_epoch,
             n_parameters: learner.n_parameters(),
-            metric: evaluator.map(|_| metric.to_string()),
+            metric: evaluator.map(|_| metric.name.clone()),
         });
         let mut best_scorer = match &self.progress.best {
             Some(_) => Some(self.store.load_best(&self.progress)?),
@@ -80,9 +81,10 @@ impl Trainer<'_> {
             self.progress.epoch = epoch;
             (self.progress.step, self.progress.loss, self.progress.n_examples) = (0, 0.0, 0);
             self.progress.epochs_run += 1;
-            let validated = epoch.is_multiple_of(self.job.train.validate_every) || epoch == max_epochs;
+            let due = epoch.is_multiple_of(self.job.train.validate_every) && epoch >= self.job.train.validate_from;
+            let validated = due || epoch == max_epochs;
             if let Some(evaluator) = evaluator.filter(|_| validated) {
-                self.validate(learner, evaluator, metric, &mut record, &mut best_scorer)?;
+                self.validate(learner, evaluator, &metric, &mut record, &mut best_scorer)?;
             }
             self.store.append_metrics(&record)?;
             self.progress.metrics_lines += 1;
@@ -145,16 +147,16 @@ impl Trainer<'_> {
     fn validate(
         &mut self,
         learner: &mut dyn Learner,
-        evaluator: &Evaluator,
-        metric: MetricAt,
+        evaluator: &Judge,
+        metric: &Selection,
         record: &mut EpochRecord,
         best_scorer: &mut Option<Box<dyn Scorer>>,
     ) -> Result<()> {
         let started = Instant::now();
         let scorer = learner.freeze()?;
         let metrics = evaluator.evaluate(&*scorer)?;
-        let value = metrics.get(&metric.to_string()).expect("the evaluator should hold the selecting metric: see Job");
-        if self.progress.best.as_ref().is_none_or(|best| value > best.value) {
+        let value = metrics.get(&metric.name).expect("the evaluator should hold the selecting metric: see Job");
+        if self.progress.best.as_ref().is_none_or(|best| metric.improves(value, best.value)) {
             let logits = learner.layer_logits();
             self.progress.best = Some(Best { epoch: record.epoch, value, metrics: metrics.clone(), logits });
             self.progress.since_best = 0;

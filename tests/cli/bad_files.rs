@@ -15,6 +15,19 @@ fn data(name: &str, content: impl AsRef<[u8]>) -> Case {
     Case::new(name, READ).file("f.csv", content)
 }
 
+/// A small explicit log, with the rest of the command line and the rows of the uniform log.
+fn log_of_uniform(name: &str, arguments: &str, uniform: Option<&str>) -> Case {
+    let loss = if arguments.contains("--loss") { "" } else { "--loss mse" };
+    let line = format!(
+        "train --train f.csv --model mf {loss} --feedback explicit --set data.uniform_ratios=[1,0,0] {arguments} --out out"
+    );
+    let case = Case::new(name, &line).file("f.csv", "user,item,rating\n1,1,5\n1,2,1\n2,1,4\n2,2,2\n");
+    match uniform {
+        Some(rows) => case.file("u.csv", format!("user,item,rating\n{rows}")),
+        None => case,
+    }
+}
+
 fn gzip(text: &str) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(text.as_bytes()).unwrap();
@@ -133,6 +146,25 @@ fn data_from_which_nothing_is_left_are_refused_with_what_was_asked() {
                 .file("f.csv", "user,item\n1,2\n")
                 .file("u.csv", "user,item\n1,2\n")
                 .refused(3, &["u.csv: found no ratings"]),
+            log_of_uniform("no uniform log for a method that needs one", "--debias autodebias", None)
+                .refused(3, &["log of uniform exposure for the debiasing method autodebias is not there", "--uniform"]),
+            log_of_uniform("a uniform log of one class", "--debias ips --uniform u.csv", Some("1,3,5\n2,3,4\n"))
+                .refused(3, &["uniform part: found 2 rows, all with the label +1", "--min-rating"]),
+            log_of_uniform("a uniform log with unknown users", "--uniform u.csv", Some("1,3,5\n9,3,1\n"))
+                .refused(3, &["u.csv:3: found user \"9\", who has no training row"]),
+            log_of_uniform(
+                "a uniform log that holds test rows",
+                "--debias autodebias --uniform u.csv --test t.csv",
+                Some("1,3,5\n2,3,1\n"),
+            )
+            .file("t.csv", "user,item,rating\n2,3,1\n1,2,5\n")
+            .refused(3, &["u.csv: found user \"2\" with item \"3\", which is also a row of the test part"]),
+            log_of_uniform(
+                "explicit labels for a loss of rankings",
+                "--loss bpr --uniform u.csv",
+                Some("1,3,5\n2,3,1\n"),
+            )
+            .refused(4, &["the loss bpr", "--loss mse"]),
             Case::new("a file of titles without titles", "train --data f.csv --set data.items=t.csv --out out")
                 .file("f.csv", "user,item\n1,2\n")
                 .file("t.csv", "a,b\n1,2\n")

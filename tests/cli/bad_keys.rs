@@ -21,6 +21,8 @@ const OUT_OF_RANGE: &[(&str, &str, &str)] = &[
     ("data.order", "newest", "unknown value \"newest\""),
     ("data.hold_out", "all", "unknown value \"all\""),
     ("data.valid_fraction", "1", "a number from 0 to below 1"),
+    ("data.uniform_ratios", "[0,1,1]", "three numbers from 0 to 1e9, the first above 0"),
+    ("data.feedback", "both", "unknown kind of feedback \"both\""),
     ("data.demo.n_users", "9", "a number from 10 to 1000000"),
     ("data.demo.n_items", "100001", "a number from 50 to 100000"),
     ("data.demo.n_communities", "0", "a number from 1 to 50"),
@@ -35,6 +37,7 @@ const OUT_OF_RANGE: &[(&str, &str, &str)] = &[
     ("model.lightgcn.edge_dropout", "1", "a number from 0 to below 1"),
     ("model.lightgcn.storage", "f8", "unknown storage \"f8\""),
     ("model.lightgcn.biases", "true", "layers = 0"),
+    ("model.lightgcn.decay_biases", "2", "true or false"),
     ("model.lightgcn.norm_power", "2.5", "a number from -2 to 2"),
     ("model.lightgcn.attention.hidden", "1025", "a whole number from 1 to 1024"),
     ("model.lightgcn.attention.temperature", "0", "a number above 0"),
@@ -44,6 +47,7 @@ const OUT_OF_RANGE: &[(&str, &str, &str)] = &[
     ("model.lightgcn.attention.held_out_fraction", "0.5", "a number above 0 and below 0.5"),
     ("model.mf.dim", "0", "a whole number from 1 to 4096"),
     ("model.mf.biases", "1", "true or false"),
+    ("model.mf.decay_biases", "2", "true or false"),
     ("model.mf.init_std", "-1", "a number above 0"),
     ("model.mf.norm_power", "nan", "a number from -2 to 2"),
     ("model.ease.l2", "0", "a number above 0"),
@@ -69,6 +73,30 @@ const OUT_OF_RANGE: &[(&str, &str, &str)] = &[
     ("objective.logistic.n_negatives", "-1", "a whole number of 0 or more"),
     ("objective.logistic.negatives", "0", "negatives"),
     ("objective.logistic.alpha", "inf", "a number from 0 to 4"),
+    ("debias.combine.weight", "-1", "a number from 0 to 1000"),
+    ("debias.ips.propensity", "bayes", "unknown propensity \"bayes\""),
+    ("debias.ips.clip", "0", "a number from 0.000000001 to 1"),
+    ("debias.ips.alpha", "5", "a number from 0 to 4"),
+    ("debias.snips.propensity", "bayes", "unknown propensity \"bayes\""),
+    ("debias.snips.clip", "2", "a number from 0.000000001 to 1"),
+    ("debias.snips.alpha", "-1", "a number from 0 to 4"),
+    ("debias.autodebias.imputation", "-1", "a number from 0 to 1000000"),
+    ("debias.autodebias.frozen_epochs", "-1", "a whole number of 0 or more"),
+    ("debias.autodebias.every", "0", "a number from 1 to 1000000"),
+    ("debias.autodebias.look_ahead", "2", "true or false"),
+    ("debias.autodebias.uniform_loss", "auc", "unknown loss of the uniform log \"auc\""),
+    ("debias.autodebias.positions", "2", "true or false"),
+    ("debias.autodebias.weight_rate", "-1", "a number from 0 to 1000"),
+    ("debias.autodebias.weight_decay", "-1", "a number from 0 to 1000"),
+    ("debias.autodebias.imputation_rate", "nan", "a number from 0 to 1000"),
+    ("debias.autodebias.imputation_decay", "-1", "a number from 0 to 1000"),
+    ("debias.autodebias.value_rate", "1001", "a number from 0 to 1000"),
+    ("debias.autodebias.value_decay", "-1", "a number from 0 to 1000"),
+    ("debias.reweight.uniform_loss", "auc", "unknown loss of the uniform log \"auc\""),
+    ("train.optimizer", "adagrad", "unknown optimizer \"adagrad\""),
+    ("train.reduction", "max", "unknown reduction \"max\""),
+    ("train.validate_from", "-1", "a whole number of 0 or more"),
+    ("train.block", "[64,0]", "two whole numbers above 0"),
     ("train.learning_rate", "0", "a number above 0"),
     ("train.batch_size", "0", "a whole number above 0"),
     ("train.max_epochs", "0", "a whole number above 0"),
@@ -87,8 +115,14 @@ const OUT_OF_RANGE: &[(&str, &str, &str)] = &[
 /// Keys that name files: any text is in range, and what is wrong with a file is in `bad_files.rs`.
 const FILES: [&str; 6] = ["data.path", "data.train", "data.valid", "data.test", "data.uniform", "data.items"];
 /// Keys that name columns: whether a column is there is seen when the file is read.
-const COLUMNS: [&str; 5] =
-    ["data.user_column", "data.item_column", "data.rating_column", "data.time_column", "data.title_column"];
+const COLUMNS: [&str; 6] = [
+    "data.user_column",
+    "data.item_column",
+    "data.rating_column",
+    "data.uniform_rating_column",
+    "data.time_column",
+    "data.title_column",
+];
 
 #[test]
 fn every_key_refuses_what_is_out_of_its_range_and_says_what_it_takes() {

@@ -168,7 +168,7 @@ fn help_names_every_flag_of_the_design() {
     let flags = [
         (
             "train",
-            "--preset --data --train --valid --test --uniform --format --min-rating --valid-fraction --split --refit --model \
+            "--preset --data --train --valid --test --uniform --feedback --format --min-rating --valid-fraction --split --refit --model \
                    --attn-layers --layers --dim --loss --tau --epochs --batch-size --lr --l2 --debias --k --device --threads --seed --out \
                    --force --resume --set --output",
         ),

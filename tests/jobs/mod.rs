@@ -70,6 +70,7 @@ pub fn job(split: Split, model: models::Config, objective: objectives::Config) -
         split: Arc::new(split),
         model,
         objective,
+        debias: gcnrec::debias::Config::default(),
         train: train::Config {
             learning_rate: Some(1e-2),
             max_epochs: 4,

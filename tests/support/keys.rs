@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use gcnrec::RecError;
 use gcnrec::config::{Sources, resolve};
-use gcnrec::{models, objectives};
+use gcnrec::{debias, models, objectives};
 
 /// Every dotted key that holds a value, in alphabetical order.
 pub fn all() -> BTreeSet<String> {
@@ -13,6 +13,7 @@ pub fn all() -> BTreeSet<String> {
         let below: &[&str] = match key.as_str() {
             "model" => &models::Config::NAMES,
             "objective" => &objectives::Config::NAMES,
+            "debias" => &debias::Config::NAMES,
             _ => &[],
         };
         below.iter().for_each(|name| collect(&format!("{key}.{name}"), &mut keys));

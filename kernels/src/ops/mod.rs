@@ -1,6 +1,7 @@
 //! The numeric operations, one file each. Rows are `dim` wide and row-major everywhere.
 
 pub mod adam;
+pub mod adam_tangent;
 pub mod adjacency;
 pub mod coefficients;
 pub mod combine;

@@ -38,7 +38,7 @@ pub(in crate::cli) struct Args {
     #[command(flatten)]
     model: ModelArgs,
     #[command(flatten)]
-    pub(super) training: TrainingArgs,
+    training: TrainingArgs,
     #[command(flatten)]
     pub(super) run: RunArgs,
     #[command(flatten)]
@@ -63,6 +63,9 @@ struct DataArgs {
     /// Interactions collected by showing items at random
     #[arg(long, value_name = "FILE")]
     uniform: Option<String>,
+    /// implicit: rows below --min-rating are dropped; explicit: they stay, with the label -1
+    #[arg(long, value_name = "KIND")]
+    feedback: Option<String>,
     /// The format of all files; auto looks at them
     #[arg(long, value_name = "NAME")]
     format: Option<String>,
@@ -118,9 +121,9 @@ pub(super) struct TrainingArgs {
     /// Train again on training and validation pairs before test is scored
     #[arg(long)]
     refit: bool,
-    /// How example weights are learned; this version has none
+    /// How biased examples are weighed: none, uniform, combine, ips, snips, autodebias or reweight; all but none need --uniform
     #[arg(long, value_name = "METHOD")]
-    pub(super) debias: Option<String>,
+    debias: Option<String>,
     /// Lengths of the lists that are judged
     #[arg(long, value_name = "K,K", value_delimiter = ',', allow_negative_numbers = true)]
     k: Option<Vec<u32>>,
@@ -166,6 +169,7 @@ impl Args {
             ("--valid", text(&data.valid)),
             ("--test", text(&data.test)),
             ("--uniform", text(&data.uniform)),
+            ("--feedback", text(&data.feedback)),
             ("--format", text(&data.format)),
             ("--min-rating", data.min_rating.map(Value::Float)),
             ("--valid-fraction", data.valid_fraction.map(Value::Float)),
@@ -175,6 +179,7 @@ impl Args {
             ("--layers", whole(model.layers)),
             ("--dim", whole(model.dim)),
             ("--loss", text(&model.loss)),
+            ("--debias", text(&training.debias)),
             ("--tau", model.tau.map(Value::Float)),
             ("--l2", model.l2.map(Value::Float)),
             ("--epochs", whole(training.epochs)),

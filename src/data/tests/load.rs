@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use gcnrec_graphs::Seed;
 use tempfile::TempDir;
 
-use super::super::{Config, Duplicates, Order, Part, Rule, Split, load};
+use super::super::{Config, Duplicates, Feedback, Order, Part, Rule, Split, load};
 use crate::error::{RecError, Result};
 
 /// Files by name in a folder that goes when the value goes.
@@ -160,24 +160,76 @@ fn leaving_one_out_of_a_sequence_takes_the_last_items() {
 fn uniform_rows_become_labels_and_all_stay() {
     let files = Files::new(&[
         ("train", "0,1,5\n0,2,1\n"),
-        ("uniform", "0,1,4\n9,3,3\n"),
-        ("ready", "0,1,1\n9,3,-1\n"),
+        ("uniform", "0,1,4\n0,3,3\n"),
+        ("ready", "0,1,1\n0,3,-1\n"),
         ("bare", "0,1\n"),
     ]);
     let config = |name: &str, min_rating| Config {
         train: files.path("train"),
         uniform: files.path(name),
+        uniform_ratios: [1.0, 0.0, 0.0],
         min_rating,
         valid_fraction: 0.0,
         ..Config::default()
     };
     let split = load(&config("uniform", None), Seed(1)).unwrap();
     assert_eq!((split.train.len(), split.uniform.ratings.as_slice()), (2, &[1.0, -1.0][..]));
-    assert_eq!((split.users.get("9"), split.items.get("3")), (Some(1), Some(2)));
+    assert_eq!((split.users.get("0"), split.items.get("3")), (Some(0), Some(2)));
     let split = load(&config("uniform", Some(3.0)), Seed(1)).unwrap();
     assert_eq!((split.train.len(), split.uniform.ratings.as_slice()), (1, &[1.0, 1.0][..]));
     assert_eq!(load(&config("ready", Some(3.0)), Seed(1)).unwrap().uniform.ratings, [1.0, -1.0]);
     assert!(load(&config("bare", None), Seed(1)).unwrap_err().to_string().contains("found no ratings"));
+}
+
+/// 40 rows: 2 teach, 2 validate, 36 test.
+#[test]
+fn a_uniform_part_alone_is_divided_into_rows_that_teach_validate_and_test() {
+    let rows: String = (0..40).map(|row| format!("{},{},{}\n", row % 4, row / 4, 1 + row % 5)).collect();
+    let files = Files::new(&[("train", "0,1,5\n1,2,1\n2,3,4\n3,1,3\n"), ("uniform", &rows)]);
+    let config = Config {
+        train: files.path("train"),
+        uniform: files.path("uniform"),
+        min_rating: Some(4.0),
+        ..Config::default()
+    };
+    let split = load(&config, Seed(1)).unwrap();
+    assert_eq!((split.uniform.len(), split.valid.len(), split.test.len(), split.train.len()), (2, 2, 36, 2));
+    assert!(split.labelled && !split.explicit);
+    let mut all: Vec<_> = split.uniform.pairs().chain(split.valid.pairs()).chain(split.test.pairs()).collect();
+    all.sort_unstable();
+    all.dedup();
+    assert_eq!(all.len(), 40, "every row is in one part");
+    assert_ne!(load(&config, Seed(2)).unwrap().uniform, split.uniform, "the seed divides");
+    let explicit = load(&Config { feedback: Feedback::Explicit, ..config }, Seed(1)).unwrap();
+    assert!(explicit.explicit);
+    assert_eq!(explicit.train.ratings, [1.0, -1.0, 1.0, -1.0]);
+}
+
+#[test]
+fn rows_that_judge_and_users_without_training_rows_are_refused_in_a_uniform_part() {
+    let files = Files::new(&[
+        ("train", "0,1,5\n1,2,1\n"),
+        ("test", "0,3,5\n1,1,2\n"),
+        ("overlap", "0,2,4\n1,1,2\n"),
+        ("unknown", "0,2,4\n7,1,2\n"),
+        ("good", "0,2,4\n1,3,2\n"),
+    ]);
+    let config = |uniform: &str| Config {
+        train: files.path("train"),
+        test: files.path("test"),
+        uniform: files.path(uniform),
+        ..Config::default()
+    };
+    let message = |uniform: &str| load(&config(uniform), Seed(1)).unwrap_err().to_string();
+    assert!(message("overlap").contains("user \"1\" with item \"1\", which is also a row of the test part"));
+    assert!(message("unknown").contains(":2: found user \"7\", who has no training row"), "{}", message("unknown"));
+    let split = load(&config("good"), Seed(1)).unwrap();
+    assert_eq!((split.labelled, split.test.ratings.as_slice()), (true, &[1.0, -1.0][..]));
+    assert_eq!(
+        (split.uniform.len(), split.valid.len()),
+        (2, 0),
+        "a biased part never picks the epoch of a uniform test"
+    );
 }
 
 #[test]

@@ -112,6 +112,7 @@ fn coat_and_the_simulation_give_labels() {
         let split = load_config(&Config {
             train: Some(folder.join("coat/user.txt")),
             uniform: Some(folder.join("coat").join(name)),
+            uniform_ratios: [1.0, 0.0, 0.0],
             valid_fraction: 0.0,
             ..Config::default()
         });

@@ -1,23 +1,36 @@
-//! What a ranked list is worth to one user. A new metric is one file here, its `mod` line and its row in [`METRICS`].
+//! What a ranked list is worth to one user, and how well scores fit labels. A new metric is one file here, its `mod` line and its row in [`METRICS`] or
+//! [`VALUE_METRICS`].
 //!
 //! # Source
 //! Definitions follow RecBole's evaluator (SPEC.md E.3), which agree with those of the LightGCN reference code where both have the metric.
 
 mod at;
+mod auc;
 mod hit;
+mod logloss;
+mod mae;
 mod map;
 mod mrr;
 mod ndcg;
 mod precision;
 mod recall;
+mod rmse;
+mod value;
 
 pub use at::MetricAt;
+pub use auc::Auc;
 pub use hit::Hit;
+pub use logloss::LogLoss;
+pub use mae::MeanAbsoluteError;
 pub use map::MeanAveragePrecision;
 pub use mrr::ReciprocalRank;
 pub use ndcg::Ndcg;
 pub use precision::Precision;
 pub use recall::Recall;
+pub use rmse::RootMeanSquaredError;
+pub(super) use value::classes;
+use value::mean;
+pub use value::{VALUE_METRICS, ValueMetric, value_named};
 
 use crate::error::{RecError, Result};
 

@@ -15,6 +15,7 @@ use std::ops::Range;
 
 use gcnrec_graphs::{Purpose, Seed};
 use gcnrec_kernels::ops::adam::{AdamConfig, adam_step};
+use gcnrec_kernels::ops::adam_tangent::adam_tangent;
 use gcnrec_kernels::ops::combine::additive::{
     AdditiveShape, AdditiveWorkspace, additive_backward, additive_forward, additive_tangent,
 };
@@ -29,12 +30,14 @@ use crate::error::Result;
 use crate::models::state::State;
 
 /// A layer combination with its parameters, their gradients and their optimiser's moments.
+#[derive(Clone)]
 pub struct Combination {
     layers: usize,
     dim: usize,
     kind: Kind,
 }
 
+#[derive(Clone)]
 enum Kind {
     /// Uniform, or global weights: `groups` is empty or holds `theta`.
     Weights { theta: Option<Parameters> },
@@ -52,6 +55,7 @@ pub struct Scratch {
 }
 
 /// One flat array of parameters; the first K+1 are the global logits.
+#[derive(Clone)]
 struct Parameters {
     value: Buffer<f32>,
     gradient: Buffer<f32>,
@@ -263,19 +267,53 @@ impl Combination {
     /// # Errors
     /// Those of the ops.
     pub fn adam(&mut self, device: &Device, config: &AdamConfig, step: u64, prior_fixed: bool) -> Result<()> {
+        self.hold_fixed(device, prior_fixed)?;
+        for group in self.groups_mut() {
+            adam_step(device, config, step, &group.gradient, &mut group.m, &mut group.v, &mut group.value)?;
+        }
+        Ok(())
+    }
+
+    /// Sets the gradient of what must not move to zero.
+    fn hold_fixed(&mut self, device: &Device, prior_fixed: bool) -> Result<()> {
         let prior = 0..if prior_fixed { self.layers + 1 } else { 0 };
         let value = match &self.kind {
             Kind::Dot { shape, .. } if shape.bound > 0.0 => shape.value(),
             _ => 0..0,
         };
-        let fixed = [prior, value];
         for group in self.groups_mut() {
-            for range in &fixed {
+            for range in [&prior, &value] {
                 place(device, &device.zeros(range.len()), range.start, &mut group.gradient)?;
             }
-            adam_step(device, config, step, &group.gradient, &mut group.m, &mut group.v, &mut group.value)?;
         }
         Ok(())
+    }
+
+    /// How the parameters move when the gradient of their last Adam step moves along the gradient that is kept here: one array per group, for
+    /// [`Combination::tangent`]. `before` is the combination before that step, with the gradient of the step.
+    ///
+    /// # Errors
+    /// Those of the ops.
+    pub fn motion(
+        &mut self,
+        device: &Device,
+        before: &Self,
+        config: &AdamConfig,
+        step: u64,
+    ) -> Result<Vec<Buffer<f32>>> {
+        self.hold_fixed(device, false)?;
+        let groups = self.groups().iter().zip(before.groups());
+        let moved = groups.map(|(group, before)| {
+            let mut motion = Buffer::default();
+            adam_tangent(device, config, step, &before.gradient, &group.m, &group.v, &group.gradient, &mut motion)?;
+            Ok(motion)
+        });
+        moved.collect()
+    }
+
+    /// The motion of parameters that stand still.
+    pub fn at_rest(&self, device: &Device) -> Vec<Buffer<f32>> {
+        self.groups().iter().map(|group| device.zeros(group.value.len())).collect()
     }
 
     /// The weights that are the same for every node: uniform or global. Empty for per-node kinds.

@@ -24,6 +24,8 @@ pub struct Config {
     pub storage: Storage,
     /// A learned bias per user and item, only with `layers = 0` and an inner-product score. Default false.
     pub biases: bool,
+    /// True when weight decay acts on biases too. Default true.
+    pub decay_biases: bool,
     /// Items are ranked by `cos(user, item) * |item|^p`: 1 is the inner product, 0 the cosine. Default: what the loss was published with
     /// (1 for `bpr`, `ssm`, `mse`, `logistic`; 0 for `softmax` and `bsl`).
     pub norm_power: Option<f32>,
@@ -107,6 +109,7 @@ impl Default for Config {
             edge_dropout: 0.0,
             storage: Storage::F32,
             biases: false,
+            decay_biases: true,
             norm_power: None,
             attention: Attention::default(),
         }

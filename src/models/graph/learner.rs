@@ -11,20 +11,21 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use gcnrec_graphs::{BipartiteGraph, Interactions, Normalization, NormalizedAdjacency, Purpose, Seed};
-use gcnrec_kernels::ops::adam::{AdamConfig, adam_step};
+use gcnrec_kernels::ops::adam::{AdamConfig, adam_step, sgd_step};
 use gcnrec_kernels::ops::adjacency::Adjacency;
-use gcnrec_kernels::ops::place::fill_column;
 use gcnrec_kernels::{Buffer, Device};
 
 use super::combination::Combination;
 use super::config::Config;
 use super::init::normal;
+use super::meta::{ConstantColumns, LookAhead, Optimizer, Step, Uniform};
 use super::pass::{Pass, Propagation};
 use super::scorer::{GraphScorer, Scoring};
 use crate::error::{RecError, Result};
 use crate::models::state::State;
 use crate::models::{Learner, Scorer, StepReport};
-use crate::objectives::{self, Batching, Mean, Nodes, Task};
+use crate::objectives::{self, AuxiliaryTerm, Batching, ExampleWeights, Mean, Nodes, Parameters, Reduction, Task};
+use crate::samplers::Batch;
 
 /// What teaches the layer weights.
 pub enum Teacher {
@@ -67,6 +68,38 @@ pub struct Setup {
     pub seed: Seed,
 }
 
+/// How a learner learns, where it is not the usual way: Adam on the mean of the examples' losses, all pairs being positives.
+pub struct Learning {
+    /// How the embeddings take a step.
+    pub optimizer: Optimizer,
+    /// How weight decay is divided; the example weights carry their own division.
+    pub reduction: Reduction,
+    /// The weight of every example.
+    pub weights: Box<dyn ExampleWeights>,
+    /// A term of the loss beside the examples.
+    pub auxiliary: Option<Box<dyn AuxiliaryTerm>>,
+    /// What teaches the weights and the term, if they learn.
+    pub uniform: Option<Uniform>,
+    /// The labels of the training pairs, `[n_edges]`; none means that all are +1.
+    pub labels: Option<Arc<Vec<f32>>>,
+    /// The pairs that are edges of the graph; none takes the training pairs.
+    pub graph: Option<Arc<Interactions>>,
+}
+
+impl Default for Learning {
+    fn default() -> Self {
+        Learning {
+            optimizer: Optimizer::Adam,
+            reduction: Reduction::Mean,
+            weights: Box::new(Mean),
+            auxiliary: None,
+            uniform: None,
+            labels: None,
+            graph: None,
+        }
+    }
+}
+
 /// LightGCN or matrix factorisation in training.
 pub struct GraphLearner {
     setup: Setup,
@@ -79,6 +112,9 @@ pub struct GraphLearner {
     combination: Combination,
     task: Task,
     lesson: Option<Task>,
+    learning: Learning,
+    look_ahead: Option<LookAhead>,
+    constant: Option<ConstantColumns>,
     pass: Pass,
     m: Buffer<f32>,
     v: Buffer<f32>,
@@ -114,9 +150,20 @@ impl GraphLearner {
     /// # Errors
     /// [`RecError::Graph`] and those of the device.
     pub fn new(setup: Setup) -> Result<Self> {
+        GraphLearner::with(setup, Learning::default())
+    }
+
+    /// A learner at step 0 that learns in its own way.
+    ///
+    /// # Errors
+    /// As [`GraphLearner::new`].
+    pub fn with(setup: Setup, mut learning: Learning) -> Result<Self> {
         let (device, config, train) = (&setup.device, &setup.config, &setup.train);
         let nodes = Nodes { n_users: train.n_users(), n_items: train.n_items() };
-        let graph = NormalizedAdjacency::from_graph(&BipartiteGraph::from_train(train), Normalization::Symmetric)?;
+        let graph = NormalizedAdjacency::from_graph(
+            &BipartiteGraph::from_train(learning.graph.as_ref().unwrap_or(train)),
+            Normalization::Symmetric,
+        )?;
         let adjacency = Adjacency::upload(device, nodes.len(), graph.row_ptr(), graph.col_idx(), graph.values())?;
         let degrees = graph.row_ptr().windows(2).map(|ends| ends[1] - ends[0]).collect();
         let graph = (config.edge_dropout > 0.0).then_some(graph);
@@ -143,8 +190,16 @@ impl GraphLearner {
             _ => None,
         };
         let zeros = || device.zeros(nodes.len() * dim);
-        let (m, v, pass) = (zeros(), zeros(), Pass::new(device, nodes, config.layers));
+        let (m, v, mut pass) = (zeros(), zeros(), Pass::new(device, nodes, config.layers));
+        pass.free_biases = config.biases && !config.decay_biases;
+        let constant = config.biases.then_some(ConstantColumns { width: dim, nodes });
+        let uniform = learning.uniform.take();
+        let look_ahead =
+            uniform.map(|uniform| LookAhead::new(device, uniform, nodes, dim, config.layers)).transpose()?;
         Ok(GraphLearner {
+            learning,
+            look_ahead,
+            constant,
             nodes,
             degrees,
             graph,
@@ -162,48 +217,162 @@ impl GraphLearner {
         })
     }
 
-    /// One step: the embeddings learn from a training batch, then, if there is a teacher, the layer weights from a held-out batch.
+    /// One step: the example weights learn, if they do; the embeddings learn from a training batch; then, if there is a teacher, the layer weights
+    /// from a held-out batch.
     fn step(&mut self, epoch: u64, step: usize) -> Result<f64> {
-        let device = &self.setup.device;
+        let (device, dim) = (&self.setup.device, self.propagation.dim);
+        let labels = self.learning.labels.as_ref().map(|labels| labels.as_slice());
         // Layers need no batch: one thread draws it and sorts its rows while the others propagate.
         let (propagation, pass, task, train) =
             (&mut self.propagation, &mut self.pass, &mut self.task, &self.setup.train);
         let (layers, drawn) =
-            rayon::join(|| propagation.below_last(device), || pass.draw(device, task, train, epoch, step));
+            rayon::join(|| propagation.below_last(device), || pass.draw(device, task, train, labels, epoch, step));
         layers.and(drawn)?;
-        let loss = self.pass.run(device, &self.propagation, &mut self.combination, &mut self.task, &mut Mean)?;
-        let loss = known(&mut self.waiting, Waiting { what: LOSS, epoch, step }, loss)?;
+        if let Some(term) = &mut self.learning.auxiliary {
+            term.prepare(&self.pass.batch, self.pass.rows.rows())?;
+        }
+        let loss = self.pass.forward(device, &self.propagation, &self.combination, &mut self.task)?;
+        let at = |what| Waiting { what, epoch, step };
+        let loss = known(&mut self.waiting, at(LOSS), loss)?;
         self.step += 1;
+        if let Some(judged) = self.learn_weights(epoch)? {
+            at("loss of the uniform log").finite(judged)?;
+        }
+        let device = &self.setup.device;
+        let (learning, combination) = (&mut self.learning, &mut self.combination);
+        let (weights, term) = (&mut *learning.weights, learning.auxiliary.as_deref_mut());
+        self.pass.backward(device, dim, combination, &mut self.task, learning.reduction, weights, term)?;
         let attention = AdamConfig { learning_rate: self.setup.config.attention.learning_rate, ..Default::default() };
         if let Teacher::Training = self.setup.teacher {
             self.combination.adam(device, &attention, self.step, false)?;
         }
-        let mut gradient = self.propagation.backward(device, &self.pass.rows, &self.pass.direct)?;
-        self.hold_constant_columns(&mut gradient)?;
+        let gradient = self.base_gradient()?;
+        let device = &self.setup.device;
         // The lesson is taken on the layers of this step, so it comes before the embeddings move.
         if let (Some(lesson), Teacher::Lesson { pairs, fixed_prior }) = (&mut self.lesson, &self.setup.teacher) {
             let (taken, n) = ((self.step - 1) as usize, lesson.sampler.n_batches().max(1));
-            self.pass.draw(device, lesson, pairs, (taken / n) as u64, taken % n)?;
-            let taught = self.pass.run(device, &self.propagation, &mut self.combination, lesson, &mut Mean)?;
-            known(&mut self.waiting, Waiting { what: "held-out loss", epoch, step }, taught)?;
+            self.pass.draw(device, lesson, pairs, None, (taken / n) as u64, taken % n)?;
+            let taught = self.pass.forward(device, &self.propagation, &self.combination, lesson)?;
+            let combination = &mut self.combination;
+            self.pass.backward(device, dim, combination, lesson, Reduction::Mean, &mut Mean, None)?;
+            known(&mut self.waiting, at("held-out loss"), taught)?;
             self.combination.adam(device, &attention, self.step, *fixed_prior)?;
         }
         let config = AdamConfig { learning_rate: self.setup.learning_rate, ..Default::default() };
         let base = &mut self.propagation.hops[0];
-        adam_step(device, &config, self.step, &gradient, &mut self.m, &mut self.v, base)?;
+        match self.learning.optimizer {
+            Optimizer::Adam => adam_step(device, &config, self.step, &gradient, &mut self.m, &mut self.v, base)?,
+            Optimizer::Sgd => sgd_step(device, config.learning_rate, &gradient, base)?,
+        }
         self.propagation.recycle(gradient);
         Ok(loss)
     }
 
-    /// With biases one column of users and one of items is the constant 1: its gradient is none.
-    fn hold_constant_columns(&self, gradient: &mut Buffer<f32>) -> Result<()> {
-        if self.setup.config.biases {
-            let (dim, users, items) = (self.setup.config.dim, self.nodes.n_users, self.nodes.n_items);
-            let width = dim + 2;
-            fill_column(&self.setup.device, 0.0, dim + 1, width, users, gradient)?;
-            fill_column(&self.setup.device, 0.0, users * width + dim, width, items, gradient)?;
+    /// The gradient of the base table, after [`Pass::backward`]. With biases one column of users and one of items is the constant 1: it has none.
+    fn base_gradient(&mut self) -> Result<Buffer<f32>> {
+        let device = &self.setup.device;
+        let mut gradient = self.propagation.backward(device, &self.pass.rows, &self.pass.direct)?;
+        if let Some(constant) = &self.constant {
+            constant.hold(device, &mut gradient)?;
         }
-        Ok(())
+        Ok(gradient)
+    }
+
+    /// Lets the example weights and the auxiliary term learn from the step that is about to be taken, when it is their turn. Answers the loss of the
+    /// uniform log.
+    fn learn_weights(&mut self, epoch: u64) -> Result<Option<f64>> {
+        let Some(mut look_ahead) = self.look_ahead.take() else { return Ok(None) };
+        let judged = self.judge_step(epoch, &mut look_ahead);
+        self.look_ahead = Some(look_ahead);
+        judged
+    }
+
+    fn judge_step(&mut self, epoch: u64, look_ahead: &mut LookAhead) -> Result<Option<f64>> {
+        let learning = &mut self.learning;
+        let weights_learn = learning.weights.learns(epoch);
+        let term_learns = learning.auxiliary.as_ref().is_some_and(|term| term.learns(epoch));
+        let due = (self.step - 1).is_multiple_of(look_ahead.uniform.every.max(1));
+        if !due || !(weights_learn || term_learns) {
+            return Ok(None);
+        }
+        let dim = self.propagation.dim;
+        let mut gradient = Buffer::default();
+        if look_ahead.uniform.look_ahead {
+            let (weights, term) = (&mut *learning.weights, learning.auxiliary.as_deref_mut());
+            let (device, task) = (&self.setup.device, &mut self.task);
+            self.pass.backward(device, dim, &mut self.combination, task, learning.reduction, weights, term)?;
+            gradient = self.base_gradient()?;
+        }
+        let config = &self.setup.config;
+        let attention = AdamConfig { learning_rate: config.attention.learning_rate, ..Default::default() };
+        let step = Step {
+            optimizer: self.learning.optimizer,
+            adam: AdamConfig { learning_rate: self.setup.learning_rate, ..Default::default() },
+            number: self.step,
+            m: &self.m,
+            v: &self.v,
+            gradient: &gradient,
+            attention: matches!(self.setup.teacher, Teacher::Training).then_some(attention),
+            constant: self.constant,
+        };
+        let device = &self.setup.device;
+        look_ahead.tangent(device, &mut self.propagation, &self.combination, &self.pass, &step)?;
+        if weights_learn {
+            let mut loss_dot = Buffer::default();
+            self.task.objective.tangent(device, &self.pass.pooled, &look_ahead.rows_dot, &mut loss_dot)?;
+            self.learning.weights.learn(&self.pass.batch, &device.read(&loss_dot))?;
+        }
+        if let Some(term) = self.learning.auxiliary.as_mut().filter(|_| term_learns) {
+            term.tangent(&device.read(&self.pass.pooled), &device.read(&look_ahead.rows_dot));
+            term.learn(epoch);
+        }
+        self.propagation.recycle(gradient);
+        Ok(Some(look_ahead.value))
+    }
+
+    /// The pairs that are trained on.
+    pub fn pairs(&self) -> &Arc<Interactions> {
+        &self.setup.train
+    }
+
+    /// Their labels; none where all are +1.
+    pub fn labels(&self) -> Option<&Arc<Vec<f32>>> {
+        self.learning.labels.as_ref()
+    }
+
+    /// The weight of every training pair, where a pair has one of its own: 1 is the weight without debiasing. None for a method that weighs each batch
+    /// anew.
+    ///
+    /// # Errors
+    /// Those of the method.
+    pub fn pair_weights(&mut self) -> Result<Option<Vec<f32>>> {
+        let train = &self.setup.train;
+        let batch = Batch {
+            users: train.pairs().map(|(user, _)| user.0).collect(),
+            positives: train.item_ids().to_vec(),
+            edges: (0..train.n_edges() as u32).collect(),
+            ..Batch::default()
+        };
+        if !self.learning.weights.weighs_pairs() {
+            return Ok(None);
+        }
+        let mut weights = Vec::new();
+        self.learning.weights.weigh(&batch, &vec![0.0; train.n_edges()], &mut weights)?;
+        let scale = self.learning.reduction.scale(train.n_edges());
+        weights.iter_mut().for_each(|weight| *weight /= scale);
+        Ok(Some(weights))
+    }
+
+    /// The values that stand in for the labels of observed -1, unobserved and observed +1 pairs, where a method imputes them.
+    pub fn imputed_values(&self) -> Option<[f64; 3]> {
+        self.learning.auxiliary.as_ref().and_then(|term| term.imputed_values())
+    }
+
+    /// The parameters of the example weights and of the auxiliary term.
+    fn learned(&self) -> Vec<(&'static str, Parameters)> {
+        let mut learned = vec![("weights", self.learning.weights.parameters())];
+        learned.extend(self.learning.auxiliary.as_ref().map(|term| ("auxiliary", term.parameters())));
+        learned
     }
 
     /// Drops the edges of an epoch, or puts all back.
@@ -275,6 +444,11 @@ impl Learner for GraphLearner {
         state.put_f32("adam.v", &shape, device.read(&self.v));
         state.put_fact("step", self.step);
         self.combination.save(device, &mut state, true);
+        for (owner, parameters) in self.learned() {
+            for (name, values) in parameters {
+                state.put_f32(&format!("debias.{owner}.{name}"), &[values.len()], values);
+            }
+        }
         state
     }
 
@@ -284,7 +458,20 @@ impl Learner for GraphLearner {
         device.write(&mut self.m, state.f32("adam.m", &shape)?);
         device.write(&mut self.v, state.f32("adam.v", &shape)?);
         self.step = state.fact("step")?;
-        self.combination.load(device, state, true)
+        self.combination.load(device, state, true)?;
+        let mut found: Vec<Parameters> = Vec::new();
+        for (owner, parameters) in self.learned() {
+            let read = |(name, values): (&'static str, Vec<f32>)| {
+                Ok((name, state.f32(&format!("debias.{owner}.{name}"), &[values.len()])?.to_vec()))
+            };
+            found.push(parameters.into_iter().map(read).collect::<Result<_>>()?);
+        }
+        let mut found = found.into_iter();
+        self.learning.weights.restore(found.next().unwrap_or_default());
+        if let Some(term) = &mut self.learning.auxiliary {
+            term.restore(found.next().unwrap_or_default());
+        }
+        Ok(())
     }
 
     fn n_parameters(&self) -> usize {

@@ -4,10 +4,13 @@ pub mod combination;
 pub mod config;
 mod init;
 mod learner;
+mod meta;
 mod pass;
 mod scorer;
 mod weights_report;
 
 pub use config::Config;
-pub use learner::{GraphLearner, Setup, Teacher};
+pub use init::normal;
+pub use learner::{GraphLearner, Learning, Setup, Teacher};
+pub use meta::{Optimizer, Uniform};
 pub use scorer::{GraphScorer, Scoring};

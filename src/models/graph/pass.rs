@@ -1,17 +1,18 @@
 //! One forward and backward pass over the batch's rows: layers, combination, loss, and the way back to the layers.
 
 use gcnrec_kernels::ops::loss_sum::LossSums;
+use gcnrec_kernels::ops::place::{fill_column, place, place_rows};
 use gcnrec_kernels::ops::propagate::{propagate, propagate_add, propagate_from_rows_add, propagate_rows};
 use gcnrec_kernels::ops::table::{
     Precision, Table, gather_stored, propagate_from_rows_stored, propagate_rows_stored, propagate_stored, store,
 };
-use gcnrec_kernels::ops::{adjacency::Adjacency, gather::gather_rows, place::place_rows, row_set::RowSet, rows};
+use gcnrec_kernels::ops::{adjacency::Adjacency, gather::gather_rows, row_set::RowSet, rows};
 use gcnrec_kernels::{Buffer, Device};
 
 use super::combination::{Combination, RowGroups, Scratch};
 use super::config::Storage;
 use crate::error::Result;
-use crate::objectives::{ExampleWeights, Nodes, Task};
+use crate::objectives::{AuxiliaryTerm, ExampleWeights, Nodes, Reduction, Task};
 use crate::samplers::Batch;
 
 /// The layers of all nodes: `hops[0]` is the base table, `hops[l] = A hops[l - 1]`.
@@ -159,10 +160,11 @@ pub struct Pass {
     pub rows: RowSet,
     /// The gradient of every layer's rows.
     pub direct: Vec<Buffer<f32>>,
-    groups: RowGroups,
+    pub(super) groups: RowGroups,
     scratch: Scratch,
-    hop_rows: Vec<Buffer<f32>>,
-    pooled: Buffer<f32>,
+    pub(super) hop_rows: Vec<Buffer<f32>>,
+    /// The final embeddings of the batch's rows.
+    pub(super) pooled: Buffer<f32>,
     attention: Buffer<f32>,
     /// The loss of every example of the last [`Pass::run`].
     pub loss: Buffer<f32>,
@@ -172,7 +174,17 @@ pub struct Pass {
     decay: Buffer<f32>,
     /// The sums of losses that are still on the device.
     pub losses: LossSums,
-    batch: Batch,
+    /// What was read back last.
+    host: Vec<f32>,
+    /// The losses of the examples, read back for example weights that depend on them; zeros for those that do not.
+    host_losses: Vec<f32>,
+    /// The final embeddings, read back for an auxiliary term.
+    host_rows: Vec<f32>,
+    /// A bias is a column of the embeddings; true when weight decay leaves the last two columns alone.
+    pub(super) free_biases: bool,
+    without_biases: Buffer<f32>,
+    /// The examples.
+    pub batch: Batch,
 }
 
 impl Pass {
@@ -193,11 +205,16 @@ impl Pass {
             device_weights: Buffer::default(),
             decay: Buffer::default(),
             losses: LossSums::default(),
+            host: Vec::new(),
+            host_losses: Vec::new(),
+            host_rows: Vec::new(),
+            free_biases: false,
+            without_biases: Buffer::default(),
             batch: Batch::default(),
         }
     }
 
-    /// Draws the batch of a step.
+    /// Draws the batch of a step. `labels` are those of the training edges; none means that all are +1.
     ///
     /// # Errors
     /// Those of the device.
@@ -206,10 +223,16 @@ impl Pass {
         device: &Device,
         task: &mut Task,
         train: &gcnrec_graphs::Interactions,
+        labels: Option<&[f32]>,
         epoch: u64,
         step: usize,
     ) -> Result<()> {
         task.sampler.batch(train, epoch, step, &mut self.batch);
+        if let Some(labels) = labels {
+            let Batch { edges, labels: drawn, .. } = &mut self.batch;
+            drawn.clear();
+            drawn.extend(edges.iter().map(|&edge| labels[edge as usize]));
+        }
         task.objective.prepare(device, &self.batch)?;
         let rows = task.objective.rows();
         self.groups =
@@ -217,41 +240,76 @@ impl Pass {
         Ok(self.rows.assign(device, rows)?)
     }
 
-    /// From the layers to the loss of each example, and back to the gradient of every layer's rows (in `direct`) and of the combination.
-    /// Answers the sum of the losses where it is known without waiting; otherwise it goes to [`Pass::losses`].
+    /// From the layers to the loss of each example. Answers their sum where it is known without waiting; otherwise it goes to [`Pass::losses`].
     ///
     /// # Errors
     /// Those of the ops.
-    pub fn run(
+    pub fn forward(
         &mut self,
         device: &Device,
         propagation: &Propagation,
-        combination: &mut Combination,
+        combination: &Combination,
         task: &mut Task,
-        example_weights: &mut dyn ExampleWeights,
     ) -> Result<Option<f64>> {
-        let (objective, groups) = (&mut task.objective, self.groups);
         propagation.gather(device, &self.rows, &mut self.hop_rows)?;
         let (pooled, scratch) = (&mut self.pooled, &mut self.scratch);
-        combination.forward(device, &self.hop_rows, groups, pooled, &mut self.attention, scratch)?;
-        objective.forward(device, pooled, &mut self.loss)?;
-        example_weights.weigh(&self.batch, objective.n_examples(), &mut self.weights)?;
-        device.write(&mut self.device_weights, &self.weights);
-        objective.backward(device, &self.pooled, &self.device_weights, &mut self.gradient)?;
-        let (attention, gradient, direct) = (&self.attention, &self.gradient, &mut self.direct);
-        combination.backward(device, &self.hop_rows, groups, attention, gradient, direct, scratch)?;
-        self.regularise(device, propagation.dim, task)?;
+        combination.forward(device, &self.hop_rows, self.groups, pooled, &mut self.attention, scratch)?;
+        task.objective.forward(device, pooled, &mut self.loss)?;
         Ok(self.losses.push(device, &self.loss)?)
     }
 
-    /// Adds the gradient of the weight decay, `l2 * occurrences / n_examples * row` (SPEC A.2), to the layers it acts on.
-    fn regularise(&mut self, device: &Device, dim: usize, task: &Task) -> Result<()> {
+    /// Back to the gradient of every layer's rows (in `direct`) and of the combination. Call after `forward`; it can be called again with other
+    /// weights.
+    ///
+    /// # Errors
+    /// Those of the ops and of the weights.
+    pub fn backward(
+        &mut self,
+        device: &Device,
+        dim: usize,
+        combination: &mut Combination,
+        task: &mut Task,
+        reduction: Reduction,
+        example_weights: &mut dyn ExampleWeights,
+        auxiliary: Option<&mut (dyn AuxiliaryTerm + 'static)>,
+    ) -> Result<()> {
+        // A step on a GPU waits for its losses only where the weights depend on them.
+        if example_weights.reads_losses() {
+            device.read_into(&self.loss, &mut self.host_losses);
+        } else {
+            self.host_losses.clear();
+            self.host_losses.resize(task.objective.n_examples(), 0.0);
+        }
+        example_weights.weigh(&self.batch, &self.host_losses, &mut self.weights)?;
+        device.write(&mut self.device_weights, &self.weights);
+        task.objective.backward(device, &self.pooled, &self.device_weights, &mut self.gradient)?;
+        if let Some(term) = auxiliary {
+            device.read_into(&self.pooled, &mut self.host_rows);
+            device.read_into(&self.gradient, &mut self.host);
+            term.backward(&self.host_rows, &mut self.host);
+            device.write(&mut self.gradient, &self.host);
+        }
+        let (attention, gradient, direct) = (&self.attention, &self.gradient, &mut self.direct);
+        combination.backward(device, &self.hop_rows, self.groups, attention, gradient, direct, &mut self.scratch)?;
+        self.regularise(device, dim, task, reduction)
+    }
+
+    /// Adds the gradient of the weight decay, `l2 * occurrences / n_examples * row` (SPEC A.2; not divided with sums), to the layers it acts on.
+    fn regularise(&mut self, device: &Device, dim: usize, task: &Task, reduction: Reduction) -> Result<()> {
         let regulariser = task.regulariser;
         if regulariser.l2 == 0.0 {
             return Ok(());
         }
-        let scale = regulariser.l2 / task.objective.n_examples().max(1) as f32;
+        let scale = regulariser.l2 * reduction.scale(task.objective.n_examples());
         rows::scale_all(device, scale, task.objective.occurrences(), &mut self.decay);
+        if self.free_biases {
+            device.resize(&mut self.without_biases, self.hop_rows[0].len());
+            place(device, &self.hop_rows[0], 0, &mut self.without_biases)?;
+            for column in [dim - 2, dim - 1] {
+                fill_column(device, 0.0, column, dim, self.rows.len(), &mut self.without_biases)?;
+            }
+            return Ok(rows::add_scaled_rows(device, dim, &self.decay, &self.without_biases, &mut self.direct[0])?);
+        }
         let layers = if regulariser.all_layers { self.direct.len() } else { 1 };
         for (direct, hop_rows) in self.direct.iter_mut().zip(&self.hop_rows).take(layers) {
             rows::add_scaled_rows(device, dim, &self.decay, hop_rows, direct)?;

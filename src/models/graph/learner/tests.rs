@@ -68,7 +68,7 @@ impl Sampler for Given {
 
     fn batch(&mut self, _train: &Interactions, _epoch: u64, _step: usize, batch: &mut Batch) {
         let Given { users, positives, negatives, list_ptr } = self.clone();
-        *batch = Batch { users, positives, negatives, list_ptr };
+        *batch = Batch { users, positives, negatives, list_ptr, ..Batch::default() };
     }
 }
 

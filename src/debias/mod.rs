@@ -1,0 +1,22 @@
+//! How much each biased example is to be trusted, learned from a small log that was collected under uniform exposure, or worked out from it.
+//!
+//! A method is one file here with its table `[debias.NAME]`, its `mod` line and its row in [`Config`]. It gives a learner its example weights
+//! ([`crate::objectives::ExampleWeights`]), and, where it has one, a further term of the loss ([`crate::objectives::AuxiliaryTerm`]). The look-ahead that
+//! teaches them is the graph family's (`models::graph::Uniform`): a method only sees derivatives.
+
+mod autodebias;
+pub mod config;
+mod fixed;
+mod imputation;
+mod meta_adam;
+mod prepare;
+mod propensity;
+mod reweight;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub use config::Config;
+pub use prepare::{Prepared, Training, prepare};
+pub use propensity::Propensity;
+pub use table::{WeightRow, export, weight_table};

@@ -1,0 +1,148 @@
+//! What learned weights should look like where the truth is known.
+
+use std::sync::Arc;
+
+use gcnrec_graphs::{Interactions, ItemId, Purpose, UserId};
+use gcnrec_kernels::Device;
+use rand::RngExt;
+
+use super::*;
+use crate::data::{Log, Split};
+use crate::debias::{Config, Training, prepare};
+use crate::models::Learner;
+use crate::models::graph::{self, GraphLearner, Setup, Teacher};
+use crate::objectives::config::Pointwise;
+use crate::objectives::{self, Batching};
+use crate::samplers::PairOrder;
+
+const USERS: u32 = 60;
+const ITEMS: u32 = 50;
+
+/// Users like the items of their half; a row is shown at random and answered truly, or, in `flipped` of the training rows, wrongly.
+fn world(flipped: f64) -> (Split, Vec<bool>) {
+    let mut random = Seed(11).stream(Purpose::Analysis, 0, 0);
+    let (mut train, mut uniform, mut wrong) = (Log::default(), Log::default(), Vec::new());
+    for user in 0..USERS {
+        for item in 0..ITEMS {
+            let truth = if user % 2 == item % 2 { 1.0 } else { -1.0 };
+            let draw: f64 = random.random();
+            let (log, label) = if draw < 0.3 {
+                wrong.push(random.random::<f64>() < flipped);
+                (&mut train, if wrong[wrong.len() - 1] { -truth } else { truth })
+            } else if draw < 0.36 {
+                (&mut uniform, truth)
+            } else {
+                continue;
+            };
+            log.users.push(user);
+            log.items.push(item);
+            log.ratings.push(label);
+        }
+    }
+    let names = |n: u32| (0..n).map(|i| i.to_string()).collect::<Vec<_>>();
+    let split = Split {
+        users: names(USERS).iter().map(String::as_str).collect(),
+        items: names(ITEMS).iter().map(String::as_str).collect(),
+        train,
+        uniform,
+        explicit: true,
+        labelled: true,
+        ..Split::default()
+    };
+    (split, wrong)
+}
+
+/// MF under a method.
+fn learner(split: &Split, config: &Config) -> GraphLearner {
+    let pairs: Vec<(UserId, ItemId)> = split.train.pairs().collect();
+    let pairs = Arc::new(Interactions::from_pairs(split.n_users(), split.n_items(), pairs).unwrap());
+    let model = graph::Config {
+        layers: 0,
+        dim: 6,
+        biases: true,
+        decay_biases: false,
+        init_std: Some(0.1),
+        ..graph::Config::default()
+    };
+    let objective = objectives::Config::Mse(Pointwise { l2: 0.1, ..Pointwise::default() });
+    let (reduction, seed) = (Reduction::Sum, Seed(3));
+    let training = Training { split, pairs, objective: &objective, reduction, dim: model.dim + 2, seed };
+    let prepared = prepare(config, &training).unwrap();
+    let setup = Setup {
+        device: Device::Cpu,
+        config: model,
+        model: "mf",
+        objective: objective.clone(),
+        batching: Batching { size: None, order: PairOrder::Blocks { users: 30, items: 25 } },
+        learning_rate: 0.01,
+        train: prepared.pairs,
+        teacher: Teacher::Nobody,
+        prior: None,
+        bound: 0.0,
+        seed,
+    };
+    let learning = graph::Learning { optimizer: graph::Optimizer::Sgd, ..prepared.learning };
+    GraphLearner::with(setup, learning).unwrap()
+}
+
+fn train(learner: &mut GraphLearner, epochs: std::ops::Range<u64>) {
+    for epoch in epochs {
+        let steps = learner.steps_per_epoch();
+        learner.steps(epoch, 0..steps).unwrap();
+    }
+}
+
+/// The weights of the pairs after some epochs.
+fn weights(split: &Split, config: &Config, epochs: u64) -> Vec<f32> {
+    let mut learner = learner(split, config);
+    train(&mut learner, 0..epochs);
+    learner.pair_weights().unwrap().unwrap()
+}
+
+fn mean(weights: &[f32], chosen: impl Fn(usize) -> bool) -> f64 {
+    let chosen: Vec<f64> =
+        weights.iter().enumerate().filter(|(at, _)| chosen(*at)).map(|(_, &weight)| f64::from(weight)).collect();
+    chosen.iter().sum::<f64>() / chosen.len() as f64
+}
+
+/// All rows of some users are answered wrongly, so that the users' weights can tell: a fifth of the rows.
+#[test]
+fn flipped_rows_weigh_less_than_the_others() {
+    let (mut split, mut wrong) = world(0.0);
+    for (row, &user) in split.train.users.iter().enumerate() {
+        if user % 10 < 2 {
+            split.train.ratings[row] *= -1.0;
+            wrong[row] = true;
+        }
+    }
+    let config = Config::Autodebias(Autodebias { weight_rate: 0.02, frozen_epochs: 5, ..Autodebias::default() });
+    let weights = weights(&split, &config, 60);
+    let (flipped, others) = (mean(&weights, |row| wrong[row]), mean(&weights, |row| !wrong[row]));
+    assert!(flipped < 0.8 * others, "{flipped} {others}");
+}
+
+/// The uniform log answers as the training log does: nothing in the rows is worth more than the rest.
+#[test]
+fn a_uniform_log_like_the_training_log_leaves_the_weights_near_each_other() {
+    let (split, _) = world(0.0);
+    let config = Config::Autodebias(Autodebias { frozen_epochs: 5, ..Autodebias::default() });
+    let weights = weights(&split, &config, 60);
+    let all = mean(&weights, |_| true);
+    let spread = mean(&weights.iter().map(|w| (w - all as f32).powi(2)).collect::<Vec<_>>(), |_| true).sqrt();
+    assert!(spread < 0.1 * all, "{spread} {all}");
+}
+
+/// Weights, imputed values and their moments are in the state.
+#[test]
+fn a_resumed_run_learns_the_same_weights_to_the_bit() {
+    let (split, _) = world(0.1);
+    let config = Config::Autodebias(Autodebias { frozen_epochs: 2, ..Autodebias::default() });
+    let mut whole = learner(&split, &config);
+    train(&mut whole, 0..6);
+    let mut first = learner(&split, &config);
+    train(&mut first, 0..4);
+    let mut second = learner(&split, &config);
+    second.restore(&first.state()).unwrap();
+    train(&mut second, 4..6);
+    assert_eq!(whole.state(), second.state());
+}

@@ -1,0 +1,86 @@
+//! Metrics of labelled rows: each row has a score and a label, and no list is ranked.
+
+use super::{Auc, LogLoss, MeanAbsoluteError, RootMeanSquaredError};
+use crate::error::{Place, RecError, Result};
+
+/// How well the scores of labelled rows fit their labels.
+pub trait ValueMetric: Send + Sync {
+    /// The name in configs and reports, in lower case; a variant's reason stands in brackets.
+    fn name(&self) -> &'static str;
+
+    /// True when a larger value is better.
+    fn higher_is_better(&self) -> bool;
+
+    /// The value over all rows. Sums run in f64, in the order of the rows.
+    ///
+    /// # Shapes
+    /// - `scores`, `labels`: `[n_rows]`, at least one row; labels are 1 for positive and 0 or -1 for negative rows, or ratings where the metric compares
+    ///   numbers (`mae`, `rmse`)
+    ///
+    /// # Errors
+    /// [`RecError::Input`] when the labels are not of the kind that the metric needs.
+    fn value(&self, scores: &[f32], labels: &[f32]) -> Result<f64>;
+}
+
+/// Every metric of labelled rows, in the order of reports.
+pub static VALUE_METRICS: [&dyn ValueMetric; 7] = [
+    &Auc,
+    &LogLoss::LOGLOSS,
+    &LogLoss::RECBOLE,
+    &LogLoss::NLL,
+    &LogLoss::AUTODEBIAS,
+    &MeanAbsoluteError,
+    &RootMeanSquaredError,
+];
+
+/// The value metric of that name, if there is one.
+pub fn value_named(name: &str) -> Option<&'static dyn ValueMetric> {
+    VALUE_METRICS.iter().copied().find(|metric| metric.name() == name)
+}
+
+/// The number of positive and of negative rows.
+///
+/// # Errors
+/// [`RecError::Input`] for a label that is neither 1 nor 0 nor -1.
+pub(in crate::eval) fn classes(labels: &[f32]) -> Result<(usize, usize)> {
+    if let Some(label) = labels.iter().find(|label| ![1.0, 0.0, -1.0].contains(*label)) {
+        return Err(RecError::Input {
+            place: Place::file("labels".as_ref()),
+            found: format!("the label {label}"),
+            expected: "1 for positive, 0 or -1 for negative rows".into(),
+            todo: "turn ratings into labels by a threshold; mae and rmse take ratings as they are".into(),
+        });
+    }
+    let n_positive = labels.iter().filter(|&&label| label > 0.0).count();
+    Ok((n_positive, labels.len() - n_positive))
+}
+
+/// The mean of a function of score and label.
+pub(super) fn mean(scores: &[f32], labels: &[f32], loss: impl Fn(f64, f64) -> f64) -> f64 {
+    let rows = scores.iter().zip(labels);
+    rows.map(|(&score, &label)| loss(f64::from(score), f64::from(label))).sum::<f64>() / labels.len() as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_value_metric_is_found_by_its_name_and_no_name_is_used_twice() {
+        for (at, metric) in VALUE_METRICS.iter().enumerate() {
+            assert_eq!(value_named(metric.name()).unwrap().name(), metric.name());
+            assert!(VALUE_METRICS[..at].iter().all(|other| other.name() != metric.name()));
+            assert!(super::super::named(metric.name()).is_err(), "no ranking metric has that name");
+        }
+        assert!(value_named("ndcg").is_none());
+    }
+
+    #[test]
+    fn a_perfect_order_is_best_under_every_metric() {
+        let (right, wrong) = ([5.0, -5.0], [-5.0, 5.0]);
+        for metric in VALUE_METRICS {
+            let (a, b) = (metric.value(&right, &[1.0, -1.0]).unwrap(), metric.value(&wrong, &[1.0, -1.0]).unwrap());
+            assert_eq!(a > b, metric.higher_is_better(), "{}: {a} {b}", metric.name());
+        }
+    }
+}

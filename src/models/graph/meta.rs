@@ -1,0 +1,232 @@
+//! The look-ahead of meta-learned weights: what the uniform log would have wanted from a step (SPEC C.4, C.4b).
+//!
+//! A step with weights `w` moves the parameters from `x` to `x' = x - step(gradient(x, w))`. The derivative of the uniform log's loss at `x'` with
+//! respect to every weight is one Jacobian-vector product: with `V` the gradient of that loss at `x'`, let `x_dot` be the motion of `x'` under a
+//! gradient that moves along `V` (`-lr V` for gradient descent, [`adam_tangent`] for Adam); then the weight of example `b` has the derivative
+//! `<gradient of loss b, x_dot>`, which is how loss `b` moves along `x_dot`. No tape and no second derivative of the propagation is needed: it costs
+//! the look-ahead's layers, one Horner pass for `V` and the layers of the motion.
+//!
+//! Without the look-ahead, `V` is taken at `x` itself, and the step counts as gradient descent (Ren et al. 2018, exactly): one Horner pass and the
+//! layers of the motion remain.
+
+use gcnrec_kernels::ops::adam::{AdamConfig, adam_step, sgd_step};
+use gcnrec_kernels::ops::adam_tangent::adam_tangent;
+use gcnrec_kernels::ops::place::{fill_column, place};
+use gcnrec_kernels::ops::row_set::RowSet;
+use gcnrec_kernels::{Buffer, Device};
+
+use super::combination::{Combination, RowGroups, Scratch};
+use super::pass::{Pass, Propagation};
+use crate::error::Result;
+use crate::objectives::{Judge, Nodes, Objective, judge};
+use crate::samplers::Batch;
+
+/// How the embeddings take a step.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Optimizer {
+    /// Adam.
+    #[default]
+    Adam,
+    /// Plain gradient descent.
+    Sgd,
+}
+
+/// The fixed examples that judge a step, and how often and how exactly they do.
+#[derive(Debug, Clone)]
+pub struct Uniform {
+    /// The loss of the uniform log; its examples are summed.
+    pub loss: Judge,
+    /// The whole log, as one batch.
+    pub batch: Batch,
+    /// Steps from one look-ahead to the next, 1 or more.
+    pub every: u64,
+    /// Judge the point after the step; otherwise the point before it.
+    pub look_ahead: bool,
+}
+
+/// A column of users and one of items that are the constant 1, where a model has biases.
+#[derive(Debug, Clone, Copy)]
+pub struct ConstantColumns {
+    /// Width of the embeddings with both bias columns.
+    pub width: usize,
+    /// Where nodes lie.
+    pub nodes: Nodes,
+}
+
+impl ConstantColumns {
+    /// Sets the gradient of the constants to zero.
+    ///
+    /// # Errors
+    /// Those of the op.
+    pub fn hold(&self, device: &Device, gradient: &mut Buffer<f32>) -> Result<()> {
+        let ConstantColumns { width, nodes: Nodes { n_users, n_items } } = *self;
+        fill_column(device, 0.0, width - 1, width, n_users, gradient)?;
+        Ok(fill_column(device, 0.0, n_users * width + width - 2, width, n_items, gradient)?)
+    }
+}
+
+/// A step as it is about to be taken.
+pub(super) struct Step<'a> {
+    pub optimizer: Optimizer,
+    pub adam: AdamConfig,
+    /// Its number, from 1.
+    pub number: u64,
+    pub m: &'a Buffer<f32>,
+    pub v: &'a Buffer<f32>,
+    /// The gradient of the base table.
+    pub gradient: &'a Buffer<f32>,
+    /// Adam's constants for the layer weights, where the step moves them.
+    pub attention: Option<AdamConfig>,
+    pub constant: Option<ConstantColumns>,
+}
+
+/// Buffers of a look-ahead, kept from step to step.
+pub(super) struct LookAhead {
+    pub uniform: Uniform,
+    objective: Box<dyn Objective>,
+    rows: RowSet,
+    groups: RowGroups,
+    hop_rows: Vec<Buffer<f32>>,
+    direct: Vec<Buffer<f32>>,
+    pooled: Buffer<f32>,
+    attention: Buffer<f32>,
+    scratch: Scratch,
+    loss: Buffer<f32>,
+    ones: Buffer<f32>,
+    gradient: Buffer<f32>,
+    /// A second set of layers: those of the look-ahead, then those of the motion.
+    layers: Vec<Buffer<f32>>,
+    m: Buffer<f32>,
+    v: Buffer<f32>,
+    spare: Buffer<f32>,
+    hop_rows_dot: Vec<Buffer<f32>>,
+    /// How the final embeddings of the batch's rows move.
+    pub rows_dot: Buffer<f32>,
+    /// The loss of the uniform log at the point that was judged, summed.
+    pub value: f64,
+}
+
+impl LookAhead {
+    /// For tables of `nodes` rows, `dim` columns and `layers` layers.
+    pub fn new(device: &Device, uniform: Uniform, nodes: Nodes, dim: usize, layers: usize) -> Result<Self> {
+        let mut objective = judge(uniform.loss, nodes, dim);
+        objective.prepare(device, &uniform.batch)?;
+        let mut rows = RowSet::new(device, nodes.len());
+        rows.assign(device, objective.rows())?;
+        let n_users = objective.rows().partition_point(|&row| (row as usize) < nodes.n_users);
+        let ones = device.upload(&vec![1.0; objective.n_examples()]);
+        let per_layer = || (0..=layers).map(|_| Buffer::default()).collect::<Vec<_>>();
+        Ok(LookAhead {
+            groups: RowGroups { n_users, n_rows: rows.len() },
+            uniform,
+            objective,
+            rows,
+            ones,
+            hop_rows: per_layer(),
+            direct: per_layer(),
+            layers: per_layer(),
+            hop_rows_dot: per_layer(),
+            pooled: Buffer::default(),
+            attention: Buffer::default(),
+            scratch: Scratch::default(),
+            loss: Buffer::default(),
+            gradient: Buffer::default(),
+            m: Buffer::default(),
+            v: Buffer::default(),
+            spare: Buffer::default(),
+            rows_dot: Buffer::default(),
+            value: 0.0,
+        })
+    }
+
+    /// Fills [`LookAhead::rows_dot`] for the rows of `pass`, whose `forward` and `backward` were just taken.
+    ///
+    /// # Errors
+    /// Those of the ops.
+    pub fn tangent(
+        &mut self,
+        device: &Device,
+        propagation: &mut Propagation,
+        combination: &Combination,
+        pass: &Pass,
+        step: &Step<'_>,
+    ) -> Result<()> {
+        copy(device, &propagation.hops[0], &mut self.layers[0])?;
+        let mut ahead = combination.clone();
+        let look_ahead = self.uniform.look_ahead;
+        if look_ahead {
+            self.take_step(device, &mut ahead, step)?;
+        }
+        // The propagation works on whatever layers it is lent; those of the step come back below.
+        std::mem::swap(&mut propagation.hops, &mut self.layers);
+        let moved = self.judge(device, propagation, &mut ahead, combination, step);
+        let gathered = moved.and_then(|parameters_dot| {
+            propagation.below_last(device)?;
+            propagation.gather(device, &pass.rows, &mut self.hop_rows_dot)?;
+            Ok(parameters_dot)
+        });
+        std::mem::swap(&mut propagation.hops, &mut self.layers);
+        let (hops, dots, scratch) = (&pass.hop_rows, &self.hop_rows_dot, &mut self.scratch);
+        combination.tangent(device, hops, pass.groups, dots, &gathered?, &mut self.rows_dot, scratch)
+    }
+
+    fn take_step(&mut self, device: &Device, ahead: &mut Combination, step: &Step<'_>) -> Result<()> {
+        match step.optimizer {
+            Optimizer::Sgd => sgd_step(device, step.adam.learning_rate, step.gradient, &mut self.layers[0])?,
+            Optimizer::Adam => {
+                copy(device, step.m, &mut self.m)?;
+                copy(device, step.v, &mut self.v)?;
+                let (m, v, base) = (&mut self.m, &mut self.v, &mut self.layers[0]);
+                adam_step(device, &step.adam, step.number, step.gradient, m, v, base)?;
+            }
+        }
+        step.attention.map_or(Ok(()), |attention| ahead.adam(device, &attention, step.number, false))
+    }
+
+    /// The gradient of the uniform log's loss at the layers in `propagation`, turned into a motion: of the base table, in place of the base, and of the
+    /// combination's parameters.
+    fn judge(
+        &mut self,
+        device: &Device,
+        propagation: &mut Propagation,
+        ahead: &mut Combination,
+        before: &Combination,
+        step: &Step<'_>,
+    ) -> Result<Vec<Buffer<f32>>> {
+        propagation.below_last(device)?;
+        propagation.gather(device, &self.rows, &mut self.hop_rows)?;
+        ahead.forward(device, &self.hop_rows, self.groups, &mut self.pooled, &mut self.attention, &mut self.scratch)?;
+        self.objective.forward(device, &self.pooled, &mut self.loss)?;
+        self.value = device.read(&self.loss).iter().map(|&loss| f64::from(loss)).sum();
+        self.objective.backward(device, &self.pooled, &self.ones, &mut self.gradient)?;
+        let (attention, gradient, direct) = (&self.attention, &self.gradient, &mut self.direct);
+        ahead.backward(device, &self.hop_rows, self.groups, attention, gradient, direct, &mut self.scratch)?;
+        propagation.recycle(std::mem::take(&mut self.spare));
+        let mut wanted = propagation.backward(device, &self.rows, &self.direct)?;
+        if let Some(constant) = &step.constant {
+            constant.hold(device, &mut wanted)?;
+        }
+        let (adam, base) = (&step.adam, &mut propagation.hops[0]);
+        match (step.optimizer, self.uniform.look_ahead) {
+            (Optimizer::Adam, true) => {
+                adam_tangent(device, adam, step.number, step.gradient, &self.m, &self.v, &wanted, base)?;
+            }
+            _ => {
+                let n = base.len();
+                *base = device.zeros(n);
+                sgd_step(device, adam.learning_rate, &wanted, base)?;
+            }
+        }
+        self.spare = wanted;
+        match step.attention {
+            Some(config) if self.uniform.look_ahead => ahead.motion(device, before, &config, step.number),
+            _ => Ok(before.at_rest(device)),
+        }
+    }
+}
+
+fn copy(device: &Device, source: &Buffer<f32>, target: &mut Buffer<f32>) -> Result<()> {
+    device.resize(target, source.len());
+    Ok(place(device, source, 0, target)?)
+}
