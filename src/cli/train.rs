@@ -58,9 +58,13 @@ pub(super) fn run(args: &Args) -> Result<()> {
     let mut progress = Progress::new();
     let outcome = train::run(&job, &mut store, args.run.resume, &mut progress, &stop);
     progress.finish();
-    let report = run_report::report(&RunReport { job: &job, outcome: &outcome?, load_s, folder: &folder })?;
+    let outcome = outcome?;
+    let report = run_report::report(&RunReport { job: &job, outcome: &outcome, load_s, folder: &folder })?;
     folder.write_report(&report.to_json(), &report.to_html())?;
     report.warnings.iter().for_each(|warning| say(&format!("warning: {warning}")));
+    if args.output.for_people() {
+        print(&format!("{}\n", outcome.protocol))?;
+    }
     args.output.print(&report.metrics_table())?;
     if args.output.for_people() {
         print(&format!("\n{}\nrun: {}\n", samples(&job, folder.path())?, folder.path().display()))?;

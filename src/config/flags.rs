@@ -39,7 +39,7 @@ enum Target {
     L2,
 }
 
-const TARGETS: [(&str, Target); 26] = [
+const TARGETS: [(&str, Target); 27] = [
     ("--data", Target::Key("data.path")),
     ("--train", Target::Key("data.train")),
     ("--valid", Target::Key("data.valid")),
@@ -62,6 +62,7 @@ const TARGETS: [(&str, Target); 26] = [
     ("--refit", Target::Steps("train.refit")),
     ("--k", Target::Key("eval.k")),
     ("--metrics", Target::Key("eval.metrics")),
+    ("--candidates", Target::Key("eval.candidates")),
     ("--exclude-seen", Target::Key("eval.exclude_seen")),
     ("--seed", Target::Key("seed")),
     ("--device", Target::Key("device")),

@@ -93,7 +93,7 @@ impl Config {
             objective.validate().map_err(at("objective"))?;
         }
         self.train.validate().map_err(at("train.metric"))?;
-        eval::MetricAt::parse("train.metric", &self.train.metric).map_err(at("train.metric"))?;
+        eval::MetricAt::parse_selecting("train.metric", &self.train.metric).map_err(at("train.metric"))?;
         self.eval.validate().map_err(at("eval.metrics"))
     }
 

@@ -6,11 +6,12 @@ mod held_out;
 pub mod labeled;
 pub mod metrics;
 mod protocol;
+pub mod trec;
 mod values;
 
 pub use evaluator::Evaluator;
 pub use held_out::{HeldOut, HeldOutUser};
 pub use labeled::{LabeledProtocol, LabeledRows, evaluate_labeled};
-pub use metrics::{MetricAt, RankingMetric, ValueMetric};
+pub use metrics::{ItemCounts, Metric, MetricAt, RankingMetric, ValueMetric};
 pub use protocol::{Candidates, Config, Protocol, SelectedOn};
 pub use values::{Metrics, PerUser};

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::graph;
-use super::linear::{ease, popularity};
+use super::linear::{ease, gf_cf, item_knn, markov, popularity, rp3beta};
 use crate::error::{RecError, Result};
 
 /// A model with its settings.
@@ -16,8 +16,16 @@ pub enum Config {
     Mf(Mf),
     /// The most popular items, the same for everybody.
     Popularity(popularity::Config),
+    /// The nearest items by shrunk cosine.
+    ItemKnn(item_knn::Config),
     /// A linear item-item model in closed form.
     Ease(ease::Config),
+    /// Two low-pass filters of the item-item graph.
+    GfCf(gf_cf::Config),
+    /// Random walks of three steps, popular ends discounted.
+    Rp3beta(rp3beta::Config),
+    /// What usually follows the last item.
+    Markov(markov::Config),
 }
 
 /// `[model.mf]`.
@@ -62,7 +70,7 @@ impl Default for Config {
 
 impl Config {
     /// The names of the models.
-    pub const NAMES: [&str; 4] = ["lightgcn", "mf", "popularity", "ease"];
+    pub const NAMES: [&str; 8] = ["lightgcn", "mf", "popularity", "item_knn", "ease", "gf_cf", "rp3beta", "markov"];
 
     /// A model by name with its defaults.
     ///
@@ -73,7 +81,11 @@ impl Config {
             "lightgcn" => Config::Lightgcn(graph::Config::default()),
             "mf" => Config::Mf(Mf::default()),
             "popularity" => Config::Popularity(popularity::Config::default()),
+            "item_knn" => Config::ItemKnn(item_knn::Config::default()),
             "ease" => Config::Ease(ease::Config::default()),
+            "gf_cf" => Config::GfCf(gf_cf::Config::default()),
+            "rp3beta" => Config::Rp3beta(rp3beta::Config::default()),
+            "markov" => Config::Markov(markov::Config::default()),
             _ => {
                 return Err(RecError::Unknown {
                     what: "model",
@@ -91,7 +103,11 @@ impl Config {
             Config::Lightgcn(_) => "lightgcn",
             Config::Mf(_) => "mf",
             Config::Popularity(_) => "popularity",
+            Config::ItemKnn(_) => "item_knn",
             Config::Ease(_) => "ease",
+            Config::GfCf(_) => "gf_cf",
+            Config::Rp3beta(_) => "rp3beta",
+            Config::Markov(_) => "markov",
         }
     }
 
@@ -113,7 +129,11 @@ impl Config {
             Config::Lightgcn(config) => config.validate("model.lightgcn"),
             Config::Mf(config) => config.as_graph().validate("model.mf"),
             Config::Popularity(config) => config.validate(),
+            Config::ItemKnn(config) => config.validate(),
             Config::Ease(config) => config.validate(),
+            Config::GfCf(config) => config.validate(),
+            Config::Rp3beta(config) => config.validate(),
+            Config::Markov(config) => config.validate(),
         }
     }
 }

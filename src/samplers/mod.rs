@@ -1,11 +1,13 @@
 //! What goes into a batch. A batch is a function of (seed, epoch, step) alone, so that a resumed run sees the batches it would have seen.
 
+mod candidates;
 mod negatives;
 mod pairs;
 mod users;
 
 use gcnrec_graphs::Interactions;
 
+pub use candidates::draw_candidates;
 pub use negatives::NegativeSampler;
 pub use pairs::{PairOrder, PairSampler};
 pub use users::UserSampler;

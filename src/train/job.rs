@@ -9,7 +9,8 @@ use gcnrec_kernels::Device;
 
 use crate::data::{Part, Split};
 use crate::error::{Place, RecError, Result};
-use crate::eval::{self, Evaluator, HeldOut, MetricAt};
+use crate::eval::{self, Candidates, Evaluator, HeldOut, ItemCounts, MetricAt};
+use crate::samplers::{NegativeSampler, draw_candidates};
 use crate::{models, objectives, train};
 
 /// Everything a run depends on. The same job gives the same bits.
@@ -73,8 +74,29 @@ impl Job {
         if !metrics.contains(&selected) {
             metrics.push(selected);
         }
-        let held_out = HeldOut::new(&relevant, &masked, &self.split.histories(seen))?;
-        Ok(Some(Evaluator::new(held_out, &metrics)?))
+        let mut held_out = HeldOut::new(&relevant, &masked, &self.split.histories(seen))?;
+        if let Some(candidates) = self.candidates(part, &relevant)? {
+            held_out = held_out.with_candidates(candidates)?;
+        }
+        let counts = ItemCounts::new(self.split.train_interactions()?.item_counts(), self.eval.tail_ratio);
+        Ok(Some(Evaluator::new(held_out, &metrics)?.with_counts(counts)))
+    }
+
+    /// What is ranked beside the held-out items where that is not everything. Draws avoid all that the user has in the parts up to this one; where seen
+    /// items may return, only what is held out. Popularity is counted over all parts, as in RecBole.
+    fn candidates(&self, part: Part, relevant: &Interactions) -> Result<Option<Vec<Vec<u32>>>> {
+        let all = [Part::Train, Part::Valid, Part::Test];
+        let (sampler, n_draws) = match self.eval.candidates {
+            Candidates::All | Candidates::Labeled => return Ok(None),
+            Candidates::Uniform(n) => (NegativeSampler::uniform(self.split.n_items()), n),
+            Candidates::Popularity(n) => (NegativeSampler::popularity(&self.split.joint_interactions(&all)?, 1.0), n),
+        };
+        let up_to_now = if part == Part::Valid { &all[..2] } else { &all[..] };
+        let only_this = [part];
+        let known = self.split.joint_interactions(if self.eval.exclude_seen { up_to_now } else { &only_this })?;
+        // Validation and test draw from different streams, however alike their users.
+        let seed = Seed(self.seed.0 ^ if part == Part::Valid { 1 << 63 } else { 0 });
+        Ok(Some(draw_candidates(relevant, &known, &sampler, n_draws as usize, seed)))
     }
 }
 
