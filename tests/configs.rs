@@ -67,7 +67,8 @@ fn take_two_steps(mut resolved: Resolved) {
     }
     let (config, train) = (&resolved.config, Arc::new(split.train_interactions().unwrap()));
     let Some(model) = config.model.graph() else {
-        fit_closed_form(&config.model, &train).unwrap().unwrap();
+        let histories = || split.histories(&[data::Part::Train]);
+        fit_closed_form(&config.model, &train, &histories).unwrap().unwrap();
         return;
     };
     let objective = config.objective.clone().unwrap();

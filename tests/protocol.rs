@@ -8,7 +8,7 @@ mod jobs;
 use std::sync::{Arc, Mutex};
 
 use gcnrec::data::{Part, Split, World, world};
-use gcnrec::eval::SelectedOn;
+use gcnrec::eval::{Candidates, SelectedOn};
 use gcnrec::models::graph::config::{Combination, Fit};
 use gcnrec::models::linear::{ease, popularity};
 use gcnrec::models::state::State;
@@ -112,6 +112,26 @@ fn training_is_masked_for_validation_and_training_and_validation_for_test() {
     job.eval.exclude_seen = false;
     let nothing = both.map(|(user, _, history)| (user, Vec::new(), history));
     assert_eq!(asked(&job, Part::Test, &[Part::Train, Part::Valid]), nothing);
+}
+
+/// Six items: user 0 has 0, 1, 2 before test and 3, 4 in it, so every draw is item 5; user 1 has 0, 1, 4 and 2, so draws are 3 and 5.
+#[test]
+fn among_sampled_candidates_everything_else_is_hidden_and_the_same_draws_come_again() {
+    let mut job = job(tiny(), popularity(), loss("bpr"));
+    let both = [Part::Train, Part::Valid];
+    for candidates in [Candidates::Uniform(3), Candidates::Popularity(3)] {
+        job.eval.candidates = candidates;
+        let hidden: Vec<Vec<u32>> = asked(&job, Part::Test, &both).into_iter().map(|(_, hidden, _)| hidden).collect();
+        assert!(
+            [0, 1, 2].iter().all(|seen| hidden[0].contains(seen)) && !hidden[0].contains(&3) && !hidden[0].contains(&4)
+        );
+        assert!([0, 1, 4].iter().all(|seen| hidden[1].contains(seen)) && !hidden[1].contains(&2));
+        // Item 5 has no pair in any part, so popularity never draws it.
+        assert_eq!(hidden[0].contains(&5), candidates == Candidates::Popularity(3));
+        let again: Vec<Vec<u32>> = asked(&job, Part::Test, &both).into_iter().map(|(_, hidden, _)| hidden).collect();
+        assert_eq!(hidden, again);
+        assert_eq!(run(&job).protocol.candidates, candidates);
+    }
 }
 
 /// A run masks so by itself. By count over training and validation, items 1, 0 and 4 lead.

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use flate2::read::GzDecoder;
 use gcnrec::eval::{Config, Evaluator, HeldOut, Metrics};
 use gcnrec::models::Scorer;
-use gcnrec::models::linear::{ease, popularity};
+use gcnrec::models::linear::{ease, gf_cf, item_knn, popularity, rp3beta};
 use gcnrec_graphs::{Interactions, ItemId, UserId};
 
 /// The folder of benchmark data, or a printed line and nothing.
@@ -69,4 +69,60 @@ fn ease_and_popularity_reach_their_published_values_on_movielens_100k() {
     let metrics = judge(&popularity::fit(&train, &popularity::Config::default()).unwrap());
     println!("popularity: {}", serde_json::to_string(&metrics).unwrap());
     assert_close(&metrics, 0.174, 0.171, 0.234);
+}
+
+/// Lines `user item item …` with ids from 0, over the 29,858 users and 40,981 items of the whole set.
+fn gowalla(path: &Path) -> Interactions {
+    let mut text = String::new();
+    GzDecoder::new(&std::fs::read(path).unwrap()[..]).read_to_string(&mut text).unwrap();
+    let pairs = text.lines().flat_map(|line| {
+        let mut ids = line.split_whitespace().map(|id| id.parse::<u32>().unwrap());
+        let user = UserId(ids.next().unwrap());
+        ids.map(move |item| (user, ItemId(item))).collect::<Vec<_>>()
+    });
+    Interactions::from_pairs(29_858, 40_981, pairs).unwrap()
+}
+
+/// SPEC.md F.1 and H.11: GF-CF is deterministic, so it checks data, mask and metric at once. The second pair of numbers is its linear filter alone.
+#[test]
+fn gf_cf_reaches_its_published_values_on_gowalla() {
+    let Some(folder) = data("gowalla") else { return };
+    let file = |part: &str| {
+        std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).find(|path| {
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            name.starts_with(part) && name.ends_with(".gz")
+        })
+    };
+    let (train, test) = (gowalla(&file("train").unwrap()), gowalla(&file("test").unwrap()));
+    assert_eq!((train.n_edges(), test.n_edges()), (810_128, 217_242));
+    let held_out = HeldOut::new(&test, &train, &vec![Vec::new(); 29_858]).unwrap();
+    let evaluator = Evaluator::new(held_out, &["recall@20", "ndcg@20"].map(|name| name.parse().unwrap())).unwrap();
+    for (factors, recall, ndcg) in [(256, 0.1849, 0.1518), (0, 0.16817, 0.13313)] {
+        let model = gf_cf::fit(&train, &gf_cf::Config { factors, ..Default::default() }).unwrap();
+        let metrics = evaluator.evaluate(&model).unwrap();
+        println!("gf_cf with {factors} factors: {}", serde_json::to_string(&metrics).unwrap());
+        for (name, expected) in [("recall@20", recall), ("ndcg@20", ndcg)] {
+            let found = metrics.get(name).unwrap();
+            assert!((found - expected).abs() <= 0.0003, "{name}: {found:.5}, published {expected}");
+        }
+    }
+}
+
+/// No published value belongs to these settings on this split; SPEC.md M.1 has popularity below them and EASE above.
+#[test]
+fn the_neighbourhood_models_stand_between_popularity_and_ease_on_movielens_100k() {
+    let Some(folder) = data("ml-100k") else { return };
+    let (train, test) = (rated_four_or_more(&folder.join("u1.base.gz")), rated_four_or_more(&folder.join("u1.test")));
+    let held_out = HeldOut::new(&test, &train, &vec![Vec::new(); 943]).unwrap();
+    let evaluator = Evaluator::new(held_out, &["ndcg@20".parse().unwrap()]).unwrap();
+    let models: [(&str, Box<dyn Scorer>); 3] = [
+        ("item_knn", Box::new(item_knn::fit(&train, &item_knn::Config::default()).unwrap())),
+        ("rp3beta", Box::new(rp3beta::fit(&train, &rp3beta::Config::default()).unwrap())),
+        ("gf_cf", Box::new(gf_cf::fit(&train, &gf_cf::Config { factors: 64, ..Default::default() }).unwrap())),
+    ];
+    for (name, model) in models {
+        let ndcg = evaluator.evaluate(&*model).unwrap().get("ndcg@20").unwrap();
+        println!("{name}: ndcg@20 {ndcg:.4}");
+        assert!((0.234..0.4198).contains(&ndcg), "{name}: {ndcg:.4}");
+    }
 }

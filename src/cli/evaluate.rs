@@ -1,16 +1,20 @@
 //! `gcnrec evaluate`: the metrics of a finished run, computed again from its checkpoint and its data.
 
+mod labeled;
+mod trec;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use gcnrec::config::{self, Flag};
 use gcnrec::data::{self, Part, Split};
+use gcnrec::eval::{Metrics, Protocol, SelectedOn};
 use gcnrec::report::{Cell, Table};
 use gcnrec::{RecError, Recommender, Result};
 use gcnrec_graphs::Seed;
 use serde_json::Value;
 
-use super::output::{OutputArgs, say};
+use super::output::{OutputArgs, print, say};
 use super::{devices, recommend, settings, train};
 
 /// Judge the model of a finished run on its test or validation part
@@ -19,12 +23,19 @@ use super::{devices, recommend, settings, train};
 Examples:
   gcnrec evaluate runs/lightgcn-1
   gcnrec evaluate runs/lightgcn-1 --part valid --metrics recall,ndcg --k 5,50
+  gcnrec evaluate runs/lightgcn-1 --candidates uni100
+  gcnrec evaluate runs/lightgcn-1 --part uniform --candidates labeled --metrics auc,logloss
+  gcnrec evaluate runs/lightgcn-1 --trec lists
+  gcnrec evaluate --run-file lists/run.txt --qrels lists/qrels.txt
 
-Metrics: recall, precision, ndcg, hit, mrr, map.")]
+Metrics of lists: recall, precision, ndcg, hit, mrr, map, gauc, itemcoverage, averagepopularity, giniindex,
+shannonentropy, tailpercentage. Of labelled rows: auc, logloss, nll, mae, rmse, or a list metric with its cut-off
+(ndcg@5) over each user's own rows. Variants: gauc(recbole), itemcoverage(recbole), giniindex(recbole),
+shannonentropy(recbole), tailpercentage(recbole), logloss(recbole), nll(autodebias).")]
 pub(super) struct Args {
     /// The folder of a run, such as runs/lightgcn-1
-    #[arg(value_name = "RUN")]
-    run: PathBuf,
+    #[arg(value_name = "RUN", required_unless_present = "run_file")]
+    run: Option<PathBuf>,
     /// Which part of the data is judged
     #[arg(long, value_name = "PART", value_enum, default_value_t = JudgedPart::Test)]
     part: JudgedPart,
@@ -34,6 +45,18 @@ pub(super) struct Args {
     /// Lengths of the lists that are judged; default those of the run
     #[arg(long, value_name = "K,K", value_delimiter = ',', allow_negative_numbers = true)]
     k: Option<Vec<u32>>,
+    /// What is ranked: all, uniN or popN (the held-out items among N draws for each); or labeled
+    #[arg(long, value_name = "KIND")]
+    candidates: Option<String>,
+    /// Also write the lists and the held-out items into this folder, as TREC's run.txt and qrels.txt
+    #[arg(long, value_name = "DIR", conflicts_with = "run_file")]
+    trec: Option<PathBuf>,
+    /// Judge the lists of any tool: a TREC run file, together with --qrels
+    #[arg(long, value_name = "FILE", requires = "qrels", conflicts_with_all = ["run", "part", "candidates"])]
+    run_file: Option<PathBuf>,
+    /// The held-out items for --run-file: a TREC qrels file
+    #[arg(long, value_name = "FILE", requires = "run_file")]
+    qrels: Option<PathBuf>,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -44,38 +67,105 @@ enum JudgedPart {
     Test,
     /// What picked the epoch
     Valid,
+    /// Rows collected under uniform exposure, which have labels
+    Uniform,
 }
 
 /// Prints one row per metric.
 pub(super) fn run(args: &Args) -> Result<()> {
-    let resolved = settings::of_run(&args.run, flags(args))?;
+    if let (Some(run), Some(qrels)) = (&args.run_file, &args.qrels) {
+        return trec::judge(args, run, qrels);
+    }
+    let run = args.run.as_deref().expect("RUN should be there: it is required without --run-file");
+    let labeled = args.candidates.as_deref() == Some("labeled");
+    if args.part == JudgedPart::Uniform && !labeled {
+        return Err(RecError::Usage {
+            problem: "--part uniform has labelled rows and no held-out items to rank".into(),
+            todo: "add --candidates labeled".into(),
+        });
+    }
+    if labeled && args.trec.is_some() {
+        return Err(RecError::Usage {
+            problem: "--trec writes lists, and labelled rows are none".into(),
+            todo: "drop --trec or --candidates labeled".into(),
+        });
+    }
+    let resolved = settings::of_run(run, if labeled { Vec::new() } else { flags(args) })?;
     let config = &resolved.config;
     config::check_files(&config.data, settings::data_folder().as_deref())?;
-    let recommender = recommend::open(&args.run)?;
+    let recommender = recommend::open(run)?;
     let split = data::load(&config.data, Seed(config.seed))?;
-    check_data(&args.run, &recommender, &split)?;
+    check_data(run, &recommender, &split)?;
+    let learnt_from_valid = config.train.refit || config.objective.is_none();
+    if args.part == JudgedPart::Valid && learnt_from_valid {
+        say("warning: this model has learnt from the validation pairs, so these numbers are too good");
+    }
+    if labeled {
+        return labeled::judge(args, config, &split, recommender.scorer());
+    }
 
     let job = train::job(config, Arc::new(split), devices::open(&config.device)?, config.to_toml()?)?;
-    let (part, name, seen) = match args.part {
-        JudgedPart::Test => (Part::Test, "test", &[Part::Train, Part::Valid][..]),
-        JudgedPart::Valid => (Part::Valid, "valid", &[Part::Train][..]),
+    let (part, seen) = match args.part {
+        JudgedPart::Valid => (Part::Valid, &[Part::Train][..]),
+        JudgedPart::Test | JudgedPart::Uniform => (Part::Test, &[Part::Train, Part::Valid][..]),
     };
-    let evaluator = job.evaluator(part, seen)?.ok_or_else(|| RecError::Missing {
+    let name = args.part.name();
+    let judge = job.evaluator(part, seen)?.ok_or_else(|| RecError::Missing {
         what: "part",
         name: name.into(),
         todo: format!("the data of this run have no {name} pairs"),
     })?;
-    let learnt_from_valid = config.train.refit || config.model.is_closed_form();
-    if args.part == JudgedPart::Valid && learnt_from_valid {
-        say("warning: this model has learnt from the validation pairs, so these numbers are too good");
+    let metrics = judge.evaluate(recommender.scorer())?;
+    match (&args.trec, judge.lists()) {
+        (Some(folder), Some(evaluator)) => trec::write(folder, &job, evaluator, recommender.scorer())?,
+        (Some(_), None) => {
+            return Err(RecError::Usage {
+                problem: "--trec writes lists, and this run is judged on labelled rows".into(),
+                todo: "drop --trec".into(),
+            });
+        }
+        (None, _) => {}
     }
-    say(&format!("{} users with {name} pairs", evaluator.n_eval_users()));
-    let metrics = evaluator.evaluate(recommender.scorer())?;
-    let mut table = Table::new(["metric", name]);
+    let selected = config.objective.is_some() && !job.split.valid.is_empty();
+    let protocol = Protocol {
+        candidates: job.judged_candidates(),
+        exclude_seen: config.eval.exclude_seen,
+        selected_on: match selected {
+            true if job.split.labelled => SelectedOn::Uniform,
+            true => SelectedOn::Valid,
+            false => SelectedOn::None,
+        },
+        refit: selected && config.train.refit,
+        n_eval_users: judge.n_eval_users(),
+    };
     let asked: Vec<String> = config.eval.metrics_at()?.iter().map(ToString::to_string).collect();
-    let labelled = job.split.labelled;
-    for (metric, value) in metrics.iter().filter(|(name, _)| labelled || asked.iter().any(|asked| asked == name)) {
-        table.row([Cell::from(metric.to_string()), Cell::Real(value, 5)]);
+    // Labelled rows are also judged by what no list has.
+    let names = if job.split.labelled { metrics.iter().map(|(name, _)| name.to_string()).collect() } else { asked };
+    show(args, &protocol.to_string(), &names, &metrics)
+}
+
+impl JudgedPart {
+    fn name(self) -> &'static str {
+        match self {
+            JudgedPart::Test => "test",
+            JudgedPart::Valid => "valid",
+            JudgedPart::Uniform => "uniform",
+        }
+    }
+}
+
+/// Prints the protocol, and below it the metrics of these names.
+fn show(args: &Args, protocol: &str, names: &[String], metrics: &Metrics) -> Result<()> {
+    let part = args.part.name();
+    if args.output.for_people() {
+        print(&format!("{part}: {protocol}\n"))?;
+    } else {
+        say(&format!("{part}: {protocol}"));
+    }
+    let mut table = Table::new(["metric", part]);
+    for name in names {
+        let value = metrics.get(name).map_or(Cell::Empty, |value| Cell::Real(value, 5));
+        table.row([Cell::from(name.as_str()), value]);
     }
     args.output.print(&table)
 }
@@ -83,7 +173,8 @@ pub(super) fn run(args: &Args) -> Result<()> {
 fn flags(args: &Args) -> Vec<Flag> {
     let metrics = args.metrics.as_ref().map(|names| Flag::new("--metrics", names.clone()));
     let ks = args.k.as_ref().map(|ks| Flag::new("--k", ks.iter().map(|&k| i64::from(k)).collect::<Vec<_>>()));
-    metrics.into_iter().chain(ks).collect()
+    let candidates = args.candidates.as_ref().map(|kind| Flag::new("--candidates", kind.clone()));
+    metrics.into_iter().chain(ks).chain(candidates).collect()
 }
 
 /// Refuses data that are not those of the run.

@@ -33,7 +33,7 @@ pub(super) fn report(run: &RunReport<'_>) -> Result<Report> {
         n_test: split.test.len(),
     };
     report.protocol = ProtocolFacts {
-        candidates: if split.labelled { "labeled" } else { "all" }.into(),
+        candidates: outcome.protocol.candidates.to_string(),
         exclude_seen: outcome.protocol.exclude_seen,
         selected_on: match outcome.protocol.selected_on {
             SelectedOn::Valid => "valid",

@@ -74,6 +74,9 @@ pub(super) fn run(args: &Args) -> Result<()> {
     }
     folder.write_report(&report.to_json(), &report.to_html())?;
     report.warnings.iter().for_each(|warning| say(&format!("warning: {warning}")));
+    if args.output.for_people() {
+        print(&format!("{}\n", outcome.protocol))?;
+    }
     args.output.print(&report.metrics_table())?;
     if args.output.for_people() {
         print(&format!("\n{}\nrun: {}\n", samples(&job, folder.path())?, folder.path().display()))?;

@@ -39,7 +39,7 @@ enum Target {
     L2,
 }
 
-const TARGETS: [(&str, Target); 28] = [
+const TARGETS: [(&str, Target); 29] = [
     ("--data", Target::Key("data.path")),
     ("--train", Target::Key("data.train")),
     ("--valid", Target::Key("data.valid")),
@@ -64,6 +64,7 @@ const TARGETS: [(&str, Target); 28] = [
     ("--refit", Target::Steps("train.refit")),
     ("--k", Target::Key("eval.k")),
     ("--metrics", Target::Key("eval.metrics")),
+    ("--candidates", Target::Key("eval.candidates")),
     ("--exclude-seen", Target::Key("eval.exclude_seen")),
     ("--seed", Target::Key("seed")),
     ("--device", Target::Key("device")),

@@ -45,7 +45,7 @@ impl Resolved {
                 model.norm_power.get_or_insert_with(|| objective.default_norm_power());
                 model.init_std.get_or_insert_with(|| objective.default_init_std());
             }
-            models::Config::Popularity(_) | models::Config::Ease(_) | models::Config::Fusion(_) => {}
+            _ => {}
         }
     }
 }

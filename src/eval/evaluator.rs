@@ -1,13 +1,16 @@
-//! Ranks all items for every held-out user and averages the metrics.
+//! Ranks the candidates of every held-out user and reduces the metrics.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use gcnrec_kernels::KernelError;
 use gcnrec_kernels::ops::top_k::TopK;
 use rayon::prelude::*;
 
 use super::held_out::{HeldOut, HeldOutUser};
-use super::metrics::MetricAt;
+use super::metrics::{ItemCounts, Metric, MetricAt, RanksMetric};
 use super::values::{Metrics, PerUser};
-use crate::error::{RecError, Result};
+use crate::error::{Place, RecError, Result};
 use crate::models::{Query, Scorer};
 
 /// Users per call of [`Scorer::top_k`]: enough to fill the cores, few enough that a block of scores over 100,000 items stays near 100 MB.
@@ -24,7 +27,19 @@ const USERS_PER_TASK: usize = 64;
 pub struct Evaluator {
     held_out: HeldOut,
     metrics: Vec<MetricAt>,
+    /// Those of `metrics` that are plain means over users.
+    user_metrics: Vec<MetricAt>,
+    counts: Option<ItemCounts>,
     max_k: usize,
+}
+
+/// What is gathered over all users, beside each user's own values.
+#[derive(Default)]
+struct Totals {
+    /// By cut-off: in how many lists each item stands.
+    shown: BTreeMap<usize, Vec<u32>>,
+    /// By name: the sum of weights times values, and of weights.
+    ranks: BTreeMap<&'static str, (f64, f64)>,
 }
 
 impl Evaluator {
@@ -35,7 +50,7 @@ impl Evaluator {
     pub fn new(held_out: HeldOut, metrics: &[MetricAt]) -> Result<Self> {
         let mut distinct: Vec<MetricAt> = Vec::with_capacity(metrics.len());
         for &at in metrics {
-            if at.k == 0 {
+            if at.k == 0 && at.metric.has_cut_off() {
                 return Err(RecError::range("eval.k", at.k, "a whole number above 0"));
             }
             if !distinct.contains(&at) {
@@ -52,7 +67,14 @@ impl Evaluator {
                 todo: "give a part to evaluate on that holds at least one pair".into(),
             });
         }
-        Ok(Evaluator { held_out, metrics: distinct, max_k })
+        let user_metrics = distinct.iter().copied().filter(|at| at.metric.is_mean_over_users()).collect();
+        Ok(Evaluator { held_out, metrics: distinct, user_metrics, counts: None, max_k })
+    }
+
+    /// Gives the training counts of the items, which metrics of popularity read.
+    pub fn with_counts(mut self, counts: ItemCounts) -> Self {
+        self.counts = Some(counts);
+        self
     }
 
     /// Number of users that the means are over.
@@ -70,73 +92,202 @@ impl Evaluator {
         &self.metrics
     }
 
-    /// The mean of every metric over the held-out users.
+    /// The value of every metric: means over the held-out users, and what is read off all their lists together.
     ///
     /// # Errors
-    /// [`RecError::NotFinite`] when a score is NaN or infinite, [`KernelError::Shape`] when the scorer knows another number of items, and what the
-    /// scorer refuses.
+    /// [`RecError::NotFinite`] when a score is NaN or infinite, [`KernelError::Shape`] when the scorer or the item counts know another number of
+    /// items, [`RecError::Input`] for a metric that no user counts for, and what the scorer refuses.
     pub fn evaluate(&self, scorer: &dyn Scorer) -> Result<Metrics> {
-        let mut sums = vec![0.0; self.metrics.len()];
-        self.each_user(scorer, |row| sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += value))?;
-        let n = self.held_out.len() as f64;
-        Ok(self.metrics.iter().zip(sums).map(|(at, sum)| (at.to_string(), sum / n)).collect())
+        let mut sums = vec![0.0; self.user_metrics.len()];
+        let totals = self.each_user(scorer, |row| sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += value))?;
+        let (n, mut sums) = (self.held_out.len() as f64, sums.into_iter());
+        let mut value = |at: &MetricAt| match at.metric {
+            Metric::Hits(_) | Metric::List(_) => {
+                Ok(sums.next().expect("there should be a sum for each metric of users") / n)
+            }
+            Metric::Exposure(metric) => Ok(metric.value(&totals.shown[&at.k])),
+            Metric::Ranks(metric) => match totals.ranks.get(metric.name()) {
+                Some((sum, weight)) => Ok(sum / weight),
+                None => Err(nobody_counts(metric)),
+            },
+        };
+        self.metrics.iter().map(|at| Ok((at.to_string(), value(at)?))).collect()
     }
 
-    /// The value of every metric for each held-out user. Their means, summed in order, are what [`Evaluator::evaluate`] gives.
+    /// The value for each held-out user of every metric that is a plain mean over users; the others have no value for one user and are left out.
+    /// The means of these values, summed in order, are what [`Evaluator::evaluate`] gives.
     ///
     /// # Errors
     /// As [`Evaluator::evaluate`].
     pub fn evaluate_per_user(&self, scorer: &dyn Scorer) -> Result<PerUser> {
-        let mut values = Vec::with_capacity(self.held_out.len() * self.metrics.len());
+        let mut values = Vec::with_capacity(self.held_out.len() * self.user_metrics.len());
         self.each_user(scorer, |row| values.extend_from_slice(row))?;
         let users = self.held_out.users().iter().map(|user| user.id).collect();
-        Ok(PerUser { users, metrics: self.metrics.clone(), values })
+        Ok(PerUser { users, metrics: self.user_metrics.clone(), values })
     }
 
-    /// Hands every user's values over, in the order of the users.
-    fn each_user(&self, scorer: &dyn Scorer, mut take: impl FnMut(&[f64])) -> Result<()> {
-        let (found, expected) = (scorer.n_items(), self.held_out.n_items());
-        if found != expected {
-            return Err(KernelError::Shape { op: "evaluate", argument: "scorer (items)", found, expected }.into());
-        }
-        let width = self.metrics.len();
-        let mut values = Vec::new();
-        for block in self.held_out.users().chunks(BLOCK) {
-            let queries: Vec<Query<'_>> =
-                block.iter().map(|user| Query { user: Some(user.id), history: &user.history }).collect();
-            let excluded: Vec<&[u32]> = block.iter().map(|user| user.excluded.as_slice()).collect();
-            let top = scorer.top_k(&queries, &excluded, self.max_k)?;
-            values.clear();
-            values.resize(block.len() * width, 0.0);
-            values
-                .par_chunks_exact_mut(width)
-                .zip(block)
-                .enumerate()
-                .with_min_len(USERS_PER_TASK)
-                .try_for_each(|(row, (values, user))| self.judge(&top, row, user, values))?;
-            values.chunks_exact(width).for_each(&mut take);
+    /// Hands each held-out user's list over, best item first: the `k` best candidates with their scores. What other tools judge.
+    ///
+    /// # Errors
+    /// As [`Evaluator::evaluate`], and what `take` refuses.
+    pub fn lists(
+        &self,
+        scorer: &dyn Scorer,
+        k: usize,
+        mut take: impl FnMut(&HeldOutUser, &[u32], &[f32]) -> Result<()>,
+    ) -> Result<()> {
+        self.check_shapes(scorer)?;
+        for (index, block) in self.held_out.users().chunks(BLOCK).enumerate() {
+            let (queries, not_ranked) = self.asked(index, block);
+            let excluded: Vec<&[u32]> = not_ranked.iter().map(|items| &items[..]).collect();
+            let top = scorer.top_k(&queries, &excluded, k)?;
+            for (row, user) in block.iter().enumerate() {
+                check_scores(&top, row, user)?;
+                let (start, items) = (row * top.k, list(&top, row, k));
+                take(user, items, &top.scores[start..start + items.len()])?;
+            }
         }
         Ok(())
+    }
+
+    /// The questions of a block of users, and what is not ranked for each of them.
+    fn asked<'a>(&'a self, index: usize, block: &'a [HeldOutUser]) -> (Vec<Query<'a>>, Vec<Cow<'a, [u32]>>) {
+        let query = |user: &'a HeldOutUser| Query { user: Some(user.id), history: &user.history };
+        let places = (index * BLOCK..index * BLOCK + block.len()).into_par_iter();
+        (block.iter().map(query).collect(), places.map(|at| self.held_out.not_ranked(at)).collect())
+    }
+
+    /// Hands every user's values over, in the order of the users, and gathers what is not a mean over users.
+    fn each_user(&self, scorer: &dyn Scorer, mut take: impl FnMut(&[f64])) -> Result<Totals> {
+        self.check_shapes(scorer)?;
+        let ranks = self.ranks_metrics();
+        let exposure = self.metrics.iter().filter(|at| matches!(at.metric, Metric::Exposure(_)));
+        let no_item = || vec![0u32; self.held_out.n_items()];
+        let mut totals = Totals { shown: exposure.map(|at| (at.k, no_item())).collect(), ..Totals::default() };
+        let width = self.user_metrics.len();
+        let (mut values, mut scores) = (Vec::new(), Vec::new());
+        for (index, block) in self.held_out.users().chunks(BLOCK).enumerate() {
+            let (queries, not_ranked) = self.asked(index, block);
+            if self.max_k > 0 {
+                let excluded: Vec<&[u32]> = not_ranked.iter().map(|items| &items[..]).collect();
+                let top = scorer.top_k(&queries, &excluded, self.max_k)?;
+                (0..block.len()).try_for_each(|row| check_scores(&top, row, &block[row]))?;
+                values.clear();
+                values.resize(block.len() * width, 0.0);
+                values
+                    .par_chunks_exact_mut(width.max(1))
+                    .zip(block)
+                    .enumerate()
+                    .with_min_len(USERS_PER_TASK)
+                    .for_each(|(row, (values, user))| self.judge(&top, row, user, values));
+                values.chunks_exact(width.max(1)).for_each(&mut take);
+                for (&k, shown) in &mut totals.shown {
+                    (0..block.len()).flat_map(|row| list(&top, row, k)).for_each(|&item| shown[item as usize] += 1);
+                }
+            }
+            if !ranks.is_empty() {
+                scorer.score_block(&queries, &mut scores)?;
+                let rows = scores.par_chunks_exact(self.held_out.n_items()).zip(&not_ranked).zip(block);
+                let judged: Vec<Vec<Option<(f64, f64)>>> =
+                    rows.map(|((row, hidden), user)| judge_ranks(&ranks, row, hidden, user)).collect::<Result<_>>()?;
+                for (metric, (value, weight)) in
+                    judged.iter().flat_map(|user| ranks.iter().zip(user)).filter_map(|(m, v)| Some((m, (*v)?)))
+                {
+                    let total = totals.ranks.entry(metric.name()).or_default();
+                    *total = (total.0 + weight * value, total.1 + weight);
+                }
+            }
+        }
+        Ok(totals)
+    }
+
+    fn check_shapes(&self, scorer: &dyn Scorer) -> Result<()> {
+        let expected = self.held_out.n_items();
+        let expect = |argument, found| {
+            if found == expected {
+                Ok(())
+            } else {
+                Err(RecError::from(KernelError::Shape { op: "evaluate", argument, found, expected }))
+            }
+        };
+        expect("scorer (items)", scorer.n_items())?;
+        if self.metrics.iter().any(|at| matches!(at.metric, Metric::List(_))) {
+            expect("item counts", self.counts.as_ref().map_or(0, ItemCounts::n_items))?;
+        }
+        Ok(())
+    }
+
+    fn ranks_metrics(&self) -> Vec<&'static dyn RanksMetric> {
+        let ranks = |at: &MetricAt| if let Metric::Ranks(metric) = at.metric { Some(metric) } else { None };
+        self.metrics.iter().filter_map(ranks).collect()
     }
 
     /// One user's values from row `row` of the ranked lists.
-    fn judge(&self, top: &TopK, row: usize, user: &HeldOutUser, values: &mut [f64]) -> Result<()> {
-        let start = row * top.k;
-        let ranked = start..start + top.len[row] as usize;
-        // Minus infinity is a legal "never"; NaN has no rank, and plus infinity means that the model has overflowed.
-        if let Some(score) = top.scores[ranked.clone()].iter().find(|s| s.is_nan() || **s == f32::INFINITY) {
-            return Err(RecError::NotFinite {
-                what: "score",
-                value: f64::from(*score),
-                place: format!("user {} (dense id)", user.id.0),
-                todo: "the model has diverged; lower learning_rate".into(),
-            });
+    fn judge(&self, top: &TopK, row: usize, user: &HeldOutUser, values: &mut [f64]) {
+        let ranked = list(top, row, self.max_k);
+        let hits: Vec<bool> = ranked.iter().map(|item| user.relevant.binary_search(item).is_ok()).collect();
+        for (value, at) in values.iter_mut().zip(&self.user_metrics) {
+            let length = ranked.len().min(at.k);
+            *value = match (at.metric, &self.counts) {
+                (Metric::Hits(metric), _) => metric.user_value(&hits[..length], user.relevant.len(), at.k),
+                (Metric::List(metric), Some(counts)) => metric.user_value(&ranked[..length], counts),
+                _ => unreachable!("metrics of lists without counts are refused, and others are no metrics of users"),
+            };
         }
-        let hits: Vec<bool> = top.items[ranked].iter().map(|item| user.relevant.binary_search(item).is_ok()).collect();
-        for (value, at) in values.iter_mut().zip(&self.metrics) {
-            *value = at.metric.user_value(&hits[..hits.len().min(at.k)], user.relevant.len(), at.k);
+    }
+}
+
+/// The first `k` items of row `row`, fewer where fewer could be ranked.
+fn list(top: &TopK, row: usize, k: usize) -> &[u32] {
+    let start = row * top.k;
+    &top.items[start..start + (top.len[row] as usize).min(k)]
+}
+
+/// Refuses a row with a score that is NaN or plus infinity. Minus infinity is a legal "never"; NaN has no rank, and plus infinity means that the model
+/// has overflowed.
+fn check_scores(top: &TopK, row: usize, user: &HeldOutUser) -> Result<()> {
+    let start = row * top.k;
+    refuse_overflow(&top.scores[start..start + top.len[row] as usize], user)
+}
+
+fn refuse_overflow(scores: &[f32], user: &HeldOutUser) -> Result<()> {
+    match scores.iter().find(|score| score.is_nan() || **score == f32::INFINITY) {
+        None => Ok(()),
+        Some(score) => Err(RecError::NotFinite {
+            what: "score",
+            value: f64::from(*score),
+            place: format!("user {} (dense id)", user.id.0),
+            todo: "the model has diverged; lower learning_rate".into(),
+        }),
+    }
+}
+
+/// One user's values and weights from the scores of all items, `hidden` ones left out.
+fn judge_ranks(
+    metrics: &[&'static dyn RanksMetric],
+    scores: &[f32],
+    hidden: &[u32],
+    user: &HeldOutUser,
+) -> Result<Vec<Option<(f64, f64)>>> {
+    refuse_overflow(scores, user)?;
+    let (mut relevant, mut others, mut hidden) = (Vec::new(), Vec::new(), hidden.iter().peekable());
+    for (item, &score) in (0u32..).zip(scores) {
+        if hidden.next_if(|&&next| next == item).is_some() {
+            continue;
         }
-        Ok(())
+        // Adding zero makes the two zeros one.
+        let side = if user.relevant.binary_search(&item).is_ok() { &mut relevant } else { &mut others };
+        side.push(score + 0.0);
+    }
+    Ok(metrics.iter().map(|metric| metric.user_value(&mut relevant, &others)).collect())
+}
+
+fn nobody_counts(metric: &dyn RanksMetric) -> RecError {
+    RecError::Input {
+        place: Place::file("held-out part".as_ref()),
+        found: format!("no user that {} is defined for", metric.name()),
+        expected: "a user with a held-out item and another item that are both ranked".into(),
+        todo: "rank more items, or leave the metric out".into(),
     }
 }
 

@@ -1,5 +1,7 @@
 //! What is asked and what would have been right, user by user.
 
+use std::borrow::Cow;
+
 use gcnrec_graphs::{Interactions, ItemId, UserId};
 use gcnrec_kernels::KernelError;
 
@@ -23,6 +25,8 @@ pub struct HeldOutUser {
 pub struct HeldOut {
     users: Vec<HeldOutUser>,
     n_items: usize,
+    /// For each evaluated user the items that are ranked, rising; nothing when all items are.
+    candidates: Option<Vec<Vec<u32>>>,
 }
 
 impl HeldOut {
@@ -58,7 +62,46 @@ impl HeldOut {
                 history: histories[id.index()].clone(),
             })
             .collect();
-        Ok(HeldOut { users, n_items: relevant.n_items() })
+        Ok(HeldOut { users, n_items: relevant.n_items(), candidates: None })
+    }
+
+    /// Ranks a sample of items for each user instead of all of them: the held-out items and `sampled` ones, without those that are excluded.
+    ///
+    /// # Shapes
+    /// - `sampled`: one list of items per evaluated user, in any order; repeats count once
+    ///
+    /// # Errors
+    /// [`KernelError::Shape`] when there is not one list per evaluated user, [`KernelError::Index`] for an item that does not exist.
+    pub fn with_candidates(mut self, sampled: Vec<Vec<u32>>) -> Result<Self> {
+        const OP: &str = "held_out";
+        let (found, expected) = (sampled.len(), self.users.len());
+        if found != expected {
+            return Err(KernelError::Shape { op: OP, argument: "candidates (users)", found, expected }.into());
+        }
+        if let Some(&item) = sampled.iter().flatten().find(|&&item| item as usize >= self.n_items) {
+            let (index, bound) = (item as usize, self.n_items);
+            return Err(KernelError::Index { op: OP, argument: "candidates", index, bound }.into());
+        }
+        let pools = self.users.iter().zip(sampled).map(|(user, mut items)| {
+            items.extend_from_slice(&user.relevant);
+            items.sort_unstable();
+            items.dedup();
+            items.retain(|item| user.excluded.binary_search(item).is_err());
+            items
+        });
+        self.candidates = Some(pools.collect());
+        Ok(self)
+    }
+
+    /// The items that are not ranked for an evaluated user (by place in [`HeldOut::users`]), rising.
+    pub(super) fn not_ranked(&self, place: usize) -> Cow<'_, [u32]> {
+        match &self.candidates {
+            None => Cow::Borrowed(&self.users[place].excluded),
+            Some(candidates) => {
+                let ranked = &candidates[place];
+                Cow::Owned((0..self.n_items as u32).filter(|item| ranked.binary_search(item).is_err()).collect())
+            }
+        }
     }
 
     /// The evaluated users, rising.
@@ -105,6 +148,19 @@ mod tests {
             held_out.users()[1],
             HeldOutUser { id: UserId(2), relevant: vec![1, 3], excluded: vec![], history: vec![] }
         );
+    }
+
+    #[test]
+    fn candidates_are_the_held_out_and_the_sampled_items_that_are_not_excluded() {
+        let relevant = pairs(2, 6, &[(0, 3), (1, 0)]);
+        let seen = pairs(2, 6, &[(0, 1)]);
+        let held_out = HeldOut::new(&relevant, &seen, &[vec![], vec![]]).unwrap();
+        assert_eq!(held_out.not_ranked(0)[..], [1]);
+        let held_out = held_out.with_candidates(vec![vec![5, 1, 5, 4], vec![]]).unwrap();
+        assert_eq!(held_out.not_ranked(0)[..], [0, 1, 2]);
+        assert_eq!(held_out.not_ranked(1)[..], [1, 2, 3, 4, 5]);
+        assert!(held_out.clone().with_candidates(vec![vec![]]).is_err());
+        assert!(held_out.with_candidates(vec![vec![6], vec![]]).is_err());
     }
 
     #[test]

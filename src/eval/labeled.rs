@@ -6,7 +6,7 @@
 use gcnrec_graphs::{ItemId, UserId};
 use gcnrec_kernels::KernelError;
 
-use super::metrics::{MetricAt, ValueMetric, classes, value_named};
+use super::metrics::{Metric, MetricAt, ValueMetric, classes, value_named};
 use super::values::Metrics;
 use crate::error::{RecError, Result};
 use crate::models::{Query, Scorer};
@@ -155,7 +155,7 @@ impl LabeledProtocol {
         for name in names.iter().map(AsRef::as_ref) {
             match value_named(name) {
                 Some(metric) => values.push((name, metric)),
-                None => ranking.push((name, MetricAt::parse("eval.metrics", name)?)),
+                None => ranking.push((name, of_hits(MetricAt::parse("eval.metrics", name)?)?)),
             }
         }
         match (values.first(), ranking.first()) {
@@ -164,6 +164,20 @@ impl LabeledProtocol {
             (Some(_), None) => Ok(LabeledProtocol::Values(values.into_iter().map(|(_, metric)| metric).collect())),
             (None, Some(_)) => Ok(LabeledProtocol::Ranking(ranking.into_iter().map(|(_, metric)| metric).collect())),
         }
+    }
+}
+
+/// Refuses a metric that reads more than the hits of a user's list: labelled rows are no list of recommendations.
+fn of_hits(at: MetricAt) -> Result<MetricAt> {
+    match at.metric {
+        Metric::Hits(_) => Ok(at),
+        _ => Err(RecError::Config {
+            key: "eval.metrics".into(),
+            origin: String::new(),
+            found: at.to_string(),
+            expected: "a metric of hits, such as ndcg@5, on labelled rows".into(),
+            todo: "judge it on the lists over all items".into(),
+        }),
     }
 }
 
@@ -211,7 +225,8 @@ pub fn labeled_by_user(scorer: &dyn Scorer, rows: &LabeledRows, metric: MetricAt
 /// The metrics of every user with a positive row.
 fn rank(rows: &LabeledRows, scores: &[f32], metrics: &[MetricAt]) -> Result<Vec<(UserId, Vec<f64>)>> {
     classes(&rows.labels)?;
-    let mut judged = Vec::new();
+    metrics.iter().try_for_each(|&at| of_hits(at).map(|_| ()))?;
+    let mut judged: Vec<(UserId, Vec<f64>)> = Vec::new();
     for mut of_user in rows.by_user() {
         let positive = |&row: &u32| rows.labels[row as usize] > 0.0;
         let n_relevant = of_user.iter().filter(|row| positive(row)).count();
@@ -223,8 +238,11 @@ fn rank(rows: &LabeledRows, scores: &[f32], metrics: &[MetricAt]) -> Result<Vec<
         let item = |row: u32| rows.items[row as usize];
         of_user.sort_by(|&a, &b| score(b).total_cmp(&score(a)).then(item(a).cmp(&item(b))));
         let hits: Vec<bool> = of_user.iter().map(positive).collect();
-        let value = |at: &MetricAt| at.metric.user_value(&hits[..hits.len().min(at.k)], n_relevant, at.k);
-        judged.push((UserId(rows.users[of_user[0] as usize]), metrics.iter().map(value).collect()));
+        let value = |at: &MetricAt| match at.metric {
+            Metric::Hits(metric) => Some(metric.user_value(&hits[..hits.len().min(at.k)], n_relevant, at.k)),
+            _ => None,
+        };
+        judged.push((UserId(rows.users[of_user[0] as usize]), metrics.iter().filter_map(value).collect()));
     }
     if judged.is_empty() {
         return Err(RecError::Input {

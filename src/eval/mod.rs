@@ -8,6 +8,7 @@ mod insight;
 pub mod labeled;
 pub mod metrics;
 mod protocol;
+pub mod trec;
 mod values;
 
 pub use breakdown::{Breakdown, ItemGroup, Lists, UserGroup};
@@ -15,6 +16,6 @@ pub use evaluator::Evaluator;
 pub use held_out::{HeldOut, HeldOutUser};
 pub use insight::{Example, Insight, Listed};
 pub use labeled::{LabeledProtocol, LabeledRows, evaluate_labeled, labeled_by_user};
-pub use metrics::{MetricAt, RankingMetric, ValueMetric};
+pub use metrics::{ItemCounts, Metric, MetricAt, RankingMetric, ValueMetric};
 pub use protocol::{Candidates, Config, Protocol, SelectedOn};
 pub use values::{Metrics, PerUser};

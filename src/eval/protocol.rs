@@ -1,8 +1,10 @@
 //! What a user can choose about evaluation, and what a report says about how it was done.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
-use super::metrics::{METRICS, MetricAt, named};
+use super::metrics::{METRICS, MetricAt, N_DEFAULT, named};
 use crate::error::{RecError, Result};
 
 /// `[eval]`.
@@ -13,6 +15,12 @@ pub struct Config {
     pub k: Vec<usize>,
     /// Metrics to report, at least one. Default: `recall`, `precision`, `ndcg`, `hit`, `mrr`, `map`.
     pub metrics: Vec<String>,
+    /// Which items are ranked: `all` (or `full`), or the held-out items among a sample of others: `uniN` uniform, `popN` by popularity, N draws with
+    /// replacement for each held-out pair, 1..=100000. Default `all`.
+    pub candidates: Candidates,
+    /// What `tailpercentage` calls the tail: up to 1 a share of the items, least popular first; above 1 a largest number of training users. Above 0.
+    /// Default 0.1.
+    pub tail_ratio: f64,
     /// Items that the user has already met are left out of the list. Default true.
     pub exclude_seen: bool,
 }
@@ -21,7 +29,9 @@ impl Default for Config {
     fn default() -> Self {
         Config {
             k: vec![10, 20],
-            metrics: METRICS.iter().map(|metric| metric.name().to_string()).collect(),
+            metrics: METRICS[..N_DEFAULT].iter().map(|metric| metric.name().to_string()).collect(),
+            candidates: Candidates::All,
+            tail_ratio: 0.1,
             exclude_seen: true,
         }
     }
@@ -36,6 +46,18 @@ impl Config {
     /// # Errors
     /// [`RecError::Config`] for the first value outside its range, [`RecError::Unknown`] for a metric that does not exist.
     pub fn validate(&self) -> Result<()> {
+        if !(self.tail_ratio > 0.0 && self.tail_ratio.is_finite()) {
+            return Err(RecError::range("eval.tail_ratio", self.tail_ratio, "a number above 0"));
+        }
+        if self.candidates == Candidates::Labeled {
+            return Err(RecError::Config {
+                key: "eval.candidates".into(),
+                origin: String::new(),
+                found: "labeled".into(),
+                expected: "all, uniN or popN, which rank lists of items".into(),
+                todo: "labelled rows are judged after training: gcnrec evaluate RUN --candidates labeled --metrics auc,logloss".into(),
+            });
+        }
         self.metrics_at().map(|_| ())
     }
 
@@ -59,6 +81,8 @@ impl Config {
         let mut all: Vec<MetricAt> = Vec::new();
         for name in &self.metrics {
             let metric = named(name)?;
+            // A metric of the whole ranking stands there once, without a cut-off.
+            let ks = if metric.has_cut_off() { &ks[..] } else { &[0] };
             for at in ks.iter().map(|&k| MetricAt { metric, k }) {
                 if !all.contains(&at) {
                     all.push(at);
@@ -71,10 +95,56 @@ impl Config {
 
 /// Which items are ranked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(try_from = "String", into = "String")]
 pub enum Candidates {
     /// Every item of every part.
     All,
+    /// The user's held-out items and so many uniform draws for each of them.
+    Uniform(u32),
+    /// The same with draws in proportion to the number of pairs of an item over all parts.
+    Popularity(u32),
+    /// No list is ranked, or only the user's own labelled rows are: see [`super::labeled`].
+    Labeled,
+}
+
+impl Candidates {
+    /// The most draws for each held-out pair.
+    pub const MAX_DRAWS: u32 = 100_000;
+}
+
+impl fmt::Display for Candidates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Candidates::All => f.write_str("all"),
+            Candidates::Uniform(n) => write!(f, "uni{n}"),
+            Candidates::Popularity(n) => write!(f, "pop{n}"),
+            Candidates::Labeled => f.write_str("labeled"),
+        }
+    }
+}
+
+impl From<Candidates> for String {
+    fn from(candidates: Candidates) -> String {
+        candidates.to_string()
+    }
+}
+
+impl TryFrom<String> for Candidates {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let draws = |digits: &str| digits.parse().ok().filter(|n| (1..=Candidates::MAX_DRAWS).contains(n));
+        let sampled = |kind: &str| text.strip_prefix(kind).and_then(draws);
+        match text.as_str() {
+            "all" | "full" => return Ok(Candidates::All),
+            "labeled" => return Ok(Candidates::Labeled),
+            _ => {}
+        }
+        let sampled = sampled("uni").map(Candidates::Uniform).or_else(|| sampled("pop").map(Candidates::Popularity));
+        sampled.ok_or_else(|| {
+            "invalid value, expected all, uniN, popN with N from 1 to 100000 (uni100), or labeled".to_string()
+        })
+    }
 }
 
 /// Which part of the data picked the epoch.
@@ -102,6 +172,25 @@ pub struct Protocol {
     pub refit: bool,
     /// Users with at least one held-out item: those the means are over.
     pub n_eval_users: usize,
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let candidates = match self.candidates {
+            Candidates::All => "all items ranked".to_string(),
+            Candidates::Uniform(n) => format!("ranked among {n} uniform draws for each held-out pair"),
+            Candidates::Popularity(n) => format!("ranked among {n} draws by popularity for each held-out pair"),
+            Candidates::Labeled => "labelled rows only".to_string(),
+        };
+        let seen = if self.exclude_seen { "seen items left out" } else { "seen items may return" };
+        let selected = match self.selected_on {
+            SelectedOn::Valid => "selected on validation",
+            SelectedOn::None => "nothing selected",
+            SelectedOn::Uniform => "selected on uniform data",
+        };
+        let refit = if self.refit { ", refitted with the validation pairs" } else { "" };
+        write!(f, "{} users, {candidates}, {seen}, {selected}{refit}", self.n_eval_users)
+    }
 }
 
 #[cfg(test)]
@@ -145,6 +234,52 @@ mod tests {
             message(Config { metrics: vec!["recal".into()], ..Config::default() }),
             "unknown metric \"recal\"; did you mean \"recall\"?"
         );
+    }
+
+    #[test]
+    fn candidates_read_back_what_they_write_and_full_is_all() {
+        let read = |text: &str| toml::from_str::<Config>(&format!("candidates = \"{text}\"")).map(|c| c.candidates);
+        for text in ["all", "uni100", "pop99", "labeled"] {
+            assert_eq!(read(text).unwrap().to_string(), text);
+        }
+        assert_eq!(read("full").unwrap(), Candidates::All);
+        for text in ["uni", "uni0", "pop100001", "uni-1", "some", ""] {
+            assert!(read(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_protocol_is_told_in_one_line() {
+        let protocol = Protocol {
+            candidates: Candidates::Uniform(99),
+            exclude_seen: true,
+            selected_on: SelectedOn::Valid,
+            refit: true,
+            n_eval_users: 7,
+        };
+        assert_eq!(
+            protocol.to_string(),
+            "7 users, ranked among 99 uniform draws for each held-out pair, seen items left out, selected on validation, refitted with the \
+             validation pairs"
+        );
+    }
+
+    #[test]
+    fn a_metric_without_a_cut_off_stands_there_once_and_a_value_metric_not_at_all() {
+        let config = |names: &[&str]| Config {
+            metrics: names.iter().map(|name| name.to_string()).collect(),
+            ..Config::default()
+        };
+        let names: Vec<String> =
+            config(&["gauc", "giniindex"]).metrics_at().unwrap().iter().map(ToString::to_string).collect();
+        assert_eq!(names, ["gauc", "giniindex@10", "giniindex@20"]);
+        let error = config(&["ndcg", "auc"]).validate().unwrap_err();
+        assert!(
+            error.to_string().starts_with("eval.metrics: found auc, expected metrics of ranked lists; auc is"),
+            "{error}"
+        );
+        let error = Config { tail_ratio: 0.0, ..Config::default() }.validate().unwrap_err();
+        assert_eq!(error.to_string(), "eval.tail_ratio: found 0, expected a number above 0");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::linear::{ease, popularity};
+use super::linear::{ease, gf_cf, item_knn, markov, popularity, rp3beta};
 use super::{fusion, graph};
 use crate::error::{RecError, Result};
 
@@ -16,8 +16,16 @@ pub enum Config {
     Mf(Mf),
     /// The most popular items, the same for everybody.
     Popularity(popularity::Config),
+    /// The nearest items by shrunk cosine.
+    ItemKnn(item_knn::Config),
     /// A linear item-item model in closed form.
     Ease(ease::Config),
+    /// Two low-pass filters of the item-item graph.
+    GfCf(gf_cf::Config),
+    /// Random walks of three steps, popular ends discounted.
+    Rp3beta(rp3beta::Config),
+    /// What usually follows the last item.
+    Markov(markov::Config),
     /// Several models together, with fitted weights.
     Fusion(fusion::Config),
 }
@@ -67,7 +75,8 @@ impl Default for Config {
 
 impl Config {
     /// The names of the models.
-    pub const NAMES: [&str; 5] = ["lightgcn", "mf", "popularity", "ease", "fusion"];
+    pub const NAMES: [&str; 9] =
+        ["lightgcn", "mf", "popularity", "item_knn", "ease", "gf_cf", "rp3beta", "markov", "fusion"];
 
     /// A model by name with its defaults.
     ///
@@ -78,7 +87,11 @@ impl Config {
             "lightgcn" => Config::Lightgcn(graph::Config::default()),
             "mf" => Config::Mf(Mf::default()),
             "popularity" => Config::Popularity(popularity::Config::default()),
+            "item_knn" => Config::ItemKnn(item_knn::Config::default()),
             "ease" => Config::Ease(ease::Config::default()),
+            "gf_cf" => Config::GfCf(gf_cf::Config::default()),
+            "rp3beta" => Config::Rp3beta(rp3beta::Config::default()),
+            "markov" => Config::Markov(markov::Config::default()),
             "fusion" => Config::Fusion(fusion::Config::default()),
             _ => {
                 return Err(RecError::Unknown {
@@ -97,7 +110,11 @@ impl Config {
             Config::Lightgcn(_) => "lightgcn",
             Config::Mf(_) => "mf",
             Config::Popularity(_) => "popularity",
+            Config::ItemKnn(_) => "item_knn",
             Config::Ease(_) => "ease",
+            Config::GfCf(_) => "gf_cf",
+            Config::Rp3beta(_) => "rp3beta",
+            Config::Markov(_) => "markov",
             Config::Fusion(_) => "fusion",
         }
     }
@@ -125,7 +142,11 @@ impl Config {
             Config::Lightgcn(config) => config.validate("model.lightgcn"),
             Config::Mf(config) => config.as_graph().validate("model.mf"),
             Config::Popularity(config) => config.validate(),
+            Config::ItemKnn(config) => config.validate(),
             Config::Ease(config) => config.validate(),
+            Config::GfCf(config) => config.validate(),
+            Config::Rp3beta(config) => config.validate(),
+            Config::Markov(config) => config.validate(),
             Config::Fusion(config) => config.validate(),
         }
     }

@@ -38,23 +38,40 @@ fn check(config: &Config, n_users: usize, n_items: usize, available: Option<u64>
     if let Config::Ease(ease) = config {
         return super::linear::ease::check_memory(n_items, ease.max_items, available);
     }
-    let (Some(graph), Some(available)) = (config.graph(), available) else { return Ok(()) };
+    let Some(available) = available else { return Ok(()) };
+    let todo = "lower {}, or drop rare users and items (data.min_user_interactions, data.min_item_interactions)";
+    let closed_form = |needed: u128, keys: &str| {
+        let expected = format!("{} for {n_users} users and {n_items} items", gigabytes(needed));
+        refuse(config.name(), needed, available, expected, todo.replace("{}", keys))
+    };
+    match config {
+        Config::ItemKnn(c) => return closed_form(neighbour_bytes(n_items, c.neighbours), "model.item_knn.neighbours"),
+        Config::Rp3beta(c) => return closed_form(neighbour_bytes(n_items, c.neighbours), "model.rp3beta.neighbours"),
+        Config::GfCf(c) => return closed_form(c.needed_bytes(n_users, n_items), "model.gf_cf.factors"),
+        _ => {}
+    }
+    let Some(graph) = config.graph() else { return Ok(()) };
     let needed = table_bytes(n_users as u128 + n_items as u128, graph.dim, graph.layers);
+    let expected = format!(
+        "{} for {n_users} users and {n_items} items with dim {} and {} layers",
+        gigabytes(needed),
+        graph.dim,
+        graph.layers
+    );
+    refuse(config.name(), needed, available, expected, todo.replace("{}", "--dim or --layers"))
+}
+
+fn refuse(model: &str, needed: u128, available: u64, expected: String, todo: String) -> Result<()> {
     if needed <= u128::from(available) {
         return Ok(());
     }
-    Err(RecError::Resources {
-        what: format!("model.{}", config.name()),
-        found: format!("{} of memory available", gigabytes(u128::from(available))),
-        expected: format!(
-            "{} for {n_users} users and {n_items} items with dim {} and {} layers",
-            gigabytes(needed),
-            graph.dim,
-            graph.layers
-        ),
-        todo: "lower --dim or --layers, or drop rare users and items (data.min_user_interactions, data.min_item_interactions)"
-            .into(),
-    })
+    let found = format!("{} of memory available", gigabytes(u128::from(available)));
+    Err(RecError::Resources { what: format!("model.{model}"), found, expected, todo })
+}
+
+/// Rows of neighbours (8 bytes each), once while they are found and once in the model. An item cannot have more than there are items.
+fn neighbour_bytes(n_items: usize, n_neighbours: usize) -> u128 {
+    16 * n_items as u128 * n_neighbours.min(n_items) as u128
 }
 
 /// The tables of 32-bit numbers, `[n_nodes, dim]` each, that live at the same time: base embeddings and their two moments, the layers above, the
@@ -94,7 +111,10 @@ mod tests {
     #[test]
     fn a_model_without_tables_always_fits_and_ease_asks_for_its_matrices() {
         assert!(check(&Config::named("popularity").unwrap(), usize::MAX, usize::MAX, Some(0)).is_ok());
-        assert_eq!(check(&Config::named("ease").unwrap(), 1, 1000, Some(0)).unwrap_err().exit_code(), 5);
+        for name in ["ease", "item_knn", "rp3beta", "gf_cf"] {
+            let error = check(&Config::named(name).unwrap(), 1, 1000, Some(0)).unwrap_err();
+            assert!(error.exit_code() == 5 && error.to_string().starts_with(&format!("model.{name}: ")), "{error}");
+        }
         assert!(
             check(&Config::named("lightgcn").unwrap(), usize::MAX, usize::MAX, Some(u64::MAX)).is_err(),
             "no overflow"

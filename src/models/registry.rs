@@ -1,23 +1,32 @@
 //! From a model's name to its code: fitting closed forms, and loading any scorer from a checkpoint.
 
-use gcnrec_graphs::Interactions;
+use gcnrec_graphs::{Interactions, ItemId};
 use gcnrec_kernels::Device;
 
 use super::fusion;
 use super::graph::GraphScorer;
-use super::linear::{ease, popularity};
+use super::linear::{ease, gf_cf, item_knn, markov, popularity, rp3beta};
 use super::state::State;
 use super::{Config, Scorer};
 use crate::error::{RecError, Result};
 
-/// Fits a model that needs no steps; `None` for models that are trained by a [`super::Learner`], and for a fusion of models.
+/// Fits a model that needs no steps; `None` for models that are trained by a [`super::Learner`], and for a fusion of models. `histories` gives each
+/// user's training items, oldest first, and is asked by models that read an order alone.
 ///
 /// # Errors
 /// Those of the model.
-pub fn fit_closed_form(config: &Config, train: &Interactions) -> Result<Option<Box<dyn Scorer>>> {
+pub fn fit_closed_form(
+    config: &Config,
+    train: &Interactions,
+    histories: &dyn Fn() -> Vec<Vec<ItemId>>,
+) -> Result<Option<Box<dyn Scorer>>> {
     Ok(match config {
         Config::Popularity(config) => Some(Box::new(popularity::fit(train, config)?)),
+        Config::ItemKnn(config) => Some(Box::new(item_knn::fit(train, config)?)),
         Config::Ease(config) => Some(Box::new(ease::fit(train, config)?)),
+        Config::GfCf(config) => Some(Box::new(gf_cf::fit(train, config)?)),
+        Config::Rp3beta(config) => Some(Box::new(rp3beta::fit(train, config)?)),
+        Config::Markov(config) => Some(Box::new(markov::fit(train, &histories(), config)?)),
         Config::Lightgcn(_) | Config::Mf(_) | Config::Fusion(_) => None,
     })
 }
@@ -31,7 +40,11 @@ pub fn load_scorer(model: &str, state: &State) -> Result<Box<dyn Scorer>> {
         "lightgcn" => Ok(Box::new(GraphScorer::load(Device::Cpu, "lightgcn", state)?)),
         "mf" => Ok(Box::new(GraphScorer::load(Device::Cpu, "mf", state)?)),
         "popularity" => popularity::load(state),
+        "item_knn" => item_knn::load(state),
         "ease" => ease::load(state),
+        "gf_cf" => gf_cf::load(state),
+        "rp3beta" => rp3beta::load(state),
+        "markov" => markov::load(state),
         "fusion" => fusion::load(state),
         _ => Err(RecError::Checkpoint {
             path: "manifest.json".into(),

@@ -1,6 +1,7 @@
 //! What goes into a batch. A batch is a function of (seed, epoch, step) alone, so that a resumed run sees the batches it would have seen.
 
 mod blocks;
+mod candidates;
 mod negatives;
 mod pairs;
 mod users;
@@ -8,6 +9,7 @@ mod users;
 use gcnrec_graphs::Interactions;
 
 pub use blocks::BlockSampler;
+pub use candidates::draw_candidates;
 pub use negatives::NegativeSampler;
 pub use pairs::{PairOrder, PairSampler};
 pub use users::UserSampler;

@@ -19,7 +19,7 @@ use super::stages::{self, Outcome};
 use super::store::RunStore;
 use crate::data::{Log, Part, Split};
 use crate::error::{RecError, Result};
-use crate::eval::{Candidates, Protocol, SelectedOn};
+use crate::eval::{Protocol, SelectedOn};
 use crate::models::fusion::{Config, Fusion, Member};
 use crate::models::{Scorer, fit_closed_form};
 
@@ -92,7 +92,7 @@ pub fn run(
     let judged = test.as_ref().map(|judge| judge.evaluate(&fusion)).transpose()?;
     Ok(Outcome {
         protocol: Protocol {
-            candidates: Candidates::All,
+            candidates: job.judged_candidates(),
             exclude_seen: job.eval.exclude_seen,
             selected_on: if valid.is_some() { SelectedOn::Valid } else { SelectedOn::None },
             refit: job.train.refit && has_valid,
@@ -147,7 +147,8 @@ impl Runs<'_> {
 
     fn one(&mut self, job: &Job, name: &str) -> Result<Trained> {
         let started = Instant::now();
-        if let Some(scorer) = fit_closed_form(&job.model, &job.train_pairs()?)? {
+        if let Some(scorer) = fit_closed_form(&job.model, &job.train_pairs()?, &|| job.split.histories(&[Part::Train]))?
+        {
             let n_parameters = stages::n_numbers(&scorer.state());
             let train_s = started.elapsed().as_secs_f64();
             let warnings = Vec::new();

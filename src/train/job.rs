@@ -11,7 +11,8 @@ use super::judge::{Judge, OF_LABELS, check_lists};
 use crate::data::{Part, Split};
 use crate::error::{Place, RecError, Result};
 use crate::eval::metrics::{ValueMetric, value_named};
-use crate::eval::{self, Evaluator, HeldOut, LabeledRows, MetricAt};
+use crate::eval::{self, Candidates, Evaluator, HeldOut, ItemCounts, LabeledRows, MetricAt};
+use crate::samplers::{NegativeSampler, draw_candidates};
 use crate::{debias, models, objectives, train};
 
 /// Everything a run depends on. The same job gives the same bits.
@@ -107,6 +108,11 @@ impl Job {
         debias::prepare(&self.debias, &training).map(drop)
     }
 
+    /// Which items are ranked when a held-out part is judged.
+    pub fn judged_candidates(&self) -> Candidates {
+        if self.split.labelled { Candidates::Labeled } else { self.eval.candidates }
+    }
+
     /// Judges a held-out part while the pairs of others are masked; `None` when the part is empty.
     ///
     /// # Errors
@@ -146,8 +152,29 @@ impl Job {
             self.split.interactions(part)?
         };
         let masked = self.split.joint_interactions(if self.eval.exclude_seen { seen } else { &[] })?;
-        let held_out = HeldOut::new(&relevant, &masked, &self.split.histories(seen))?;
-        Ok(Some(Judge::Lists(Evaluator::new(held_out, &metrics)?)))
+        let mut held_out = HeldOut::new(&relevant, &masked, &self.split.histories(seen))?;
+        if let Some(candidates) = self.candidates(part, &relevant)? {
+            held_out = held_out.with_candidates(candidates)?;
+        }
+        let counts = ItemCounts::new(self.split.train_interactions()?.item_counts(), self.eval.tail_ratio);
+        Ok(Some(Judge::Lists(Evaluator::new(held_out, &metrics)?.with_counts(counts))))
+    }
+
+    /// What is ranked beside the held-out items where that is not everything. Draws avoid all that the user has in the parts up to this one; where seen
+    /// items may return, only what is held out. Popularity is counted over all parts, as in RecBole.
+    fn candidates(&self, part: Part, relevant: &Interactions) -> Result<Option<Vec<Vec<u32>>>> {
+        let all = [Part::Train, Part::Valid, Part::Test];
+        let (sampler, n_draws) = match self.eval.candidates {
+            Candidates::All | Candidates::Labeled => return Ok(None),
+            Candidates::Uniform(n) => (NegativeSampler::uniform(self.split.n_items()), n),
+            Candidates::Popularity(n) => (NegativeSampler::popularity(&self.split.joint_interactions(&all)?, 1.0), n),
+        };
+        let up_to_now = if part == Part::Valid { &all[..2] } else { &all[..] };
+        let only_this = [part];
+        let known = self.split.joint_interactions(if self.eval.exclude_seen { up_to_now } else { &only_this })?;
+        // Validation and test draw from different streams, however alike their users.
+        let seed = Seed(self.seed.0 ^ if part == Part::Valid { 1 << 63 } else { 0 });
+        Ok(Some(draw_candidates(relevant, &known, &sampler, n_draws as usize, seed)))
     }
 }
 

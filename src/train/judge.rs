@@ -119,7 +119,7 @@ pub fn check_metric(metric: &str) -> Result<()> {
     if value_named(metric).is_some() {
         return Ok(());
     }
-    MetricAt::parse("train.metric", metric).map(|_| ())
+    MetricAt::parse_selecting("train.metric", metric).map(|_| ())
 }
 
 /// Refuses a metric of labels where held-out rows have none.

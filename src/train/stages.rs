@@ -93,7 +93,8 @@ pub fn run(job: &Job, store: &mut RunStore, resume: bool, observer: &mut dyn Obs
         None if resume => observer.on_message("there is no checkpoint to resume from: starting from the beginning"),
         None => {}
     }
-    match fit_closed_form(&job.model, &plan.final_pairs)? {
+    let histories = || job.split.histories(&[Part::Train, Part::Valid]);
+    match fit_closed_form(&job.model, &plan.final_pairs, &histories)? {
         Some(scorer) => plan.finish_closed_form(job, store, scorer),
         None => plan.run_learner(job, store, checkpoint, observer, stop),
     }
@@ -295,7 +296,7 @@ impl Plan {
         let chosen = progress.chosen.as_ref();
         let valid = chosen.and_then(|chosen| chosen.metrics.clone());
         let protocol = Protocol {
-            candidates: crate::eval::Candidates::All,
+            candidates: job.judged_candidates(),
             exclude_seen: job.eval.exclude_seen,
             selected_on: match valid {
                 Some(_) if job.split.labelled => SelectedOn::Uniform,

@@ -54,7 +54,12 @@ fn wrong_usage_ends_with_two_and_points_to_help() {
             line("two ways to say to whom", "recommend run --user 1 --history a").refused(2, &["cannot be used with"]),
             line("no item to compare with", "similar run").refused(2, &["--item <ID>"]),
             line("a list of no items", "recommend run --user 1 -k 0").refused(2, &["'0'", "--k"]),
-            line("an unknown part", "evaluate run --part train").refused(2, &["'train'", "test, valid"]),
+            line("an unknown part", "evaluate run --part train").refused(2, &["'train'", "test, valid, uniform"]),
+            line("nothing to judge", "evaluate").refused(2, &["<RUN>"]),
+            line("a run and a run file", "evaluate run --run-file f --qrels q").refused(2, &["cannot be used with"]),
+            line("a run file without judgements", "evaluate --run-file f").refused(2, &["--qrels"]),
+            line("uniform rows are not ranked", "evaluate run --part uniform").refused(2, &["--candidates labeled"]),
+            line("labelled rows are no lists", "evaluate run --candidates labeled --trec d").refused(2, &["--trec"]),
             line("an unknown kind of output", "devices --output xml").refused(2, &["'xml'", "table, json, csv"]),
             line(
                 "one file that is split with k-core of parts",

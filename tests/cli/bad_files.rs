@@ -49,6 +49,17 @@ fn files_that_are_no_data_are_refused_with_their_place() {
     judge_all(
         &[
             Case::new("a missing file", READ).refused(3, &["f.csv is not there", "GCNREC_DATA"]),
+            Case::new("a TREC run file that is not there", "evaluate --run-file f --qrels q")
+                .file("q", "a 0 x 1\n")
+                .refused(3, &["f is not there"]),
+            Case::new("a TREC run file with a short line", "evaluate --run-file f --qrels q")
+                .file("q", "a 0 x 1\n")
+                .file("f", "a Q0 x 1 0.5\n")
+                .refused(3, &["f:1: found 5 fields", "user Q0 item rank score tag"]),
+            Case::new("TREC judgements without a held-out item", "evaluate --run-file f --qrels q")
+                .file("q", "a 0 x 0\n")
+                .file("f", "")
+                .refused(3, &["q: found no judgement above 0"]),
             Case::new("a folder in place of a file", READ).file("f.csv/x", "").refused(3, &["f.csv: cannot read"]),
             data("an empty file", "").refused(3, &["f.csv: found an empty file, expected interactions"]),
             data("blank lines only", " \n\n\t\n").refused(3, &["f.csv: found an empty file"]),

@@ -172,7 +172,7 @@ fn help_names_every_flag_of_the_design() {
                    --attn-layers --layers --dim --loss --tau --epochs --batch-size --lr --l2 --debias --k --device --threads --seed --out \
                    --force --resume --set --output",
         ),
-        ("evaluate", "--part --metrics --k --output"),
+        ("evaluate", "--part --metrics --k --candidates --trec --run-file --qrels --output"),
         ("recommend", "--user --users --history -k --output"),
         ("similar", "--item -k --output"),
         ("inspect", "--format --output"),

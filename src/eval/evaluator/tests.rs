@@ -83,7 +83,7 @@ fn worlds() -> impl Strategy<Value = World> {
 
 proptest! {
     #[test]
-    fn every_metric_equals_the_plain_definition_with_ties_to_the_lower_id(
+    fn every_metric_of_hits_equals_the_plain_definition_with_ties_to_the_lower_id(
         (n_users, n_items, scores, relevant, seen) in worlds(), k in 1usize..35,
     ) {
         let (relevant, seen) = (interactions(n_users, n_items, &relevant), interactions(n_users, n_items, &seen));
@@ -177,4 +177,62 @@ fn an_evaluation_without_users_or_metrics_is_refused() {
     let error = Evaluator::new(none.clone(), &["ndcg@2".parse().unwrap()]).unwrap_err();
     assert_eq!(error.exit_code(), 3);
     assert_eq!(Evaluator::new(none, &[]).unwrap_err().exit_code(), 4);
+}
+
+#[test]
+fn lists_of_all_users_together_give_coverage_gini_and_entropy_and_popularity_reads_the_counts() {
+    // Lists of two: user 0 has 0, 1 (2 is masked); user 1 has 3, 0. Shown at 2: item 0 twice, 1 and 3 once, 2 and 4 never.
+    let scores = vec![3.0, 2.0, 9.0, 1.0, 0.0, 2.0, 1.0, 0.0, 3.0, -1.0];
+    let names =
+        ["itemcoverage@2", "giniindex@2", "shannonentropy@2", "averagepopularity@2", "tailpercentage@1", "recall@2"];
+    let evaluator = evaluator(&interactions(2, 5, &[(0, 1), (1, 4)]), &interactions(2, 5, &[(0, 2)]), &names);
+    let scorer = Fixed { n_items: 5, scores };
+    assert!(evaluator.evaluate(&scorer).is_err(), "no counts");
+    let evaluator = evaluator.with_counts(ItemCounts::new(vec![4, 2, 9, 0, 1], 0.2));
+    let metrics = evaluator.evaluate(&scorer).unwrap();
+    // Gini of 0, 0, 1, 1, 2: ((6-6) 1 + (8-6) 1 + (10-6) 2) / (5 * 4) = 1/2. Entropy: 2 * 1/4 ln 4 + 1/2 ln 2 = 1.5 ln 2.
+    // Popularity: (4+2)/2 and (0+4)/2. The tail is item 3, first of user 1's list alone.
+    let expected = [0.6, 0.5, 1.5 * 2f64.ln(), 2.5, 0.5, 0.5];
+    for ((name, value), expected) in metrics.iter().zip(expected) {
+        assert!((value - expected).abs() < 1e-12, "{name}: {value} {expected}");
+    }
+    // Only plain means over users have a value for each of them.
+    let per_user = evaluator.evaluate_per_user(&scorer).unwrap();
+    assert_eq!(per_user.metrics.iter().map(ToString::to_string).collect::<Vec<_>>(), &names[3..]);
+    assert_eq!(per_user.values, [3.0, 0.0, 1.0, 2.0, 1.0, 0.0]);
+}
+
+#[test]
+fn grouped_auc_ranks_everything_that_is_not_masked() {
+    // User 0: held out 1 (score 2) against 0 (3) and 3 (2), item 2 masked: lost, tied: 1/4; weight 3. User 1: held out 0, 3 (5, 1) against 1 (1) and
+    // 2 (0): 1, 1, 1/2, 1 of 4 = 7/8; weight 4.
+    let scores = vec![3.0, 2.0, 9.0, 2.0, 5.0, 1.0, 0.0, 1.0];
+    let scorer = Fixed { n_items: 4, scores };
+    let evaluator = evaluator(
+        &interactions(2, 4, &[(0, 1), (1, 0), (1, 3)]),
+        &interactions(2, 4, &[(0, 2)]),
+        &["gauc", "gauc(recbole)"],
+    );
+    let metrics = evaluator.evaluate(&scorer).unwrap();
+    assert!((metrics.get("gauc").unwrap() - (3.0 * 0.25 + 4.0 * 0.875) / 7.0).abs() < 1e-15);
+    assert!((metrics.get("gauc(recbole)").unwrap() - (0.25 + 2.0 * 0.875) / 3.0).abs() < 1e-15);
+    assert!(evaluator.evaluate_per_user(&scorer).unwrap().values.is_empty());
+}
+
+#[test]
+fn constant_scores_have_a_grouped_auc_of_one_half() {
+    let evaluator = evaluator(&interactions(2, 5, &[(0, 4), (1, 0), (1, 1)]), &interactions(2, 5, &[]), &["gauc"]);
+    assert_eq!(evaluator.evaluate(&Fixed { n_items: 5, scores: vec![7.0; 10] }).unwrap().get("gauc"), Some(0.5));
+    let all_held_out = self::evaluator(&interactions(1, 1, &[(0, 0)]), &interactions(1, 1, &[]), &["gauc"]);
+    assert_eq!(all_held_out.evaluate(&Fixed { n_items: 1, scores: vec![1.0] }).unwrap_err().exit_code(), 3);
+}
+
+#[test]
+fn among_sampled_candidates_only_they_are_ranked() {
+    // Item 0 is best but not a candidate; of 3 (held out), 1 and 4 the order is 4, 3, 1.
+    let held_out = HeldOut::new(&interactions(1, 6, &[(0, 3)]), &interactions(1, 6, &[]), &[vec![]]).unwrap();
+    let held_out = held_out.with_candidates(vec![vec![4, 1, 4]]).unwrap();
+    let evaluator = Evaluator::new(held_out, &["mrr@10", "gauc"].map(|name| name.parse().unwrap())).unwrap();
+    let metrics = evaluator.evaluate(&Fixed { n_items: 6, scores: vec![9.0, 1.0, 8.0, 2.0, 3.0, 7.0] }).unwrap();
+    assert_eq!(metrics.iter().collect::<Vec<_>>(), [("mrr@10", 0.5), ("gauc", 0.5)]);
 }

@@ -84,6 +84,7 @@ fn value_and_ranking_metrics_are_never_mixed() {
     );
     assert_eq!(error.exit_code(), 4);
     assert_eq!(LabeledProtocol::parse::<&str>(&[]).err().map(|error| error.exit_code()), Some(4));
+    assert_eq!(LabeledProtocol::parse(&["gauc"]).err().map(|error| error.exit_code()), Some(4));
     assert_eq!(LabeledProtocol::parse(&["acu"]).err().map(|error| error.exit_code()), Some(4));
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{RankingMetric, named};
+use super::{Metric, named};
 use crate::error::{RecError, Result};
 use crate::eval::Config;
 
@@ -11,8 +11,8 @@ use crate::eval::Config;
 #[derive(Clone, Copy)]
 pub struct MetricAt {
     /// The metric.
-    pub metric: &'static dyn RankingMetric,
-    /// Length of the list that is judged, 1..=10000.
+    pub metric: Metric,
+    /// Length of the list that is judged, 1..=10000; 0 for a metric of the whole ranking, which has no cut-off.
     pub k: usize,
 }
 
@@ -24,12 +24,29 @@ impl MetricAt {
     pub fn parse(key: &str, text: &str) -> Result<Self> {
         let range =
             || RecError::range(key, format!("\"{text}\""), "a metric and a cut-off from 1 to 10000, as in \"ndcg@20\"");
-        let (name, k) = text.split_once('@').ok_or_else(range)?;
-        let metric = named(name)?;
+        let (name, k) = text.split_once('@').unwrap_or((text, ""));
+        // Without a cut-off only the metrics that have none are known; other names get the message about the cut-off.
+        let metric = if text.contains('@') { named(name)? } else { named(name).map_err(|_| range())? };
+        if !metric.has_cut_off() {
+            let without = || RecError::range(key, format!("\"{text}\""), format!("\"{name}\": it has no cut-off"));
+            return if text == name { Ok(MetricAt { metric, k: 0 }) } else { Err(without()) };
+        }
         match k.parse() {
             Ok(k) if (1..=Config::MAX_K).contains(&k) => Ok(MetricAt { metric, k }),
             _ => Err(range()),
         }
+    }
+
+    /// As [`MetricAt::parse`], for a metric that something is picked by: larger must be better.
+    ///
+    /// # Errors
+    /// As [`MetricAt::parse`]; [`RecError::Config`] for a metric of which less is better.
+    pub fn parse_selecting(key: &str, text: &str) -> Result<Self> {
+        let at = MetricAt::parse(key, text)?;
+        if at.metric.higher_is_better() {
+            return Ok(at);
+        }
+        Err(RecError::range(key, format!("\"{text}\""), "a metric of which more is better, as in \"ndcg@20\""))
     }
 }
 
@@ -43,7 +60,10 @@ impl FromStr for MetricAt {
 
 impl fmt::Display for MetricAt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}@{}", self.metric.name(), self.k)
+        match self.k {
+            0 => f.write_str(self.metric.name()),
+            k => write!(f, "{}@{k}", self.metric.name()),
+        }
     }
 }
 
@@ -67,7 +87,7 @@ mod tests {
 
     #[test]
     fn a_metric_reads_back_what_it_writes() {
-        for text in ["recall@1", "ndcg@20", "map@1000"] {
+        for text in ["recall@1", "ndcg@20", "map@1000", "gauc", "giniindex(recbole)@5"] {
             assert_eq!(text.parse::<MetricAt>().unwrap().to_string(), text);
         }
     }
@@ -83,6 +103,14 @@ mod tests {
                 )
             );
         }
+    }
+
+    #[test]
+    fn a_metric_of_the_whole_ranking_takes_no_cut_off() {
+        let error = MetricAt::parse("train.metric", "gauc@10").unwrap_err();
+        assert_eq!(error.to_string(), "train.metric: found \"gauc@10\", expected \"gauc\": it has no cut-off");
+        let error = MetricAt::parse_selecting("train.metric", "giniindex@10").unwrap_err();
+        assert!(error.to_string().contains("expected a metric of which more is better"), "{error}");
     }
 
     #[test]

@@ -6,7 +6,13 @@
 
 mod at;
 mod auc;
+mod average_popularity;
+mod coverage;
+mod entropy;
+mod gauc;
+mod gini;
 mod hit;
+mod item_counts;
 mod logloss;
 mod mae;
 mod map;
@@ -15,11 +21,18 @@ mod ndcg;
 mod precision;
 mod recall;
 mod rmse;
+mod tail_percentage;
 mod value;
 
 pub use at::MetricAt;
 pub use auc::Auc;
+pub use average_popularity::AveragePopularity;
+pub use coverage::ItemCoverage;
+pub use entropy::ShannonEntropy;
+pub use gauc::Gauc;
+pub use gini::GiniIndex;
 pub use hit::Hit;
+pub use item_counts::ItemCounts;
 pub use logloss::LogLoss;
 pub use mae::MeanAbsoluteError;
 pub use map::MeanAveragePrecision;
@@ -28,6 +41,7 @@ pub use ndcg::Ndcg;
 pub use precision::Precision;
 pub use recall::Recall;
 pub use rmse::RootMeanSquaredError;
+pub use tail_percentage::TailPercentage;
 pub(super) use value::classes;
 use value::mean;
 pub use value::{VALUE_METRICS, ValueMetric, value_named};
@@ -47,15 +61,117 @@ pub trait RankingMetric: Send + Sync {
     fn user_value(&self, hits: &[bool], n_relevant: usize, k: usize) -> f64;
 }
 
-/// Every metric, in the order of reports.
-pub static METRICS: [&dyn RankingMetric; 6] =
-    [&Recall, &Precision, &Ndcg, &Hit, &ReciprocalRank, &MeanAveragePrecision];
+/// What a list of items is, whoever it is for: how popular its items are. The metric of a part is the mean over its users.
+pub trait ListMetric: Send + Sync {
+    /// The name in configs and reports, in lower case; a variant's reason stands in brackets.
+    fn name(&self) -> &'static str;
 
-/// The metric of that name.
+    /// The value of one user's list, best item first, at most as long as the cut-off.
+    fn user_value(&self, list: &[u32], counts: &ItemCounts) -> f64;
+}
+
+/// How all lists together spread over the catalogue: not a mean over users.
+pub trait ExposureMetric: Send + Sync {
+    /// The name in configs and reports, in lower case; a variant's reason stands in brackets.
+    fn name(&self) -> &'static str;
+
+    /// The value for all lists.
+    ///
+    /// # Shapes
+    /// - `shown`: `[n_items]`, in how many lists each item stands
+    fn value(&self, shown: &[u32]) -> f64;
+}
+
+/// Where the held-out items stand among all that were ranked: there is no cut-off. The metric of a part is a weighted mean over its users.
+pub trait RanksMetric: Send + Sync {
+    /// The name in configs and reports, in lower case; a variant's reason stands in brackets.
+    fn name(&self) -> &'static str;
+
+    /// One user's value and weight; nothing for a user who does not count. The scores may be put into another order.
+    fn user_value(&self, relevant: &mut [f32], others: &[f32]) -> Option<(f64, f64)>;
+}
+
+/// A metric of ranked lists, by what it reads.
+#[derive(Clone, Copy)]
+pub enum Metric {
+    /// The hits of each user's list; the mean over users.
+    Hits(&'static dyn RankingMetric),
+    /// The items of each user's list; the mean over users.
+    List(&'static dyn ListMetric),
+    /// All lists together.
+    Exposure(&'static dyn ExposureMetric),
+    /// The scores of all ranked items, without a cut-off.
+    Ranks(&'static dyn RanksMetric),
+}
+
+impl Metric {
+    /// The name in configs and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Metric::Hits(metric) => metric.name(),
+            Metric::List(metric) => metric.name(),
+            Metric::Exposure(metric) => metric.name(),
+            Metric::Ranks(metric) => metric.name(),
+        }
+    }
+
+    /// Whether a cut-off belongs to the metric, as in `ndcg@20`.
+    pub fn has_cut_off(self) -> bool {
+        !matches!(self, Metric::Ranks(_))
+    }
+
+    /// Whether a larger value is better: for whoever picks by it.
+    pub fn higher_is_better(self) -> bool {
+        !matches!(self.name(), "averagepopularity" | "giniindex" | "giniindex(recbole)")
+    }
+
+    /// Whether the metric is the plain mean of one value for each user: what a paired test over users can compare.
+    pub fn is_mean_over_users(self) -> bool {
+        matches!(self, Metric::Hits(_) | Metric::List(_))
+    }
+}
+
+/// Every metric of ranked lists, in the order of reports. The first [`N_DEFAULT`] are reported where nothing else is asked for.
+pub static METRICS: [Metric; 17] = [
+    Metric::Hits(&Recall),
+    Metric::Hits(&Precision),
+    Metric::Hits(&Ndcg),
+    Metric::Hits(&Hit),
+    Metric::Hits(&ReciprocalRank),
+    Metric::Hits(&MeanAveragePrecision),
+    Metric::Ranks(&Gauc::TEXTBOOK),
+    Metric::Ranks(&Gauc::RECBOLE),
+    Metric::Exposure(&ItemCoverage::TEXTBOOK),
+    Metric::Exposure(&ItemCoverage::RECBOLE),
+    Metric::List(&AveragePopularity),
+    Metric::Exposure(&GiniIndex::TEXTBOOK),
+    Metric::Exposure(&GiniIndex::RECBOLE),
+    Metric::Exposure(&ShannonEntropy::TEXTBOOK),
+    Metric::Exposure(&ShannonEntropy::RECBOLE),
+    Metric::List(&TailPercentage::TEXTBOOK),
+    Metric::List(&TailPercentage::RECBOLE),
+];
+
+/// How many metrics are reported where nothing else is asked for.
+pub const N_DEFAULT: usize = 6;
+
+/// The ranking metric of that name.
 ///
 /// # Errors
-/// [`RecError::Unknown`] with all names.
-pub fn named(name: &str) -> Result<&'static dyn RankingMetric> {
+/// [`RecError::Unknown`] with all names; [`RecError::Config`] for the name of a metric of labelled rows.
+pub fn named(name: &str) -> Result<Metric> {
+    if value_named(name).is_some() {
+        return Err(RecError::Config {
+            key: "eval.metrics".into(),
+            origin: String::new(),
+            found: name.into(),
+            expected: "metrics of ranked lists".into(),
+            todo: format!(
+                "{name} is a mean over labelled rows and not over users, so it never stands beside them; gcnrec evaluate RUN --candidates labeled \
+                 --metrics {name} judges labelled rows"
+            ),
+        });
+    }
     METRICS.iter().copied().find(|metric| metric.name() == name).ok_or_else(|| RecError::Unknown {
         what: "metric",
         origin: String::new(),
@@ -73,6 +189,13 @@ fn count(hits: &[bool]) -> usize {
 mod tests {
     use super::*;
 
+    fn hits() -> Vec<&'static dyn RankingMetric> {
+        METRICS
+            .iter()
+            .filter_map(|metric| if let Metric::Hits(metric) = metric { Some(*metric) } else { None })
+            .collect()
+    }
+
     #[test]
     fn a_misspelt_metric_is_refused_with_the_right_name() {
         assert_eq!(named("ndcg").unwrap().name(), "ndcg");
@@ -83,7 +206,7 @@ mod tests {
 
     #[test]
     fn a_list_without_hits_is_worth_nothing_under_every_metric() {
-        for metric in METRICS {
+        for metric in hits() {
             assert_eq!(metric.user_value(&[false; 3], 2, 3), 0.0, "{}", metric.name());
             assert_eq!(metric.user_value(&[], 2, 3), 0.0, "{}: an empty list", metric.name());
         }
@@ -91,8 +214,16 @@ mod tests {
 
     #[test]
     fn a_full_list_of_hits_is_worth_one_under_every_metric_when_k_items_are_held_out() {
-        for metric in METRICS {
+        for metric in hits() {
             assert_eq!(metric.user_value(&[true; 4], 4, 4), 1.0, "{}", metric.name());
+        }
+    }
+
+    #[test]
+    fn names_are_found_and_none_is_used_twice() {
+        for (at, metric) in METRICS.iter().enumerate() {
+            assert_eq!(named(metric.name()).unwrap().name(), metric.name());
+            assert!(METRICS[..at].iter().all(|other| other.name() != metric.name()), "{}", metric.name());
         }
     }
 }

@@ -1,8 +1,16 @@
 //! Models with a closed form: nothing to train step by step, so they are fitted in one call. Baselines that any learned model has to beat.
 
 pub mod ease;
+pub mod gf_cf;
+pub mod item_knn;
+mod item_weights;
+pub mod markov;
 pub mod popularity;
+pub mod rp3beta;
 mod user_items;
 
 pub use ease::Ease;
+pub use gf_cf::GfCf;
+pub use item_weights::SparseItemModel;
+pub use markov::Markov;
 pub use popularity::Popularity;

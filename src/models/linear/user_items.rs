@@ -30,6 +30,16 @@ impl UserItems {
         UserItems { n_items: train.n_items(), ptr, items }
     }
 
+    /// The training items of every user, rising.
+    pub(super) fn rows(&self) -> impl Iterator<Item = &[u32]> + Clone + '_ {
+        self.ptr.windows(2).map(|row| &self.items[row[0] as usize..row[1] as usize])
+    }
+
+    /// The training items of one user, rising.
+    pub(super) fn row(&self, user: usize) -> &[u32] {
+        &self.items[self.ptr[user] as usize..self.ptr[user + 1] as usize]
+    }
+
     /// The items that answer a query, rising and distinct: a known user's training items, otherwise the history as a set. A user without training
     /// items is known only by id, so a history speaks for them; without one they have met nothing.
     ///
@@ -38,7 +48,7 @@ impl UserItems {
     pub(super) fn of<'a>(&'a self, model: &'static str, query: &Query<'_>) -> Result<Cow<'a, [u32]>> {
         let known = query.user.map(UserId::index).filter(|&user| user + 1 < self.ptr.len());
         if let Some(user) = known {
-            let items = &self.items[self.ptr[user] as usize..self.ptr[user + 1] as usize];
+            let items = self.row(user);
             if !items.is_empty() || query.history.is_empty() {
                 return Ok(Cow::Borrowed(items));
             }

@@ -1,0 +1,251 @@
+//! Ranked lists and held-out items as files that other tools read and write: TREC's run (`user Q0 item rank score tag`) and qrels
+//! (`user 0 item relevance`).
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write;
+use std::path::Path;
+
+use super::metrics::{Metric, MetricAt};
+use super::values::Metrics;
+use crate::error::{Place, RecError, Result};
+
+/// The fields of a name in these files are separated by blanks, so a name cannot hold one.
+fn check_name(path: &Path, what: &str, name: &str) -> Result<()> {
+    if !name.is_empty() && !name.contains(char::is_whitespace) {
+        return Ok(());
+    }
+    Err(RecError::Input {
+        place: Place::file(path),
+        found: format!("the {what} {name:?}"),
+        expected: "names without blanks, which separate the fields of a TREC file".into(),
+        todo: "use names without blanks in the data".into(),
+    })
+}
+
+/// The text of a run file and of a qrels file, while they grow.
+#[derive(Debug, Default)]
+pub struct TrecFiles {
+    /// `user Q0 item rank score tag`, a line for each listed item.
+    pub run: String,
+    /// `user 0 item 1`, a line for each held-out item.
+    pub qrels: String,
+}
+
+impl TrecFiles {
+    /// Adds a user: the list, best item first, and the held-out items. `path` is where the text will go, for messages.
+    ///
+    /// # Errors
+    /// [`RecError::Input`] for a name with a blank in it.
+    pub fn add<'a>(
+        &mut self,
+        path: &Path,
+        tag: &str,
+        user: &str,
+        list: impl Iterator<Item = (&'a str, f32)>,
+        relevant: impl Iterator<Item = &'a str>,
+    ) -> Result<()> {
+        check_name(path, "user", user)?;
+        for (rank, (item, score)) in (1..).zip(list) {
+            check_name(path, "item", item)?;
+            writeln!(self.run, "{user} Q0 {item} {rank} {score} {tag}").expect("writing to a string should not fail");
+        }
+        for item in relevant {
+            check_name(path, "item", item)?;
+            writeln!(self.qrels, "{user} 0 {item} 1").expect("writing to a string should not fail");
+        }
+        Ok(())
+    }
+}
+
+/// The metrics of a run file under a qrels file.
+///
+/// Items are ranked by falling score, ties in the order of the file; a judgement above 0 is a held-out item. Users of the qrels without a line in the run
+/// count with an empty list, users without a held-out item do not count.
+///
+/// # Errors
+/// [`RecError::Missing`], [`RecError::Io`] and [`RecError::Input`] for the files; [`RecError::Config`] for a metric that reads more than hits.
+pub fn evaluate_files(run: &Path, qrels: &Path, metrics: &[MetricAt]) -> Result<(Metrics, usize)> {
+    let relevant = read_qrels(qrels)?;
+    let lists = read_run(run)?;
+    let mut sums = vec![0.0; metrics.len()];
+    for (user, items) in &relevant {
+        let empty = Vec::new();
+        let list = lists.get(user).unwrap_or(&empty);
+        let hits: Vec<bool> = list.iter().map(|(item, _)| items.contains(item)).collect();
+        for (sum, at) in sums.iter_mut().zip(metrics) {
+            let Metric::Hits(metric) = at.metric else { return Err(needs_more(*at)) };
+            *sum += metric.user_value(&hits[..hits.len().min(at.k)], items.len(), at.k);
+        }
+    }
+    let n = relevant.len();
+    Ok((metrics.iter().zip(sums).map(|(at, sum)| (at.to_string(), sum / n as f64)).collect(), n))
+}
+
+fn needs_more(at: MetricAt) -> RecError {
+    RecError::Config {
+        key: "eval.metrics".into(),
+        origin: String::new(),
+        found: at.to_string(),
+        expected: "metrics of hits: recall, precision, ndcg, hit, mrr, map".into(),
+        todo: "a run file knows neither the catalogue nor the training counts; judge the run folder instead".into(),
+    }
+}
+
+/// The lines of a file, as fields with their line number.
+fn lines(path: &Path, text: &str, n_fields: usize, fields: &str) -> Result<Vec<(u64, Vec<String>)>> {
+    let mut rows = Vec::new();
+    for (number, line) in (1..).zip(text.lines()) {
+        let row: Vec<String> = line.split_whitespace().map(String::from).collect();
+        if row.is_empty() {
+            continue;
+        }
+        if row.len() != n_fields {
+            return Err(RecError::Input {
+                place: Place::line(path, number),
+                found: format!("{} fields", row.len()),
+                expected: format!("{n_fields}: {fields}"),
+                todo: String::new(),
+            });
+        }
+        rows.push((number, row));
+    }
+    Ok(rows)
+}
+
+fn read_text(path: &Path) -> Result<String> {
+    let bytes = std::fs::read(path).map_err(RecError::read(path))?;
+    String::from_utf8(bytes).map_err(|error| RecError::Input {
+        place: Place::file(path),
+        found: format!("a byte that is not UTF-8 at offset {}", error.utf8_error().valid_up_to()),
+        expected: "UTF-8 text".into(),
+        todo: String::new(),
+    })
+}
+
+fn number<T: std::str::FromStr>(path: &Path, line: u64, column: (usize, &'static str), text: &str) -> Result<T> {
+    text.parse().map_err(|_| RecError::Input {
+        place: Place::column(path, line, column.0, column.1),
+        found: format!("{text:?}"),
+        expected: "a number".into(),
+        todo: String::new(),
+    })
+}
+
+/// The held-out items of every user who has one.
+fn read_qrels(path: &Path) -> Result<BTreeMap<String, Vec<String>>> {
+    let mut relevant: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (line, row) in lines(path, &read_text(path)?, 4, "user 0 item relevance")? {
+        let relevance: i64 = number(path, line, (4, "relevance"), &row[3])?;
+        let items = relevant.entry(row[0].clone()).or_default();
+        if items.contains(&row[2]) {
+            return Err(twice(path, line, &row));
+        }
+        if relevance > 0 {
+            items.push(row[2].clone());
+        }
+    }
+    relevant.retain(|_, items| !items.is_empty());
+    if relevant.is_empty() {
+        return Err(RecError::Input {
+            place: Place::file(path),
+            found: "no judgement above 0".into(),
+            expected: "at least one held-out item".into(),
+            todo: "a line is: user 0 item 1".into(),
+        });
+    }
+    Ok(relevant)
+}
+
+/// The list of every user, best item first.
+fn read_run(path: &Path) -> Result<HashMap<String, Vec<(String, f64)>>> {
+    let mut lists: HashMap<String, Vec<(String, f64)>> = HashMap::new();
+    for (line, row) in lines(path, &read_text(path)?, 6, "user Q0 item rank score tag")? {
+        let score: f64 = number(path, line, (5, "score"), &row[4])?;
+        if score.is_nan() {
+            return Err(RecError::Input {
+                place: Place::column(path, line, 5, "score"),
+                found: format!("{:?}", row[4]),
+                expected: "a number that has a rank".into(),
+                todo: String::new(),
+            });
+        }
+        let list = lists.entry(row[0].clone()).or_default();
+        if list.iter().any(|(item, _)| *item == row[2]) {
+            return Err(twice(path, line, &row));
+        }
+        list.push((row[2].clone(), score));
+    }
+    // A stable sort keeps the order of the file among equal scores.
+    lists.values_mut().for_each(|list| list.sort_by(|a, b| b.1.partial_cmp(&a.1).expect("no score should be NaN")));
+    Ok(lists)
+}
+
+fn twice(path: &Path, line: u64, row: &[String]) -> RecError {
+    RecError::Input {
+        place: Place::line(path, line),
+        found: format!("item {:?} of user {:?} a second time", row[2], row[0]),
+        expected: "each item of a user once".into(),
+        todo: String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn metrics(run: &str, qrels: &str, names: &[&str]) -> Result<(Metrics, usize)> {
+        let place = tempfile::tempdir().unwrap();
+        let (run_file, qrels_file) = (place.path().join("run.txt"), place.path().join("qrels.txt"));
+        std::fs::write(&run_file, run).unwrap();
+        std::fs::write(&qrels_file, qrels).unwrap();
+        let metrics: Vec<MetricAt> = names.iter().map(|name| name.parse().unwrap()).collect();
+        evaluate_files(&run_file, &qrels_file, &metrics)
+    }
+
+    #[test]
+    fn a_run_is_ranked_by_score_and_users_without_a_line_find_nothing() {
+        // User a: by score y, x (tied with z, first in the file), z; held out x. User b has no line. User c holds nothing out.
+        let run = "a Q0 x 1 0.5 t\na Q0 y 2 0.9 t\n\na Q0 z 3 0.5 t\nc Q0 x 1 1 t\n";
+        let (found, n) =
+            metrics(run, "a 0 x 1\na 0 q 0\nb 0 y 2\nc 0 x 0\n", &["mrr@10", "recall@1", "hit@2"]).unwrap();
+        assert_eq!(n, 2);
+        assert_eq!(found.iter().map(|(_, value)| value).collect::<Vec<_>>(), [0.25, 0.0, 0.5]);
+    }
+
+    #[test]
+    fn what_is_written_reads_back_with_the_same_numbers() {
+        let mut files = TrecFiles::default();
+        let list = [("x", 0.1f32), ("y", -1e-9)];
+        files.add(Path::new("run.txt"), "ease", "a", list.into_iter(), ["y", "z"].into_iter()).unwrap();
+        assert_eq!(files.run, "a Q0 x 1 0.1 ease\na Q0 y 2 -0.000000001 ease\n");
+        let (found, _) = metrics(&files.run, &files.qrels, &["recall@2", "mrr@2"]).unwrap();
+        assert_eq!((found.get("recall@2"), found.get("mrr@2")), (Some(0.5), Some(0.5)));
+        let error = files.add(Path::new("run.txt"), "ease", "a b", [].into_iter(), [].into_iter()).unwrap_err();
+        assert!(
+            error.to_string().starts_with("run.txt: found the user \"a b\", expected names without blanks"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_line_that_is_no_judgement_is_refused_by_number() {
+        let message = |run: &str, qrels: &str, name: &str| metrics(run, qrels, &[name]).unwrap_err().to_string();
+        let good = ("a Q0 x 1 0.5 t\n", "a 0 x 1\n");
+        assert!(
+            message("a Q0 x 1 0.5\n", good.1, "mrr@1")
+                .ends_with("run.txt:1: found 5 fields, expected 6: user Q0 item rank score tag")
+        );
+        assert!(
+            message("\na Q0 x 1 high t\n", good.1, "mrr@1").contains("run.txt:2: column 5 (score): found \"high\"")
+        );
+        assert!(message("a Q0 x 1 nan t\n", good.1, "mrr@1").contains("column 5 (score): found \"nan\""));
+        assert!(
+            message("a Q0 x 1 1 t\na Q0 x 2 0 t\n", good.1, "mrr@1")
+                .contains("run.txt:2: found item \"x\" of user \"a\" a second time")
+        );
+        assert!(message(good.0, "a 0 x\n", "mrr@1").contains("qrels.txt:1: found 3 fields"));
+        assert!(message(good.0, "a 0 x yes\n", "mrr@1").contains("column 4 (relevance): found \"yes\""));
+        assert!(message(good.0, "a 0 x 0\n", "mrr@1").contains("qrels.txt: found no judgement above 0"));
+        assert!(message(good.0, good.1, "gauc").contains("expected metrics of hits"));
+    }
+}

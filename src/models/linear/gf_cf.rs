@@ -1,0 +1,206 @@
+//! GF-CF: a user's items passed through two low-pass filters of the item-item graph, in closed form.
+//!
+//! With `R` the 0/1 matrix of users and items, `D_U` and `D_I` its degrees and `N = D_U^-1/2 R D_I^-1/2`, the scores of a user with row `r` are
+//! `r (N^T N + weight D_I^-1/2 V V^T D_I^1/2)`, `V` the `factors` leading right singular vectors of `N`. The first term is a filter that falls linearly
+//! with frequency, the second an ideal one. Neither item-item matrix is ever formed: the first term is two sparse products, the second two thin ones.
+//!
+//! # Source
+//! Shen et al., *How Powerful is Graph Convolution for Recommendation?*, CIKM 2021, eq. 12 (SPEC.md F.2). Items and users without pairs have no row in `N`.
+
+mod spectrum;
+
+use gcnrec_graphs::{Interactions, ItemId, UserId};
+use gcnrec_kernels::ops::top_k::{score_block, select_top_k};
+use gcnrec_kernels::{Buffer, Device};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::item_weights::ItemUsers;
+use super::user_items::{UserItems, check_item};
+use crate::error::{RecError, Result};
+use crate::models::state::State;
+use crate::models::{Query, Scorer};
+
+/// `[model.gf_cf]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Singular vectors of the ideal filter, 0..=4096; 0 leaves the linear filter alone. Default 256; small data sets like fewer.
+    pub factors: usize,
+    /// Weight of the ideal filter, 0..=100. Default 0.3.
+    pub weight: f64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config { factors: 256, weight: 0.3 }
+    }
+}
+
+impl Config {
+    /// Refuses values outside their ranges.
+    ///
+    /// # Errors
+    /// [`RecError::Config`] for the first value outside its range.
+    pub fn validate(&self) -> Result<()> {
+        if self.factors > 4096 {
+            return Err(RecError::range("model.gf_cf.factors", self.factors, "a whole number from 0 to 4096"));
+        }
+        if !(0.0..=100.0).contains(&self.weight) {
+            return Err(RecError::range("model.gf_cf.weight", self.weight, "a number from 0 to 100"));
+        }
+        Ok(())
+    }
+
+    /// The most bytes that fitting holds at once: the basis of the search for singular vectors, and their two tables.
+    pub(in crate::models) fn needed_bytes(&self, n_users: usize, n_items: usize) -> u128 {
+        let columns = 8 * (spectrum::basis_size(n_items, self.factors) + 4 * spectrum::BLOCK) + 3 * 4 * self.factors;
+        if self.factors == 0 { 0 } else { (n_items * columns + n_users * 8 * spectrum::BLOCK) as u128 }
+    }
+}
+
+/// A fitted pair of filters.
+pub struct GfCf {
+    weight: f64,
+    users: UserItems,
+    by_item: ItemUsers,
+    /// `[n_users]`: one over the degree
+    per_user: Vec<f32>,
+    /// `[n_items]`: one over the root of the degree; 0 without pairs
+    per_item: Vec<f32>,
+    factors: usize,
+    /// `V`: `[n_items, factors]`
+    vectors: Vec<f32>,
+    /// `weight D_I^1/2 V`: `[n_items, factors]`
+    table: Buffer<f32>,
+}
+
+/// Finds the singular vectors. The same bits for any number of threads.
+///
+/// # Errors
+/// [`RecError::Config`] for a value outside its range, [`RecError::Unsupported`] when the decomposition does not converge.
+pub fn fit(train: &Interactions, config: &Config) -> Result<GfCf> {
+    config.validate()?;
+    let users = UserItems::new(train);
+    let by_item = ItemUsers::new(train.n_items(), users.rows());
+    let matrix = spectrum::Normalized::new(&users, &by_item, train.n_items());
+    let vectors = spectrum::leading_vectors(&matrix, config.factors)?;
+    Ok(GfCf::new(config.weight, users, train.n_items(), vectors))
+}
+
+/// Rebuilds the scorer from its state.
+///
+/// # Errors
+/// [`RecError::Checkpoint`] when the state belongs to another model or its parts do not fit together.
+pub fn load(state: &State) -> Result<Box<dyn Scorer>> {
+    let (n_items, _, vectors) = state.matrix("vectors")?;
+    let users = UserItems::load(state, n_items)?;
+    Ok(Box::new(GfCf::new(state.fact("weight")?, users, n_items, vectors.to_vec())))
+}
+
+/// What a thread needs to filter one user.
+type Scratch = (Vec<f32>, Vec<u32>);
+
+impl GfCf {
+    /// The name in the registry.
+    pub const NAME: &'static str = "gf_cf";
+
+    fn new(weight: f64, users: UserItems, n_items: usize, vectors: Vec<f32>) -> Self {
+        let by_item = ItemUsers::new(n_items, users.rows());
+        let factors = vectors.len().checked_div(n_items).unwrap_or(0);
+        let degree = |item: usize| by_item.of(item).len() as f64;
+        let per_item = (0..n_items).map(|item| match by_item.of(item).len() {
+            0 => 0.0,
+            n => (1.0 / (n as f64).sqrt()) as f32,
+        });
+        let per_user = users.rows().map(|row| if row.is_empty() { 0.0 } else { 1.0 / row.len() as f32 });
+        let scaled = vectors
+            .iter()
+            .enumerate()
+            .map(|(at, &value)| (weight * degree(at / factors.max(1)).sqrt() * f64::from(value)) as f32);
+        let table = Device::Cpu.upload(&scaled.collect::<Vec<f32>>());
+        let (per_item, per_user) = (per_item.collect(), per_user.collect());
+        GfCf { weight, users, by_item, per_user, per_item, factors, vectors, table }
+    }
+
+    /// Number of singular vectors in use.
+    pub fn factors(&self) -> usize {
+        self.factors
+    }
+
+    /// `r D_I^-1/2 V`: `[factors]`.
+    fn project(&self, items: &[u32]) -> Vec<f32> {
+        let mut sum = vec![0.0; self.factors];
+        for &item in items {
+            let start = item as usize * self.factors;
+            let row = &self.vectors[start..start + self.factors];
+            sum.iter_mut().zip(row).for_each(|(sum, value)| *sum += self.per_item[item as usize] * value);
+        }
+        sum
+    }
+
+    /// Adds `r N^T N` to the scores. Sums run in the order of the items and, within an item, of its users.
+    fn add_linear(&self, items: &[u32], (reached, touched): &mut Scratch, linear: &mut [f32], out: &mut [f32]) {
+        for &item in items {
+            for &user in self.by_item.of(item as usize) {
+                let sum = &mut reached[user as usize];
+                if *sum == 0.0 {
+                    touched.push(user);
+                }
+                *sum += self.per_item[item as usize];
+            }
+        }
+        for user in touched.drain(..) {
+            let share = std::mem::take(&mut reached[user as usize]) * self.per_user[user as usize];
+            self.users.row(user as usize).iter().for_each(|&item| linear[item as usize] += share);
+        }
+        let scores = out.iter_mut().zip(linear).zip(&self.per_item);
+        scores.for_each(|((out, sum), weight)| *out += weight * std::mem::take(sum));
+    }
+}
+
+impl Scorer for GfCf {
+    fn model(&self) -> &'static str {
+        Self::NAME
+    }
+
+    fn n_items(&self) -> usize {
+        self.per_item.len()
+    }
+
+    fn score_block(&self, queries: &[Query<'_>], out: &mut Vec<f32>) -> Result<()> {
+        let n_items = self.n_items();
+        let items = queries.iter().map(|query| self.users.of(Self::NAME, query)).collect::<Result<Vec<_>>>()?;
+        out.clear();
+        if self.factors > 0 {
+            let projected: Vec<f32> = items.par_iter().flat_map_iter(|items| self.project(items)).collect();
+            score_block(&Device::Cpu, self.factors, &Device::Cpu.upload(&projected), &self.table, out)?;
+        }
+        out.resize(queries.len() * n_items, 0.0);
+        let scratch = || ((vec![0.0; self.per_user.len()], Vec::new()), vec![0.0; n_items]);
+        let rows = out.par_chunks_exact_mut(n_items.max(1)).zip(&items);
+        rows.for_each_init(scratch, |(scratch, linear), (row, items)| self.add_linear(items, scratch, linear, row));
+        Ok(())
+    }
+
+    /// Ranks by what a history of this one item is scored.
+    fn similar_items(&self, item: ItemId, k: usize) -> Result<Vec<(ItemId, f32)>> {
+        check_item(Self::NAME, "item", item, self.n_items())?;
+        let mut scores = Vec::new();
+        self.score_block(&[Query { user: None::<UserId>, history: &[item] }], &mut scores)?;
+        let (mut items, mut best) = (Vec::new(), Vec::new());
+        select_top_k(&scores, &[item.0], k, &mut items, &mut best)?;
+        Ok(items.into_iter().map(ItemId).zip(best).collect())
+    }
+
+    fn state(&self) -> State {
+        let mut state = State::default();
+        state.put_f32("vectors", &[self.n_items(), self.factors], self.vectors.clone());
+        state.put_fact("weight", self.weight);
+        self.users.put(&mut state);
+        state
+    }
+}
+
+#[cfg(test)]
+mod tests;

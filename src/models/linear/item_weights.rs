@@ -1,0 +1,238 @@
+//! A sparse item-item model: what having met an item adds to other items' scores, a few items each.
+
+use gcnrec_graphs::{Interactions, ItemId, UserId};
+use gcnrec_kernels::ops::top_k::{TopK, select_top_k};
+use rayon::prelude::*;
+
+use super::user_items::{UserItems, check_item};
+use crate::error::{RecError, Result};
+use crate::models::state::State;
+use crate::models::{Query, Scorer};
+
+/// `W` as compressed rows: row `i` is what having met item `i` adds.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct ItemWeights {
+    /// `[n_items + 1]`
+    ptr: Vec<u32>,
+    items: Vec<u32>,
+    weights: Vec<f32>,
+}
+
+impl ItemWeights {
+    /// From rows of (item, weight), items rising.
+    ///
+    /// # Errors
+    /// [`RecError::Resources`] when there are more weights than a 32-bit position can count.
+    pub(super) fn from_rows(rows: &[Vec<(u32, f32)>], key: &str) -> Result<Self> {
+        let n: usize = rows.iter().map(Vec::len).sum();
+        if n > u32::MAX as usize {
+            return Err(RecError::Resources {
+                what: key.into(),
+                found: format!("{n} weights"),
+                expected: "fewer than 4294967296".into(),
+                todo: "lower its number of neighbours".into(),
+            });
+        }
+        let (mut ptr, mut items, mut weights) = (vec![0], Vec::with_capacity(n), Vec::with_capacity(n));
+        for row in rows {
+            items.extend(row.iter().map(|&(item, _)| item));
+            weights.extend(row.iter().map(|&(_, weight)| weight));
+            ptr.push(items.len() as u32);
+        }
+        Ok(ItemWeights { ptr, items, weights })
+    }
+
+    pub(super) fn n_items(&self) -> usize {
+        self.ptr.len() - 1
+    }
+
+    /// The items that row `item` adds to, with their weights.
+    pub(super) fn row(&self, item: u32) -> impl Iterator<Item = (u32, f32)> + '_ {
+        let row = self.ptr[item as usize] as usize..self.ptr[item as usize + 1] as usize;
+        self.items[row.clone()].iter().copied().zip(self.weights[row].iter().copied())
+    }
+
+    /// Adds the rows to a state.
+    pub(super) fn put(&self, state: &mut State) {
+        state.put_u32("weight_ptr", &[self.ptr.len()], self.ptr.clone());
+        state.put_u32("weight_items", &[self.items.len()], self.items.clone());
+        state.put_f32("weights", &[self.weights.len()], self.weights.clone());
+    }
+
+    /// Reads what [`ItemWeights::put`] wrote.
+    ///
+    /// # Errors
+    /// [`RecError::Checkpoint`] when the rows are missing or do not fit together.
+    pub(super) fn load(state: &State) -> Result<Self> {
+        let (ptr, items) = (state.u32("weight_ptr")?, state.u32("weight_items")?);
+        let weights = state.f32("weights", &[items.len()])?;
+        let ends = ptr.first() == Some(&0) && ptr.last().map(|&end| end as usize) == Some(items.len());
+        let n_items = ptr.len().saturating_sub(1);
+        if ends && ptr.is_sorted() && items.iter().all(|&item| (item as usize) < n_items) {
+            Ok(ItemWeights { ptr: ptr.to_vec(), items: items.to_vec(), weights: weights.to_vec() })
+        } else {
+            Err(RecError::Checkpoint {
+                path: "checkpoint".into(),
+                problem: "\"weight_ptr\" and \"weight_items\" are not the rows of a square matrix".into(),
+                todo: "the checkpoint is damaged; train again".into(),
+            })
+        }
+    }
+}
+
+/// A fitted sparse item-item model: a user's scores are the sum of the rows of what the user has met.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SparseItemModel {
+    name: &'static str,
+    weights: ItemWeights,
+    users: UserItems,
+}
+
+impl SparseItemModel {
+    pub(super) fn new(name: &'static str, weights: ItemWeights, users: UserItems) -> Self {
+        SparseItemModel { name, weights, users }
+    }
+
+    /// Rebuilds the scorer of that name from its state.
+    ///
+    /// # Errors
+    /// [`RecError::Checkpoint`] when the state belongs to another model or its parts do not fit together.
+    pub(super) fn load(name: &'static str, state: &State) -> Result<Box<dyn Scorer>> {
+        let weights = ItemWeights::load(state)?;
+        let users = UserItems::load(state, weights.n_items())?;
+        Ok(Box::new(SparseItemModel { name, weights, users }))
+    }
+
+    /// The weights that having met an item adds, with the items they are added to, rising.
+    pub fn weights_of(&self, item: ItemId) -> Vec<(ItemId, f32)> {
+        self.weights.row(item.0).map(|(item, weight)| (ItemId(item), weight)).collect()
+    }
+
+    /// One query's scores. The rows are added in the order of the items' ids, so the order of a history does not matter.
+    fn score(&self, query: &Query<'_>, out: &mut [f32]) -> Result<()> {
+        out.fill(0.0);
+        for &met in self.users.of(self.name, query)?.iter() {
+            self.weights.row(met).for_each(|(item, weight)| out[item as usize] += weight);
+        }
+        Ok(())
+    }
+}
+
+impl Scorer for SparseItemModel {
+    fn model(&self) -> &'static str {
+        self.name
+    }
+
+    fn n_items(&self) -> usize {
+        self.weights.n_items()
+    }
+
+    fn score_block(&self, queries: &[Query<'_>], out: &mut Vec<f32>) -> Result<()> {
+        out.clear();
+        out.resize(queries.len() * self.n_items(), 0.0);
+        let rows = out.par_chunks_exact_mut(self.n_items().max(1)).zip(queries);
+        rows.try_for_each(|(row, query)| self.score(query, row))
+    }
+
+    /// Scores and selects one query at a time, in parallel: one row of scores per thread instead of one per query.
+    fn top_k(&self, queries: &[Query<'_>], excluded: &[&[u32]], k: usize) -> Result<TopK> {
+        let lists = queries.par_iter().zip(excluded).map_init(
+            || vec![0.0; self.n_items()],
+            |scores, (query, excluded)| -> Result<(Vec<u32>, Vec<f32>)> {
+                self.score(query, scores)?;
+                let (mut items, mut best) = (Vec::new(), Vec::new());
+                select_top_k(scores, excluded, k, &mut items, &mut best)?;
+                Ok((items, best))
+            },
+        );
+        let mut top = TopK::new(k);
+        for (items, scores) in lists.collect::<Result<Vec<_>>>()? {
+            top.push(&items, &scores);
+        }
+        Ok(top)
+    }
+
+    /// Ranks by what having met this item adds to the others.
+    fn similar_items(&self, item: ItemId, k: usize) -> Result<Vec<(ItemId, f32)>> {
+        check_item(self.name, "item", item, self.n_items())?;
+        let mut similarity = vec![0.0; self.n_items()];
+        self.weights.row(item.0).for_each(|(other, weight)| similarity[other as usize] = weight);
+        let (mut items, mut best) = (Vec::new(), Vec::new());
+        select_top_k(&similarity, &[item.0], k, &mut items, &mut best)?;
+        Ok(items.into_iter().map(ItemId).zip(best).collect())
+    }
+
+    fn state(&self) -> State {
+        let mut state = State::default();
+        self.weights.put(&mut state);
+        self.users.put(&mut state);
+        state
+    }
+}
+
+/// The users of every item, as compressed rows: the transpose of the training pairs.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct ItemUsers {
+    /// `[n_items + 1]`
+    ptr: Vec<u32>,
+    /// `[n_edges]`, rising within an item
+    users: Vec<u32>,
+}
+
+impl ItemUsers {
+    /// Transposes rows of users' items.
+    pub(super) fn new<'a>(n_items: usize, rows: impl Iterator<Item = &'a [u32]> + Clone) -> Self {
+        let mut ptr = vec![0u32; n_items + 1];
+        rows.clone().flatten().for_each(|&item| ptr[item as usize + 1] += 1);
+        for item in 0..n_items {
+            ptr[item + 1] += ptr[item];
+        }
+        let (mut next, mut users) = (ptr.clone(), vec![0; ptr[n_items] as usize]);
+        for (user, row) in (0..).zip(rows) {
+            for &item in row {
+                let place = &mut next[item as usize];
+                users[*place as usize] = user;
+                *place += 1;
+            }
+        }
+        ItemUsers { ptr, users }
+    }
+
+    pub(super) fn of(&self, item: usize) -> &[u32] {
+        &self.users[self.ptr[item] as usize..self.ptr[item + 1] as usize]
+    }
+}
+
+/// For each item the `n_neighbours` items with the largest weights, items rising: `weight(item, other, sum)` of the sum of `user_weight` over their
+/// common users. Equal weights: the lower id stays. Items that share no user are no neighbours.
+pub(super) fn nearest(
+    train: &Interactions,
+    n_neighbours: usize,
+    user_weight: impl Fn(u32) -> f64 + Sync,
+    weight: impl Fn(u32, u32, f64) -> f64 + Sync,
+) -> Vec<Vec<(u32, f32)>> {
+    let n_items = train.n_items();
+    let rows = (0..train.n_users() as u32).map(|user| train.items_of(UserId(user)));
+    let by_item = ItemUsers::new(n_items, rows);
+    let row = |(sums, touched): &mut (Vec<f64>, Vec<u32>), item: u32| -> Vec<(u32, f32)> {
+        for &user in by_item.of(item as usize) {
+            let share = user_weight(user);
+            for &other in train.items_of(UserId(user)).iter().filter(|&&other| other != item) {
+                if sums[other as usize] == 0.0 {
+                    touched.push(other);
+                }
+                sums[other as usize] += share;
+            }
+        }
+        let found = touched.drain(..).map(|other| {
+            let sum = std::mem::take(&mut sums[other as usize]);
+            (other, weight(item, other, sum) as f32)
+        });
+        let mut found: Vec<(u32, f32)> = found.filter(|&(_, weight)| weight > 0.0).collect();
+        found.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        found.truncate(n_neighbours);
+        found.sort_unstable_by_key(|&(other, _)| other);
+        found
+    };
+    (0..n_items as u32).into_par_iter().map_init(|| (vec![0.0; n_items], Vec::new()), row).collect()
+}

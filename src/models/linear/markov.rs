@@ -1,0 +1,284 @@
+//! Markov chain: what usually follows the last item, whoever the user is.
+//!
+//! With `n_ij` how often `j` follows `i` in the training histories and `p_j` the share of item `j` in all pairs,
+//! `p(j | i) = (n_ij + smoothing p_j) / (n_i + smoothing)`, `n_i = sum_j n_ij`. After an item that nothing follows this is `p_j`. With a window above 1,
+//! an item that follows at distance `s` counts `1 / s`.
+//!
+//! # Source
+//! SPEC.md D.1; the weights of skips are those of sequential rules (Ludewig and Jannach, UMUAI 2018). Histories are in time order, oldest first; where the
+//! data have no times they are in file order.
+
+use gcnrec_graphs::{Interactions, ItemId};
+use gcnrec_kernels::ops::top_k::select_top_k;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::item_weights::ItemWeights;
+use super::user_items::check_item;
+use crate::error::{RecError, Result};
+use crate::models::memory::{available_bytes, gigabytes};
+use crate::models::state::State;
+use crate::models::{Query, Scorer};
+
+/// Stands for the last item of a user who has none.
+const NOBODY: u32 = u32::MAX;
+
+/// `[model.markov]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// How many followers the popularity of an item stands for, 0 or more. Default 10.
+    pub smoothing: f64,
+    /// How far behind an item its followers are counted, 1..=1000: 1 is the plain chain of first order. Default 5.
+    pub window: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config { smoothing: 10.0, window: 5 }
+    }
+}
+
+impl Config {
+    /// Refuses values outside their ranges.
+    ///
+    /// # Errors
+    /// [`RecError::Config`] for the first value outside its range.
+    pub fn validate(&self) -> Result<()> {
+        if !(self.smoothing >= 0.0 && self.smoothing.is_finite()) {
+            return Err(RecError::range("model.markov.smoothing", self.smoothing, "a number of 0 or more"));
+        }
+        if !(1..=1000).contains(&self.window) {
+            return Err(RecError::range("model.markov.window", self.window, "a whole number from 1 to 1000"));
+        }
+        Ok(())
+    }
+}
+
+/// Counted transitions, and the last item of every user.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Markov {
+    smoothing: f64,
+    /// `n_ij`
+    followers: ItemWeights,
+    /// `[n_items]`: `n_i`
+    totals: Vec<f64>,
+    /// `[n_items]`: `p_j`
+    popularity: Vec<f32>,
+    /// `[n_users]`: the last item of the training history
+    last: Vec<u32>,
+}
+
+/// Counts what follows what.
+///
+/// # Shapes
+/// - `histories`: `[n_users]`, each oldest first
+///
+/// # Errors
+/// [`RecError::Config`] for a value outside its range, [`RecError::Resources`] when the transitions do not fit into memory.
+pub fn fit(train: &Interactions, histories: &[Vec<ItemId>], config: &Config) -> Result<Markov> {
+    config.validate()?;
+    let n_transitions: u128 = histories.iter().map(|h| (h.len() * config.window.min(h.len())) as u128).sum();
+    check_room(n_transitions)?;
+    let mut transitions: Vec<(u32, u32, f32)> = Vec::new();
+    for history in histories {
+        for (at, from) in history.iter().enumerate() {
+            let followers = history[at + 1..].iter().take(config.window).enumerate();
+            transitions.extend(followers.map(|(skipped, to)| (from.0, to.0, 1.0 / (skipped + 1) as f32)));
+        }
+    }
+    // A stable sort: equal transitions are added up in the order of the users.
+    transitions.par_sort_by_key(|&(from, to, _)| (from, to));
+    let mut rows = vec![Vec::new(); train.n_items()];
+    for same in transitions.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
+        let n: f64 = same.iter().map(|&(.., weight)| f64::from(weight)).sum();
+        // An item that follows itself would only recommend what was just met.
+        if same[0].0 != same[0].1 {
+            rows[same[0].0 as usize].push((same[0].1, n as f32));
+        }
+    }
+    let counts = train.item_counts();
+    let n_pairs = (train.n_edges() as f64).max(1.0);
+    let popularity = counts.iter().map(|&count| (f64::from(count) / n_pairs) as f32).collect();
+    let last = histories.iter().map(|history| history.last().map_or(NOBODY, |item| item.0)).collect();
+    Ok(Markov::new(config.smoothing, ItemWeights::from_rows(&rows, "model.markov")?, popularity, last))
+}
+
+fn check_room(n_transitions: u128) -> Result<()> {
+    // 12 bytes each, again while they are sorted, and 8 in the rows.
+    let needed = 32 * n_transitions;
+    match available_bytes() {
+        Some(available) if needed > u128::from(available) => Err(RecError::Resources {
+            what: "model.markov".into(),
+            found: format!("{} of memory available", gigabytes(u128::from(available))),
+            expected: format!("{} for {n_transitions} transitions", gigabytes(needed)),
+            todo: "lower model.markov.window".into(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Rebuilds the scorer from its state.
+///
+/// # Errors
+/// [`RecError::Checkpoint`] when the state belongs to another model or its parts do not fit together.
+pub fn load(state: &State) -> Result<Box<dyn Scorer>> {
+    let followers = ItemWeights::load(state)?;
+    let (n_items, last) = (followers.n_items(), state.u32("last")?);
+    if last.iter().any(|&item| item != NOBODY && item as usize >= n_items) {
+        return Err(RecError::Checkpoint {
+            path: "checkpoint".into(),
+            problem: format!("\"last\" holds an item outside 0..{n_items}"),
+            todo: "the checkpoint is damaged; train again".into(),
+        });
+    }
+    let popularity = state.f32("popularity", &[n_items])?.to_vec();
+    Ok(Box::new(Markov::new(state.fact("smoothing")?, followers, popularity, last.to_vec())))
+}
+
+impl Markov {
+    /// The name in the registry.
+    pub const NAME: &'static str = "markov";
+
+    fn new(smoothing: f64, followers: ItemWeights, popularity: Vec<f32>, last: Vec<u32>) -> Self {
+        let total = |item: u32| followers.row(item).map(|(_, n)| f64::from(n)).sum();
+        let totals = (0..followers.n_items() as u32).map(total).collect();
+        Markov { smoothing, followers, totals, popularity, last }
+    }
+
+    /// The item that a query goes on from: the last one of a known user, otherwise of the history. Nothing for a known user who met nothing.
+    fn last_of(&self, query: &Query<'_>) -> Result<Option<u32>> {
+        let known = query.user.and_then(|user| self.last.get(user.index()));
+        if let Some(&item) = known.filter(|&&item| item != NOBODY) {
+            return Ok(Some(item));
+        }
+        query.history.iter().try_for_each(|&item| check_item(Self::NAME, "history", item, self.n_items()))?;
+        match (query.history.last(), known) {
+            (Some(item), _) => Ok(Some(item.0)),
+            (None, Some(_)) => Ok(None),
+            (None, None) => Err(RecError::Unsupported {
+                model: Self::NAME.into(),
+                problem: "the user was not in training and has no history".into(),
+                todo: "pass a history to score a new user".into(),
+            }),
+        }
+    }
+
+    /// `p(j | last)` for all items.
+    fn score(&self, last: Option<u32>, out: &mut [f32]) {
+        let total = last.map_or(0.0, |item| self.totals[item as usize]);
+        let Some(item) = last.filter(|_| total > 0.0) else { return out.copy_from_slice(&self.popularity) };
+        let share = self.smoothing / (total + self.smoothing);
+        out.iter_mut().zip(&self.popularity).for_each(|(score, p)| *score = (share * f64::from(*p)) as f32);
+        for (next, n) in self.followers.row(item) {
+            out[next as usize] += (f64::from(n) / (total + self.smoothing)) as f32;
+        }
+    }
+}
+
+impl Scorer for Markov {
+    fn model(&self) -> &'static str {
+        Self::NAME
+    }
+
+    fn n_items(&self) -> usize {
+        self.popularity.len()
+    }
+
+    fn score_block(&self, queries: &[Query<'_>], out: &mut Vec<f32>) -> Result<()> {
+        out.clear();
+        out.resize(queries.len() * self.n_items(), 0.0);
+        let rows = out.par_chunks_exact_mut(self.n_items().max(1)).zip(queries);
+        rows.try_for_each(|(row, query)| {
+            self.score(self.last_of(query)?, row);
+            Ok(())
+        })
+    }
+
+    /// Ranks by what usually follows the item.
+    fn similar_items(&self, item: ItemId, k: usize) -> Result<Vec<(ItemId, f32)>> {
+        check_item(Self::NAME, "item", item, self.n_items())?;
+        let mut scores = vec![0.0; self.n_items()];
+        self.score(Some(item.0), &mut scores);
+        let (mut items, mut best) = (Vec::new(), Vec::new());
+        select_top_k(&scores, &[item.0], k, &mut items, &mut best)?;
+        Ok(items.into_iter().map(ItemId).zip(best).collect())
+    }
+
+    fn state(&self) -> State {
+        let mut state = State::default();
+        self.followers.put(&mut state);
+        state.put_f32("popularity", &[self.popularity.len()], self.popularity.clone());
+        state.put_u32("last", &[self.last.len()], self.last.clone());
+        state.put_fact("smoothing", self.smoothing);
+        state
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use approx::assert_abs_diff_eq;
+    use gcnrec_graphs::UserId;
+
+    /// Histories 0 1 2, 0 1, 2, and nothing: p = 2/6, 2/6, 2/6.
+    fn model(smoothing: f64, window: usize) -> Markov {
+        let histories =
+            [vec![0, 1, 2], vec![0, 1], vec![2], vec![]].map(|h: Vec<u32>| h.into_iter().map(ItemId).collect());
+        let pairs = [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (2, 2)].map(|(u, i)| (UserId(u), ItemId(i)));
+        let train = Interactions::from_pairs(4, 3, pairs).unwrap();
+        fit(&train, &histories, &Config { smoothing, window }).unwrap()
+    }
+
+    fn scores(model: &Markov, user: Option<u32>, history: &[u32]) -> Vec<f32> {
+        let (mut out, history) = (Vec::new(), history.iter().map(|&item| ItemId(item)).collect::<Vec<_>>());
+        model.score_block(&[Query { user: user.map(UserId), history: &history }], &mut out).unwrap();
+        out
+    }
+
+    #[test]
+    fn the_plain_chain_counts_what_comes_next() {
+        // After 0: 1 twice. After 1: 2 once. Smoothing 4 adds 4/3 each: after 0 (0 + 4/3, 2 + 4/3, 4/3) / 6.
+        let chain = model(4.0, 1);
+        assert_abs_diff_eq!(&scores(&chain, None, &[0])[..], &[2.0 / 9.0, 5.0 / 9.0, 2.0 / 9.0][..], epsilon = 1e-6);
+        // User 1 is after 1: (4/3, 4/3, 1 + 4/3) / 5. User 0 is after 2, which nothing follows; user 3 has met nothing: popularity.
+        assert_abs_diff_eq!(
+            &scores(&chain, Some(1), &[])[..],
+            &[4.0 / 15.0, 4.0 / 15.0, 7.0 / 15.0][..],
+            epsilon = 1e-6
+        );
+        let third = [1.0 / 3.0; 3];
+        assert_abs_diff_eq!(&scores(&chain, Some(0), &[])[..], &third[..], epsilon = 1e-6);
+        assert_abs_diff_eq!(&scores(&chain, Some(3), &[])[..], &third[..], epsilon = 1e-6);
+        assert_abs_diff_eq!(&scores(&model(0.0, 1), None, &[2, 0])[..], &[0.0, 1.0, 0.0][..], epsilon = 1e-6);
+    }
+
+    #[test]
+    fn a_skip_counts_by_its_distance() {
+        // After 0 with window 2: 1 twice, 2 once at distance 2: 2 and 1/2 of 2.5.
+        assert_abs_diff_eq!(&scores(&model(0.0, 2), None, &[0])[..], &[0.0, 0.8, 0.2][..], epsilon = 1e-6);
+    }
+
+    #[test]
+    fn the_last_item_decides_and_nobody_at_all_is_refused() {
+        let chain = model(1.0, 1);
+        assert_eq!(scores(&chain, Some(9), &[1, 0]), scores(&chain, None, &[0]));
+        assert_eq!(
+            chain.score_block(&[Query { user: None, history: &[] }], &mut Vec::new()).unwrap_err().exit_code(),
+            1
+        );
+        let beyond = [ItemId(3), ItemId(0)];
+        assert!(chain.score_block(&[Query { user: None, history: &beyond }], &mut Vec::new()).is_err());
+    }
+
+    #[test]
+    fn a_reloaded_model_is_the_same_and_values_out_of_range_are_refused() {
+        let chain = model(3.0, 2);
+        assert_eq!(load(&chain.state()).unwrap().state(), chain.state());
+        let mut damaged = chain.state();
+        damaged.put_u32("last", &[4], vec![0, 1, 3, NOBODY]);
+        assert_eq!(load(&damaged).err().map(|error| error.exit_code()), Some(6));
+        assert!(Config { smoothing: -1.0, window: 1 }.validate().is_err());
+        assert!(Config { smoothing: 1.0, window: 0 }.validate().is_err());
+    }
+}
