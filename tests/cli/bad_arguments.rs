@@ -55,6 +55,8 @@ fn wrong_usage_ends_with_two_and_points_to_help() {
             line("no item to compare with", "similar run").refused(2, &["--item <ID>"]),
             line("a list of no items", "recommend run --user 1 -k 0").refused(2, &["'0'", "--k"]),
             line("an unknown part", "evaluate run --part train").refused(2, &["'train'", "test, valid, uniform"]),
+            line("labelled rows while training", "train --set eval.candidates=labeled")
+                .refused(4, &["eval.candidates", "which rank lists of items", "gcnrec evaluate RUN"]),
             line("nothing to judge", "evaluate").refused(2, &["<RUN>"]),
             line("a run and a run file", "evaluate run --run-file f --qrels q").refused(2, &["cannot be used with"]),
             line("a run file without judgements", "evaluate --run-file f").refused(2, &["--qrels"]),

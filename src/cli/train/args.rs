@@ -21,7 +21,8 @@ Examples:
   gcnrec train --preset lightgcn-paper --data ratings.csv --out runs/paper
   gcnrec train --out runs/paper --resume                      go on after an interruption
 
-Models: lightgcn, mf, popularity, ease, fusion. Losses: bpr, ssm, softmax, bsl, mse, logistic. Presets: lightgcn-paper.
+Models: lightgcn, mf, popularity, item_knn, ease, gf_cf, rp3beta, markov, fusion. Losses: bpr, ssm, softmax, bsl, mse, logistic.
+Presets: lightgcn-paper, gowalla-ssm, ml-100k-best.
 Formats: auto, movielens, lightgcn, atomic, csv, sequence, pairs.
 
 Values come from, highest first: flags, --set, the environment (GCNREC_SEED, GCNREC_TRAIN__LEARNING_RATE, …), the run file, the preset,
