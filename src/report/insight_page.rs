@@ -101,7 +101,7 @@ fn examples(body: &mut String, models: &[(&str, &Insight)], shown: &[Example]) {
     for example in shown {
         let _ = write!(
             content,
-            "<h3>user {} <span class=\"soft\">({} known items, {} held out)</span></h3>\n<div class=\"cards\">",
+            "<h3>user {} <span class=\"soft\">({} known items, {} held out)</span></h3>\n<div class=\"cards lists\">",
             escape(&example.user),
             example.n_known,
             example.n_held_out
