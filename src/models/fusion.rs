@@ -9,6 +9,8 @@
 
 use std::sync::Arc;
 
+use gcnrec_graphs::ItemId;
+use gcnrec_kernels::ops::top_k::select_top_k;
 use serde::{Deserialize, Serialize};
 
 use super::linear::ease;
@@ -163,11 +165,39 @@ impl Scorer for Fusion {
             if weight == 0.0 || self.n_items() == 0 {
                 continue;
             }
-            member.score_block(queries, &mut scores)?;
+            member.score_block(queries, &mut scores).map_err(|error| in_our_name(error, &**member))?;
             scores.chunks_exact_mut(self.n_items()).for_each(standardise);
             out.iter_mut().zip(&scores).for_each(|(sum, score)| *sum += weight * score);
         }
         Ok(())
+    }
+
+    /// Standard scores of the members' similarities over all other items, added with the same weights. Members that know no similar items are left
+    /// out.
+    fn similar_items(&self, item: ItemId, k: usize) -> Result<Vec<(ItemId, f32)>> {
+        let mut sums = vec![0.0; self.n_items()];
+        let mut is_answered = false;
+        for (member, &weight) in self.members.iter().zip(&self.weights).filter(|&(_, &weight)| weight != 0.0) {
+            let list = match member.similar_items(item, self.n_items()) {
+                Err(RecError::Unsupported { .. }) => continue,
+                list => list?,
+            };
+            let mut scores = vec![f32::NEG_INFINITY; self.n_items()];
+            list.into_iter().for_each(|(other, score)| scores[other.index()] = score);
+            standardise(&mut scores);
+            sums.iter_mut().zip(&scores).for_each(|(sum, score)| *sum += weight * score);
+            is_answered = true;
+        }
+        if !is_answered {
+            return Err(RecError::Unsupported {
+                model: Self::NAME.into(),
+                problem: "none of its members has a notion of similar items".into(),
+                todo: "add a member with item vectors, such as lightgcn or ease".into(),
+            });
+        }
+        let (mut items, mut best) = (Vec::new(), Vec::new());
+        select_top_k(&sums, &[item.0], k, &mut items, &mut best)?;
+        Ok(items.into_iter().map(ItemId).zip(best).collect())
     }
 
     fn state(&self) -> State {
@@ -181,6 +211,17 @@ impl Scorer for Fusion {
         let names: Vec<&str> = self.members.iter().map(|member| member.model()).collect();
         state.put_fact("members", names);
         state
+    }
+}
+
+/// A question that a member cannot answer is one that the fusion cannot answer.
+fn in_our_name(error: RecError, member: &dyn Scorer) -> RecError {
+    match error {
+        RecError::Unsupported { problem, todo, .. } => {
+            let problem = format!("its member {} cannot answer: {problem}", member.model());
+            RecError::Unsupported { model: Fusion::NAME.into(), problem, todo }
+        }
+        other => other,
     }
 }
 
@@ -214,7 +255,7 @@ fn foreign(problem: String) -> RecError {
 
 #[cfg(test)]
 mod tests {
-    use gcnrec_graphs::{Interactions, ItemId, UserId};
+    use gcnrec_graphs::{Interactions, UserId};
 
     use super::*;
     use crate::models::linear::popularity;

@@ -10,6 +10,7 @@ use super::page::{self, legend, note, section, table};
 use super::plots::{Interval, Series, class_of, intervals, lines, scatter};
 use super::table::{Cell, Table};
 use crate::eval::Insight;
+use crate::models::LayerWeights;
 
 /// The whole page.
 pub(super) fn page(comparison: &Comparison) -> String {
@@ -168,10 +169,20 @@ fn layers(body: &mut String, comparison: &Comparison) {
     let mut content = String::new();
     for compared in &comparison.models {
         if let Some(weights) = compared.layer_weights.as_ref().filter(|weights| weights.mean.len() > 1) {
-            let _ = write!(content, "<h3>{}</h3>\n{}", escape(&compared.name), layer_bars(weights));
+            let _ = write!(content, "<h3>{}</h3>\n{}", escape(&compared.name), layer_bars(&without_repeats(weights)));
         }
     }
     section(body, "Layer weights by number of interactions", &content);
+}
+
+/// The weights without their groups where all groups have the same ones: one bar says it then.
+fn without_repeats(weights: &LayerWeights) -> LayerWeights {
+    let groups = || weights.users.iter().chain(&weights.items);
+    let is_mean = |group: &[f64]| group.iter().zip(&weights.mean).all(|(a, b)| (a - b).abs() < 1e-6);
+    if groups().all(|group| is_mean(&group.weights)) {
+        return LayerWeights { mean: weights.mean.clone(), users: Vec::new(), items: Vec::new() };
+    }
+    weights.clone()
 }
 
 fn tuning(body: &mut String, comparison: &Comparison) {

@@ -52,12 +52,8 @@ fn users(body: &mut String, models: &[(&str, &Breakdown)]) {
 
 fn items(body: &mut String, models: &[(&str, &Breakdown)]) {
     let groups = &models[0].1.items;
-    let words_of = |n: usize, group: &ItemGroup| {
-        let place = if n == 0 { "most popular: " } else { "" };
-        format!("{place}{} item{}", group.n, if group.n == 1 { "" } else { "s" })
-    };
-    let ticks: Vec<(f64, String)> =
-        groups.iter().enumerate().map(|(n, group)| (n as f64, words_of(n, group))).collect();
+    let words_of = |group: &ItemGroup| format!("{} item{}", group.n, if group.n == 1 { "" } else { "s" });
+    let ticks: Vec<(f64, String)> = groups.iter().enumerate().map(|(n, group)| (n as f64, words_of(group))).collect();
     let of = |value: fn(&ItemGroup) -> f64, breakdown: &Breakdown| -> Vec<(f64, f64)> {
         breakdown.items.iter().enumerate().map(|(at, group)| (at as f64, 100.0 * value(group))).collect()
     };
@@ -101,7 +97,7 @@ fn examples(body: &mut String, models: &[(&str, &Insight)], shown: &[Example]) {
     for example in shown {
         let _ = write!(
             content,
-            "<h3>user {} <span class=\"soft\">({} known items, {} held out)</span></h3>\n<div class=\"cards\">",
+            "<h3>user {} <span class=\"soft\">({} known items, {} held out)</span></h3>\n<div class=\"cards lists\">",
             escape(&example.user),
             example.n_known,
             example.n_held_out

@@ -17,13 +17,14 @@ h1{font-size:1.6rem;line-height:1.25;margin:.5rem 0}h2{font-size:1.2rem;margin:2
 p{margin:.25rem 0}.soft{color:var(--soft)}.hit{color:var(--good);font-weight:600}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums;width:100%;font-size:.92rem;margin:.5rem 0}
 th,td{padding:.3rem .6rem;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}
-th{color:var(--soft);font-weight:600}.right{text-align:right;white-space:nowrap}
+th{color:var(--soft);font-weight:600;overflow-wrap:normal}.right{text-align:right;white-space:nowrap}
 tr:first-child+tr td:first-child,td:first-child{font-weight:600}
 .warn{background:var(--warnbg);color:var(--warn);padding:.5rem .75rem;border-radius:.4rem;margin:.5rem 0}
 .cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(13rem,1fr));gap:.75rem;margin:.75rem 0}
+.lists{grid-template-columns:repeat(auto-fit,minmax(10.5rem,1fr))}
 .card{background:var(--card);border-radius:.5rem;padding:.75rem 1rem}.card b{display:block;font-size:1.5rem;line-height:1.3;font-variant-numeric:tabular-nums}
 .card ol,.card ul{margin:.3rem 0 0;padding-left:1.4rem;font-size:.88rem}.card h3{margin:0}
-svg{width:100%;height:auto;background:var(--card);border-radius:.5rem;display:block;margin:.3rem 0}
+svg{width:100%;height:auto;background:var(--card);border-radius:.5rem;display:block;margin:.3rem 0;overflow:visible}
 svg text{fill:var(--soft);font-size:12px}
 .grid{stroke:var(--line)}.mark,.zero{stroke:var(--soft);stroke-dasharray:4 4}
 .curve{fill:none;stroke:var(--accent);stroke-width:2}.dot{fill:var(--accent)}
@@ -34,7 +35,7 @@ svg text{fill:var(--soft);font-size:12px}
 .layer6{fill:#b5651d;background:#b5651d}.layer7{fill:#5f7a94;background:#5f7a94}.layer8{fill:#c46b9c;background:#c46b9c}
 .legend{font-size:.9rem}.legend span{display:inline-block;margin-right:1rem}.legend i{display:inline-block;width:.8rem;height:.8rem;border-radius:.15rem;margin-right:.3rem}
 .legend i.swatch{background:var(--c)}
-@media(max-width:44rem){svg text{font-size:17px}
+@media(max-width:44rem){svg text{font-size:16px}
 tr.head{display:none}table,tbody{display:block}tr{display:block;background:var(--card);border-radius:.4rem;margin:.5rem 0;padding:.3rem 0}
 td,td.right{display:flex;justify-content:space-between;gap:1rem;border:0;padding:.12rem .75rem;text-align:right;white-space:normal}
 td:first-child{text-align:left}td[data-label]::before{content:attr(data-label);color:var(--soft);text-align:left;flex:none}td:empty{display:none}}

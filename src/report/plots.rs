@@ -81,8 +81,9 @@ pub(super) fn lines(label: &str, series: &[Series], ticks: &[(f64, String)], fro
     let y = upright(low, high);
     let mut svg = open(label, HEIGHT);
     grid(&mut svg, y);
+    let anchor = if ticks.len() > 2 { "middle" } else { "end" };
     for (at, words) in ticks {
-        text(&mut svg, x.at(*at), HEIGHT - 8.0, "middle", words);
+        text(&mut svg, x.at(*at), HEIGHT - 8.0, anchor, words);
     }
     for series in series {
         let shown: Vec<(f64, f64)> = series.points.iter().copied().filter(|(_, value)| value.is_finite()).collect();
