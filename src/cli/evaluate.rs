@@ -11,7 +11,7 @@ use gcnrec_graphs::Seed;
 use serde_json::Value;
 
 use super::output::{OutputArgs, say};
-use super::{devices, recommend, settings, train};
+use super::{recommend, settings, train};
 
 /// Judge the model of a finished run on its test or validation part
 #[derive(Debug, clap::Args)]
@@ -55,7 +55,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
     let split = data::load(&config.data, Seed(config.seed))?;
     check_data(&args.run, &recommender, &split)?;
 
-    let job = train::job(config, Arc::new(split), devices::open(&config.device)?, config.to_toml()?)?;
+    let job = train::job(config, Arc::new(split), gcnrec_kernels::Device::Cpu, config.to_toml()?)?;
     let (part, name, seen) = match args.part {
         JudgedPart::Test => (Part::Test, "test", &[Part::Train, Part::Valid][..]),
         JudgedPart::Valid => (Part::Valid, "valid", &[Part::Train][..]),
