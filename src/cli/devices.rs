@@ -1,11 +1,13 @@
 //! `gcnrec devices`: where this build can compute.
 
 use gcnrec::Result;
+use gcnrec::config::Config;
+use gcnrec::models::check_device;
 use gcnrec::report::{Cell, Table};
 use gcnrec_kernels::Device;
 use gcnrec_kernels::probe::{Kind, probe};
 
-use super::output::OutputArgs;
+use super::output::{OutputArgs, say};
 use super::settings;
 
 /// List the devices that this build can compute on
@@ -53,12 +55,20 @@ fn memory_mb(key: &str) -> Option<i64> {
     Some(kibibytes * 1024 / 1_000_000)
 }
 
-/// The device of a checked name. `auto` takes the best that this build has.
+/// The device that a configuration names. `auto` takes the best that is there and can do what the model asks for.
 ///
 /// # Errors
 /// [`gcnrec_kernels::KernelError::Device`] for a device that this build cannot use, or that is not there.
-pub(super) fn open(name: &str) -> Result<Device> {
-    Ok(Device::open(name)?)
+pub(super) fn open(config: &Config) -> Result<Device> {
+    let device = Device::open(&config.device)?;
+    match check_device(&config.model, &device) {
+        // Nobody asked for this device: another one will do, but not in silence.
+        Err(error) if config.device == "auto" => {
+            say(&format!("note: {error}; computing on the cpu"));
+            Ok(Device::Cpu)
+        }
+        checked => checked.map(|()| device),
+    }
 }
 
 #[cfg(test)]
@@ -68,7 +78,7 @@ mod tests {
     #[test]
     #[cfg(not(feature = "cuda"))]
     fn a_device_that_is_not_in_this_build_is_refused_by_name() {
-        let error = open("cuda:1").unwrap_err();
+        let error = open(&Config { device: "cuda:1".into(), ..Config::default() }).unwrap_err();
         assert_eq!(error.exit_code(), 5);
         assert_eq!(
             error.to_string(),

@@ -15,7 +15,7 @@ use gcnrec_graphs::Seed;
 use serde_json::Value;
 
 use super::output::{OutputArgs, print, say};
-use super::{devices, recommend, settings, train};
+use super::{recommend, settings, train};
 
 /// Judge the model of a finished run on its test or validation part
 #[derive(Debug, clap::Args)]
@@ -104,7 +104,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
         return labeled::judge(args, config, &split, recommender.scorer());
     }
 
-    let job = train::job(config, Arc::new(split), devices::open(&config.device)?, config.to_toml()?)?;
+    let job = train::job(config, Arc::new(split), gcnrec_kernels::Device::Cpu, config.to_toml()?)?;
     let (part, seen) = match args.part {
         JudgedPart::Valid => (Part::Valid, &[Part::Train][..]),
         JudgedPart::Test | JudgedPart::Uniform => (Part::Test, &[Part::Train, Part::Valid][..]),

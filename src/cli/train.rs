@@ -36,7 +36,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
     let mut resolved = settings::settle(&args.sources()?)?;
     let config = &resolved.config;
     config::check_files(&config.data, settings::data_folder().as_deref())?;
-    let device = devices::open(&config.device)?;
+    let device = devices::open(config)?;
     if device.name() != "cpu" {
         say(&format!("training on {} ({}); frozen models are judged on the cpu", device.name(), device.arithmetic()));
     }

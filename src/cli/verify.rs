@@ -42,7 +42,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
     let config_toml = same_config(&folder, &resolved)?;
     config::check_files(&config.data, settings::data_folder().as_deref())?;
     let split = Arc::new(data::load(&config.data, Seed(config.seed))?);
-    let job = job(config, split, devices::open(&config.device)?, config_toml)?;
+    let job = job(config, split, devices::open(config)?, config_toml)?;
     let stop = Stop::default();
     interrupt::listen(&stop)?;
     let mut progress = Progress::new();

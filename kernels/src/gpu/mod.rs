@@ -352,10 +352,11 @@ static BROKEN: OnceLock<String> = OnceLock::new();
 fn watch_service_threads() {
     static WATCHED: std::sync::Once = std::sync::Once::new();
     WATCHED.call_once(|| {
+        let _alone = HOOK.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let hook = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
             if std::thread::current().name().is_some_and(|name| name.starts_with("DSD-")) {
-                let _ = BROKEN.set(one_line(&panic.payload_as_str().unwrap_or("no reason given")));
+                let _ = BROKEN.set(one_line(&reason(panic.payload())));
             } else {
                 hook(panic);
             }
@@ -369,15 +370,21 @@ fn one_line(error: &dyn std::fmt::Debug) -> String {
     format!("it failed ({}); try again, or use --device cpu", text.lines().next().unwrap_or_default())
 }
 
+/// One at a time: the process has one hook for panics.
+static HOOK: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
 /// Runs what panics where it should return an error, and keeps the panic from the screen.
 fn quietly<T>(work: impl FnOnce() -> T) -> std::result::Result<T, String> {
+    let _alone = HOOK.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
     let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
     std::panic::set_hook(hook);
-    done.map_err(|panic| {
-        let text = panic.downcast_ref::<String>().cloned();
-        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| text.to_string()));
-        text.and_then(|text| text.lines().next().map(String::from)).unwrap_or_else(|| "no reason given".into())
-    })
+    done.map_err(|panic| reason(&*panic))
+}
+
+/// The first line of what a panic says.
+fn reason(panic: &dyn std::any::Any) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    text.and_then(|text| text.lines().next()).unwrap_or("no reason given").into()
 }

@@ -7,6 +7,7 @@ use crate::{Buffer, Device};
 mod gpu;
 
 /// Steps whose sums are kept before they must be taken.
+#[cfg(feature = "gpu")]
 const ROOM: usize = 1 << 16;
 
 /// Sums of losses that nobody has asked for yet.

@@ -2,6 +2,8 @@
 //! (slots) of one cube, which join their sums in shared memory. A row of more edges than [`PIECE`] is cut into pieces for several cubes, whose sums a
 //! second kernel adds. Every sum has one order, whatever the device does at the same time.
 
+#![allow(clippy::too_many_arguments, reason = "a kernel takes its arrays and sizes one by one")]
+
 use cubecl::prelude::*;
 
 use super::{Adjacency, RowSet};

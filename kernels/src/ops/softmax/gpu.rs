@@ -3,6 +3,9 @@
 //!
 //! Groups of candidates, and with them the order of every sum, follow from the numbers of queries and candidates alone.
 
+#![allow(clippy::too_many_arguments, reason = "a kernel takes its arrays and sizes one by one")]
+#![allow(clippy::manual_is_multiple_of, reason = "kernels have no such method")]
+
 use cubecl::prelude::*;
 
 use super::SoftmaxConfig;
