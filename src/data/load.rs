@@ -149,6 +149,8 @@ struct Loader<'a> {
     like: Option<Format>,
     /// Users of the training part.
     n_trained_users: usize,
+    /// Users of the training part of whom no row was good enough: they have no id, and yet they are known.
+    dropped_users: HashSet<String>,
     /// True while a part is read whose users must be those of the training part.
     only_trained: bool,
 }
@@ -163,6 +165,7 @@ impl<'a> Loader<'a> {
             n_seen: Vec::new(),
             like: None,
             n_trained_users: usize::MAX,
+            dropped_users: HashSet::new(),
             only_trained: false,
         }
     }
@@ -233,12 +236,16 @@ impl<'a> Loader<'a> {
         let (mut log, mut pairs) = (Log::default(), HashSet::new());
         let (mut n_dropped, mut n_seen) = (0usize, std::mem::take(&mut self.n_seen));
         let (users, items, columns) = (&mut self.users, &mut self.items, &self.columns);
+        let (notes_dropped, dropped) = (self.config.uniform.is_some(), &mut self.dropped_users);
         let n_trained = if self.only_trained { self.n_trained_users } else { usize::MAX };
         let format = reader::read(source, self.config.format, self.like, columns, &mut |row| {
             if let (Some(min), Some(rating)) = (min_rating, row.rating)
                 && rating < min
             {
                 n_dropped += 1;
+                if notes_dropped && !dropped.contains(row.user) {
+                    dropped.insert(row.user.into());
+                }
                 return Ok(());
             }
             if log.len() >= u32::MAX as usize - 1 {
@@ -249,7 +256,7 @@ impl<'a> Loader<'a> {
                 Some(&last) if users.key(last) == row.user => last,
                 _ => users.insert(row.user),
             };
-            if user as usize >= n_trained {
+            if user as usize >= n_trained && !dropped.contains(row.user) {
                 return Err(RecError::Input {
                     place: Place::line(path, row.line),
                     found: format!("user {:?}, who has no training row", row.user),

@@ -70,10 +70,7 @@ pub fn prepare(config: &Config, training: &Training<'_>) -> Result<Prepared> {
     };
     let mixed = from_uniform.then_some(&uniform);
     let labels = labels_of(split, &pairs, mixed);
-    let graph = match &labels {
-        Some(labels) => Some(Arc::new(pairs.filtered(|edge| labels[edge] > 0.0))),
-        None => None,
-    };
+    let graph = labels.as_ref().map(|labels| Arc::new(pairs.filtered(|edge| labels[edge] > 0.0)));
     let labels = labels.filter(|_| !ranks).map(Arc::new);
     let mut learning =
         Learning { weights: reduction.plain(), reduction, labels: labels.clone(), graph, ..Learning::default() };

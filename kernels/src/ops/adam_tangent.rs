@@ -123,13 +123,13 @@ mod tests {
         for step in [1, 7] {
             let [_, m, v] = stepped(&config, step, &g, &m0, &v0);
             let found = adam_tangent_reference(&config, step, &g, &m, &v, &dot);
-            for i in 0..g.len() {
+            for (i, &found) in found.iter().enumerate() {
                 let at = |h: f64| {
                     let moved: Vec<f64> = g.iter().zip(&dot).map(|(g, d)| g + h * d).collect();
                     stepped(&config, step, &moved, &m0, &v0)[0][i]
                 };
                 let expected = (at(1e-6) - at(-1e-6)) / 2e-6;
-                assert!((found[i] - expected).abs() < 1e-7 * (1.0 + expected.abs()), "{i}: {} {expected}", found[i]);
+                assert!((found - expected).abs() < 1e-7 * (1.0 + expected.abs()), "{i}: {found} {expected}");
             }
         }
     }

@@ -146,3 +146,44 @@ fn a_resumed_run_learns_the_same_weights_to_the_bit() {
     train(&mut second, 4..6);
     assert_eq!(whole.state(), second.state());
 }
+
+/// Every method, with and without the look-ahead, on every loss, over the liked rows alone: losses stay finite and somebody is weighed.
+#[test]
+fn every_method_takes_steps_on_every_loss() {
+    let (mut split, _) = world(0.0);
+    let liked: Vec<u32> = (0..).zip(&split.train.ratings).filter(|(_, y)| **y > 0.0).map(|(row, _)| row).collect();
+    split.train = split.train.select(&liked);
+    split.explicit = false;
+    let aligned = Config::Autodebias(Autodebias { look_ahead: false, frozen_epochs: 0, ..Autodebias::default() });
+    let ahead = Config::Autodebias(Autodebias { frozen_epochs: 0, every: 2, ..Autodebias::default() });
+    let mut methods: Vec<Config> = Config::NAMES.iter().map(|name| Config::named(name).unwrap()).collect();
+    methods.extend([aligned, ahead]);
+    for (config, loss) in methods.iter().flat_map(|m| objectives::Config::NAMES.iter().map(move |loss| (m, loss))) {
+        let pairs: Vec<(UserId, ItemId)> = split.train.pairs().collect();
+        let pairs = Arc::new(Interactions::from_pairs(split.n_users(), split.n_items(), pairs).unwrap());
+        let objective = objectives::Config::named(loss).unwrap();
+        let model = graph::Config { layers: 2, dim: 6, ..graph::Config::default() };
+        let (reduction, seed, dim) = (Reduction::Mean, Seed(3), model.dim);
+        let prepared =
+            prepare(config, &Training { split: &split, pairs, objective: &objective, reduction, dim, seed }).unwrap();
+        let setup = Setup {
+            device: Device::Cpu,
+            config: model,
+            model: "lightgcn",
+            objective: objective.clone(),
+            batching: Batching { size: Some(32), order: PairOrder::PairUniform },
+            learning_rate: 0.01,
+            train: prepared.pairs,
+            teacher: Teacher::Nobody,
+            prior: None,
+            bound: 0.0,
+            seed,
+        };
+        let mut learner = GraphLearner::with(setup, prepared.learning).unwrap();
+        let report = learner.steps(0, 0..2).unwrap();
+        assert!(report.loss.is_finite() && report.n_examples > 0, "{} {loss}", config.name());
+        if let Some(weights) = learner.pair_weights().unwrap() {
+            assert!(weights.iter().all(|w| w.is_finite() && *w > 0.0), "{} {loss}", config.name());
+        }
+    }
+}

@@ -302,6 +302,8 @@ impl GraphLearner {
             let (device, task) = (&self.setup.device, &mut self.task);
             self.pass.backward(device, dim, &mut self.combination, task, learning.reduction, weights, term)?;
             gradient = self.base_gradient()?;
+        } else {
+            self.pass.weigh(&mut *learning.weights)?;
         }
         let config = &self.setup.config;
         let attention = AdamConfig { learning_rate: config.attention.learning_rate, ..Default::default() };

@@ -258,6 +258,14 @@ impl Pass {
         Ok(self.losses.push(device, &self.loss)?)
     }
 
+    /// Lets a method weigh the examples without a step back, for one that learns from the point before the step.
+    ///
+    /// # Errors
+    /// Those of the weights.
+    pub fn weigh(&mut self, example_weights: &mut dyn ExampleWeights) -> Result<()> {
+        example_weights.weigh(&self.batch, &self.losses, &mut self.weights)
+    }
+
     /// Back to the gradient of every layer's rows (in `direct`) and of the combination. Call after `forward`; it can be called again with other
     /// weights.
     ///
