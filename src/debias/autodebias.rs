@@ -73,10 +73,10 @@ impl ObservedWeights {
 }
 
 impl ExampleWeights for ObservedWeights {
-    fn weigh(&mut self, batch: &Batch, losses: &[f32], weights: &mut Vec<f32>) -> Result<()> {
+    fn weigh(&mut self, batch: &Batch, n_examples: usize, weights: &mut Vec<f32>) -> Result<()> {
         weights.clear();
-        let scale = f64::from(self.reduction.scale(losses.len()));
-        let each = losses.len() / batch.positives.len().max(1);
+        let scale = f64::from(self.reduction.scale(n_examples));
+        let each = n_examples / batch.positives.len().max(1);
         batch.each_pair(|pair, user, item| {
             let weight = (scale * self.weight(batch.edges[pair] as usize, user, item)) as f32;
             weights.extend(std::iter::repeat_n(weight, each));

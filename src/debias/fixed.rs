@@ -15,10 +15,10 @@ pub(super) struct FixedWeights {
 }
 
 impl ExampleWeights for FixedWeights {
-    fn weigh(&mut self, batch: &Batch, losses: &[f32], weights: &mut Vec<f32>) -> Result<()> {
+    fn weigh(&mut self, batch: &Batch, n_examples: usize, weights: &mut Vec<f32>) -> Result<()> {
         weights.clear();
-        let each = losses.len() / batch.positives.len().max(1);
-        let mut scale = self.reduction.scale(losses.len());
+        let each = n_examples / batch.positives.len().max(1);
+        let mut scale = self.reduction.scale(n_examples);
         if self.self_normalised {
             let sum: f64 = batch.edges.iter().map(|&edge| f64::from(self.weights[edge as usize])).sum();
             if sum > 0.0 {
@@ -40,7 +40,7 @@ mod tests {
         let mut fixed = FixedWeights { weights: vec![9.0, 1.0, 3.0], self_normalised, reduction };
         let batch = Batch { users: vec![0, 0], positives: vec![4, 5], edges: vec![1, 2], ..Batch::default() };
         let mut weights = Vec::new();
-        fixed.weigh(&batch, &[0.0; 4], &mut weights).unwrap();
+        fixed.weigh(&batch, 4, &mut weights).unwrap();
         weights
     }
 

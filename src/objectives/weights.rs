@@ -14,12 +14,7 @@ pub trait ExampleWeights: Send {
     ///
     /// # Errors
     /// Those of the method that learns the weights.
-    fn weigh(&mut self, batch: &Batch, losses: &[f32], weights: &mut Vec<f32>) -> Result<()>;
-
-    /// True when the weights depend on the losses of the examples; otherwise [`ExampleWeights::weigh`] is told their number alone, as zeros.
-    fn reads_losses(&self) -> bool {
-        false
-    }
+    fn weigh(&mut self, batch: &Batch, n_examples: usize, weights: &mut Vec<f32>) -> Result<()>;
 
     /// True when a pair has a weight of its own, whatever batch it is in (up to the batch's scale).
     fn weighs_pairs(&self) -> bool {
@@ -97,9 +92,9 @@ pub trait AuxiliaryTerm: Send {
 pub struct Mean;
 
 impl ExampleWeights for Mean {
-    fn weigh(&mut self, _batch: &Batch, losses: &[f32], weights: &mut Vec<f32>) -> Result<()> {
+    fn weigh(&mut self, _batch: &Batch, n_examples: usize, weights: &mut Vec<f32>) -> Result<()> {
         weights.clear();
-        weights.resize(losses.len(), Reduction::Mean.scale(losses.len()));
+        weights.resize(n_examples, Reduction::Mean.scale(n_examples));
         Ok(())
     }
 }
@@ -109,9 +104,9 @@ impl ExampleWeights for Mean {
 pub struct Sum;
 
 impl ExampleWeights for Sum {
-    fn weigh(&mut self, _batch: &Batch, losses: &[f32], weights: &mut Vec<f32>) -> Result<()> {
+    fn weigh(&mut self, _batch: &Batch, n_examples: usize, weights: &mut Vec<f32>) -> Result<()> {
         weights.clear();
-        weights.resize(losses.len(), 1.0);
+        weights.resize(n_examples, 1.0);
         Ok(())
     }
 }

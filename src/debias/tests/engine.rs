@@ -30,7 +30,7 @@ struct Probe {
 }
 
 impl ExampleWeights for Probe {
-    fn weigh(&mut self, batch: &Batch, _losses: &[f32], weights: &mut Vec<f32>) -> Result<()> {
+    fn weigh(&mut self, batch: &Batch, _n_examples: usize, weights: &mut Vec<f32>) -> Result<()> {
         weights.clear();
         weights.extend(batch.edges.iter().map(|&edge| self.weights[edge as usize]));
         Ok(())

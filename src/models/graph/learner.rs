@@ -303,7 +303,7 @@ impl GraphLearner {
             self.pass.backward(device, dim, &mut self.combination, task, learning.reduction, weights, term)?;
             gradient = self.base_gradient()?;
         } else {
-            self.pass.weigh(&mut *learning.weights)?;
+            self.pass.weigh(&self.task, &mut *learning.weights)?;
         }
         let config = &self.setup.config;
         let attention = AdamConfig { learning_rate: config.attention.learning_rate, ..Default::default() };
@@ -359,7 +359,7 @@ impl GraphLearner {
             return Ok(None);
         }
         let mut weights = Vec::new();
-        self.learning.weights.weigh(&batch, &vec![0.0; train.n_edges()], &mut weights)?;
+        self.learning.weights.weigh(&batch, train.n_edges(), &mut weights)?;
         let scale = self.learning.reduction.scale(train.n_edges());
         weights.iter_mut().for_each(|weight| *weight /= scale);
         Ok(Some(weights))

@@ -176,8 +176,6 @@ pub struct Pass {
     pub losses: LossSums,
     /// What was read back last.
     host: Vec<f32>,
-    /// The losses of the examples, read back for example weights that depend on them; zeros for those that do not.
-    host_losses: Vec<f32>,
     /// The final embeddings, read back for an auxiliary term.
     host_rows: Vec<f32>,
     /// A bias is a column of the embeddings; true when weight decay leaves the last two columns alone.
@@ -206,7 +204,6 @@ impl Pass {
             decay: Buffer::default(),
             losses: LossSums::default(),
             host: Vec::new(),
-            host_losses: Vec::new(),
             host_rows: Vec::new(),
             free_biases: false,
             without_biases: Buffer::default(),
@@ -258,12 +255,12 @@ impl Pass {
         Ok(self.losses.push(device, &self.loss)?)
     }
 
-    /// Lets a method weigh the examples without a step back, for one that learns from the point before the step.
+    /// Lets a method weigh the examples; without a step back for one that learns from the point before the step.
     ///
     /// # Errors
     /// Those of the weights.
-    pub fn weigh(&mut self, example_weights: &mut dyn ExampleWeights) -> Result<()> {
-        example_weights.weigh(&self.batch, &self.losses, &mut self.weights)
+    pub fn weigh(&mut self, task: &Task, example_weights: &mut dyn ExampleWeights) -> Result<()> {
+        example_weights.weigh(&self.batch, task.objective.n_examples(), &mut self.weights)
     }
 
     /// Back to the gradient of every layer's rows (in `direct`) and of the combination. Call after `forward`; it can be called again with other
@@ -281,14 +278,7 @@ impl Pass {
         example_weights: &mut dyn ExampleWeights,
         auxiliary: Option<&mut (dyn AuxiliaryTerm + 'static)>,
     ) -> Result<()> {
-        // A step on a GPU waits for its losses only where the weights depend on them.
-        if example_weights.reads_losses() {
-            device.read_into(&self.loss, &mut self.host_losses);
-        } else {
-            self.host_losses.clear();
-            self.host_losses.resize(task.objective.n_examples(), 0.0);
-        }
-        example_weights.weigh(&self.batch, &self.host_losses, &mut self.weights)?;
+        self.weigh(task, example_weights)?;
         device.write(&mut self.device_weights, &self.weights);
         task.objective.backward(device, &self.pooled, &self.device_weights, &mut self.gradient)?;
         if let Some(term) = auxiliary {
