@@ -72,7 +72,8 @@ pub fn run_file(bytes: &[u8]) {
 /// The files of a checkpoint that the first byte's lower half chooses from.
 const FILES: [&str; 5] = ["manifest.json", "model.safetensors", "ids.json", "seen.safetensors", "config.toml"];
 /// The models that its upper half chooses from.
-const MODELS: [&str; 5] = ["lightgcn", "lightgcn", "mf", "popularity", "ease"];
+const MODELS: [&str; 10] =
+    ["lightgcn", "lightgcn", "mf", "popularity", "ease", "item_knn", "gf_cf", "rp3beta", "markov", "fusion"];
 
 /// A checkpoint in which one file is replaced is opened or refused with exit code 6, and what was opened answers or refuses by name.
 ///
