@@ -42,6 +42,7 @@ pub fn adam_tangent(
     motion: &mut Buffer<f32>,
 ) -> Result<()> {
     const OP: &str = "adam_tangent";
+    device.expect_cpu("the look-ahead of debiasing")?;
     let n = gradient.len();
     expect_len(OP, "m", m.len(), n)?;
     expect_len(OP, "v", v.len(), n)?;
@@ -51,16 +52,12 @@ pub fn adam_tangent(
     }
     device.resize(motion, n);
     let slope = Slope::new(config, step);
-    match device {
-        Device::Cpu => {
-            let (gradient, m, v, dot) = (gradient.host(), m.host(), v.host(), gradient_dot.host());
-            let tasks = motion.host_mut().par_iter_mut().with_min_len(ELEMENTS_PER_TASK).enumerate();
-            tasks.for_each(|(i, motion)| {
-                let slope = slope.at(f64::from(gradient[i]), f64::from(m[i]), f64::from(v[i]));
-                *motion = (slope * f64::from(dot[i])) as f32;
-            });
-        }
-    }
+    let (gradient, m, v, dot) = (gradient.host(), m.host(), v.host(), gradient_dot.host());
+    let tasks = motion.host_mut().par_iter_mut().with_min_len(ELEMENTS_PER_TASK).enumerate();
+    tasks.for_each(|(i, motion)| {
+        let slope = slope.at(f64::from(gradient[i]), f64::from(m[i]), f64::from(v[i]));
+        *motion = (slope * f64::from(dot[i])) as f32;
+    });
     Ok(())
 }
 
