@@ -34,8 +34,9 @@ fn on_each(case: impl Fn(&Device)) {
     }
 }
 
+/// So many users that one pair of neighbours which change places in one list moves no metric by as much as the tolerance.
 fn world() -> Split {
-    let demo = world::Config { n_users: 200, n_items: 120, interactions_per_user: 15, ..world::Config::default() };
+    let demo = world::Config { n_users: 500, n_items: 120, interactions_per_user: 15, ..world::Config::default() };
     World::generate(&demo, 0.1, Seed(5)).unwrap().split
 }
 

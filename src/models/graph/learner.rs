@@ -222,11 +222,16 @@ impl GraphLearner {
     fn step(&mut self, epoch: u64, step: usize) -> Result<f64> {
         let (device, dim) = (&self.setup.device, self.propagation.dim);
         let labels = self.learning.labels.as_ref().map(|labels| labels.as_slice());
-        // Layers need no batch: one thread draws it and sorts its rows while the others propagate.
+        // Layers need no batch: one thread draws it and sorts its rows while the others propagate. A GPU works on while the host draws, and what
+        // one thread queued there need not be in order with what another did.
         let (propagation, pass, task, train) =
             (&mut self.propagation, &mut self.pass, &mut self.task, &self.setup.train);
-        let (layers, drawn) =
-            rayon::join(|| propagation.below_last(device), || pass.draw(device, task, train, labels, epoch, step));
+        let mut propagate = || propagation.below_last(device);
+        let mut draw = || pass.draw(device, task, train, labels, epoch, step);
+        let (layers, drawn) = match device {
+            Device::Cpu => rayon::join(propagate, draw),
+            _ => (propagate(), draw()),
+        };
         layers.and(drawn)?;
         if let Some(term) = &mut self.learning.auxiliary {
             term.prepare(&self.pass.batch, self.pass.rows.rows())?;
