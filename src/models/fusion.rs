@@ -10,10 +10,10 @@
 use std::sync::Arc;
 
 use gcnrec_graphs::ItemId;
-use gcnrec_kernels::ops::top_k::select_top_k;
 use serde::{Deserialize, Serialize};
 
 use super::linear::ease;
+use super::ranking::most_similar;
 use super::state::{State, Tensor};
 use super::{Query, Scorer, graph, load_scorer};
 use crate::error::{RecError, Result};
@@ -195,9 +195,7 @@ impl Scorer for Fusion {
                 todo: "add a member with item vectors, such as lightgcn or ease".into(),
             });
         }
-        let (mut items, mut best) = (Vec::new(), Vec::new());
-        select_top_k(&sums, &[item.0], k, &mut items, &mut best)?;
-        Ok(items.into_iter().map(ItemId).zip(best).collect())
+        most_similar(&sums, item, k)
     }
 
     fn state(&self) -> State {

@@ -6,6 +6,7 @@ pub mod fusion;
 pub mod graph;
 pub mod linear;
 mod memory;
+mod ranking;
 mod registry;
 pub mod state;
 

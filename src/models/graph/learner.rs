@@ -10,95 +10,22 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use gcnrec_graphs::{BipartiteGraph, Interactions, Normalization, NormalizedAdjacency, Purpose, Seed};
+use gcnrec_graphs::{BipartiteGraph, Interactions, Normalization, NormalizedAdjacency, Purpose};
 use gcnrec_kernels::ops::adam::{AdamConfig, adam_step, sgd_step};
 use gcnrec_kernels::ops::adjacency::Adjacency;
 use gcnrec_kernels::{Buffer, Device};
 
 use super::combination::Combination;
-use super::config::Config;
 use super::init::normal;
-use super::meta::{ConstantColumns, LookAhead, Optimizer, Step, Uniform};
+use super::meta::{ConstantColumns, LookAhead, Optimizer, Step};
 use super::pass::{Pass, Propagation};
 use super::scorer::{GraphScorer, Scoring};
+use super::setup::{Learning, Setup, Teacher};
 use crate::error::{RecError, Result};
 use crate::models::state::State;
 use crate::models::{Learner, Scorer, StepReport};
-use crate::objectives::{self, AuxiliaryTerm, Batching, ExampleWeights, Mean, Nodes, Parameters, Reduction, Task};
+use crate::objectives::{self, Batching, Mean, Nodes, Parameters, Reduction, Task};
 use crate::samplers::Batch;
-
-/// What teaches the layer weights.
-pub enum Teacher {
-    /// The training loss, together with the embeddings.
-    Training,
-    /// A lesson after every step: a softmax over all items on cosines, over these pairs. It moves the layer weights and nothing else.
-    Lesson {
-        /// The pairs to learn from.
-        pairs: Arc<Interactions>,
-        /// True when the global logits stay as they were given.
-        fixed_prior: bool,
-    },
-    /// Nothing: the weights stay as they were given.
-    Nobody,
-}
-
-/// Everything a graph learner is made of.
-pub struct Setup {
-    /// Where to compute.
-    pub device: Device,
-    /// The model.
-    pub config: Config,
-    /// The registry's name of the model, for the checkpoint.
-    pub model: &'static str,
-    /// The loss.
-    pub objective: objectives::Config,
-    /// How batches are drawn.
-    pub batching: Batching,
-    /// Adam's step size for the embeddings.
-    pub learning_rate: f32,
-    /// The pairs to learn from.
-    pub train: Arc<Interactions>,
-    /// What teaches the layer weights.
-    pub teacher: Teacher,
-    /// Global logits to start from, `[layers + 1]`.
-    pub prior: Option<Vec<f32>>,
-    /// How far a node may leave the global logits; 0 means no limit.
-    pub bound: f32,
-    /// The seed of the run.
-    pub seed: Seed,
-}
-
-/// How a learner learns, where it is not the usual way: Adam on the mean of the examples' losses, all pairs being positives.
-pub struct Learning {
-    /// How the embeddings take a step.
-    pub optimizer: Optimizer,
-    /// How weight decay is divided; the example weights carry their own division.
-    pub reduction: Reduction,
-    /// The weight of every example.
-    pub weights: Box<dyn ExampleWeights>,
-    /// A term of the loss beside the examples.
-    pub auxiliary: Option<Box<dyn AuxiliaryTerm>>,
-    /// What teaches the weights and the term, if they learn.
-    pub uniform: Option<Uniform>,
-    /// The labels of the training pairs, `[n_edges]`; none means that all are +1.
-    pub labels: Option<Arc<Vec<f32>>>,
-    /// The pairs that are edges of the graph; none takes the training pairs.
-    pub graph: Option<Arc<Interactions>>,
-}
-
-impl Default for Learning {
-    fn default() -> Self {
-        Learning {
-            optimizer: Optimizer::Adam,
-            reduction: Reduction::Mean,
-            weights: Box::new(Mean),
-            auxiliary: None,
-            uniform: None,
-            labels: None,
-            graph: None,
-        }
-    }
-}
 
 /// LightGCN or matrix factorisation in training.
 pub struct GraphLearner {
@@ -490,7 +417,7 @@ impl Learner for GraphLearner {
     }
 }
 
-/// The loss of a step where it is known; otherwise it is waited for later, and counts 0 for now.
+/// The loss of a step where it is known; otherwise it is waited for later, and until then counts 0.
 fn known(waiting: &mut Vec<Waiting>, place: Waiting, loss: Option<f64>) -> Result<f64> {
     match loss {
         Some(loss) => place.finite(loss),

@@ -7,10 +7,12 @@ mod learner;
 mod meta;
 mod pass;
 mod scorer;
+mod setup;
 mod weights_report;
 
 pub use config::Config;
 pub use init::normal;
-pub use learner::{GraphLearner, Learning, Setup, Teacher};
+pub use learner::GraphLearner;
 pub use meta::{Optimizer, Uniform};
 pub use scorer::{GraphScorer, Scoring};
+pub use setup::{Learning, Setup, Teacher};

@@ -11,13 +11,14 @@ mod inverse;
 mod memory;
 
 use gcnrec_graphs::{Interactions, ItemId};
-use gcnrec_kernels::ops::top_k::{TopK, select_top_k};
+use gcnrec_kernels::ops::top_k::TopK;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::user_items::{UserItems, check_item};
 use crate::error::{RecError, Result};
 use crate::models::memory::available_bytes;
+use crate::models::ranking::{most_similar, top_k_by_query};
 use crate::models::state::State;
 use crate::models::{Query, Scorer};
 pub(in crate::models) use memory::check as check_memory;
@@ -136,22 +137,8 @@ impl Scorer for Ease {
         out.par_chunks_exact_mut(self.n_items).zip(queries).try_for_each(|(row, query)| self.score(query, row))
     }
 
-    /// Scores and selects one query at a time, in parallel: one row of scores per thread instead of one per query.
     fn top_k(&self, queries: &[Query<'_>], excluded: &[&[u32]], k: usize) -> Result<TopK> {
-        let lists = queries.par_iter().zip(excluded).map_init(
-            || vec![0.0; self.n_items],
-            |scores, (query, excluded)| -> Result<(Vec<u32>, Vec<f32>)> {
-                self.score(query, scores)?;
-                let (mut items, mut best) = (Vec::new(), Vec::new());
-                select_top_k(scores, excluded, k, &mut items, &mut best)?;
-                Ok((items, best))
-            },
-        );
-        let mut top = TopK::new(k);
-        for (items, scores) in lists.collect::<Result<Vec<_>>>()? {
-            top.push(&items, &scores);
-        }
-        Ok(top)
+        top_k_by_query(queries, excluded, k, self.n_items, |query, row| self.score(query, row))
     }
 
     /// Ranks by the partial correlation of the two items given all others: the geometric mean of `B[item, j]` and `B[j, item]` with their common
@@ -168,9 +155,7 @@ impl Scorer for Ease {
                 (f64::from(*there) * f64::from(*back)).max(0.0).sqrt().copysign(f64::from(*there)) as f32
             })
             .collect();
-        let (mut items, mut best) = (Vec::new(), Vec::new());
-        select_top_k(&similarity, &[item.0], k, &mut items, &mut best)?;
-        Ok(items.into_iter().map(ItemId).zip(best).collect())
+        most_similar(&similarity, item, k)
     }
 
     fn state(&self) -> State {

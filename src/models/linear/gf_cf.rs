@@ -10,7 +10,7 @@
 mod spectrum;
 
 use gcnrec_graphs::{Interactions, ItemId, UserId};
-use gcnrec_kernels::ops::top_k::{score_block, select_top_k};
+use gcnrec_kernels::ops::top_k::score_block;
 use gcnrec_kernels::{Buffer, Device};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::item_weights::ItemUsers;
 use super::user_items::{UserItems, check_item};
 use crate::error::{RecError, Result};
+use crate::models::ranking::most_similar;
 use crate::models::state::State;
 use crate::models::{Query, Scorer};
 
@@ -188,9 +189,7 @@ impl Scorer for GfCf {
         check_item(Self::NAME, "item", item, self.n_items())?;
         let mut scores = Vec::new();
         self.score_block(&[Query { user: None::<UserId>, history: &[item] }], &mut scores)?;
-        let (mut items, mut best) = (Vec::new(), Vec::new());
-        select_top_k(&scores, &[item.0], k, &mut items, &mut best)?;
-        Ok(items.into_iter().map(ItemId).zip(best).collect())
+        most_similar(&scores, item, k)
     }
 
     fn state(&self) -> State {

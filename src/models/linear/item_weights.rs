@@ -1,11 +1,12 @@
 //! A sparse item-item model: what having met an item adds to other items' scores, a few items each.
 
 use gcnrec_graphs::{Interactions, ItemId, UserId};
-use gcnrec_kernels::ops::top_k::{TopK, select_top_k};
+use gcnrec_kernels::ops::top_k::TopK;
 use rayon::prelude::*;
 
 use super::user_items::{UserItems, check_item};
 use crate::error::{RecError, Result};
+use crate::models::ranking::{most_similar, top_k_by_query};
 use crate::models::state::State;
 use crate::models::{Query, Scorer};
 
@@ -134,22 +135,8 @@ impl Scorer for SparseItemModel {
         rows.try_for_each(|(row, query)| self.score(query, row))
     }
 
-    /// Scores and selects one query at a time, in parallel: one row of scores per thread instead of one per query.
     fn top_k(&self, queries: &[Query<'_>], excluded: &[&[u32]], k: usize) -> Result<TopK> {
-        let lists = queries.par_iter().zip(excluded).map_init(
-            || vec![0.0; self.n_items()],
-            |scores, (query, excluded)| -> Result<(Vec<u32>, Vec<f32>)> {
-                self.score(query, scores)?;
-                let (mut items, mut best) = (Vec::new(), Vec::new());
-                select_top_k(scores, excluded, k, &mut items, &mut best)?;
-                Ok((items, best))
-            },
-        );
-        let mut top = TopK::new(k);
-        for (items, scores) in lists.collect::<Result<Vec<_>>>()? {
-            top.push(&items, &scores);
-        }
-        Ok(top)
+        top_k_by_query(queries, excluded, k, self.n_items(), |query, row| self.score(query, row))
     }
 
     /// Ranks by what having met this item adds to the others.
@@ -157,9 +144,7 @@ impl Scorer for SparseItemModel {
         check_item(self.name, "item", item, self.n_items())?;
         let mut similarity = vec![0.0; self.n_items()];
         self.weights.row(item.0).for_each(|(other, weight)| similarity[other as usize] = weight);
-        let (mut items, mut best) = (Vec::new(), Vec::new());
-        select_top_k(&similarity, &[item.0], k, &mut items, &mut best)?;
-        Ok(items.into_iter().map(ItemId).zip(best).collect())
+        most_similar(&similarity, item, k)
     }
 
     fn state(&self) -> State {

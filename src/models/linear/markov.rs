@@ -9,7 +9,6 @@
 //! data have no times they are in file order.
 
 use gcnrec_graphs::{Interactions, ItemId};
-use gcnrec_kernels::ops::top_k::select_top_k;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +16,7 @@ use super::item_weights::ItemWeights;
 use super::user_items::check_item;
 use crate::error::{RecError, Result};
 use crate::models::memory::{available_bytes, gigabytes};
+use crate::models::ranking::most_similar;
 use crate::models::state::State;
 use crate::models::{Query, Scorer};
 
@@ -200,9 +200,7 @@ impl Scorer for Markov {
         check_item(Self::NAME, "item", item, self.n_items())?;
         let mut scores = vec![0.0; self.n_items()];
         self.score(Some(item.0), &mut scores);
-        let (mut items, mut best) = (Vec::new(), Vec::new());
-        select_top_k(&scores, &[item.0], k, &mut items, &mut best)?;
-        Ok(items.into_iter().map(ItemId).zip(best).collect())
+        most_similar(&scores, item, k)
     }
 
     fn state(&self) -> State {

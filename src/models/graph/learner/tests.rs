@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use gcnrec_graphs::{ItemId, UserId};
+use gcnrec_graphs::{ItemId, Seed, UserId};
 use serde::Deserialize;
 
 use super::*;
 use crate::models::Query;
-use crate::models::graph::config;
+use crate::models::graph::{Config, config};
 use crate::samplers::{Batch, PairOrder, Sampler};
 
 /// A case that `tests/data/steps/make.py` wrote.

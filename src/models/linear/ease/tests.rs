@@ -2,6 +2,7 @@
 
 use approx::assert_abs_diff_eq;
 use gcnrec_graphs::{Interactions, ItemId, UserId};
+use gcnrec_kernels::ops::top_k::select_top_k;
 
 use super::*;
 

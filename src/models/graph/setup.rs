@@ -1,0 +1,83 @@
+//! What a graph learner is made of: the model, its loss, who teaches the layer weights, and ways of learning other than the usual one.
+
+use std::sync::Arc;
+
+use gcnrec_graphs::{Interactions, Seed};
+use gcnrec_kernels::Device;
+
+use super::config::Config;
+use super::meta::{Optimizer, Uniform};
+use crate::objectives::{self, AuxiliaryTerm, Batching, ExampleWeights, Mean, Reduction};
+
+/// What teaches the layer weights.
+pub enum Teacher {
+    /// The training loss, together with the embeddings.
+    Training,
+    /// A lesson after every step: a softmax over all items on cosines, over these pairs. It moves the layer weights and nothing else.
+    Lesson {
+        /// The pairs to learn from.
+        pairs: Arc<Interactions>,
+        /// True when the global logits stay as they were given.
+        fixed_prior: bool,
+    },
+    /// Nothing: the weights stay as they were given.
+    Nobody,
+}
+
+/// Everything a graph learner is made of.
+pub struct Setup {
+    /// Where to compute.
+    pub device: Device,
+    /// The model.
+    pub config: Config,
+    /// The registry's name of the model, for the checkpoint.
+    pub model: &'static str,
+    /// The loss.
+    pub objective: objectives::Config,
+    /// How batches are drawn.
+    pub batching: Batching,
+    /// Adam's step size for the embeddings.
+    pub learning_rate: f32,
+    /// The pairs to learn from.
+    pub train: Arc<Interactions>,
+    /// What teaches the layer weights.
+    pub teacher: Teacher,
+    /// Global logits to start from, `[layers + 1]`.
+    pub prior: Option<Vec<f32>>,
+    /// How far a node may leave the global logits; 0 means no limit.
+    pub bound: f32,
+    /// The seed of the run.
+    pub seed: Seed,
+}
+
+/// How a learner learns, where it is not the usual way: Adam on the mean of the examples' losses, all pairs being positives.
+pub struct Learning {
+    /// How the embeddings take a step.
+    pub optimizer: Optimizer,
+    /// How weight decay is divided; the example weights carry their own division.
+    pub reduction: Reduction,
+    /// The weight of every example.
+    pub weights: Box<dyn ExampleWeights>,
+    /// A term of the loss beside the examples.
+    pub auxiliary: Option<Box<dyn AuxiliaryTerm>>,
+    /// What teaches the weights and the term, if they learn.
+    pub uniform: Option<Uniform>,
+    /// The labels of the training pairs, `[n_edges]`; none means that all are +1.
+    pub labels: Option<Arc<Vec<f32>>>,
+    /// The pairs that are edges of the graph; none takes the training pairs.
+    pub graph: Option<Arc<Interactions>>,
+}
+
+impl Default for Learning {
+    fn default() -> Self {
+        Learning {
+            optimizer: Optimizer::Adam,
+            reduction: Reduction::Mean,
+            weights: Box::new(Mean),
+            auxiliary: None,
+            uniform: None,
+            labels: None,
+            graph: None,
+        }
+    }
+}

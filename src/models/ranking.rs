@@ -1,0 +1,46 @@
+//! From scores to lists, where a model has no faster way of its own.
+
+use gcnrec_graphs::ItemId;
+use gcnrec_kernels::ops::top_k::{TopK, select_top_k};
+use rayon::prelude::*;
+
+use super::Query;
+use crate::error::Result;
+
+/// Scores and selects one query at a time, in parallel: one row of scores per thread instead of one per query. `score` overwrites the row that it is
+/// given.
+///
+/// # Errors
+/// Those of `score`.
+pub(super) fn top_k_by_query(
+    queries: &[Query<'_>],
+    excluded: &[&[u32]],
+    k: usize,
+    n_items: usize,
+    score: impl Fn(&Query<'_>, &mut [f32]) -> Result<()> + Sync,
+) -> Result<TopK> {
+    let lists = queries.par_iter().zip(excluded).map_init(
+        || vec![0.0; n_items],
+        |scores, (query, excluded)| -> Result<(Vec<u32>, Vec<f32>)> {
+            score(query, scores)?;
+            let (mut items, mut best) = (Vec::new(), Vec::new());
+            select_top_k(scores, excluded, k, &mut items, &mut best)?;
+            Ok((items, best))
+        },
+    );
+    let mut top = TopK::new(k);
+    for (items, scores) in lists.collect::<Result<Vec<_>>>()? {
+        top.push(&items, &scores);
+    }
+    Ok(top)
+}
+
+/// The `k` items of the highest similarity, best first, without the item itself. `similarity` has one number per item.
+///
+/// # Errors
+/// [`gcnrec_kernels::KernelError`] for a similarity that cannot be ordered.
+pub(super) fn most_similar(similarity: &[f32], item: ItemId, k: usize) -> Result<Vec<(ItemId, f32)>> {
+    let (mut items, mut best) = (Vec::new(), Vec::new());
+    select_top_k(similarity, &[item.0], k, &mut items, &mut best)?;
+    Ok(items.into_iter().map(ItemId).zip(best).collect())
+}
