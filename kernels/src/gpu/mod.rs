@@ -179,6 +179,17 @@ impl Gpu {
         }
     }
 
+    /// Refuses what the device has no room for: `largest` bytes in one array, `total` bytes in all. Where a driver does not say how much memory there is,
+    /// only single arrays are compared.
+    ///
+    /// # Errors
+    /// [`KernelError::Device`] with both numbers.
+    pub(crate) fn expect_room(&self, largest: u128, total: u128, what: &str) -> Result<()> {
+        let page = each_runtime!(self, client => client.properties().memory.max_page_size);
+        let memory = self.0.found.memory_mb.map(|megabytes| u128::from(megabytes) * 1_000_000);
+        no_room((u128::from(page), memory), (largest, total), what).map_or(Ok(()), |problem| Err(self.refuse(problem)))
+    }
+
     fn refuse(&self, problem: String) -> KernelError {
         KernelError::Device { device: self.name().into(), problem }
     }
@@ -364,6 +375,21 @@ fn watch_service_threads() {
     });
 }
 
+/// What is wrong where `(largest array, all)` bytes are asked of a device that has room for as many, if anything is.
+fn no_room(there: (u128, Option<u128>), asked: (u128, u128), what: &str) -> Option<String> {
+    let gigabytes = |bytes: u128| format!("{:.2} GB", bytes as f64 / 1e9);
+    let problem = match there {
+        (page, _) if asked.0 > page => {
+            format!("found room for arrays of {}, expected {} in one array", gigabytes(page), gigabytes(asked.0))
+        }
+        (_, Some(memory)) if asked.1 > memory => {
+            format!("found {} of memory, expected {}", gigabytes(memory), gigabytes(asked.1))
+        }
+        _ => return None,
+    };
+    Some(format!("{problem} for {what}; lower --dim, --layers or --batch-size, or use --device cpu"))
+}
+
 /// The first line of a failure.
 fn one_line(error: &dyn std::fmt::Debug) -> String {
     let text = format!("{error:?}");
@@ -387,4 +413,21 @@ fn quietly<T>(work: impl FnOnce() -> T) -> std::result::Result<T, String> {
 fn reason(panic: &dyn std::any::Any) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
     text.and_then(|text| text.lines().next()).unwrap_or("no reason given").into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_is_refused_with_what_is_there_and_what_is_needed() {
+        let gb = |n: u128| n * 1_000_000_000;
+        let found = |asked| no_room((gb(2), Some(gb(8))), asked, "a test");
+        assert_eq!(found((gb(2), gb(8))), None);
+        let todo = "for a test; lower --dim, --layers or --batch-size, or use --device cpu";
+        let expected = format!("found room for arrays of 2.00 GB, expected 3.00 GB in one array {todo}");
+        assert_eq!(found((gb(3), gb(9))), Some(expected));
+        assert_eq!(found((gb(1), gb(9))), Some(format!("found 8.00 GB of memory, expected 9.00 GB {todo}")));
+        assert_eq!(no_room((gb(2), None), (gb(1), gb(9)), "a test"), None, "a driver that does not say is believed");
+    }
 }
