@@ -126,7 +126,7 @@ impl OpTable {
         let ms = self.milliseconds(&mut work);
         let speed = bytes as f64 / ms / 1e6;
         let megabytes = bytes as f64 / 1e6;
-        println!("{name:<44} {ms:>9.4} {megabytes:>9.1} {speed:>9.0} {:>8.2}", speed / self.copy);
+        println!("{name:<44} {ms:>9.4} {megabytes:>9.1} {speed:>9.1} {:>8.2}", speed / self.copy);
     }
 }
 
