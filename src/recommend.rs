@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use gcnrec_graphs::{ItemId, UserId};
+use gcnrec_kernels::Device;
 use rayon::prelude::*;
 use serde_json::Value;
 
@@ -51,10 +52,13 @@ impl Recommender {
                 todo: "let the run reach its first validation, or go on with train --resume".into(),
             });
         }
-        let scorer = models::load_scorer(&contents.model, &contents.state).map_err(|error| match error {
-            RecError::Checkpoint { problem, todo, .. } => RecError::Checkpoint { path: folder.clone(), problem, todo },
-            other => other,
-        })?;
+        let scorer =
+            models::load_scorer(&Device::Cpu, &contents.model, &contents.state).map_err(|error| match error {
+                RecError::Checkpoint { problem, todo, .. } => {
+                    RecError::Checkpoint { path: folder.clone(), problem, todo }
+                }
+                other => other,
+            })?;
         Recommender::from_contents(contents, scorer)
     }
 

@@ -142,6 +142,22 @@ impl Device {
         }
     }
 
+    /// Refuses what a GPU has no room for: `largest` bytes in one array, `total` bytes in all. `what` names it. The memory of the processor is the
+    /// caller's to ask about.
+    ///
+    /// # Errors
+    /// [`KernelError::Device`] with what is there and what is needed.
+    pub fn expect_room(&self, largest: u128, total: u128, what: &str) -> Result<()> {
+        match self {
+            Device::Cpu => {
+                let _ = (largest, total, what);
+                Ok(())
+            }
+            #[cfg(feature = "gpu")]
+            Device::Gpu(gpu) => gpu.expect_room(largest, total, what),
+        }
+    }
+
     /// Refuses a format that the device cannot read and write.
     ///
     /// # Errors

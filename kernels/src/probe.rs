@@ -135,9 +135,23 @@ fn vulkan() -> Vec<Found> {
             name: format!("vulkan:{}", found.len()),
             title: info.name,
             software: info.device_type == DeviceType::Cpu,
-            memory_mb: None,
+            memory_mb: memory_mb(&adapter),
             place: Place::Vulkan(place),
         });
     }
     found
+}
+
+/// Memory that is the device's own, in MB: what its Vulkan heaps of that kind hold together.
+#[cfg(feature = "vulkan")]
+fn memory_mb(adapter: &wgpu::Adapter) -> Option<u64> {
+    /// `VK_MEMORY_HEAP_DEVICE_LOCAL_BIT`.
+    const DEVICE_LOCAL: u32 = 1;
+    // SAFETY: nothing that the adapter owns is destroyed or kept past this function.
+    let adapter = unsafe { adapter.as_hal::<wgpu::hal::api::Vulkan>() }?;
+    let instance = adapter.shared_instance().raw_instance();
+    // SAFETY: the handle belongs to this instance, and both are alive.
+    let memory = unsafe { instance.get_physical_device_memory_properties(adapter.raw_physical_device()) };
+    let heaps = memory.memory_heaps_as_slice().iter().filter(|heap| heap.flags.as_raw() & DEVICE_LOCAL != 0);
+    Some(heaps.map(|heap| heap.size).sum::<u64>() / 1_000_000)
 }

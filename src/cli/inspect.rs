@@ -10,6 +10,7 @@ use gcnrec::models::{DegreeBucket, LayerWeights, load_scorer};
 use gcnrec::report::{Cell, Table};
 use gcnrec::{RecError, Result};
 use gcnrec_graphs::{DegreeStats, GraphStats, Interactions, ItemId, Seed, UserId};
+use gcnrec_kernels::Device;
 use serde_json::Value;
 
 use super::output::OutputArgs;
@@ -150,7 +151,8 @@ fn of_checkpoint(facts: &mut Facts, folder: &Path) -> Result<()> {
         of_graph(facts, &pairs);
     }
     let in_training = contents.facts.get(checkpoint::HOLDS).and_then(Value::as_str) == Some("learner");
-    if !in_training && let Some(weights) = load_scorer(&contents.model, &contents.state)?.layer_weights() {
+    if !in_training && let Some(weights) = load_scorer(&Device::Cpu, &contents.model, &contents.state)?.layer_weights()
+    {
         of_layers(facts, weights);
     }
     Ok(())

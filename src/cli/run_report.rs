@@ -54,6 +54,7 @@ pub(super) fn report(run: &RunReport<'_>) -> Result<Report> {
         epoch_s_median: outcome.epoch_s_median,
         evaluate_s: outcome.evaluate_s,
     };
+    report.evaluation_share = outcome.evaluation_share;
     report.peak_rss_mb = peak_rss_mb();
     report.n_parameters = outcome.n_parameters;
     report.insight = train::insight(job, &*outcome.scorer)?;

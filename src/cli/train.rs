@@ -79,6 +79,9 @@ pub(super) fn run(args: &Args) -> Result<()> {
     }
     args.output.print(&report.metrics_table())?;
     if args.output.for_people() {
+        if let Some(share) = report.evaluation_share {
+            print(&format!("\nevaluation took {:.0} % of training time\n", 100.0 * share))?;
+        }
         print(&format!("\n{}\nrun: {}\n", samples(&job, folder.path())?, folder.path().display()))?;
     }
     Ok(())

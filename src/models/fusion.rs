@@ -10,6 +10,7 @@
 use std::sync::Arc;
 
 use gcnrec_graphs::ItemId;
+use gcnrec_kernels::Device;
 use serde::{Deserialize, Serialize};
 
 use super::linear::ease;
@@ -231,7 +232,7 @@ fn prefix(member: usize) -> String {
 ///
 /// # Errors
 /// [`RecError::Checkpoint`] when the state belongs to another model or its parts do not fit together.
-pub fn load(state: &State) -> Result<Box<dyn Scorer>> {
+pub fn load(device: &Device, state: &State) -> Result<Box<dyn Scorer>> {
     let names: Vec<String> = state.fact("members")?;
     let weights = state.f32("weights", &[names.len()])?.to_vec();
     let mut members = Vec::with_capacity(names.len());
@@ -242,7 +243,7 @@ pub fn load(state: &State) -> Result<Box<dyn Scorer>> {
         let part = |key: &String| key.strip_prefix(&prefix(n)).map(String::from);
         let tensors = state.tensors.iter().filter_map(|(key, tensor): (_, &Tensor)| Some((part(key)?, tensor.clone())));
         let facts = state.facts.iter().filter_map(|(key, value)| Some((part(key)?, value.clone())));
-        members.push(load_scorer(name, &State { tensors: tensors.collect(), facts: facts.collect() })?);
+        members.push(load_scorer(device, name, &State { tensors: tensors.collect(), facts: facts.collect() })?);
     }
     Ok(Box::new(Fusion::new(members, weights)?))
 }
@@ -298,14 +299,14 @@ mod tests {
     fn members_live_in_the_checkpoint_and_a_part_that_is_missing_is_refused() {
         let fusion = Fusion::new(vec![popular(&[1, 3]), popular(&[2, 0])], vec![0.5, 0.5]).unwrap();
         let state = fusion.state();
-        let loaded = load(&state).unwrap();
+        let loaded = load(&Device::Cpu, &state).unwrap();
         assert_eq!((loaded.state(), scores(&*loaded)), (state.clone(), scores(&fusion)));
         let mut cut = state.clone();
         cut.tensors.remove("members.1.counts");
-        assert!(load(&cut).is_err());
+        assert!(load(&Device::Cpu, &cut).is_err());
         let mut nested = state;
         nested.put_fact("members", vec!["popularity", "fusion"]);
-        assert!(load(&nested).err().unwrap().to_string().contains("a fusion stands within a fusion"));
+        assert!(load(&Device::Cpu, &nested).err().unwrap().to_string().contains("a fusion stands within a fusion"));
         assert!(Fusion::new(vec![popular(&[1, 3]), popular(&[2])], vec![0.5, 0.5]).is_err());
         assert!(Fusion::new(vec![], vec![]).is_err());
     }

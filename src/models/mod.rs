@@ -17,7 +17,7 @@ use gcnrec_kernels::ops::top_k::{TopK, select_top_k};
 
 use crate::error::{RecError, Result};
 pub use config::{Config, Mf};
-pub use device::check_device;
+pub use device::{TrainingSize, check_device, check_room};
 pub use memory::check_memory;
 pub use registry::{fit_closed_form, load_scorer};
 use state::State;

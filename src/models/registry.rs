@@ -31,21 +31,21 @@ pub fn fit_closed_form(
     })
 }
 
-/// A scorer from its checkpointed state.
+/// A scorer from its checkpointed state. Graph models answer on `device`, closed forms on the CPU.
 ///
 /// # Errors
 /// [`RecError::Checkpoint`] when the name is unknown or the state belongs to another model.
-pub fn load_scorer(model: &str, state: &State) -> Result<Box<dyn Scorer>> {
+pub fn load_scorer(device: &Device, model: &str, state: &State) -> Result<Box<dyn Scorer>> {
     match model {
-        "lightgcn" => Ok(Box::new(GraphScorer::load(Device::Cpu, "lightgcn", state)?)),
-        "mf" => Ok(Box::new(GraphScorer::load(Device::Cpu, "mf", state)?)),
+        "lightgcn" => Ok(Box::new(GraphScorer::load(device.clone(), "lightgcn", state)?)),
+        "mf" => Ok(Box::new(GraphScorer::load(device.clone(), "mf", state)?)),
         "popularity" => popularity::load(state),
         "item_knn" => item_knn::load(state),
         "ease" => ease::load(state),
         "gf_cf" => gf_cf::load(state),
         "rp3beta" => rp3beta::load(state),
         "markov" => markov::load(state),
-        "fusion" => fusion::load(state),
+        "fusion" => fusion::load(device, state),
         _ => Err(RecError::Checkpoint {
             path: "manifest.json".into(),
             problem: format!("model \"{model}\" is unknown to this version"),

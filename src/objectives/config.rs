@@ -40,6 +40,8 @@ pub struct Bpr {
     pub l2: f32,
     /// Negatives drawn for each positive, 1..=1000. Default 1.
     pub n_negatives: usize,
+    /// Items drawn for each negative, 1..=100: the one that the model scores highest at that moment is taken. Default 1: the first is.
+    pub n_candidates: usize,
     /// Where negatives are drawn from. Default `uniform`.
     pub negatives: Negatives,
     /// Exponent of the popularity distribution, 0..=4. Default 1.
@@ -98,6 +100,8 @@ pub struct Pointwise {
     pub l2: f32,
     /// Negatives drawn for each positive, 0..=1000. Default 1.
     pub n_negatives: usize,
+    /// Items drawn for each negative, 1..=100: the one that the model scores highest at that moment is taken. Default 1: the first is.
+    pub n_candidates: usize,
     /// Where negatives are drawn from. Default `uniform`.
     pub negatives: Negatives,
     /// Exponent of the popularity distribution, 0..=4. Default 1.
@@ -106,7 +110,7 @@ pub struct Pointwise {
 
 impl Default for Bpr {
     fn default() -> Self {
-        Bpr { l2: 1e-4, n_negatives: 1, negatives: Negatives::Uniform, alpha: 1.0 }
+        Bpr { l2: 1e-4, n_negatives: 1, n_candidates: 1, negatives: Negatives::Uniform, alpha: 1.0 }
     }
 }
 
@@ -130,7 +134,7 @@ impl Default for Bsl {
 
 impl Default for Pointwise {
     fn default() -> Self {
-        Pointwise { l2: 1e-4, n_negatives: 1, negatives: Negatives::Uniform, alpha: 1.0 }
+        Pointwise { l2: 1e-4, n_negatives: 1, n_candidates: 1, negatives: Negatives::Uniform, alpha: 1.0 }
     }
 }
 
@@ -219,6 +223,7 @@ impl Config {
             Config::Bpr(c) => {
                 l2(c.l2)?;
                 range(&key, "n_negatives", c.n_negatives as f64, 1.0, 1000.0)?;
+                range(&key, "n_candidates", c.n_candidates as f64, 1.0, 100.0)?;
                 range(&key, "alpha", c.alpha, 0.0, 4.0)
             }
             Config::Ssm(c) => l2(c.l2).and(tau(c.tau)),
@@ -227,6 +232,7 @@ impl Config {
             Config::Mse(c) | Config::Logistic(c) => {
                 l2(c.l2)?;
                 range(&key, "n_negatives", c.n_negatives as f64, 0.0, 1000.0)?;
+                range(&key, "n_candidates", c.n_candidates as f64, 1.0, 100.0)?;
                 range(&key, "alpha", c.alpha, 0.0, 4.0)
             }
         }

@@ -17,6 +17,7 @@ use crate::error::Result;
 use crate::samplers::{Batch, BlockSampler, NegativeSampler, PairOrder, PairSampler, Sampler, UserSampler};
 pub use config::Config;
 use config::{Candidates, Negatives};
+pub use slots::Slots;
 pub use weights::{AuxiliaryTerm, ExampleWeights, Mean, Parameters, Reduction, Sum};
 
 /// A loss in its three parts. All of them speak of the batch that was given to [`Objective::prepare`] last.
@@ -110,6 +111,8 @@ pub struct Task {
     pub sampler: Box<dyn Sampler>,
     /// Its weight decay.
     pub regulariser: Regulariser,
+    /// Items that the sampler draws for each negative; the one with the highest score is to be taken.
+    pub n_candidates: usize,
 }
 
 /// How batches are drawn, resolved: see `[train]`.
@@ -142,11 +145,12 @@ pub fn build(config: &Config, train: &Interactions, dim: usize, batching: Batchi
     let base = |l2| Regulariser { l2, all_layers: false };
     let layers = |l2| Regulariser { l2, all_layers: true };
     let softmax = |tau, t2, candidates| Box::new(softmax::SoftmaxLoss::new(nodes, dim, tau, t2, candidates));
-    let task = |objective, sampler, regulariser| Task { objective, sampler, regulariser };
+    let task = |objective, sampler, regulariser| Task { objective, sampler, regulariser, n_candidates: 1 };
     match config {
         Config::Bpr(c) => {
-            let sampler = pairs(negatives(c.negatives, c.alpha, c.n_negatives));
-            task(Box::new(pair::Bpr::new(nodes, dim, c.n_negatives)), sampler, base(c.l2))
+            let sampler = pairs(negatives(c.negatives, c.alpha, c.n_negatives * c.n_candidates));
+            let objective = Box::new(pair::Bpr::new(nodes, dim, c.n_negatives));
+            Task { n_candidates: c.n_candidates, ..task(objective, sampler, base(c.l2)) }
         }
         Config::Ssm(c) => task(softmax(c.tau, 1.0, Candidates::Batch), pairs(None), layers(c.l2)),
         Config::Softmax(c) => task(softmax(c.tau, 1.0, Candidates::All), users(), base(c.l2)),
@@ -155,11 +159,12 @@ pub fn build(config: &Config, train: &Interactions, dim: usize, batching: Batchi
             Candidates::Batch => task(softmax(c.tau, c.t2, c.candidates), pairs(None), layers(c.l2)),
         },
         Config::Mse(c) | Config::Logistic(c) => {
-            let sampler = pairs(negatives(c.negatives, c.alpha, c.n_negatives));
+            let sampler = pairs(negatives(c.negatives, c.alpha, c.n_negatives * c.n_candidates));
             let squared = matches!(config, Config::Mse(_));
             // Blocks know every pair: none is drawn.
             let n_negatives = if matches!(batching.order, PairOrder::Blocks { .. }) { 0 } else { c.n_negatives };
-            task(Box::new(point::Pointwise::new(nodes, dim, squared, n_negatives)), sampler, base(c.l2))
+            let objective = Box::new(point::Pointwise::new(nodes, dim, squared, n_negatives));
+            Task { n_candidates: c.n_candidates, ..task(objective, sampler, base(c.l2)) }
         }
     }
 }

@@ -35,6 +35,9 @@ pub struct Report {
     pub metrics: BTreeMap<String, BTreeMap<String, f64>>,
     /// Where the time went.
     pub timing: Timing,
+    /// Seconds of validation over seconds of training, for models that are validated while they train.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evaluation_share: Option<f64>,
     /// The most memory in use at once, in MB (10^6 bytes).
     pub peak_rss_mb: u64,
     /// Numbers that were trained or fitted.
@@ -146,6 +149,7 @@ impl Report {
             epochs_run: 0,
             metrics: BTreeMap::new(),
             timing: Timing::default(),
+            evaluation_share: None,
             peak_rss_mb: 0,
             n_parameters: 0,
             layer_weights: None,

@@ -87,6 +87,9 @@ fn facts(report: &Report) -> Table {
         ("peak memory", format!("{} MB", report.peak_rss_mb)),
         ("fingerprint of the data", data.fingerprint.clone()),
     ];
+    if let Some(share) = report.evaluation_share {
+        rows.push(("validation, of the time of training", format!("{:.0} %", 100.0 * share)));
+    }
     for stage in &report.stages {
         rows.push((
             "stage",

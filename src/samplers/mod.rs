@@ -10,7 +10,7 @@ use gcnrec_graphs::Interactions;
 
 pub use blocks::BlockSampler;
 pub use candidates::draw_candidates;
-pub use negatives::NegativeSampler;
+pub use negatives::{NegativeSampler, keep_hardest};
 pub use pairs::{PairOrder, PairSampler};
 pub use users::UserSampler;
 
@@ -21,7 +21,8 @@ pub struct Batch {
     pub users: Vec<u32>,
     /// The positive of each example.
     pub positives: Vec<u32>,
-    /// `n_negatives` sampled items for each example, one example after the other; empty where the loss samples none.
+    /// `n_negatives` sampled items for each example, one example after the other; empty where the loss samples none. Where the hardest of several is
+    /// taken, all that were drawn, until it is.
     pub negatives: Vec<u32>,
     /// Batches of users: user `q` has the examples `list_ptr[q]..list_ptr[q + 1]`. Empty for batches of pairs.
     pub list_ptr: Vec<u32>,

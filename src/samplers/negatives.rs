@@ -61,6 +61,21 @@ impl NegativeSampler {
     }
 }
 
+/// Keeps the item with the highest score of each `n_candidates`, the first of equal ones: `scores` belong to the items one by one.
+pub fn keep_hardest(items: &mut Vec<u32>, scores: &[f32], n_candidates: usize) {
+    let hardest = |(items, scores): (&[u32], &[f32])| {
+        let mut best = 0;
+        for (at, &score) in scores.iter().enumerate() {
+            if score > scores[best] {
+                best = at;
+            }
+        }
+        items[best]
+    };
+    let groups = items.chunks(n_candidates.max(1)).zip(scores.chunks(n_candidates.max(1)));
+    *items = groups.map(hardest).collect();
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,6 +107,13 @@ mod tests {
         // shares 3/5, 1/5, 0, 1/5; the standard deviation of 5000 draws at 3/5 is 35
         assert_eq!(counts[2], 0);
         assert!((counts[0] as i64 - 3000).abs() < 175 && (counts[1] as i64 - 1000).abs() < 150, "{counts:?}");
+    }
+
+    #[test]
+    fn the_highest_score_of_each_group_wins_and_the_first_of_equal_ones() {
+        let mut items = vec![7, 8, 9, 4, 5, 6];
+        keep_hardest(&mut items, &[0.5, 2.0, 1.0, -1.0, -3.0, -1.0], 3);
+        assert_eq!(items, [8, 4]);
     }
 
     #[test]

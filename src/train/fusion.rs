@@ -106,6 +106,7 @@ pub fn run(
         train_s,
         epoch_s_median: 0.0,
         evaluate_s: evaluate_s + started.elapsed().as_secs_f64(),
+        evaluation_share: None,
         n_parameters,
         layer_weights: None,
         example_weights: None,

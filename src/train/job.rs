@@ -42,7 +42,8 @@ impl Job {
     /// Refuses what cannot be run, before anything is written or a large table is allocated.
     ///
     /// # Errors
-    /// [`RecError::Input`] without training pairs: nothing can be learned; [`RecError::Resources`] when the model does not fit into memory.
+    /// [`RecError::Input`] without training pairs: nothing can be learned; [`RecError::Resources`] when the model does not fit into memory,
+    /// [`RecError::Kernel`] when the device cannot do it or has no room for it.
     pub fn check(&self) -> Result<()> {
         if self.split.train.is_empty() {
             return Err(RecError::Input {
@@ -57,6 +58,14 @@ impl Job {
             check_lists(&self.train.metric)?;
         }
         models::check_device(&self.model, &self.device)?;
+        let size = models::TrainingSize {
+            n_users: self.split.n_users(),
+            n_items: self.split.n_items(),
+            // Training again on both parts makes a larger graph.
+            n_pairs: self.split.train.len() + if self.train.refit { self.split.valid.len() } else { 0 },
+            batch_size: self.train.batch_size,
+        };
+        models::check_room(&self.model, &self.objective, size, &self.device)?;
         models::check_memory(&self.model, self.split.n_users(), self.split.n_items())
     }
 

@@ -103,6 +103,11 @@ impl Progress {
         *self = Progress { prior, chosen, metrics_lines, epochs_run, train_s, validate_s, ..Progress::start(stage) };
     }
 
+    /// Seconds of validation over seconds of training, all stages together; `None` where nothing was validated.
+    pub fn evaluation_share(&self) -> Option<f64> {
+        (self.validate_s > 0.0 && self.train_s > 0.0).then(|| self.validate_s / self.train_s)
+    }
+
     /// At the start of a run.
     pub fn start(stage: Stage) -> Self {
         Progress {
@@ -121,5 +126,18 @@ impl Progress {
             validate_s: 0.0,
             done: false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_share_of_evaluation_is_that_of_validation_in_training() {
+        let started = Progress::start(Stage::Train);
+        assert_eq!(started.evaluation_share(), None);
+        assert_eq!(Progress { train_s: 8.0, ..started.clone() }.evaluation_share(), None);
+        assert_eq!(Progress { train_s: 8.0, validate_s: 2.0, ..started }.evaluation_share(), Some(0.25));
     }
 }

@@ -55,6 +55,8 @@ pub struct Outcome {
     pub epoch_s_median: f64,
     /// Seconds of validation and of the test.
     pub evaluate_s: f64,
+    /// Seconds of validation over seconds of training; `None` where nothing was validated.
+    pub evaluation_share: Option<f64>,
     /// Trained or fitted numbers.
     pub n_parameters: usize,
     /// The layer weights in use.
@@ -317,6 +319,7 @@ impl Plan {
             epochs_run: chosen.map_or(0, |chosen| chosen.epochs_run),
             train_s: progress.train_s,
             evaluate_s: progress.validate_s + started.elapsed().as_secs_f64(),
+            evaluation_share: progress.evaluation_share(),
             valid,
             test,
             protocol,

@@ -155,7 +155,8 @@ impl RunStore {
             )));
         }
         self.best_is_new = false;
-        load_scorer(&contents.model, &contents.state)
+        // Judged where the others were: another device may round a score to another bit.
+        load_scorer(&self.job.device, &contents.model, &contents.state)
     }
 
     /// What is in `last/`, after `metrics.jsonl` was cut back to it. `None` when there is no checkpoint yet.

@@ -64,6 +64,7 @@ fn the_report_has_the_fields_that_others_read() {
     for name in ["load_s", "train_s", "epoch_s_median", "evaluate_s"] {
         assert!(report["timing"][name].as_f64().unwrap() >= 0.0, "{name}");
     }
+    assert!(report["evaluation_share"].as_f64().unwrap() > 0.0);
 }
 
 #[test]

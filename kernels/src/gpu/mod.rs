@@ -4,6 +4,7 @@
 //! nothing is launched after it, and [`Gpu::check`] tells it.
 
 pub(crate) mod cubes;
+mod failure;
 pub(crate) mod tile;
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -16,6 +17,7 @@ use crate::buffer::Element;
 use crate::error::{KernelError, Result};
 use crate::ops::table::Precision;
 use crate::probe::Found;
+use failure::{BROKEN, no_room, one_line, quietly, watch_service_threads};
 
 /// Units in every cube. All devices that are taken can hold as many; no kernel knows how many of them form a plane.
 pub(crate) const UNITS: u32 = 256;
@@ -177,6 +179,17 @@ impl Gpu {
             bytes_up: counters.bytes_up.load(Relaxed),
             bytes_down: counters.bytes_down.load(Relaxed),
         }
+    }
+
+    /// Refuses what the device has no room for: `largest` bytes in one array, `total` bytes in all. Where a driver does not say how much memory there is,
+    /// only single arrays are compared.
+    ///
+    /// # Errors
+    /// [`KernelError::Device`] with both numbers.
+    pub(crate) fn expect_room(&self, largest: u128, total: u128, what: &str) -> Result<()> {
+        let page = each_runtime!(self, client => client.properties().memory.max_page_size);
+        let memory = self.0.found.memory_mb.map(|megabytes| u128::from(megabytes) * 1_000_000);
+        no_room((u128::from(page), memory), (largest, total), what).map_or(Ok(()), |problem| Err(self.refuse(problem)))
     }
 
     fn refuse(&self, problem: String) -> KernelError {
@@ -342,49 +355,4 @@ impl GpuArray {
         self.gpu.read(self, &mut values);
         self.gpu.upload(&values)
     }
-}
-
-/// Why a thread that serves a device died. Its runtime does not tell: whatever is read afterwards is zeros.
-static BROKEN: OnceLock<String> = OnceLock::new();
-
-/// Sees to it, once per process, that a panic on a thread which serves a device is kept for [`Gpu::check`] instead of being printed. Other panics go where
-/// they went.
-fn watch_service_threads() {
-    static WATCHED: std::sync::Once = std::sync::Once::new();
-    WATCHED.call_once(|| {
-        let _alone = HOOK.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let hook = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |panic| {
-            if std::thread::current().name().is_some_and(|name| name.starts_with("DSD-")) {
-                let _ = BROKEN.set(one_line(&reason(panic.payload())));
-            } else {
-                hook(panic);
-            }
-        }));
-    });
-}
-
-/// The first line of a failure.
-fn one_line(error: &dyn std::fmt::Debug) -> String {
-    let text = format!("{error:?}");
-    format!("it failed ({}); try again, or use --device cpu", text.lines().next().unwrap_or_default())
-}
-
-/// One at a time: the process has one hook for panics.
-static HOOK: std::sync::Mutex<()> = std::sync::Mutex::new(());
-
-/// Runs what panics where it should return an error, and keeps the panic from the screen.
-fn quietly<T>(work: impl FnOnce() -> T) -> std::result::Result<T, String> {
-    let _alone = HOOK.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let hook = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|_| {}));
-    let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
-    std::panic::set_hook(hook);
-    done.map_err(|panic| reason(&*panic))
-}
-
-/// The first line of what a panic says.
-fn reason(panic: &dyn std::any::Any) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-    text.and_then(|text| text.lines().next()).unwrap_or("no reason given").into()
 }

@@ -72,6 +72,38 @@ pub(crate) fn add_products(left: &SharedMemory<f32>, right: &SharedMemory<f32>, 
     }
 }
 
+/// Products of 64 rows of `a` and 64 rows of `b`, four by four in each unit's `sums`.
+#[cube]
+pub(crate) fn score_tile(
+    a: &Array<f32>,
+    b: &Array<f32>,
+    sums: &mut Array<f32>,
+    left: &mut SharedMemory<f32>,
+    right: &mut SharedMemory<f32>,
+    first_a: u32,
+    n_a: u32,
+    first_b: u32,
+    n_b: u32,
+    dim: u32,
+    #[comptime] fresh: bool,
+) {
+    if comptime!(fresh) {
+        #[unroll]
+        for i in 0..MICRO * MICRO {
+            sums[i] = f32::new(0.0);
+        }
+    }
+    let mut k = 0u32;
+    while k < dim {
+        load_factor(a, left, 0u32, dim, 1u32, first_a, n_a, k, dim, true);
+        load_factor(b, right, 0u32, dim, 1u32, first_b, n_b, k, dim, true);
+        sync_cube();
+        add_products(left, right, sums);
+        sync_cube();
+        k += DEPTH as u32;
+    }
+}
+
 /// How a factor lies in memory: row `r` at depth `k` is element `at + r * row + k * deep`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Lying {

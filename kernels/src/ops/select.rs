@@ -125,9 +125,12 @@ fn key(score: f32, item: u32) -> u64 {
 }
 
 fn unkey(key: u64) -> (f32, u32) {
-    let ascending = (key >> 32) as u32;
-    let bits = if ascending >> 31 == 1 { ascending & !(1 << 31) } else { !ascending };
-    (f32::from_bits(bits), !(key as u32))
+    (ascending_score((key >> 32) as u32), !(key as u32))
+}
+
+/// The score of bits in ascending order.
+pub(super) fn ascending_score(ascending: u32) -> f32 {
+    f32::from_bits(if ascending >> 31 == 1 { ascending & !(1 << 31) } else { !ascending })
 }
 
 /// Scores that are compared with the threshold at once.

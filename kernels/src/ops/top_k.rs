@@ -11,6 +11,9 @@ use super::select::{NotANumber, Selection, offer_tile};
 use crate::error::{Result, expect_len, expect_rows};
 use crate::{Buffer, Device, KernelError};
 
+#[cfg(feature = "gpu")]
+mod gpu;
+
 /// Queries of a tile: a whole number of the product's register tiles, which are 24 wide with AVX2 and 48 with AVX-512.
 pub(super) const QUERIES: usize = 48;
 /// Items of a tile: its scores take 48 KiB and stay in the cache until they are looked at.
@@ -95,14 +98,20 @@ pub fn score_block(
             });
         }
         #[cfg(feature = "gpu")]
-        Device::Gpu(gpu) => return Err(gpu.not_there("score_block")),
+        Device::Gpu(gpu) => {
+            let scores = gpu::score_block(gpu, dim, (queries, n_queries), (items, n_items));
+            device.read_into(&scores, out);
+            device.check()?;
+        }
     }
     Ok(())
 }
 
 /// The best `k` items of each query by inner product, scored, masked and selected tile by tile: highest score first, equal scores by the lower id.
 ///
-/// Scores have the bits that [`score_block`] gives, for any number of queries and threads. With `k` = 0 nothing is scored.
+/// Scores have the bits that [`score_block`] gives on the same device, for any number of queries and threads. With `k` = 0 nothing is scored. Devices add
+/// in different orders: where two items are closer than the last bits of their scores, a GPU may put the other one first. Equal scores go to the lower id
+/// everywhere.
 ///
 /// # Shapes
 /// - `queries`: `[n_queries, dim]`; `items`: `[n_items, dim]`; `excluded`: one ascending list of ids per query, which may be empty
@@ -120,7 +129,7 @@ pub fn top_k(
 ) -> Result<TopK> {
     const OP: &str = "top_k";
     let n_queries = expect_rows(OP, "queries", queries.len(), dim)?;
-    expect_rows(OP, "items", items.len(), dim)?;
+    let n_items = expect_rows(OP, "items", items.len(), dim)?;
     expect_len(OP, "excluded", excluded.len(), n_queries)?;
     if let Some(query) = excluded.iter().position(|list| !list.is_sorted()) {
         let problem = format!("of query {query} does not ascend");
@@ -133,7 +142,7 @@ pub fn top_k(
         scores: vec![f32::NEG_INFINITY; n_queries * k],
         len: vec![0; n_queries],
     };
-    if k == 0 {
+    if k == 0 || n_items == 0 {
         return Ok(best);
     }
     match device {
@@ -164,7 +173,10 @@ pub fn top_k(
             }
         }
         #[cfg(feature = "gpu")]
-        Device::Gpu(gpu) => Err(gpu.not_there("top_k")),
+        Device::Gpu(gpu) => {
+            gpu::top_k(gpu, dim, queries, (items, n_items), excluded, &mut best)?;
+            Ok(best)
+        }
     }
 }
 

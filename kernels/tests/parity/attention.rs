@@ -26,11 +26,11 @@ fn shapes() -> Vec<(usize, Range<usize>, usize, usize, usize, f32)> {
     ]
 }
 
-fn hops(seed: u64, n_hops: usize, len: usize) -> Vec<Vec<f32>> {
+pub fn hops(seed: u64, n_hops: usize, len: usize) -> Vec<Vec<f32>> {
     (0..n_hops as u64).map(|k| numbers(seed * 100 + k, len)).collect()
 }
 
-fn cut(all: &[Vec<f32>], dim: usize, range: &Range<usize>) -> Vec<Vec<f32>> {
+pub fn cut(all: &[Vec<f32>], dim: usize, range: &Range<usize>) -> Vec<Vec<f32>> {
     all.iter().map(|values| values[range.start * dim..range.end * dim].to_vec()).collect()
 }
 

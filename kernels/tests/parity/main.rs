@@ -5,11 +5,14 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod attention;
+mod dot;
 mod graph;
+mod launches;
 mod losses;
 mod memory;
 mod rows;
 mod softmax;
+mod top_k;
 
 use std::sync::OnceLock;
 

@@ -1,6 +1,7 @@
 //! Memory of a device, its counters, and its names.
 
-use gcnrec_kernels::ops::combine::{DotShape, DotWorkspace, dot_forward};
+use gcnrec_kernels::ops::adam::AdamConfig;
+use gcnrec_kernels::ops::adam_tangent::adam_tangent;
 use gcnrec_kernels::ops::rows::scale_all;
 use gcnrec_kernels::{Buffer, Device};
 
@@ -47,16 +48,32 @@ fn launches_bytes_and_reads_are_counted() {
     });
 }
 
+/// 69 GB in one array: more than any device takes.
+#[test]
+fn an_array_that_is_too_large_is_an_error_and_nothing_runs_after_it() {
+    on_each(|device| {
+        // Its failure is kept for good: this test opens its own.
+        let device = &Device::open(&device.name()).unwrap();
+        assert_eq!(device.check(), Ok(()));
+        let (mut large, mut y) = (Buffer::<f32>::default(), Buffer::default());
+        device.resize(&mut large, 1 << 34);
+        let problem = device.check().unwrap_err().to_string();
+        let expected = format!("device {}: found room for arrays of ", device.name());
+        assert!(problem.starts_with(&expected) && problem.contains("expected 68.7 GB"), "{problem}");
+        let x = device.upload(&[1.0f32]);
+        scale_all(device, 2.0, &x, &mut y);
+        assert_eq!((device.counts().unwrap().launches, device.read(&y)), (0, vec![0.0]));
+    });
+}
+
 #[test]
 fn what_has_no_kernel_is_refused_by_name() {
     on_each(|device| {
-        let shape = DotShape { dim: 2, key_dim: 1, layers: 0, bound: 0.0 };
-        let parameters = device.zeros(shape.n_parameters());
-        let (hops, mut pooled, mut attention) = ([device.zeros(2)], device.zeros(2), device.zeros(1));
-        let work = &mut DotWorkspace::default();
-        let refused = dot_forward(device, &shape, &parameters, &hops, 0..1, &mut pooled, &mut attention, work);
+        let (x, mut y) = (device.zeros(2), Buffer::default());
+        let refused = adam_tangent(device, &AdamConfig::default(), 1, &x, &x, &x, &x, &mut y);
         let kind = device.name().split(':').next().unwrap().to_string();
-        let expected = format!("device {}: dot attention is not on {kind} yet: use --device cpu", device.name());
+        let expected =
+            format!("device {}: the look-ahead of debiasing is not on {kind} yet: use --device cpu", device.name());
         assert_eq!(refused.unwrap_err().to_string(), expected);
     });
 }

@@ -20,7 +20,8 @@ use gcnrec_kernels::ops::combine::additive::{
     AdditiveShape, AdditiveWorkspace, additive_backward, additive_forward, additive_tangent,
 };
 use gcnrec_kernels::ops::combine::dot::{DotShape, DotWorkspace, dot_backward, dot_forward, dot_tangent};
-use gcnrec_kernels::ops::combine::weighted::{layer_dots, weighted_sum, weighted_sum_direct};
+use gcnrec_kernels::ops::combine::global::{global_backward, global_forward, global_tangent, global_weights};
+use gcnrec_kernels::ops::combine::weighted::{weighted_sum, weighted_sum_direct};
 use gcnrec_kernels::ops::place::place;
 use gcnrec_kernels::{Buffer, Device};
 
@@ -39,8 +40,10 @@ pub struct Combination {
 
 #[derive(Clone)]
 enum Kind {
-    /// Uniform, or global weights: `groups` is empty or holds `theta`.
-    Weights { theta: Option<Parameters> },
+    /// The mean of the layers.
+    Uniform,
+    /// One weight per layer.
+    Global { theta: Parameters },
     /// One network for users, one for items.
     Additive { shape: AdditiveShape, groups: [Parameters; 2] },
     /// One attention for users, one for items.
@@ -105,8 +108,8 @@ impl Combination {
         // Two groups draw from two streams; stream 0 belongs to the embeddings.
         let random = |group: u64, n, std| normal(seed.stream(Purpose::Init, 1, group), n, std);
         let kind = match config.combination {
-            config::Combination::Uniform => Kind::Weights { theta: None },
-            config::Combination::Global => Kind::Weights { theta: Some(Parameters::new(device, theta)) },
+            config::Combination::Uniform => Kind::Uniform,
+            config::Combination::Global => Kind::Global { theta: Parameters::new(device, theta) },
             config::Combination::Additive => {
                 let shape = AdditiveShape { dim, hidden, layers, temperature: config.attention.temperature, bound };
                 let groups = [0, 1].map(|group| {
@@ -147,8 +150,9 @@ impl Combination {
         device.resize(pooled, rows.n_rows * self.dim);
         device.resize(attention, rows.n_rows * (self.layers + 1));
         match &self.kind {
-            Kind::Weights { .. } => {
-                weighted_sum(device, self.dim, &self.alpha(device), hops, 0..rows.n_rows, pooled)?;
+            Kind::Uniform => weighted_sum(device, self.dim, &self.mean(), hops, 0..rows.n_rows, pooled)?,
+            Kind::Global { theta } => {
+                global_forward(device, self.dim, &theta.value, hops, 0..rows.n_rows, pooled)?;
             }
             Kind::Additive { shape, groups } => {
                 for (group, range) in groups.iter().zip(rows.ranges()) {
@@ -184,20 +188,15 @@ impl Combination {
         for layer in direct.iter_mut() {
             device.resize(layer, rows.n_rows * self.dim);
         }
-        let alpha = self.alpha(device);
+        let (dim, mean) = (self.dim, self.mean());
         match &mut self.kind {
-            Kind::Weights { theta } => {
-                for (layer, &weight) in direct.iter_mut().zip(&alpha) {
-                    weighted_sum_direct(device, self.dim, weight, g, 0..rows.n_rows, layer)?;
+            Kind::Uniform => {
+                for (layer, &weight) in direct.iter_mut().zip(&mean) {
+                    weighted_sum_direct(device, dim, weight, g, 0..rows.n_rows, layer)?;
                 }
-                if let Some(theta) = theta {
-                    let mut dots = Vec::new();
-                    layer_dots(device, self.dim, hops, g, 0..rows.n_rows, &mut dots)?;
-                    let mean: f64 = alpha.iter().zip(&dots).map(|(&a, s)| f64::from(a) * s).sum();
-                    let gradient: Vec<f32> =
-                        alpha.iter().zip(&dots).map(|(&a, s)| (f64::from(a) * (s - mean)) as f32).collect();
-                    device.write(&mut theta.gradient, &gradient);
-                }
+            }
+            Kind::Global { theta: Parameters { value, gradient, .. } } => {
+                global_backward(device, dim, value, hops, 0..rows.n_rows, g, direct, gradient)?;
             }
             Kind::Additive { shape, groups } => {
                 for (group, range) in groups.iter_mut().zip(rows.ranges()) {
@@ -232,18 +231,10 @@ impl Combination {
     ) -> Result<()> {
         device.resize(pooled_dot, rows.n_rows * self.dim);
         match &self.kind {
-            Kind::Weights { theta } => {
-                let alpha = self.alpha(device);
-                weighted_sum(device, self.dim, &alpha, hops_dot, 0..rows.n_rows, pooled_dot)?;
-                if theta.is_some() {
-                    let dot = device.read(&parameters_dot[0]);
-                    let mean: f32 = alpha.iter().zip(&dot).map(|(a, d)| a * d).sum();
-                    let moved: Vec<f32> = alpha.iter().zip(&dot).map(|(a, d)| a * (d - mean)).collect();
-                    let mut from_weights = device.zeros(rows.n_rows * self.dim);
-                    weighted_sum(device, self.dim, &moved, hops, 0..rows.n_rows, &mut from_weights)?;
-                    let ones = device.upload(&vec![1.0; rows.n_rows]);
-                    gcnrec_kernels::ops::rows::add_scaled_rows(device, self.dim, &ones, &from_weights, pooled_dot)?;
-                }
+            Kind::Uniform => weighted_sum(device, self.dim, &self.mean(), hops_dot, 0..rows.n_rows, pooled_dot)?,
+            Kind::Global { theta } => {
+                let dot = &parameters_dot[0];
+                global_tangent(device, self.dim, &theta.value, hops, 0..rows.n_rows, hops_dot, dot, pooled_dot)?;
             }
             Kind::Additive { shape, groups } => {
                 for ((group, range), dot) in groups.iter().zip(rows.ranges()).zip(parameters_dot) {
@@ -319,10 +310,14 @@ impl Combination {
     /// The weights that are the same for every node: uniform or global. Empty for per-node kinds.
     pub fn alpha(&self, device: &Device) -> Vec<f32> {
         match &self.kind {
-            Kind::Weights { theta: None } => vec![1.0 / (self.layers + 1) as f32; self.layers + 1],
-            Kind::Weights { theta: Some(theta) } => softmax(&device.read(&theta.value)),
-            _ => Vec::new(),
+            Kind::Uniform => self.mean(),
+            Kind::Global { theta } => global_weights(&device.read(&theta.value)),
+            Kind::Additive { .. } | Kind::Dot { .. } => Vec::new(),
         }
+    }
+
+    fn mean(&self) -> Vec<f32> {
+        vec![1.0 / (self.layers + 1) as f32; self.layers + 1]
     }
 
     /// The global logits, where there are any.
@@ -377,24 +372,19 @@ impl Combination {
 
     fn groups(&self) -> &[Parameters] {
         match &self.kind {
-            Kind::Weights { theta } => theta.as_slice(),
+            Kind::Uniform => &[],
+            Kind::Global { theta } => std::slice::from_ref(theta),
             Kind::Additive { groups, .. } | Kind::Dot { groups, .. } => groups,
         }
     }
 
     fn groups_mut(&mut self) -> &mut [Parameters] {
         match &mut self.kind {
-            Kind::Weights { theta } => theta.as_mut_slice(),
+            Kind::Uniform => &mut [],
+            Kind::Global { theta } => std::slice::from_mut(theta),
             Kind::Additive { groups, .. } | Kind::Dot { groups, .. } => groups,
         }
     }
-}
-
-fn softmax(logits: &[f32]) -> Vec<f32> {
-    let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let exp: Vec<f64> = logits.iter().map(|&z| f64::from(z - max).exp()).collect();
-    let sum: f64 = exp.iter().sum();
-    exp.iter().map(|e| (e / sum) as f32).collect()
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use gcnrec_kernels::ops::adjacency::Adjacency;
 use gcnrec_kernels::{Buffer, Device};
 
 use super::combination::Combination;
+use super::hardest::Hardest;
 use super::init::normal;
 use super::meta::{ConstantColumns, LookAhead, Optimizer, Step};
 use super::pass::{Pass, Propagation};
@@ -39,6 +40,8 @@ pub struct GraphLearner {
     combination: Combination,
     task: Task,
     lesson: Option<Task>,
+    /// Where the hardest of several drawn items becomes the negative.
+    hardest: Option<Hardest>,
     learning: Learning,
     look_ahead: Option<LookAhead>,
     constant: Option<ConstantColumns>,
@@ -108,6 +111,7 @@ impl GraphLearner {
         let propagation = Propagation::new(device, adjacency, device.upload(&base), dim, config.layers, config.storage);
         let combination = Combination::new(device, config, dim, setup.prior.as_deref(), setup.bound, setup.seed);
         let task = objectives::build(&setup.objective, train, dim, setup.batching, setup.seed);
+        let hardest = (task.n_candidates > 1).then(|| Hardest::new(device, nodes, config.layers));
         let lesson = match &setup.teacher {
             Teacher::Lesson { pairs, .. } => {
                 let cosine = objectives::config::Softmax { l2: 0.0, ..Default::default() };
@@ -134,6 +138,7 @@ impl GraphLearner {
             combination,
             task,
             lesson,
+            hardest,
             pass,
             m,
             v,
@@ -154,12 +159,20 @@ impl GraphLearner {
         let (propagation, pass, task, train) =
             (&mut self.propagation, &mut self.pass, &mut self.task, &self.setup.train);
         let mut propagate = || propagation.below_last(device);
-        let mut draw = || pass.draw(device, task, train, labels, epoch, step);
+        let (hardest, n_candidates) = (&mut self.hardest, task.n_candidates);
+        let mut draw = || match hardest {
+            Some(_) => Ok(pass.sample(task, train, labels, epoch, step)),
+            None => pass.draw(device, task, train, labels, epoch, step),
+        };
         let (layers, drawn) = match device {
             Device::Cpu => rayon::join(propagate, draw),
             _ => (propagate(), draw()),
         };
         layers.and(drawn)?;
+        if let Some(hardest) = hardest {
+            hardest.pick(device, propagation, &self.combination, n_candidates, &mut pass.batch)?;
+            pass.assign(device, task, train.n_users())?;
+        }
         if let Some(term) = &mut self.learning.auxiliary {
             term.prepare(&self.pass.batch, self.pass.rows.rows())?;
         }
@@ -437,5 +450,7 @@ fn known(waiting: &mut Vec<Waiting>, place: Waiting, loss: Option<f64>) -> Resul
     }
 }
 
+#[cfg(test)]
+mod hardest_tests;
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,7 @@
 
 pub mod combination;
 pub mod config;
+mod hardest;
 mod init;
 mod learner;
 mod meta;

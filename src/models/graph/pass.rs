@@ -224,16 +224,32 @@ impl Pass {
         epoch: u64,
         step: usize,
     ) -> Result<()> {
+        self.sample(task, train, labels, epoch, step);
+        self.assign(device, task, train.n_users())
+    }
+
+    /// The first half of [`Pass::draw`]: who is in the batch.
+    pub(super) fn sample(
+        &mut self,
+        task: &mut Task,
+        train: &gcnrec_graphs::Interactions,
+        labels: Option<&[f32]>,
+        epoch: u64,
+        step: usize,
+    ) {
         task.sampler.batch(train, epoch, step, &mut self.batch);
         if let Some(labels) = labels {
             let Batch { edges, labels: drawn, .. } = &mut self.batch;
             drawn.clear();
             drawn.extend(edges.iter().map(|&edge| labels[edge as usize]));
         }
+    }
+
+    /// The second half of [`Pass::draw`]: which rows the batch touches.
+    pub(super) fn assign(&mut self, device: &Device, task: &mut Task, n_users: usize) -> Result<()> {
         task.objective.prepare(device, &self.batch)?;
         let rows = task.objective.rows();
-        self.groups =
-            RowGroups { n_users: rows.partition_point(|&row| (row as usize) < train.n_users()), n_rows: rows.len() };
+        self.groups = RowGroups { n_users: rows.partition_point(|&row| (row as usize) < n_users), n_rows: rows.len() };
         Ok(self.rows.assign(device, rows)?)
     }
 

@@ -85,8 +85,8 @@ impl GraphScorer {
         state.put_f32("items", &[nodes.n_items, propagation.dim], items);
         combination.save(device, &mut state, false);
         device.check()?;
-        // A frozen model answers on the CPU, as a loaded one does: the same model gives the same bits wherever it was trained.
-        Self::assemble(Device::Cpu, scoring, &state)
+        // A model in training is judged where it is trained. Loaded from its folder it answers on the CPU, where a score may differ in its last bits.
+        Self::assemble(device.clone(), scoring, &state)
     }
 
     /// A scorer from what [`Scorer::state`] gave.

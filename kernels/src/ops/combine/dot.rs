@@ -15,6 +15,8 @@ use crate::error::{Result, expect_len};
 use crate::tile::{COLUMN_BLOCK, Left, Store, product};
 
 mod chunk;
+#[cfg(feature = "gpu")]
+mod gpu;
 mod reference;
 #[cfg(test)]
 mod tests;
@@ -79,6 +81,8 @@ pub struct DotWorkspace {
     matrices: Matrices,
     others: Matrices,
     groups: Vec<Group>,
+    #[cfg(feature = "gpu")]
+    gpu: gpu::Scratch,
 }
 
 impl DotWorkspace {
@@ -118,7 +122,14 @@ pub fn dot_forward(
     expect_len(op, "parameters", parameters.len(), shape.n_parameters())?;
     expect_len(op, "pooled", pooled.len(), n_rows * dim)?;
     expect_len(op, "attention", attention.len(), n_rows * n_hops)?;
-    device.expect_cpu("dot attention")?;
+    match device {
+        Device::Cpu => {}
+        #[cfg(feature = "gpu")]
+        Device::Gpu(gpu) => {
+            gpu::forward(gpu, shape, parameters, hops, range, pooled, attention, &mut workspace.gpu);
+            return Ok(());
+        }
+    }
     let theta = &parameters.host()[shape.theta()];
     let (rows_per_group, n_groups) = workspace.reset(shape, parameters.host(), range.len());
     let DotWorkspace { matrices, groups, .. } = workspace;
@@ -183,10 +194,18 @@ pub fn dot_backward(
     check_hops(op, "direct", dim, n_hops, direct, &range)?;
     expect_len(op, "direct", direct[0].len(), n_rows * dim)?;
     expect_len(op, "d_parameters", d_parameters.len(), shape.n_parameters())?;
-    device.expect_cpu("dot attention")?;
+    match device {
+        Device::Cpu => {}
+        #[cfg(feature = "gpu")]
+        Device::Gpu(gpu) => {
+            let scratch = &mut workspace.gpu;
+            gpu::backward(gpu, shape, parameters, hops, range, g, direct, d_parameters, scratch);
+            return Ok(());
+        }
+    }
     let (theta, g) = (&parameters.host()[shape.theta()], g.host());
     let (rows_per_group, n_groups) = workspace.reset(shape, parameters.host(), range.len());
-    let DotWorkspace { matrices, others: transposed, groups } = workspace;
+    let DotWorkspace { matrices, others: transposed, groups, .. } = workspace;
     transposed.pack_transposed(shape, parameters.host());
     let transposed = &*transposed;
     let outputs = hops_mut(direct, dim, &range);
@@ -233,10 +252,18 @@ pub fn dot_tangent(
     expect_len(op, "d_hops", d_hops[0].len(), n_rows * dim)?;
     expect_len(op, "d_parameters", d_parameters.len(), shape.n_parameters())?;
     expect_len(op, "d_pooled", d_pooled.len(), n_rows * dim)?;
-    device.expect_cpu("dot attention")?;
+    match device {
+        Device::Cpu => {}
+        #[cfg(feature = "gpu")]
+        Device::Gpu(gpu) => {
+            let scratch = &mut workspace.gpu;
+            gpu::tangent(gpu, shape, parameters, (hops, d_hops), range, d_parameters, d_pooled, scratch);
+            return Ok(());
+        }
+    }
     let (theta, theta_dot) = (&parameters.host()[shape.theta()], &d_parameters.host()[shape.theta()]);
     let (rows_per_group, n_groups) = workspace.reset(shape, parameters.host(), range.len());
-    let DotWorkspace { matrices, others: moved, groups } = workspace;
+    let DotWorkspace { matrices, others: moved, groups, .. } = workspace;
     moved.pack(shape, d_parameters.host());
     let moved = &*moved;
     let outputs = [rows_mut(d_pooled, dim, &range)];

@@ -1,4 +1,5 @@
-//! Pooling the layers' vectors of a row into one: `pooled_i = sum_k a_ik e_ik`, with weights for all rows ([`weighted`]) or per row ([`additive`],
+//! Pooling the layers' vectors of a row into one: `pooled_i = sum_k a_ik e_ik`, with weights for all rows ([`weighted`], and [`global`] where they are
+//! learned) or per row ([`additive`],
 //! [`dot`]).
 //!
 //! `hops` is K + 1 matrices `[S, dim]`, layer 0 first; `range` picks the rows to treat, because users and items have parameters of their own. Every op
@@ -16,10 +17,14 @@ use crate::simd::mul_add;
 
 pub mod additive;
 pub mod dot;
+pub mod global;
+#[cfg(feature = "gpu")]
+mod gpu;
 pub mod weighted;
 
 pub use additive::{AdditiveShape, AdditiveWorkspace, additive_backward, additive_forward, additive_tangent};
 pub use dot::{DotShape, DotWorkspace, dot_backward, dot_forward, dot_tangent};
+pub use global::{global_backward, global_forward, global_tangent, global_weights};
 pub use weighted::{layer_dots, weighted_sum, weighted_sum_direct};
 
 /// Most layers above layer 0.

@@ -12,7 +12,7 @@ use crate::error::{KernelError, Result, expect_len};
 use crate::simd::mul_add;
 
 #[cfg(feature = "gpu")]
-mod gpu;
+pub(super) mod gpu;
 
 /// The definition: `pooled_i = sum_k alpha_k e_ik`, for all rows.
 pub fn weighted_sum_reference(alpha: &[f64], hops: &[Vec<f64>]) -> Vec<f64> {
@@ -46,24 +46,37 @@ pub fn weighted_sum(
 ) -> Result<()> {
     check_hops("weighted_sum", "hops", dim, alpha.len(), hops, &range)?;
     expect_len("weighted_sum", "pooled", pooled.len(), hops[0].len())?;
+    pool(device, dim, alpha, hops, range, false, pooled);
+    Ok(())
+}
+
+/// As [`weighted_sum`], without its checks; with `add`, added to what is there.
+pub(super) fn pool(
+    device: &Device,
+    dim: usize,
+    alpha: &[f32],
+    hops: &[Buffer<f32>],
+    range: Range<usize>,
+    add: bool,
+    pooled: &mut Buffer<f32>,
+) {
     match device {
         Device::Cpu => {
             let (first, width) = (range.start * dim, (CHUNK * dim).max(1));
             pooled.host_mut()[first..range.end * dim].par_chunks_mut(width).enumerate().for_each(|(chunk, pooled)| {
                 let from = first + chunk * width;
                 for (k, (&alpha, hop)) in alpha.iter().zip(hops).enumerate() {
-                    accumulate(alpha, &hop.host()[from..from + pooled.len()], k > 0, pooled);
+                    accumulate(alpha, &hop.host()[from..from + pooled.len()], add || k > 0, pooled);
                 }
             });
         }
         #[cfg(feature = "gpu")]
         Device::Gpu(gpu) => {
             for (k, (&alpha, hop)) in alpha.iter().zip(hops).enumerate() {
-                gpu::accumulate(gpu, alpha, hop, range.start * dim..range.end * dim, k > 0, pooled);
+                gpu::accumulate(gpu, alpha, hop, range.start * dim..range.end * dim, add || k > 0, pooled);
             }
         }
     }
-    Ok(())
 }
 
 crate::dispatch! { fn accumulate(alpha: f32, from: &[f32], add: bool, out: &mut [f32]) = accumulate_body }

@@ -204,12 +204,12 @@ fn world() -> Arc<Interactions> {
     interactions(40, 24, &pairs)
 }
 
-fn kinds() -> [config::Combination; 4] {
+pub(super) fn kinds() -> [config::Combination; 4] {
     use config::Combination::{Additive, Dot, Global, Uniform};
     [Uniform, Global, Additive, Dot]
 }
 
-fn learner(combination: config::Combination, loss: &str, change: impl FnOnce(&mut Setup)) -> GraphLearner {
+pub(super) fn learner(combination: config::Combination, loss: &str, change: impl FnOnce(&mut Setup)) -> GraphLearner {
     let attention = config::Attention { hidden: 8, ..Default::default() };
     let mut setup = Setup {
         device: Device::Cpu,
@@ -228,7 +228,7 @@ fn learner(combination: config::Combination, loss: &str, change: impl FnOnce(&mu
     GraphLearner::new(setup).unwrap()
 }
 
-fn scores(learner: &mut GraphLearner) -> Vec<f32> {
+pub(super) fn scores(learner: &mut GraphLearner) -> Vec<f32> {
     let queries: Vec<Query<'_>> = (0..40).map(|u| Query { user: Some(UserId(u)), history: &[] }).collect();
     let mut scores = Vec::new();
     learner.freeze().unwrap().score_block(&queries, &mut scores).unwrap();

@@ -37,7 +37,7 @@ fn dot_kernel(a: &Array<f32>, b: &Array<f32>, out: &mut Array<f32>, first: u32, 
 }
 
 /// `to = alpha * from` on the elements of a range, or added to what is there.
-pub(super) fn accumulate(
+pub(in crate::ops::combine) fn accumulate(
     gpu: &Gpu,
     alpha: f32,
     from: &Buffer<f32>,
@@ -62,10 +62,16 @@ pub(super) fn accumulate(
 }
 
 /// Cubes that share one long dot product.
-pub(super) const DOT_CUBES: usize = 64;
+pub(in crate::ops::combine) const DOT_CUBES: usize = 64;
 
 /// `out[k * DOT_CUBES + cube]`: the shares of `<hops[k], g>` over the elements of a range, which the caller adds.
-pub(super) fn layer_dots(gpu: &Gpu, hops: &[Buffer<f32>], g: &Buffer<f32>, range: Range<usize>, out: &mut Buffer<f32>) {
+pub(in crate::ops::combine) fn layer_dots(
+    gpu: &Gpu,
+    hops: &[Buffer<f32>],
+    g: &Buffer<f32>,
+    range: Range<usize>,
+    out: &mut Buffer<f32>,
+) {
     out.resize_on(gpu, hops.len() * DOT_CUBES);
     for (k, hop) in hops.iter().enumerate() {
         // SAFETY: the kernel reads inside the range, which the caller checked to be inside both, and writes a number for each of its cubes.
