@@ -14,7 +14,8 @@ use gcnrec::data::{Split, World, world};
 use gcnrec::models::graph::config::{Combination, Fit, Storage};
 use gcnrec::models::graph::{GraphLearner, Setup, Teacher};
 use gcnrec::models::{self, Learner};
-use gcnrec::objectives::Batching;
+use gcnrec::objectives::config::Bpr;
+use gcnrec::objectives::{Batching, Config as Objective};
 use gcnrec::samplers::PairOrder;
 use gcnrec::train::Job;
 use gcnrec_graphs::Seed;
@@ -71,6 +72,9 @@ fn other_ways(device: &Device) -> Vec<(String, Job)> {
         ("held out, then additive".to_string(), case(taught(Combination::Additive, Fit::HeldOut), "bpr")),
         ("held out, then dot".to_string(), case(taught(Combination::Dot, Fit::HeldOut), "bpr")),
     ];
+    let mut hardest = case(lightgcn(Combination::Uniform), "bpr");
+    hardest.objective = Objective::Bpr(Bpr { n_candidates: 4, ..Bpr::default() });
+    cases.push(("the hardest of four".into(), hardest));
     for storage in [Storage::F16, Storage::Bf16] {
         let mut job = case(lightgcn(Combination::Uniform), "softmax");
         let models::Config::Lightgcn(config) = &mut job.model else { unreachable!("a LightGCN was asked for") };
