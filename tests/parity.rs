@@ -172,7 +172,7 @@ fn a_training_that_a_device_has_no_room_for_is_refused_with_what_it_needs() {
         assert!(text.starts_with(&format!("device {}: found room for arrays of ", device.name())), "{text}");
         assert!(text.contains(needed) && text.ends_with("or use --device cpu"), "{text}");
         job.check().unwrap();
-        assert!(gcnrec::train::Job { device: device.clone(), ..job }.check().is_ok());
+        assert!(Job { device: device.clone(), ..job }.check().is_ok());
     });
 }
 
