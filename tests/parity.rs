@@ -14,7 +14,8 @@ use gcnrec::data::{Split, World, world};
 use gcnrec::models::graph::config::{Combination, Fit, Storage};
 use gcnrec::models::graph::{GraphLearner, Setup, Teacher};
 use gcnrec::models::{self, Learner};
-use gcnrec::objectives::Batching;
+use gcnrec::objectives::config::Bpr;
+use gcnrec::objectives::{Batching, Config as Objective};
 use gcnrec::samplers::PairOrder;
 use gcnrec::train::Job;
 use gcnrec_graphs::Seed;
@@ -71,6 +72,9 @@ fn other_ways(device: &Device) -> Vec<(String, Job)> {
         ("held out, then additive".to_string(), case(taught(Combination::Additive, Fit::HeldOut), "bpr")),
         ("held out, then dot".to_string(), case(taught(Combination::Dot, Fit::HeldOut), "bpr")),
     ];
+    let mut hardest = case(lightgcn(Combination::Uniform), "bpr");
+    hardest.objective = Objective::Bpr(Bpr { n_candidates: 4, ..Bpr::default() });
+    cases.push(("the hardest of four".into(), hardest));
     for storage in [Storage::F16, Storage::Bf16] {
         let mut job = case(lightgcn(Combination::Uniform), "softmax");
         let models::Config::Lightgcn(config) = &mut job.model else { unreachable!("a LightGCN was asked for") };
@@ -168,7 +172,7 @@ fn a_training_that_a_device_has_no_room_for_is_refused_with_what_it_needs() {
         assert!(text.starts_with(&format!("device {}: found room for arrays of ", device.name())), "{text}");
         assert!(text.contains(needed) && text.ends_with("or use --device cpu"), "{text}");
         job.check().unwrap();
-        assert!(gcnrec::train::Job { device: device.clone(), ..job }.check().is_ok());
+        assert!(Job { device: device.clone(), ..job }.check().is_ok());
     });
 }
 

@@ -161,7 +161,10 @@ impl GraphLearner {
         let mut propagate = || propagation.below_last(device);
         let (hardest, n_candidates) = (&mut self.hardest, task.n_candidates);
         let mut draw = || match hardest {
-            Some(_) => Ok(pass.sample(task, train, labels, epoch, step)),
+            Some(_) => {
+                pass.sample(task, train, labels, epoch, step);
+                Ok(())
+            }
             None => pass.draw(device, task, train, labels, epoch, step),
         };
         let (layers, drawn) = match device {
