@@ -19,8 +19,12 @@ pub fn check_device(config: &Config, device: &Device) -> Result<()> {
         Combination::Dot => device.expect_cpu("the combination dot")?,
     }
     // Its first stage learns global weights.
-    if graph.combination != Combination::Uniform && graph.attention.fit == Fit::HeldOut {
-        device.expect_cpu("attention.fit = \"held_out\"")?;
+    if graph.combination != Combination::Uniform {
+        match graph.attention.fit {
+            Fit::HeldOut => device.expect_cpu("attention.fit = \"held_out\"")?,
+            Fit::Uniform => device.expect_cpu("attention.fit = \"uniform\"")?,
+            Fit::Auto | Fit::Training | Fit::Lesson => {}
+        }
     }
     let precision = match graph.storage {
         Storage::F32 => Precision::F32,

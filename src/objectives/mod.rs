@@ -17,7 +17,7 @@ use crate::error::Result;
 use crate::samplers::{Batch, BlockSampler, NegativeSampler, PairOrder, PairSampler, Sampler, UserSampler};
 pub use config::Config;
 use config::{Candidates, Negatives};
-pub use weights::{AuxiliaryTerm, ExampleWeights, Mean, Parameters, Reduction, Sum};
+pub use weights::{AuxiliaryTerm, ExampleWeights, Examples, Mean, Parameters, Reduction, Sum};
 
 /// A loss in its three parts. All of them speak of the batch that was given to [`Objective::prepare`] last.
 pub trait Objective: Send {
