@@ -34,7 +34,16 @@ fn data_folder() -> Option<PathBuf> {
 }
 
 fn run_files() -> Vec<PathBuf> {
-    let folders = ["configs", "configs/presets", "configs/compare/lastfm", "configs/compare/ml-100k", "configs/debias"];
+    let folders = [
+        "configs",
+        "configs/presets",
+        "configs/compare/lastfm",
+        "configs/compare/ml-100k",
+        "configs/debias",
+        "configs/debias/implicit",
+        "configs/debias/simulation",
+        "configs/debias/world",
+    ];
     let mut files: Vec<PathBuf> = folders
         .iter()
         .flat_map(|folder| fs::read_dir(root().join(folder)).unwrap())
@@ -74,7 +83,9 @@ fn take_two_steps(mut resolved: Resolved) {
     let objective = config.objective.clone().unwrap();
     let dim = model.dim + if model.biases { 2 } else { 0 };
     let reduction = config.train.reduction;
-    let training = debias::Training { split: &split, pairs: train, objective: &objective, reduction, dim, seed };
+    let biases = model.biases;
+    let training =
+        debias::Training { split: &split, pairs: train, objective: &objective, reduction, dim, biases, seed };
     let debias::Prepared { pairs: train, learning } = debias::prepare(&config.debias, &training).unwrap();
     let [users, items] = config.train.block;
     let order = match config.train.sampling {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use gcnrec::checkpoint::{self, Contents};
 use gcnrec::config::{Flag, Sources};
 use gcnrec::data;
+use gcnrec::error::Place;
 use gcnrec::models::state::Tensor;
 use gcnrec::models::{DegreeBucket, LayerWeights, load_scorer};
 use gcnrec::report::{Cell, Table};
@@ -53,6 +54,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
     if args.what.is_dir() {
         settings::settle_machine()?;
         of_checkpoint(&mut facts, &folder_of(&args.what)?)?;
+        of_report(&mut facts, &args.what.join("report.json"))?;
     } else {
         of_data(&mut facts, args)?;
     }
@@ -186,6 +188,28 @@ fn seen_pairs(contents: &Contents) -> Result<Option<Interactions>> {
     };
     let pairs = (0..).zip(ptr.windows(2)).flat_map(of_user);
     Ok(Some(Interactions::from_pairs(contents.ids.users.len(), contents.ids.items.len(), pairs)?))
+}
+
+/// What a finished run learned about its examples. A run that was interrupted has no report yet.
+fn of_report(facts: &mut Facts, path: &Path) -> Result<()> {
+    let text = match std::fs::read_to_string(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        read => read.map_err(|source| RecError::Io { path: path.to_path_buf(), doing: "read", source })?,
+    };
+    let report: Value = serde_json::from_str(&text).map_err(|error| RecError::Input {
+        place: Place::file(path),
+        found: error.to_string(),
+        expected: "the report of a run".into(),
+        todo: "train the run again with --force".into(),
+    })?;
+    for row in report["example_weights"].as_array().into_iter().flatten() {
+        let text = |key: &str| row[key].as_str().unwrap_or_default().to_string();
+        let (feature, value) = (text("feature"), row["value"].as_f64().unwrap_or(f64::NAN));
+        let fact = if feature == text("group") { feature.clone() } else { format!("{feature}, {}", text("group")) };
+        let pairs = row["n"].as_u64().filter(|&n| n > 0).map_or(String::new(), |n| format!(" over {n} pairs"));
+        facts.add("example weights", &fact, format!("{value:.4}{pairs}"));
+    }
+    Ok(())
 }
 
 fn of_layers(facts: &mut Facts, weights: &LayerWeights) {

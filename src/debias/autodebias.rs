@@ -10,7 +10,7 @@ use gcnrec_graphs::{Purpose, Seed};
 use super::config::Autodebias;
 use super::meta_adam::MetaAdam;
 use crate::error::Result;
-use crate::objectives::{ExampleWeights, Parameters, Reduction};
+use crate::objectives::{ExampleWeights, Examples, Parameters, Reduction};
 use crate::samplers::Batch;
 
 /// A feature of weight z moves the weight by `w / 5`.
@@ -73,7 +73,8 @@ impl ObservedWeights {
 }
 
 impl ExampleWeights for ObservedWeights {
-    fn weigh(&mut self, batch: &Batch, n_examples: usize, weights: &mut Vec<f32>) -> Result<()> {
+    fn weigh(&mut self, examples: &Examples<'_>, weights: &mut Vec<f32>) -> Result<()> {
+        let Examples { batch, n: n_examples, .. } = *examples;
         weights.clear();
         let scale = f64::from(self.reduction.scale(n_examples));
         let each = n_examples / batch.positives.len().max(1);

@@ -2,6 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+pub use super::cause::Config as Cause;
+pub use super::distill::Config as Distill;
+pub use super::doubly_robust::Config as DoublyRobust;
+pub use super::meta_weight_net::Config as MetaWeightNet;
 use super::propensity::Propensity;
 use crate::error::{RecError, Result};
 use crate::objectives::Judge;
@@ -24,6 +28,16 @@ pub enum Config {
     Autodebias(Autodebias),
     /// Learning to reweight: weights from gradient alignment, batch by batch.
     Reweight(Reweight),
+    /// Example weights from a network of their losses, learned through a look-ahead.
+    MetaWeightNet(MetaWeightNet),
+    /// Doubly robust learning with imputed labels.
+    Dr(DoublyRobust),
+    /// Doubly robust learning with imputed errors, learned jointly.
+    DrJl(DoublyRobust),
+    /// Second item vectors, of uniform exposure, that pull on the first.
+    Cause(Cause),
+    /// Labels to which a teacher of the uniform log has added its opinion.
+    KdLabel(Distill),
 }
 
 /// `[debias.none]` and `[debias.uniform]`: there is nothing to set.
@@ -129,7 +143,20 @@ impl Default for Config {
 
 impl Config {
     /// The names of the methods.
-    pub const NAMES: [&str; 7] = ["none", "uniform", "combine", "ips", "snips", "autodebias", "reweight"];
+    pub const NAMES: [&str; 12] = [
+        "none",
+        "uniform",
+        "combine",
+        "ips",
+        "snips",
+        "autodebias",
+        "reweight",
+        "meta_weight_net",
+        "dr",
+        "dr_jl",
+        "cause",
+        "kd_label",
+    ];
 
     /// A method by name with its defaults.
     ///
@@ -144,6 +171,11 @@ impl Config {
             "snips" => Config::Snips(Ips::default()),
             "autodebias" => Config::Autodebias(Autodebias::default()),
             "reweight" => Config::Reweight(Reweight::default()),
+            "meta_weight_net" => Config::MetaWeightNet(MetaWeightNet::default()),
+            "dr" => Config::Dr(DoublyRobust::default()),
+            "dr_jl" => Config::DrJl(DoublyRobust::default()),
+            "cause" => Config::Cause(Cause::default()),
+            "kd_label" => Config::KdLabel(Distill::default()),
             _ => {
                 return Err(RecError::Unknown {
                     what: "debiasing method",
@@ -165,6 +197,11 @@ impl Config {
             Config::Snips(_) => "snips",
             Config::Autodebias(_) => "autodebias",
             Config::Reweight(_) => "reweight",
+            Config::MetaWeightNet(_) => "meta_weight_net",
+            Config::Dr(_) => "dr",
+            Config::DrJl(_) => "dr_jl",
+            Config::Cause(_) => "cause",
+            Config::KdLabel(_) => "kd_label",
         }
     }
 
@@ -175,7 +212,12 @@ impl Config {
 
     /// True when the method looks ahead of the steps of a learner.
     pub fn looks_ahead(&self) -> bool {
-        matches!(self, Config::Autodebias(_) | Config::Reweight(_))
+        matches!(self, Config::Autodebias(_) | Config::Reweight(_) | Config::MetaWeightNet(_))
+    }
+
+    /// True when the method's loss runs over all pairs of a batch's users and items, each of which must come once an epoch.
+    pub fn needs_blocks(&self) -> bool {
+        matches!(self, Config::Dr(_) | Config::DrJl(_))
     }
 
     /// Refuses values outside their ranges.
@@ -189,6 +231,9 @@ impl Config {
                 return Ok(());
             }
             Err(RecError::range(format!("debias.{name}.{key}"), found, format!("a number from {low} to {high}")))
+        };
+        let all = |ranges: Vec<(&str, f64, f64, f64)>| {
+            ranges.into_iter().try_for_each(|(key, found, low, high)| range(key, found, low, high))
         };
         match self {
             Config::None(_) | Config::Uniform(_) | Config::Reweight(_) => Ok(()),
@@ -210,6 +255,10 @@ impl Config {
                 ];
                 rates.into_iter().try_for_each(|(key, found)| range(key, found, 0.0, 1e3))
             }
+            Config::MetaWeightNet(c) => all(c.ranges()),
+            Config::Dr(c) | Config::DrJl(c) => all(c.ranges()),
+            Config::Cause(c) => all(c.ranges()),
+            Config::KdLabel(c) => all(c.ranges()),
         }
     }
 }

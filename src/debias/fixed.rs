@@ -1,8 +1,7 @@
 //! Example weights that are known before training: one number per training edge.
 
 use crate::error::Result;
-use crate::objectives::{ExampleWeights, Reduction};
-use crate::samplers::Batch;
+use crate::objectives::{ExampleWeights, Examples, Reduction};
 
 /// A weight for every edge.
 pub(super) struct FixedWeights {
@@ -15,7 +14,8 @@ pub(super) struct FixedWeights {
 }
 
 impl ExampleWeights for FixedWeights {
-    fn weigh(&mut self, batch: &Batch, n_examples: usize, weights: &mut Vec<f32>) -> Result<()> {
+    fn weigh(&mut self, examples: &Examples<'_>, weights: &mut Vec<f32>) -> Result<()> {
+        let Examples { batch, n: n_examples, .. } = *examples;
         weights.clear();
         let each = n_examples / batch.positives.len().max(1);
         let mut scale = self.reduction.scale(n_examples);
@@ -35,12 +35,13 @@ impl ExampleWeights for FixedWeights {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::samplers::Batch;
 
     fn weigh(self_normalised: bool, reduction: Reduction) -> Vec<f32> {
         let mut fixed = FixedWeights { weights: vec![9.0, 1.0, 3.0], self_normalised, reduction };
         let batch = Batch { users: vec![0, 0], positives: vec![4, 5], edges: vec![1, 2], ..Batch::default() };
         let mut weights = Vec::new();
-        fixed.weigh(&batch, 4, &mut weights).unwrap();
+        fixed.weigh(&Examples { batch: &batch, n: 4, losses: &[] }, &mut weights).unwrap();
         weights
     }
 

@@ -5,18 +5,23 @@
 //! teaches them is the graph family's (`models::graph::Uniform`): a method only sees derivatives.
 
 mod autodebias;
+mod cause;
 pub mod config;
+mod distill;
+mod doubly_robust;
 mod fixed;
 mod imputation;
 mod meta_adam;
+mod meta_weight_net;
 mod prepare;
 mod propensity;
 mod reweight;
+mod small_mf;
 mod table;
 #[cfg(test)]
 mod tests;
 
 pub use config::Config;
-pub use prepare::{Prepared, Training, prepare};
+pub use prepare::{Prepared, Training, lesson, prepare};
 pub use propensity::Propensity;
-pub use table::{WeightRow, export, weight_table};
+pub use table::{IMPUTED, WeightRow, export, weight_table};

@@ -7,9 +7,13 @@ use std::sync::Arc;
 use gcnrec_graphs::{Interactions, ItemId, Seed, UserId};
 
 use super::autodebias::{Features, ObservedWeights};
+use super::cause::{Cause, RowLoss};
 use super::config::{Autodebias, Config};
+use super::distill;
+use super::doubly_robust::{DoublyRobust, Imputed};
 use super::fixed::FixedWeights;
 use super::imputation::Imputation;
+use super::meta_weight_net::MetaWeightNet;
 use super::propensity::{self, Propensity};
 use super::reweight::Reweight;
 use crate::data::{Log, Split};
@@ -33,6 +37,8 @@ pub struct Training<'a> {
     pub reduction: Reduction,
     /// Width of the embeddings, with bias columns.
     pub dim: usize,
+    /// True when the last two columns are biases.
+    pub biases: bool,
     /// The seed of the run.
     pub seed: Seed,
 }
@@ -62,7 +68,9 @@ pub fn prepare(config: &Config, training: &Training<'_>) -> Result<Prepared> {
             todo: "use --loss mse or --loss logistic, or set data.feedback = \"implicit\"".into(),
         });
     }
-    let uniform = if config.is_none() { Log::default() } else { uniform_rows(config, split)? };
+    check_loss(config, training)?;
+    let for_method = || format!("for the debiasing method {}", config.name());
+    let uniform = if config.is_none() { Log::default() } else { uniform_rows(for_method, split)? };
     let (pairs, from_uniform) = match config {
         Config::Uniform(_) => (with_rows(training, &uniform, false, ranks)?, true),
         Config::Combine(_) => (with_rows(training, &uniform, true, ranks)?, true),
@@ -75,6 +83,16 @@ pub fn prepare(config: &Config, training: &Training<'_>) -> Result<Prepared> {
     let mut learning =
         Learning { weights: reduction.plain(), reduction, labels: labels.clone(), graph, ..Learning::default() };
     let all_liked = || vec![1.0; pairs.n_edges()];
+    let nodes = Nodes { n_users: split.n_users(), n_items: split.n_items() };
+    let seed = training.seed;
+    let inverse = |kind: Propensity, clip: f64, alpha: f64| -> Vec<f32> {
+        let known = labels.as_ref().map_or_else(all_liked, |labels| labels.to_vec());
+        let propensities = match kind {
+            Propensity::NaiveBayes => propensity::naive_bayes(&pairs, &known, &uniform.ratings),
+            Propensity::Popularity => propensity::popularity(&pairs, alpha),
+        };
+        propensities.into_iter().map(|p| (1.0 / p.max(clip)) as f32).collect()
+    };
     match config {
         Config::None(_) | Config::Uniform(_) => {}
         Config::Combine(c) => {
@@ -83,12 +101,7 @@ pub fn prepare(config: &Config, training: &Training<'_>) -> Result<Prepared> {
             learning.weights = Box::new(FixedWeights { weights, self_normalised: false, reduction });
         }
         Config::Ips(c) | Config::Snips(c) => {
-            let known = labels.as_ref().map_or_else(all_liked, |labels| labels.to_vec());
-            let propensities = match c.propensity {
-                Propensity::NaiveBayes => propensity::naive_bayes(&pairs, &known, &uniform.ratings),
-                Propensity::Popularity => propensity::popularity(&pairs, c.alpha),
-            };
-            let weights = propensities.into_iter().map(|p| (1.0 / p.max(c.clip)) as f32).collect();
+            let weights = inverse(c.propensity, c.clip, c.alpha);
             let self_normalised = matches!(config, Config::Snips(_));
             learning.weights = Box::new(FixedWeights { weights, self_normalised, reduction });
         }
@@ -96,7 +109,32 @@ pub fn prepare(config: &Config, training: &Training<'_>) -> Result<Prepared> {
         Config::Reweight(c) => {
             learning.weights = Box::new(Reweight { reduction, weights: Vec::new() });
             let judge = c.uniform_loss.unwrap_or_else(|| judge_of(training.objective));
-            learning.uniform = Some(teacher(judge, &uniform, 1, false)?);
+            learning.uniform =
+                Some(Uniform { loss: judge, batch: judged(judge, &uniform)?, every: 1, look_ahead: false });
+        }
+        Config::MetaWeightNet(c) => {
+            learning.weights = Box::new(MetaWeightNet::new(c, reduction, seed));
+            let judge = c.uniform_loss.unwrap_or_else(|| judge_of(training.objective));
+            let batch = judged(judge, &uniform)?;
+            learning.uniform = Some(Uniform { loss: judge, batch, every: c.every, look_ahead: true });
+        }
+        Config::Dr(c) | Config::DrJl(c) => {
+            let imputed = if matches!(config, Config::Dr(_)) { Imputed::Labels } else { Imputed::Errors };
+            let weights = inverse(c.propensity, c.clip, c.alpha);
+            let known = (Arc::new(weights.clone()), labels);
+            let term = DoublyRobust::new(c, imputed, nodes, training.dim, known, reduction, seed);
+            learning.auxiliary = Some(Box::new(term));
+            learning.weights = Box::new(FixedWeights { weights, self_normalised: false, reduction });
+        }
+        Config::Cause(c) => {
+            let squared = matches!(training.objective, objectives::Config::Mse(_));
+            let loss = if squared { RowLoss::Squared } else { RowLoss::Logistic };
+            let columns = (training.dim, training.biases);
+            learning.auxiliary = Some(Box::new(Cause::new(c, nodes, columns, loss, &uniform, reduction, seed)));
+        }
+        Config::KdLabel(c) => {
+            let known = labels.as_ref().map_or_else(all_liked, |labels| labels.to_vec());
+            learning.labels = Some(Arc::new(distill::labels(c, &pairs, &known, &uniform, seed)));
         }
     }
     Ok(Prepared { pairs, learning })
@@ -127,8 +165,38 @@ fn autodebias(
         learning.auxiliary = Some(Box::new(term) as Box<dyn AuxiliaryTerm>);
     }
     let judge = config.uniform_loss.unwrap_or_else(|| judge_of(training.objective));
-    learning.uniform = Some(teacher(judge, uniform, config.every, config.look_ahead)?);
+    let (every, look_ahead) = (config.every, config.look_ahead);
+    learning.uniform = Some(Uniform { loss: judge, batch: judged(judge, uniform)?, every, look_ahead });
     Ok(())
+}
+
+/// Refuses a method whose loss cannot be that of the objective.
+fn check_loss(config: &Config, training: &Training<'_>) -> Result<()> {
+    let objective = training.objective;
+    let (fits, which) = match config {
+        Config::Dr(_) | Config::DrJl(_) | Config::KdLabel(_) => {
+            (matches!(objective, objectives::Config::Mse(_)), "the loss mse")
+        }
+        Config::Cause(_) => (is_of_labels(objective), "the losses mse and logistic"),
+        _ => return Ok(()),
+    };
+    if fits {
+        return Ok(());
+    }
+    Err(RecError::Usage {
+        problem: format!("the debiasing method {} does not fit the loss {}", config.name(), objective.name()),
+        todo: format!("it fits {which}"),
+    })
+}
+
+/// The uniform log as a lesson for layer weights (`attention.fit = "uniform"`): its loss, and all of its rows as one batch.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn lesson(objective: &objectives::Config, split: &Split) -> Result<(Judge, Batch)> {
+    let uniform = uniform_rows(|| "for layer weights that it teaches".to_string(), split)?;
+    let judge = judge_of(objective);
+    Ok((judge, judged(judge, &uniform)?))
 }
 
 fn is_of_labels(objective: &objectives::Config) -> bool {
@@ -144,7 +212,7 @@ fn judge_of(objective: &objectives::Config) -> Judge {
 }
 
 /// The uniform log without rows of the validation and the test part: the demo world shows at random what its users may also find later.
-fn uniform_rows(config: &Config, split: &Split) -> Result<Log> {
+fn uniform_rows(needed: impl Fn() -> String, split: &Split) -> Result<Log> {
     let held_out: HashSet<_> = split.valid.pairs().chain(split.test.pairs()).collect();
     let kept: Vec<u32> =
         (0..).zip(split.uniform.pairs()).filter(|(_, pair)| !held_out.contains(pair)).map(|(row, _)| row).collect();
@@ -152,7 +220,7 @@ fn uniform_rows(config: &Config, split: &Split) -> Result<Log> {
     if uniform.is_empty() {
         return Err(RecError::Missing {
             what: "log of uniform exposure",
-            name: format!("for the debiasing method {}", config.name()),
+            name: needed(),
             todo: "add --uniform FILE (data.uniform) with ratings of items that were shown at random".into(),
         });
     }
@@ -230,7 +298,7 @@ fn positions_of(split: &Split, pairs: &Interactions) -> Result<Vec<u32>> {
 }
 
 /// The whole uniform log as one batch of a loss.
-fn teacher(loss: Judge, uniform: &Log, every: u64, look_ahead: bool) -> Result<Uniform> {
+fn judged(loss: Judge, uniform: &Log) -> Result<Batch> {
     let mut batch = Batch::default();
     if loss == Judge::Bpr {
         let mut rows: Vec<usize> = (0..uniform.len()).collect();
@@ -257,5 +325,5 @@ fn teacher(loss: Judge, uniform: &Log, every: u64, look_ahead: bool) -> Result<U
         batch.positives.clone_from(&uniform.items);
         batch.labels.clone_from(&uniform.ratings);
     }
-    Ok(Uniform { loss, batch, every, look_ahead })
+    Ok(batch)
 }

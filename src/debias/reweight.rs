@@ -6,7 +6,7 @@
 //! therefore the current point. We differ: with sums instead of means the weights of a batch add up to the number of its examples.
 
 use crate::error::Result;
-use crate::objectives::{ExampleWeights, Reduction};
+use crate::objectives::{ExampleWeights, Examples, Reduction};
 use crate::samplers::Batch;
 
 /// Weights of one batch; nothing is kept from batch to batch.
@@ -16,9 +16,9 @@ pub(super) struct Reweight {
 }
 
 impl ExampleWeights for Reweight {
-    fn weigh(&mut self, _batch: &Batch, n_examples: usize, weights: &mut Vec<f32>) -> Result<()> {
+    fn weigh(&mut self, examples: &Examples<'_>, weights: &mut Vec<f32>) -> Result<()> {
         // A batch without examples teaches nothing and has none to weigh.
-        self.weights.resize(n_examples, 0.0);
+        self.weights.resize(examples.n, 0.0);
         weights.clone_from(&self.weights);
         Ok(())
     }
@@ -51,10 +51,10 @@ mod tests {
         let mut weights = Vec::new();
         let batch = Batch::default();
         reweight.learn(&batch, &[-3.0, 2.0, -1.0, 0.0]).unwrap();
-        reweight.weigh(&batch, 4, &mut weights).unwrap();
+        reweight.weigh(&Examples { batch: &batch, n: 4, losses: &[] }, &mut weights).unwrap();
         assert_eq!(weights, [3.0, 0.0, 1.0, 0.0]);
         reweight.learn(&batch, &[1.0, 2.0]).unwrap();
-        reweight.weigh(&batch, 2, &mut weights).unwrap();
+        reweight.weigh(&Examples { batch: &batch, n: 2, losses: &[] }, &mut weights).unwrap();
         assert_eq!(weights, [0.0, 0.0], "when every example hurts, none counts");
     }
 }

@@ -9,6 +9,8 @@ use serde::Serialize;
 use crate::data::{IdMap, Split};
 use crate::error::{RecError, Result};
 
+/// The feature of rows that hold an imputed value and no weight.
+pub const IMPUTED: &str = "imputed value";
 /// Groups of items by popularity.
 const N_GROUPS: usize = 5;
 /// Positions above this stand together.
@@ -61,10 +63,10 @@ pub fn weight_table(
                 .iter()
                 .zip(imputed)
                 .filter(|(name, _)| labels.is_some() || **name != names[0])
-                .map(|(name, value)| WeightRow { feature: "imputed value", group: name.to_string(), n: 0, value }),
+                .map(|(name, value)| WeightRow { feature: IMPUTED, group: name.to_string(), n: 0, value }),
         );
     }
-    rows.retain(|row| row.n > 0 || row.feature == "imputed value");
+    rows.retain(|row| row.n > 0 || row.feature == IMPUTED);
     rows
 }
 

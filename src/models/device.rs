@@ -4,7 +4,7 @@ use gcnrec_kernels::Device;
 use gcnrec_kernels::ops::table::Precision;
 
 use super::Config;
-use super::graph::config::{Combination, Storage};
+use super::graph::config::{Combination, Fit, Storage};
 use crate::error::Result;
 use crate::objectives;
 
@@ -14,6 +14,10 @@ use crate::objectives;
 /// [`gcnrec_kernels::KernelError::Device`], exit code 5, with the name of what is missing.
 pub fn check_device(config: &Config, device: &Device) -> Result<()> {
     let Some(graph) = config.graph() else { return Ok(device.expect_cpu(&format!("the model {}", config.name()))?) };
+    // The lesson on labelled pairs of the uniform log has not been compared with the CPU's on any device.
+    if graph.combination != Combination::Uniform && graph.attention.fit == Fit::Uniform {
+        device.expect_cpu("attention.fit = \"uniform\"")?;
+    }
     let precision = match graph.storage {
         Storage::F32 => Precision::F32,
         // Gradients of layers in f16 are kept in bf16.

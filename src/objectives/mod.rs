@@ -18,7 +18,7 @@ use crate::samplers::{Batch, BlockSampler, NegativeSampler, PairOrder, PairSampl
 pub use config::Config;
 use config::{Candidates, Negatives};
 pub use slots::Slots;
-pub use weights::{AuxiliaryTerm, ExampleWeights, Mean, Parameters, Reduction, Sum};
+pub use weights::{AuxiliaryTerm, ExampleWeights, Examples, Mean, Parameters, Reduction, Sum};
 
 /// A loss in its three parts. All of them speak of the batch that was given to [`Objective::prepare`] last.
 pub trait Objective: Send {

@@ -6,15 +6,31 @@ use crate::samplers::Batch;
 /// Named arrays of a method's own parameters and their optimiser's moments, for checkpoints.
 pub type Parameters = Vec<(&'static str, Vec<f32>)>;
 
-/// Gives every example of a batch its weight in the loss.
+/// The examples of a batch, as a method that weighs them sees them.
 ///
 /// The examples of one pair (a positive with its sampled negatives) stand together, in the order of the batch's pairs.
+#[derive(Debug, Clone, Copy)]
+pub struct Examples<'a> {
+    /// The batch.
+    pub batch: &'a Batch,
+    /// Number of its examples.
+    pub n: usize,
+    /// The loss of every example, `[n]`, at the point before the step; empty unless the method reads them.
+    pub losses: &'a [f32],
+}
+
+/// Gives every example of a batch its weight in the loss.
 pub trait ExampleWeights: Send {
     /// Fills `weights` with one number per example. They are used as they are: a mean carries its own `1/n`.
     ///
     /// # Errors
     /// Those of the method that learns the weights.
-    fn weigh(&mut self, batch: &Batch, n_examples: usize, weights: &mut Vec<f32>) -> Result<()>;
+    fn weigh(&mut self, examples: &Examples<'_>, weights: &mut Vec<f32>) -> Result<()>;
+
+    /// True when the weights depend on the losses of the examples: they are then read from the device in every step.
+    fn reads_losses(&self) -> bool {
+        false
+    }
 
     /// True when a pair has a weight of its own, whatever batch it is in (up to the batch's scale).
     fn weighs_pairs(&self) -> bool {
@@ -59,6 +75,16 @@ pub trait AuxiliaryTerm: Send {
     /// Those of the term.
     fn prepare(&mut self, batch: &Batch, nodes: &[u32]) -> Result<()>;
 
+    /// True when the term fits something of its own to the model in every step, without a look-ahead.
+    fn fits(&self) -> bool {
+        false
+    }
+
+    /// Takes a step of that fit, between [`AuxiliaryTerm::prepare`] and [`AuxiliaryTerm::backward`], on the rows that the latter will be given.
+    fn fit(&mut self, rows: &[f32]) {
+        let _ = rows;
+    }
+
     /// The value of the term.
     fn forward(&self, rows: &[f32]) -> f64;
 
@@ -69,11 +95,16 @@ pub trait AuxiliaryTerm: Send {
     /// [`AuxiliaryTerm::learn`] takes a step against.
     fn tangent(&mut self, rows: &[f32], rows_dot: &[f32]) -> f64;
 
-    /// True when the term wants to learn in the steps of this epoch.
-    fn learns(&self, epoch: u64) -> bool;
+    /// True when the term wants to learn from the look-ahead in the steps of this epoch.
+    fn learns(&self, epoch: u64) -> bool {
+        let _ = epoch;
+        false
+    }
 
     /// Moves the term's own parameters, after [`AuxiliaryTerm::tangent`] along the motion that the uniform log asks for.
-    fn learn(&mut self, epoch: u64);
+    fn learn(&mut self, epoch: u64) {
+        let _ = epoch;
+    }
 
     /// The values that stand in for the labels of observed -1, unobserved and observed +1 pairs, if the term imputes labels.
     fn imputed_values(&self) -> Option<[f64; 3]> {
@@ -92,9 +123,9 @@ pub trait AuxiliaryTerm: Send {
 pub struct Mean;
 
 impl ExampleWeights for Mean {
-    fn weigh(&mut self, _batch: &Batch, n_examples: usize, weights: &mut Vec<f32>) -> Result<()> {
+    fn weigh(&mut self, examples: &Examples<'_>, weights: &mut Vec<f32>) -> Result<()> {
         weights.clear();
-        weights.resize(n_examples, Reduction::Mean.scale(n_examples));
+        weights.resize(examples.n, Reduction::Mean.scale(examples.n));
         Ok(())
     }
 }
@@ -104,9 +135,9 @@ impl ExampleWeights for Mean {
 pub struct Sum;
 
 impl ExampleWeights for Sum {
-    fn weigh(&mut self, _batch: &Batch, n_examples: usize, weights: &mut Vec<f32>) -> Result<()> {
+    fn weigh(&mut self, examples: &Examples<'_>, weights: &mut Vec<f32>) -> Result<()> {
         weights.clear();
-        weights.resize(n_examples, 1.0);
+        weights.resize(examples.n, 1.0);
         Ok(())
     }
 }

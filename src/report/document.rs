@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::html;
 use super::table::{Cell, Table};
-use crate::debias::WeightRow;
+use crate::debias::{IMPUTED, WeightRow};
 use crate::eval::Insight;
 use crate::models::LayerWeights;
 
@@ -188,6 +188,30 @@ impl Report {
             table.row([Cell::from(name.as_str())].into_iter().chain(parts.iter().map(value)));
         }
         table
+    }
+
+    /// What a debiasing method made of the training pairs, as a table: mean weights by feature. Nothing without a method.
+    pub fn weight_table(&self) -> Option<Table> {
+        let mut table = Table::new(["feature", "group", "pairs", "mean weight", "of the mean"]);
+        let mut rows = self.example_weights.iter().filter(|row| row.feature != IMPUTED).peekable();
+        let all = rows.peek()?.value;
+        for row in rows {
+            let n = i64::try_from(row.n).map_or(Cell::Empty, Cell::Whole);
+            let share = if all == 0.0 { Cell::Empty } else { Cell::Real(row.value / all, 3) };
+            table.row([row.feature.into(), row.group.as_str().into(), n, Cell::Real(row.value, 4), share]);
+        }
+        Some(table)
+    }
+
+    /// The values that stand in for labels, by what was observed of a pair. Nothing without imputation.
+    pub fn imputed_table(&self) -> Option<Table> {
+        let mut table = Table::new(["pair", "imputed label"]);
+        let mut rows = self.example_weights.iter().filter(|row| row.feature == IMPUTED).peekable();
+        rows.peek()?;
+        rows.for_each(|row| {
+            table.row([row.group.as_str().into(), Cell::Real(row.value, 4)]);
+        });
+        Some(table)
     }
 
     /// Layer weights as a table: the mean, then users and items by degree. Nothing for models without layers.

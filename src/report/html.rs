@@ -7,6 +7,7 @@ use super::document::Report;
 use super::insight_page;
 use super::page::{self, note, section, table};
 use super::table::Table;
+use super::weights_page;
 use crate::models::LayerWeights;
 
 /// The whole page.
@@ -25,6 +26,7 @@ pub(super) fn page(report: &Report) -> String {
         insight_page::sections(&mut body, &[(&report.model, insight)]);
     }
     layers(&mut body, report);
+    weights_page::sections(&mut body, report);
     section(&mut body, "Data and protocol", &table(&facts(report)));
     page::frame(&title, &body)
 }

@@ -9,6 +9,7 @@ mod insight_page;
 mod page;
 mod plots;
 mod table;
+mod weights_page;
 
 pub use comparison::{
     Compared, Comparison, Cost, Difference, LEVEL, Run, SeedTest, Summary, Trial, Tuned, Tuning, UserTest,

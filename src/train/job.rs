@@ -12,6 +12,7 @@ use crate::data::{Part, Split};
 use crate::error::{Place, RecError, Result};
 use crate::eval::metrics::{ValueMetric, value_named};
 use crate::eval::{self, Candidates, Evaluator, HeldOut, ItemCounts, LabeledRows, MetricAt};
+use crate::models::graph::config::{Combination, Fit};
 use crate::samplers::{NegativeSampler, draw_candidates};
 use crate::{debias, models, objectives, train};
 
@@ -109,12 +110,24 @@ impl Job {
             let problem = format!("train.sampling = \"block\" does not fit the loss {}", self.objective.name());
             return refuse(problem, "it fits losses of labels: mse and logistic");
         }
+        if self.debias.needs_blocks() && !blocks {
+            let problem = format!("the debiasing method {name} runs over all pairs of users and items, block by block");
+            return refuse(problem, "set train.sampling = \"block\"");
+        }
         // Preparing is cheap, and what it refuses should be refused before a folder is made.
         let (pairs, reduction) = (Arc::new(self.train_pairs()?), self.train.reduction);
         let (split, objective, seed) = (&*self.split, &self.objective, self.seed);
         let dim = config.dim + if config.biases { 2 } else { 0 };
-        let training = debias::Training { split, pairs, objective, reduction, dim, seed };
-        debias::prepare(&self.debias, &training).map(drop)
+        let training = debias::Training { split, pairs, objective, reduction, dim, biases: config.biases, seed };
+        debias::prepare(&self.debias, &training)?;
+        if config.combination == Combination::Uniform || config.attention.fit != Fit::Uniform {
+            return Ok(());
+        }
+        if self.objective.cosine() {
+            let problem = format!("attention.fit = \"uniform\" does not fit the loss {}", self.objective.name());
+            return refuse(problem, "it fits losses on inner products, such as bpr, mse and logistic");
+        }
+        debias::lesson(&self.objective, &self.split).map(drop)
     }
 
     /// Which items are ranked when a held-out part is judged.

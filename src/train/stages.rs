@@ -4,7 +4,8 @@
 //! loss. A loss on inner products can: learned on the training loss, the weights collapse onto layer 0 (SPEC M.1). There, the weights learn from a
 //! lesson after every step: a softmax over all items on cosines, which moves them and nothing else. The per-node kinds take their lessons in two
 //! stages: first one global weight per layer; then the embeddings start again with these weights as a fixed prior, from which each node may lean
-//! away by a bounded amount. With `held_out` the first stage takes its lessons on pairs that the embeddings never see (SPEC B.3).
+//! away by a bounded amount. With `held_out` the first stage takes its lessons on pairs that the embeddings never see (SPEC B.3). With `uniform` every
+//! lesson is taken on the labelled rows of the uniform log: embeddings learn from the biased log, what is made of them from the unbiased one.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -61,7 +62,7 @@ pub struct Outcome {
     pub n_parameters: usize,
     /// The layer weights in use.
     pub layer_weights: Option<LayerWeights>,
-    /// What the debiasing method made of the examples, at the end of training.
+    /// What the debiasing method made of the examples, in the epoch that was kept.
     pub example_weights: Option<ExampleWeightReport>,
     /// What the user should know.
     pub warnings: Vec<String>,
@@ -131,12 +132,22 @@ enum Teaching {
         bound: f32,
     },
     /// By lessons, in one stage: global weights.
-    Lessons,
-    /// By lessons, in two stages: global weights first, on held-out pairs or on the training pairs, then what each node adds to them.
+    Lessons(Book),
+    /// By lessons, in two stages: global weights first, then what each node adds to them.
     LessonsInStages {
-        held_out: bool,
+        book: Book,
         bound: f32,
     },
+}
+
+/// What lessons are taken on.
+#[derive(Clone, Copy, PartialEq)]
+enum Book {
+    Training,
+    /// Pairs that the embeddings never see, in the first of two stages.
+    HeldOut,
+    /// The uniform log.
+    Uniform,
 }
 
 impl Plan {
@@ -216,7 +227,7 @@ impl Plan {
             trainer.store.save_last(learner.state(), &trainer.progress)?;
             let median = median(&mut trainer.epoch_seconds);
             let progress = trainer.progress.clone();
-            let weights = example_weights(job, &mut learner)?;
+            let weights = example_weights(job, &mut learner, &*result.scorer)?;
             return self.outcome(job, result.scorer, &progress, median, learner.n_parameters(), weights);
         }
     }
@@ -227,14 +238,21 @@ impl Plan {
             job.model.graph().expect("only graph models are trained by steps: closed forms return earlier");
         let mut train = if stage == Stage::Refit { self.final_pairs.clone() } else { self.train.clone() };
         let (mut teacher, mut bound) = (Teacher::Nobody, 0.0);
+        let lesson = |book: Book, pairs: &Arc<Interactions>, fixed_prior: bool| -> Result<Teacher> {
+            if book != Book::Uniform {
+                return Ok(Teacher::Lesson { pairs: pairs.clone(), fixed_prior });
+            }
+            let (loss, batch) = debias::lesson(&job.objective, &job.split)?;
+            Ok(Teacher::Judged { loss, batch, fixed_prior })
+        };
         match (self.teaching, stage) {
             (Teaching::NoWeights, _) => {}
             (Teaching::OnTraining { bound: b }, _) => (teacher, bound) = (Teacher::Training, b),
-            (Teaching::Lessons, _) => teacher = Teacher::Lesson { pairs: train.clone(), fixed_prior: false },
-            (Teaching::LessonsInStages { held_out, .. }, Stage::Layers) => {
+            (Teaching::Lessons(book), _) => teacher = lesson(book, &train, false)?,
+            (Teaching::LessonsInStages { book, .. }, Stage::Layers) => {
                 config.combination = Combination::Global;
                 let mut pairs = train.clone();
-                if held_out {
+                if book == Book::HeldOut {
                     // Index 0 carves the validation part, index 1 this one: they never share draws.
                     let fraction = config.attention.held_out_fraction;
                     let (kept, carved) = data::carve(&job.split.train, fraction, job.seed, 1);
@@ -242,12 +260,12 @@ impl Plan {
                     train = Arc::new(kept.interactions(n_users, n_items)?);
                     pairs = Arc::new(carved.interactions(n_users, n_items)?);
                 }
-                teacher = Teacher::Lesson { pairs, fixed_prior: false };
+                teacher = lesson(book, &pairs, false)?;
             }
-            (Teaching::LessonsInStages { bound: b, .. }, _) => {
+            (Teaching::LessonsInStages { book, bound: b }, _) => {
                 bound = b;
                 if config.combination != Combination::Global {
-                    teacher = Teacher::Lesson { pairs: train.clone(), fixed_prior: true };
+                    teacher = lesson(book, &train, true)?;
                 }
             }
         }
@@ -264,6 +282,7 @@ impl Plan {
                 objective: &job.objective,
                 reduction: job.train.reduction,
                 dim: config.dim + if config.biases { 2 } else { 0 },
+                biases: config.biases,
                 seed: job.seed,
             },
         )?;
@@ -333,11 +352,12 @@ impl Plan {
     }
 }
 
-/// The weights of a learner's pairs, where a method made them.
-fn example_weights(job: &Job, learner: &mut GraphLearner) -> Result<Option<ExampleWeightReport>> {
+/// The weights of a learner's pairs, where a method made them, as they were when the model was frozen.
+fn example_weights(job: &Job, learner: &mut GraphLearner, scorer: &dyn Scorer) -> Result<Option<ExampleWeightReport>> {
     if job.debias.is_none() {
         return Ok(None);
     }
+    learner.restore_learned(&scorer.state())?;
     let (pairs, labels) = (learner.pairs().clone(), learner.labels().cloned());
     let Some(weights) = learner.pair_weights()? else { return Ok(None) };
     let of_edges = labels.as_ref().map(|labels| labels.as_slice());
@@ -359,9 +379,16 @@ impl Teaching {
         let bound = config.attention.bound;
         match fit {
             Fit::Auto | Fit::Training => Teaching::OnTraining { bound: bound.unwrap_or(0.0) },
-            Fit::Lesson if config.combination == Combination::Global => Teaching::Lessons,
-            Fit::Lesson | Fit::HeldOut => {
-                Teaching::LessonsInStages { held_out: fit == Fit::HeldOut, bound: bound.unwrap_or(DEFAULT_BOUND) }
+            Fit::Lesson | Fit::Uniform if config.combination == Combination::Global => {
+                Teaching::Lessons(if fit == Fit::Uniform { Book::Uniform } else { Book::Training })
+            }
+            Fit::Lesson | Fit::HeldOut | Fit::Uniform => {
+                let book = match fit {
+                    Fit::HeldOut => Book::HeldOut,
+                    Fit::Uniform => Book::Uniform,
+                    _ => Book::Training,
+                };
+                Teaching::LessonsInStages { book, bound: bound.unwrap_or(DEFAULT_BOUND) }
             }
         }
     }

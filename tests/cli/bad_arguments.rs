@@ -43,6 +43,15 @@ fn wrong_usage_ends_with_two_and_points_to_help() {
                 .refused(2, &["--loss does not fit the model popularity"]),
             line("layers for a model without layers", "train --model mf --layers 2")
                 .refused(2, &["--layers does not fit the model mf", "it fits lightgcn"]),
+            line("a method that needs blocks without them", "train --loss mse --debias dr")
+                .refused(2, &["the debiasing method dr runs over all pairs", "train.sampling = \"block\""]),
+            line("a method of labels with a loss of rankings", "train --loss bpr --debias cause")
+                .refused(2, &["the debiasing method cause does not fit the loss bpr", "mse and logistic"]),
+            line(
+                "layer weights from the uniform log under a loss on cosines",
+                "train --attn-layers --loss softmax --set model.lightgcn.attention.fit=uniform",
+            )
+            .refused(2, &["attention.fit = \"uniform\" does not fit the loss softmax", "bpr"]),
             line("attention for a model without layers", "train --model ease --attn-layers")
                 .refused(2, &["--attn-layers does not fit the model ease"]),
             line("a temperature for a loss without one", "train --loss bpr --tau 0.1")

@@ -159,6 +159,12 @@ fn data_from_which_nothing_is_left_are_refused_with_what_was_asked() {
                 .refused(3, &["u.csv: found no ratings"]),
             log_of_uniform("no uniform log for a method that needs one", "--debias autodebias", None)
                 .refused(3, &["log of uniform exposure for the debiasing method autodebias is not there", "--uniform"]),
+            Case::new(
+                "no uniform log for layer weights that it should teach",
+                "train --data f.csv --attn-layers --loss bpr --set model.lightgcn.attention.fit=uniform --out out",
+            )
+            .file("f.csv", "user,item\n1,2\n1,3\n2,3\n2,4\n")
+            .refused(3, &["log of uniform exposure for layer weights that it teaches is not there", "--uniform"]),
             log_of_uniform("a uniform log of one class", "--debias ips --uniform u.csv", Some("1,3,5\n2,3,4\n"))
                 .refused(3, &["uniform part: found 2 rows, all with the label +1", "--min-rating"]),
             log_of_uniform("a uniform log with unknown users", "--uniform u.csv", Some("1,3,5\n9,3,1\n"))

@@ -191,3 +191,24 @@ fn help_names_every_flag_of_the_design() {
     assert!(stdout(folder.path(), "--help").contains("Exit codes:"));
     assert!(stdout(folder.path(), "--version").starts_with("gcnrec 0."));
 }
+
+#[test]
+fn a_debiased_run_tells_what_its_examples_count() {
+    let folder = tempfile::tempdir().unwrap();
+    let line =
+        "train --model mf --dim 8 --loss mse --debias autodebias --epochs 2 --set debias.autodebias.frozen_epochs=0";
+    run(folder.path(), line);
+    let file = |name: &str| fs::read_to_string(folder.path().join("runs/mf-1").join(name)).unwrap();
+    let report: Value = serde_json::from_str(&file("report.json")).unwrap();
+    let rows = report["example_weights"].as_array().unwrap();
+    for feature in ["all", "item popularity", "imputed value"] {
+        assert!(rows.iter().any(|row| row["feature"] == feature), "{feature} is not in {rows:?}");
+    }
+    let page = file("report.html");
+    assert!(page.contains("What the training pairs count") && page.contains("Imputed labels"));
+    assert!(file("weights.csv").lines().count() > 30_000, "a line for each training pair");
+    let shown = stdout(folder.path(), "inspect runs/mf-1 --output csv");
+    for row in ["example weights,all", "example weights,\"imputed value, unobserved\""] {
+        assert!(shown.contains(row), "{row} is not in\n{shown}");
+    }
+}

@@ -15,7 +15,7 @@ use crate::models::graph::config::{Attention, Combination};
 use crate::models::graph::{self, GraphLearner, Learning, Setup, Teacher, Uniform};
 use crate::models::state::State;
 use crate::objectives::config::Pointwise;
-use crate::objectives::{self, Batching, ExampleWeights, Judge, Parameters};
+use crate::objectives::{self, Batching, ExampleWeights, Examples, Judge, Parameters};
 use crate::samplers::PairOrder;
 
 /// Steps before the one that is compared: Adam's first step does not feel the length of a gradient.
@@ -30,9 +30,9 @@ struct Probe {
 }
 
 impl ExampleWeights for Probe {
-    fn weigh(&mut self, batch: &Batch, _n_examples: usize, weights: &mut Vec<f32>) -> Result<()> {
+    fn weigh(&mut self, examples: &Examples<'_>, weights: &mut Vec<f32>) -> Result<()> {
         weights.clear();
-        weights.extend(batch.edges.iter().map(|&edge| self.weights[edge as usize]));
+        weights.extend(examples.batch.edges.iter().map(|&edge| self.weights[edge as usize]));
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! What learned weights should look like where the truth is known.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use gcnrec_graphs::{Interactions, ItemId, Purpose, UserId};
 use gcnrec_kernels::Device;
@@ -8,11 +8,12 @@ use rand::RngExt;
 
 use super::*;
 use crate::data::{Log, Split};
+use crate::debias::config::MetaWeightNet;
 use crate::debias::{Config, Training, prepare};
 use crate::models::Learner;
 use crate::models::graph::{self, GraphLearner, Setup, Teacher};
 use crate::objectives::config::Pointwise;
-use crate::objectives::{self, Batching};
+use crate::objectives::{self, Batching, ExampleWeights, Examples};
 use crate::samplers::PairOrder;
 
 const USERS: u32 = 60;
@@ -52,21 +53,35 @@ fn world(flipped: f64) -> (Split, Vec<bool>) {
     (split, wrong)
 }
 
+/// Width of MF and its weight decay: enough to remember every row, and what the truth needs.
+const WIDE: (usize, f32) = (6, 0.1);
+const NARROW: (usize, f32) = (2, 1.0);
+
 /// MF under a method.
 fn learner(split: &Split, config: &Config) -> GraphLearner {
+    learner_with(split, config, WIDE, |weights| weights)
+}
+
+/// MF under a method whose example weights go through `wrap`.
+fn learner_with(
+    split: &Split,
+    config: &Config,
+    (dim, l2): (usize, f32),
+    wrap: impl FnOnce(Box<dyn ExampleWeights>) -> Box<dyn ExampleWeights>,
+) -> GraphLearner {
     let pairs: Vec<(UserId, ItemId)> = split.train.pairs().collect();
     let pairs = Arc::new(Interactions::from_pairs(split.n_users(), split.n_items(), pairs).unwrap());
     let model = graph::Config {
         layers: 0,
-        dim: 6,
+        dim,
         biases: true,
         decay_biases: false,
         init_std: Some(0.1),
         ..graph::Config::default()
     };
-    let objective = objectives::Config::Mse(Pointwise { l2: 0.1, ..Pointwise::default() });
+    let objective = objectives::Config::Mse(Pointwise { l2, ..Pointwise::default() });
     let (reduction, seed) = (Reduction::Sum, Seed(3));
-    let training = Training { split, pairs, objective: &objective, reduction, dim: model.dim + 2, seed };
+    let training = Training { split, pairs, objective: &objective, reduction, dim: model.dim + 2, biases: true, seed };
     let prepared = prepare(config, &training).unwrap();
     let setup = Setup {
         device: Device::Cpu,
@@ -81,7 +96,9 @@ fn learner(split: &Split, config: &Config) -> GraphLearner {
         bound: 0.0,
         seed,
     };
-    let learning = graph::Learning { optimizer: graph::Optimizer::Sgd, ..prepared.learning };
+    let graph::Learning { weights, .. } = prepared.learning;
+    let weights = wrap(weights);
+    let learning = graph::Learning { optimizer: graph::Optimizer::Sgd, weights, ..prepared.learning };
     GraphLearner::with(setup, learning).unwrap()
 }
 
@@ -119,6 +136,61 @@ fn flipped_rows_weigh_less_than_the_others() {
     let weights = weights(&split, &config, 60);
     let (flipped, others) = (mean(&weights, |row| wrong[row]), mean(&weights, |row| !wrong[row]));
     assert!(flipped < 0.8 * others, "{flipped} {others}");
+}
+
+/// Passes weights on and keeps the last one of every edge.
+struct Recorded {
+    inner: Box<dyn ExampleWeights>,
+    seen: Arc<Mutex<Vec<f32>>>,
+}
+
+impl ExampleWeights for Recorded {
+    fn weigh(&mut self, examples: &Examples<'_>, weights: &mut Vec<f32>) -> crate::Result<()> {
+        self.inner.weigh(examples, weights)?;
+        let mut seen = self.seen.lock().unwrap();
+        examples.batch.edges.iter().zip(weights).for_each(|(&edge, weight)| seen[edge as usize] = *weight);
+        Ok(())
+    }
+
+    fn reads_losses(&self) -> bool {
+        self.inner.reads_losses()
+    }
+
+    fn learns(&self, epoch: u64) -> bool {
+        self.inner.learns(epoch)
+    }
+
+    fn learn(&mut self, batch: &Batch, hypergradient: &[f32]) -> crate::Result<()> {
+        self.inner.learn(batch, hypergradient)
+    }
+}
+
+/// What every row weighed in the last of some epochs, flipped rows and others: mean of each.
+fn of_flipped_and_others(config: &Config, capacity: (usize, f32), epochs: u64) -> (f64, f64) {
+    let (split, wrong) = world(0.2);
+    let seen = Arc::new(Mutex::new(vec![0.0; split.train.len()]));
+    let mut learner = learner_with(&split, config, capacity, |inner| Box::new(Recorded { inner, seen: seen.clone() }));
+    train(&mut learner, 0..epochs);
+    let weights = seen.lock().unwrap();
+    (mean(&weights, |row| wrong[row]), mean(&weights, |row| !wrong[row]))
+}
+
+/// A fifth of all rows is answered wrongly, whoever the user and whatever the item is. A weight that is a network of the loss can tell them from the
+/// others of the same user, item and label, once the model has found what most rows agree on: before that a large loss only says that it has not.
+#[test]
+fn single_flipped_rows_weigh_less_where_weights_depend_on_the_loss() {
+    let config = Config::MetaWeightNet(MetaWeightNet { rate: 0.003, frozen_epochs: 30, ..MetaWeightNet::default() });
+    let (flipped, others) = of_flipped_and_others(&config, NARROW, 60);
+    assert!(flipped < 0.4 * others, "{flipped} {others}");
+}
+
+/// A weight that is made of user, item and label cannot single out a row: only users and items that happen to have many flipped rows weigh less, and
+/// their flipped rows with them. So there is a difference in the mean, and it is small.
+#[test]
+fn single_flipped_rows_weigh_only_a_little_less_where_weights_depend_on_user_item_and_label() {
+    let config = Config::Autodebias(Autodebias { weight_rate: 0.02, frozen_epochs: 5, ..Autodebias::default() });
+    let (flipped, others) = of_flipped_and_others(&config, WIDE, 60);
+    assert!((0.8 * others..others).contains(&flipped), "{flipped} {others}");
 }
 
 /// The uniform log answers as the training log does: nothing in the rows is worth more than the rest.
@@ -164,8 +236,19 @@ fn every_method_takes_steps_on_every_loss() {
         let objective = objectives::Config::named(loss).unwrap();
         let model = graph::Config { layers: 2, dim: 6, ..graph::Config::default() };
         let (reduction, seed, dim) = (Reduction::Mean, Seed(3), model.dim);
-        let prepared =
-            prepare(config, &Training { split: &split, pairs, objective: &objective, reduction, dim, seed }).unwrap();
+        let training = Training { split: &split, pairs, objective: &objective, reduction, dim, biases: false, seed };
+        let of_labels = ["mse", "logistic"].contains(loss);
+        let refused = match config {
+            Config::Dr(_) | Config::DrJl(_) | Config::KdLabel(_) => *loss != "mse",
+            Config::Cause(_) => !of_labels,
+            _ => false,
+        };
+        if refused {
+            let problem = prepare(config, &training).err().unwrap().to_string();
+            assert!(problem.contains("does not fit the loss"), "{problem}");
+            continue;
+        }
+        let prepared = prepare(config, &training).unwrap();
         let setup = Setup {
             device: Device::Cpu,
             config: model,
@@ -186,4 +269,21 @@ fn every_method_takes_steps_on_every_loss() {
             assert!(weights.iter().all(|w| w.is_finite() && *w > 0.0), "{} {loss}", config.name());
         }
     }
+}
+
+/// What a report tells of the weights is told of the model that was kept, not of the epochs after it; a reloaded model remembers as well.
+#[test]
+fn a_frozen_model_remembers_the_weights_of_its_epoch() {
+    let (split, _) = world(0.1);
+    let config = Config::Autodebias(Autodebias { frozen_epochs: 2, ..Autodebias::default() });
+    let mut learner = learner(&split, &config);
+    train(&mut learner, 0..6);
+    let (weights, imputed) = (learner.pair_weights().unwrap(), learner.imputed_values());
+    let kept = learner.freeze().unwrap().state();
+    train(&mut learner, 6..9);
+    assert_ne!((learner.pair_weights().unwrap(), learner.imputed_values()), (weights.clone(), imputed));
+    let reloaded = crate::models::load_scorer(&Device::Cpu, "mf", &kept).unwrap().state();
+    assert_eq!(reloaded, kept);
+    learner.restore_learned(&reloaded).unwrap();
+    assert_eq!((learner.pair_weights().unwrap(), learner.imputed_values()), (weights, imputed));
 }

@@ -97,6 +97,8 @@ pub enum Fit {
     /// The same lesson on a third part of the data, which the embeddings never see: global weights are fitted on it and frozen, and everything else
     /// is trained on all pairs.
     HeldOut,
+    /// The labelled rows of the uniform log, after every step: liked ones should score above disliked ones.
+    Uniform,
 }
 
 impl Default for Config {

@@ -20,12 +20,12 @@ use super::hardest::Hardest;
 use super::init::normal;
 use super::meta::{ConstantColumns, LookAhead, Optimizer, Step};
 use super::pass::{Pass, Propagation};
-use super::scorer::{GraphScorer, Scoring};
+use super::scorer::{GraphScorer, LEARNED, Scoring};
 use super::setup::{Learning, Setup, Teacher};
 use crate::error::{RecError, Result};
 use crate::models::state::State;
 use crate::models::{Learner, Scorer, StepReport};
-use crate::objectives::{self, Batching, Mean, Nodes, Parameters, Reduction, Task};
+use crate::objectives::{self, Examples, Mean, Nodes, Parameters, Reduction, Task};
 use crate::samplers::Batch;
 
 /// LightGCN or matrix factorisation in training.
@@ -112,14 +112,7 @@ impl GraphLearner {
         let combination = Combination::new(device, config, dim, setup.prior.as_deref(), setup.bound, setup.seed);
         let task = objectives::build(&setup.objective, train, dim, setup.batching, setup.seed);
         let hardest = (task.n_candidates > 1).then(|| Hardest::new(device, nodes, config.layers));
-        let lesson = match &setup.teacher {
-            Teacher::Lesson { pairs, .. } => {
-                let cosine = objectives::config::Softmax { l2: 0.0, ..Default::default() };
-                let batching = Batching { size: None, ..setup.batching };
-                Some(objectives::build(&objectives::Config::Softmax(cosine), pairs, dim, batching, setup.seed))
-            }
-            _ => None,
-        };
+        let lesson = setup.teacher.lesson(&setup, dim);
         let zeros = || device.zeros(nodes.len() * dim);
         let (m, v, mut pass) = (zeros(), zeros(), Pass::new(device, nodes, config.layers));
         pass.free_biases = config.biases && !config.decay_biases;
@@ -180,6 +173,9 @@ impl GraphLearner {
             term.prepare(&self.pass.batch, self.pass.rows.rows())?;
         }
         let loss = self.pass.forward(device, &self.propagation, &self.combination, &mut self.task)?;
+        if let Some(term) = self.learning.auxiliary.as_mut().filter(|term| term.fits()) {
+            term.fit(&device.read(&self.pass.pooled));
+        }
         let at = |what| Waiting { what, epoch, step };
         let loss = known(&mut self.waiting, at(LOSS), loss)?;
         self.step += 1;
@@ -197,14 +193,20 @@ impl GraphLearner {
         let gradient = self.base_gradient()?;
         let device = &self.setup.device;
         // The lesson is taken on the layers of this step, so it comes before the embeddings move.
-        if let (Some(lesson), Teacher::Lesson { pairs, fixed_prior }) = (&mut self.lesson, &self.setup.teacher) {
+        let lesson_on = match &self.setup.teacher {
+            Teacher::Lesson { pairs, fixed_prior } => Some((pairs, *fixed_prior)),
+            // The examples are the task's own.
+            Teacher::Judged { fixed_prior, .. } => Some((&self.setup.train, *fixed_prior)),
+            Teacher::Training | Teacher::Nobody => None,
+        };
+        if let (Some(lesson), Some((pairs, fixed_prior))) = (&mut self.lesson, lesson_on) {
             let (taken, n) = ((self.step - 1) as usize, lesson.sampler.n_batches().max(1));
             self.pass.draw(device, lesson, pairs, None, (taken / n) as u64, taken % n)?;
             let taught = self.pass.forward(device, &self.propagation, &self.combination, lesson)?;
             let combination = &mut self.combination;
             self.pass.backward(device, dim, combination, lesson, Reduction::Mean, &mut Mean, None)?;
             known(&mut self.waiting, at("held-out loss"), taught)?;
-            self.combination.adam(device, &attention, self.step, *fixed_prior)?;
+            self.combination.adam(device, &attention, self.step, fixed_prior)?;
         }
         let config = AdamConfig { learning_rate: self.setup.learning_rate, ..Default::default() };
         let base = &mut self.propagation.hops[0];
@@ -260,7 +262,7 @@ impl GraphLearner {
             self.pass.backward(device, dim, &mut self.combination, task, learning.reduction, weights, term)?;
             gradient = self.base_gradient()?;
         } else {
-            self.pass.weigh(&self.task, &mut *learning.weights)?;
+            self.pass.weigh(&self.setup.device, &self.task, &mut *learning.weights)?;
         }
         let config = &self.setup.config;
         let attention = AdamConfig { learning_rate: config.attention.learning_rate, ..Default::default() };
@@ -316,7 +318,7 @@ impl GraphLearner {
             return Ok(None);
         }
         let mut weights = Vec::new();
-        self.learning.weights.weigh(&batch, train.n_edges(), &mut weights)?;
+        self.learning.weights.weigh(&Examples { batch: &batch, n: train.n_edges(), losses: &[] }, &mut weights)?;
         let scale = self.learning.reduction.scale(train.n_edges());
         weights.iter_mut().for_each(|weight| *weight /= scale);
         Ok(Some(weights))
@@ -327,11 +329,37 @@ impl GraphLearner {
         self.learning.auxiliary.as_ref().and_then(|term| term.imputed_values())
     }
 
-    /// The parameters of the example weights and of the auxiliary term.
-    fn learned(&self) -> Vec<(&'static str, Parameters)> {
-        let mut learned = vec![("weights", self.learning.weights.parameters())];
-        learned.extend(self.learning.auxiliary.as_ref().map(|term| ("auxiliary", term.parameters())));
-        learned
+    /// The parameters of the example weights and of the auxiliary term, by their names in a state.
+    fn learned(&self) -> [Vec<(String, Vec<f32>)>; 2] {
+        let named = |owner: &str, parameters: Parameters| {
+            parameters.into_iter().map(|(name, values)| (format!("{LEARNED}{owner}.{name}"), values)).collect()
+        };
+        let of_term = self.learning.auxiliary.as_ref().map(|term| named("auxiliary", term.parameters()));
+        [named("weights", self.learning.weights.parameters()), of_term.unwrap_or_default()]
+    }
+
+    /// Puts back what a debiasing method had learned when a state was taken, of a learner or of the model that it froze.
+    ///
+    /// # Errors
+    /// [`RecError::Checkpoint`] when the state belongs to another method.
+    pub fn restore_learned(&mut self, state: &State) -> Result<()> {
+        let short = [self.learning.weights.parameters(), self.auxiliary_parameters()];
+        let mut found: [Parameters; 2] = Default::default();
+        for ((parameters, named), found) in short.into_iter().zip(self.learned()).zip(&mut found) {
+            for ((short, values), (name, _)) in parameters.into_iter().zip(named) {
+                found.push((short, state.f32(&name, &[values.len()])?.to_vec()));
+            }
+        }
+        let [weights, term] = found;
+        self.learning.weights.restore(weights);
+        if let Some(auxiliary) = &mut self.learning.auxiliary {
+            auxiliary.restore(term);
+        }
+        Ok(())
+    }
+
+    fn auxiliary_parameters(&self) -> Parameters {
+        self.learning.auxiliary.as_ref().map(|term| term.parameters()).unwrap_or_default()
     }
 
     /// Drops the edges of an epoch, or puts all back.
@@ -389,8 +417,9 @@ impl Learner for GraphLearner {
         };
         let device = &self.setup.device;
         self.propagation.all(device)?;
-        let scorer =
-            GraphScorer::freeze(device, scoring, self.nodes, &self.degrees, &self.propagation, &self.combination)?;
+        let learned = self.learned().into_iter().flatten().collect();
+        let (degrees, propagation, combination) = (&self.degrees, &self.propagation, &self.combination);
+        let scorer = GraphScorer::freeze(device, scoring, self.nodes, degrees, propagation, combination, learned)?;
         Ok(Box::new(scorer))
     }
 
@@ -403,10 +432,8 @@ impl Learner for GraphLearner {
         state.put_f32("adam.v", &shape, device.read(&self.v));
         state.put_fact("step", self.step);
         self.combination.save(device, &mut state, true);
-        for (owner, parameters) in self.learned() {
-            for (name, values) in parameters {
-                state.put_f32(&format!("debias.{owner}.{name}"), &[values.len()], values);
-            }
+        for (name, values) in self.learned().into_iter().flatten() {
+            state.put_f32(&name, &[values.len()], values);
         }
         state
     }
@@ -418,19 +445,7 @@ impl Learner for GraphLearner {
         device.write(&mut self.v, state.f32("adam.v", &shape)?);
         self.step = state.fact("step")?;
         self.combination.load(device, state, true)?;
-        let mut found: Vec<Parameters> = Vec::new();
-        for (owner, parameters) in self.learned() {
-            let read = |(name, values): (&'static str, Vec<f32>)| {
-                Ok((name, state.f32(&format!("debias.{owner}.{name}"), &[values.len()])?.to_vec()))
-            };
-            found.push(parameters.into_iter().map(read).collect::<Result<_>>()?);
-        }
-        let mut found = found.into_iter();
-        self.learning.weights.restore(found.next().unwrap_or_default());
-        if let Some(term) = &mut self.learning.auxiliary {
-            term.restore(found.next().unwrap_or_default());
-        }
-        Ok(())
+        self.restore_learned(state)
     }
 
     fn n_parameters(&self) -> usize {

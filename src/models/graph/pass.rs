@@ -12,7 +12,7 @@ use gcnrec_kernels::{Buffer, Device};
 use super::combination::{Combination, RowGroups, Scratch};
 use super::config::Storage;
 use crate::error::Result;
-use crate::objectives::{AuxiliaryTerm, ExampleWeights, Nodes, Reduction, Task};
+use crate::objectives::{AuxiliaryTerm, ExampleWeights, Examples, Nodes, Reduction, Task};
 use crate::samplers::Batch;
 
 /// The layers of all nodes: `hops[0]` is the base table, `hops[l] = A hops[l - 1]`.
@@ -178,6 +178,8 @@ pub struct Pass {
     host: Vec<f32>,
     /// The final embeddings, read back for an auxiliary term.
     host_rows: Vec<f32>,
+    /// The loss of every example, read back for weights that depend on it.
+    host_losses: Vec<f32>,
     /// A bias is a column of the embeddings; true when weight decay leaves the last two columns alone.
     pub(super) free_biases: bool,
     without_biases: Buffer<f32>,
@@ -205,6 +207,7 @@ impl Pass {
             losses: LossSums::default(),
             host: Vec::new(),
             host_rows: Vec::new(),
+            host_losses: Vec::new(),
             free_biases: false,
             without_biases: Buffer::default(),
             batch: Batch::default(),
@@ -275,8 +278,13 @@ impl Pass {
     ///
     /// # Errors
     /// Those of the weights.
-    pub fn weigh(&mut self, task: &Task, example_weights: &mut dyn ExampleWeights) -> Result<()> {
-        example_weights.weigh(&self.batch, task.objective.n_examples(), &mut self.weights)
+    pub fn weigh(&mut self, device: &Device, task: &Task, example_weights: &mut dyn ExampleWeights) -> Result<()> {
+        self.host_losses.clear();
+        if example_weights.reads_losses() {
+            device.read_into(&self.loss, &mut self.host_losses);
+        }
+        let examples = Examples { batch: &self.batch, n: task.objective.n_examples(), losses: &self.host_losses };
+        example_weights.weigh(&examples, &mut self.weights)
     }
 
     /// Back to the gradient of every layer's rows (in `direct`) and of the combination. Call after `forward`; it can be called again with other
@@ -294,7 +302,7 @@ impl Pass {
         example_weights: &mut dyn ExampleWeights,
         auxiliary: Option<&mut (dyn AuxiliaryTerm + 'static)>,
     ) -> Result<()> {
-        self.weigh(task, example_weights)?;
+        self.weigh(device, task, example_weights)?;
         device.write(&mut self.device_weights, &self.weights);
         task.objective.backward(device, &self.pooled, &self.device_weights, &mut self.gradient)?;
         if let Some(term) = auxiliary {

@@ -17,9 +17,12 @@ use super::config::Config;
 use super::pass::Propagation;
 use super::weights_report::summarise;
 use crate::error::{RecError, Result};
-use crate::models::state::{State, foreign};
+use crate::models::state::{State, Tensor, foreign};
 use crate::models::{LayerWeights, Query, Scorer};
 use crate::objectives::Nodes;
+
+/// What the names of a debiasing method's parameters begin with in a state.
+pub(super) const LEARNED: &str = "debias.";
 
 /// How final embeddings become scores, and what a checkpoint must remember of the configuration.
 #[derive(Debug, Clone)]
@@ -48,6 +51,8 @@ pub struct GraphScorer {
     item_degrees: Vec<f32>,
     combination: Combination,
     layer_weights: LayerWeights,
+    /// What a debiasing method had learned by then: no score depends on it, but it tells what the examples counted.
+    learned: Vec<(String, Vec<f32>)>,
     /// Item embeddings scaled for ranking, and of length 1 for similarity.
     ranked_items: Buffer<f32>,
     unit_items: Buffer<f32>,
@@ -62,6 +67,7 @@ impl GraphScorer {
         degrees: &[u32],
         propagation: &Propagation,
         combination: &Combination,
+        learned: Vec<(String, Vec<f32>)>,
     ) -> Result<Self> {
         let rows = RowGroups { n_users: nodes.n_users, n_rows: nodes.len() };
         let (mut pooled, mut attention) = (Buffer::default(), Buffer::default());
@@ -84,6 +90,7 @@ impl GraphScorer {
         state.put_f32("users", &[nodes.n_users, propagation.dim], pooled);
         state.put_f32("items", &[nodes.n_items, propagation.dim], items);
         combination.save(device, &mut state, false);
+        learned.into_iter().for_each(|(name, values)| state.put_f32(&name, &[values.len()], values));
         device.check()?;
         // A model in training is judged where it is trained. Loaded from its folder it answers on the CPU, where a score may differ in its last bits.
         Self::assemble(device.clone(), scoring, &state)
@@ -112,7 +119,15 @@ impl GraphScorer {
         let mut combination = Combination::new(&device, &scoring.config, dim, None, scoring.bound, Seed(0));
         combination.load(&device, state, false)?;
         let power = scoring.norm_power;
+        let of_debiasing = state.tensors.iter().filter(|(name, _)| name.starts_with(LEARNED));
+        let learned = of_debiasing
+            .map(|(name, tensor)| match tensor {
+                Tensor::F32 { values, .. } => Ok((name.clone(), values.clone())),
+                Tensor::U32 { .. } => Err(foreign(format!("{name} does not hold 32-bit floats"))),
+            })
+            .collect::<Result<_>>()?;
         Ok(GraphScorer {
+            learned,
             ranked_items: device.upload(&scaled(items, dim, power)),
             unit_items: device.upload(&scaled(items, dim, 0.0)),
             item_degrees: state.f32("item_degrees", &[n_items])?.to_vec(),
@@ -237,6 +252,9 @@ impl Scorer for GraphScorer {
         }
         state.put_f32("item_degrees", &[n_items], self.item_degrees.clone());
         self.combination.save(&self.device, &mut state, false);
+        for (name, values) in &self.learned {
+            state.put_f32(name, &[values.len()], values.clone());
+        }
         state.put_fact("norm_power", self.scoring.norm_power);
         state.put_fact("bound", self.scoring.bound);
         let config = serde_json::to_value(&self.scoring.config).expect("a config of numbers and names should be JSON");

@@ -7,7 +7,10 @@ use gcnrec_kernels::Device;
 
 use super::config::Config;
 use super::meta::{Optimizer, Uniform};
-use crate::objectives::{self, AuxiliaryTerm, Batching, ExampleWeights, Mean, Reduction};
+use crate::objectives::{
+    self, AuxiliaryTerm, Batching, ExampleWeights, Judge, Mean, Nodes, Reduction, Regulariser, Task,
+};
+use crate::samplers::{Batch, Sampler};
 
 /// What teaches the layer weights.
 pub enum Teacher {
@@ -20,8 +23,57 @@ pub enum Teacher {
         /// True when the global logits stay as they were given.
         fixed_prior: bool,
     },
+    /// A lesson after every step, over a fixed set of labelled examples whose mean loss it is. It moves the layer weights and nothing else.
+    Judged {
+        /// The loss.
+        loss: Judge,
+        /// All of the examples.
+        batch: Batch,
+        /// True when the global logits stay as they were given.
+        fixed_prior: bool,
+    },
     /// Nothing: the weights stay as they were given.
     Nobody,
+}
+
+impl Teacher {
+    /// The loss of the lessons and how their batches are drawn, if there are any.
+    pub(super) fn lesson(&self, setup: &Setup, dim: usize) -> Option<Task> {
+        match self {
+            Teacher::Lesson { pairs, .. } => {
+                let cosine = objectives::config::Softmax { l2: 0.0, ..Default::default() };
+                let batching = Batching { size: None, ..setup.batching };
+                Some(objectives::build(&objectives::Config::Softmax(cosine), pairs, dim, batching, setup.seed))
+            }
+            Teacher::Judged { loss, batch, .. } => {
+                let nodes = Nodes { n_users: setup.train.n_users(), n_items: setup.train.n_items() };
+                Some(Task {
+                    objective: objectives::judge(*loss, nodes, dim),
+                    sampler: Box::new(OneBatch(batch.clone())),
+                    regulariser: Regulariser { l2: 0.0, all_layers: false },
+                    n_candidates: 1,
+                })
+            }
+            Teacher::Training | Teacher::Nobody => None,
+        }
+    }
+}
+
+/// Draws the same batch in every step.
+struct OneBatch(Batch);
+
+impl Sampler for OneBatch {
+    fn n_batches(&self) -> usize {
+        1
+    }
+
+    fn n_examples(&self) -> usize {
+        self.0.positives.len()
+    }
+
+    fn batch(&mut self, _train: &Interactions, _epoch: u64, _step: usize, batch: &mut Batch) {
+        batch.clone_from(&self.0);
+    }
 }
 
 /// Everything a graph learner is made of.

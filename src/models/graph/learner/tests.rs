@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::*;
 use crate::models::Query;
 use crate::models::graph::{Config, config};
+use crate::objectives::Batching;
 use crate::samplers::{Batch, PairOrder, Sampler};
 
 /// A case that `tests/data/steps/make.py` wrote.
@@ -395,4 +396,64 @@ fn a_frozen_model_has_all_its_edges_and_training_goes_on_with_the_dropped_ones()
     with.steps(0, 0..1).unwrap();
     without.restore(&with.state()).unwrap();
     assert_eq!(scores(&mut with), scores(&mut without));
+}
+
+/// Three users and items, layers 0 to 2, embeddings that stand still: only the layer weights can learn what the labelled rows say.
+fn judged(teacher: Teacher) -> GraphLearner {
+    let config = Config { layers: 2, dim: 4, combination: config::Combination::Global, ..Config::default() };
+    GraphLearner::new(Setup {
+        device: Device::Cpu,
+        config,
+        model: "lightgcn",
+        objective: objectives::Config::named("bpr").unwrap(),
+        batching: Batching { size: None, order: PairOrder::PairUniform },
+        learning_rate: 0.0,
+        train: interactions(3, 3, &[(0, 0), (0, 1), (1, 1), (2, 1), (2, 2)]),
+        teacher,
+        prior: None,
+        bound: 0.0,
+        seed: Seed(8),
+    })
+    .unwrap()
+}
+
+const LABELLED: [(u32, u32, f32); 5] = [(0, 0, 1.0), (0, 2, -1.0), (1, 1, -1.0), (2, 0, 1.0), (1, 2, 1.0)];
+
+/// The mean of `ln(1 + e^(-y s))`, from the scores that the frozen model gives.
+fn logistic(learner: &mut GraphLearner, sign: f32) -> f64 {
+    let (scorer, mut scores) = (learner.freeze().unwrap(), Vec::new());
+    let mut sum = 0.0;
+    for (user, item, label) in LABELLED {
+        scorer.score_block(&[Query { user: Some(UserId(user)), history: &[] }], &mut scores).unwrap();
+        sum += f64::from(-sign * label * scores[item as usize]).exp().ln_1p();
+    }
+    sum / LABELLED.len() as f64
+}
+
+#[test]
+fn lessons_of_labelled_rows_fit_the_layer_weights_to_the_labels_and_touch_nothing_else() {
+    for sign in [1.0, -1.0] {
+        let batch = Batch {
+            users: LABELLED.iter().map(|row| row.0).collect(),
+            positives: LABELLED.iter().map(|row| row.1).collect(),
+            labels: LABELLED.iter().map(|row| sign * row.2).collect(),
+            ..Batch::default()
+        };
+        let mut learner = judged(Teacher::Judged { loss: objectives::Judge::Logistic, batch, fixed_prior: false });
+        let (before, base) = (logistic(&mut learner, sign), learner.state().tensors["base"].clone());
+        for epoch in 0..200 {
+            learner.steps(epoch, 0..1).unwrap();
+        }
+        let after = logistic(&mut learner, sign);
+        assert!(after < before, "labels times {sign}: {after} {before}");
+        assert_eq!(learner.state().tensors["base"], base);
+        let weights = learner.freeze().unwrap().layer_weights().unwrap().mean.clone();
+        assert!(weights.iter().any(|weight| (weight - 1.0 / 3.0).abs() > 0.05), "{weights:?}");
+    }
+    let mut still = judged(Teacher::Nobody);
+    for epoch in 0..5 {
+        still.steps(epoch, 0..1).unwrap();
+    }
+    let weights = still.freeze().unwrap().layer_weights().unwrap().mean.clone();
+    assert!(weights.iter().all(|weight| (weight - 1.0 / 3.0).abs() < 1e-7), "{weights:?}");
 }

@@ -1,0 +1,307 @@
+//! CausE: items have a second vector, of what they would be if they were shown at random. Uniform rows teach it, and it pulls on the first.
+//!
+//! The term is `sum over uniform rows of the block of loss(F_u . q_i) + penalty * sum over items of the block of |F_i - q_i|_1`, with `q` the second
+//! vectors, which are constants of the penalty and learn from the uniform rows alone, by Adam. The model is ranked by its first vectors.
+//!
+//! Source: Bonner and Vasile, *Causal Embeddings for Recommendation*, RecSys 2018, in the form of DongHande/AutoDebias (SPEC C.3). We differ: the first
+//! vector is the item's final embedding, so that the method also fits models with layers; the uniform rows of a block are those with user and item in it.
+
+use std::collections::BTreeMap;
+
+use gcnrec_graphs::Seed;
+use serde::{Deserialize, Serialize};
+
+use super::autodebias::normal;
+use super::meta_adam::MetaAdam;
+use crate::data::Log;
+use crate::error::Result;
+use crate::objectives::{AuxiliaryTerm, Nodes, Parameters, Reduction};
+use crate::samplers::Batch;
+
+/// `[debias.cause]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// How strongly an item's second vector pulls on the first, 0 or more. Default 1.
+    pub penalty: f64,
+    /// Adam's step size for the second vectors, 0 or more. Default 0.01.
+    pub rate: f64,
+    /// Decay of the second vectors, 0 or more. Default 0.1.
+    pub decay: f64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config { penalty: 1.0, rate: 0.01, decay: 0.1 }
+    }
+}
+
+impl Config {
+    /// Every number with its name and its range.
+    pub(super) fn ranges(&self) -> Vec<(&'static str, f64, f64, f64)> {
+        vec![("penalty", self.penalty, 0.0, 1e6), ("rate", self.rate, 0.0, 1e3), ("decay", self.decay, 0.0, 1e3)]
+    }
+}
+
+/// How a uniform row is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RowLoss {
+    /// `(s - y)^2`.
+    Squared,
+    /// `softplus(-y s)`.
+    Logistic,
+}
+
+impl RowLoss {
+    fn value(self, s: f64, y: f64) -> f64 {
+        match self {
+            RowLoss::Squared => (s - y).powi(2),
+            RowLoss::Logistic => (-y * s).max(0.0) + (-(y * s).abs()).exp().ln_1p(),
+        }
+    }
+
+    fn slope(self, s: f64, y: f64) -> f64 {
+        match self {
+            RowLoss::Squared => 2.0 * (s - y),
+            RowLoss::Logistic => -y / (1.0 + (y * s).exp()),
+        }
+    }
+}
+
+/// The second vectors and the uniform rows that teach them.
+pub(super) struct Cause {
+    nodes: Nodes,
+    dim: usize,
+    biases: bool,
+    loss: RowLoss,
+    penalty: f64,
+    reduction: Reduction,
+    scale: f64,
+    /// Item and label of every uniform row, by user.
+    uniform: BTreeMap<u32, Vec<(u32, f64)>>,
+    /// `[n_items, dim]`.
+    second: MetaAdam,
+    block: Vec<u32>,
+    /// (slot of the user, slot of the item, label).
+    shown: Vec<(usize, usize, f64)>,
+}
+
+impl Cause {
+    pub(super) fn new(
+        config: &Config,
+        nodes: Nodes,
+        (dim, biases): (usize, bool),
+        loss: RowLoss,
+        uniform: &Log,
+        reduction: Reduction,
+        seed: Seed,
+    ) -> Self {
+        let mut value = normal(seed, 9, nodes.n_items * dim, 0.1);
+        if biases {
+            value.chunks_exact_mut(dim).for_each(|row| (row[dim - 2], row[dim - 1]) = (1.0, 0.0));
+        }
+        let mut rows: BTreeMap<u32, Vec<(u32, f64)>> = BTreeMap::new();
+        for ((&user, &item), &label) in uniform.users.iter().zip(&uniform.items).zip(&uniform.ratings) {
+            rows.entry(user).or_default().push((item, f64::from(label)));
+        }
+        Cause {
+            nodes,
+            dim,
+            biases,
+            loss,
+            penalty: config.penalty,
+            reduction,
+            scale: 1.0,
+            uniform: rows,
+            second: MetaAdam::new(value, config.rate, config.decay),
+            block: Vec::new(),
+            shown: Vec::new(),
+        }
+    }
+
+    fn second(&self, slot: usize) -> &[f64] {
+        let item = self.block[slot] as usize - self.nodes.n_users;
+        &self.second.value[item * self.dim..][..self.dim]
+    }
+
+    fn row<'a>(&self, x: &'a [f64], slot: usize) -> &'a [f64] {
+        &x[slot * self.dim..][..self.dim]
+    }
+
+    fn item_slots(&self) -> std::ops::Range<usize> {
+        self.block.partition_point(|&node| (node as usize) < self.nodes.n_users)..self.block.len()
+    }
+
+    /// [`AuxiliaryTerm::forward`] in f64.
+    fn value(&self, x: &[f64]) -> f64 {
+        let of_row =
+            |&(user, item, y): &(usize, usize, f64)| self.loss.value(dot(self.row(x, user), self.second(item)), y);
+        let apart =
+            |slot: usize| -> f64 { self.row(x, slot).iter().zip(self.second(slot)).map(|(a, b)| (a - b).abs()).sum() };
+        let rows: f64 = self.shown.iter().map(of_row).sum();
+        self.scale * (rows + self.penalty * self.item_slots().map(apart).sum::<f64>())
+    }
+
+    fn gradient(&self, x: &[f64]) -> Vec<f64> {
+        let dim = self.dim;
+        let mut gradient = vec![0.0; x.len()];
+        for &(user, item, y) in &self.shown {
+            let slope = self.loss.slope(dot(self.row(x, user), self.second(item)), y);
+            gradient[user * dim..][..dim].iter_mut().zip(self.second(item)).for_each(|(g, q)| *g += slope * q);
+        }
+        for slot in self.item_slots() {
+            let pulled = self.row(x, slot).iter().zip(self.second(slot));
+            let target = gradient[slot * dim..][..dim].iter_mut();
+            target.zip(pulled).for_each(|(g, (a, b))| *g += self.penalty * sign(a - b));
+        }
+        gradient.iter_mut().for_each(|gradient| *gradient *= self.scale);
+        gradient
+    }
+
+    /// The gradient of the uniform rows' loss with respect to the second vectors, `[n_items, dim]`. The column that is the constant 1 has none.
+    fn second_gradient(&self, x: &[f64]) -> Vec<f64> {
+        let dim = self.dim;
+        let mut gradient = vec![0.0; self.second.value.len()];
+        for &(user, item, y) in &self.shown {
+            let slope = self.loss.slope(dot(self.row(x, user), self.second(item)), y);
+            let at = (self.block[item] as usize - self.nodes.n_users) * dim;
+            gradient[at..][..dim].iter_mut().zip(self.row(x, user)).for_each(|(g, x)| *g += slope * x);
+        }
+        if self.biases {
+            gradient.chunks_exact_mut(dim).for_each(|row| row[dim - 2] = 0.0);
+        }
+        gradient
+    }
+
+    fn fit_to(&mut self, x: &[f64]) {
+        let gradient = self.second_gradient(x);
+        self.second.step(&gradient);
+        if self.biases {
+            // Decay has pulled on the constant too.
+            self.second.value.chunks_exact_mut(self.dim).for_each(|row| row[self.dim - 2] = 1.0);
+        }
+    }
+}
+
+fn sign(x: f64) -> f64 {
+    if x == 0.0 { 0.0 } else { x.signum() }
+}
+
+fn wide(rows: &[f32]) -> Vec<f64> {
+    rows.iter().map(|&x| f64::from(x)).collect()
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+impl AuxiliaryTerm for Cause {
+    fn prepare(&mut self, batch: &Batch, nodes: &[u32]) -> Result<()> {
+        self.scale = f64::from(self.reduction.scale(batch.positives.len()));
+        self.block.clear();
+        self.block.extend_from_slice(nodes);
+        self.shown.clear();
+        for (slot, &node) in nodes.iter().enumerate().take_while(|(_, node)| (**node as usize) < self.nodes.n_users) {
+            for &(item, label) in self.uniform.get(&node).into_iter().flatten() {
+                if let Ok(item) = nodes.binary_search(&(self.nodes.item(item))) {
+                    self.shown.push((slot, item, label));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn fits(&self) -> bool {
+        true
+    }
+
+    fn fit(&mut self, rows: &[f32]) {
+        self.fit_to(&wide(rows));
+    }
+
+    fn forward(&self, rows: &[f32]) -> f64 {
+        self.value(&wide(rows))
+    }
+
+    fn backward(&self, rows: &[f32], gradient: &mut [f32]) {
+        let added = self.gradient(&wide(rows));
+        gradient.iter_mut().zip(added).for_each(|(gradient, added)| *gradient += added as f32);
+    }
+
+    fn tangent(&mut self, rows: &[f32], rows_dot: &[f32]) -> f64 {
+        dot(&self.gradient(&wide(rows)), &wide(rows_dot))
+    }
+
+    fn parameters(&self) -> Parameters {
+        self.second.save(["value", "m", "v", "step"])
+    }
+
+    fn restore(&mut self, parameters: Parameters) {
+        self.second.load(&mut parameters.into_iter());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two users, three items, two factors and two bias columns. User 0 saw items 0 and 2 at random, user 1 item 1.
+    fn cause(loss: RowLoss, rate: f64) -> (Cause, Vec<f64>) {
+        let nodes = Nodes { n_users: 2, n_items: 3 };
+        let uniform =
+            Log { users: vec![0, 0, 1], items: vec![0, 2, 1], ratings: vec![1.0, -1.0, 1.0], ..Log::default() };
+        let config = Config { penalty: 0.7, rate, decay: 0.05 };
+        let mut term = Cause::new(&config, nodes, (4, true), loss, &uniform, Reduction::Sum, Seed(2));
+        // Item 1 (node 3) is not in the block: user 1 has no uniform row there.
+        term.prepare(&Batch::default(), &[0, 1, 2, 4]).unwrap();
+        (term, (0..16).map(|at| 0.6 * (at as f64 * 0.9 + 0.4).sin()).collect())
+    }
+
+    #[test]
+    fn only_uniform_rows_with_user_and_item_in_the_block_count() {
+        let (term, _) = cause(RowLoss::Squared, 0.0);
+        assert_eq!(term.shown, [(0, 2, 1.0), (0, 3, -1.0)]);
+    }
+
+    /// Central differences with h = 1e-6; no coordinate is nearer to a kink of the absolute value than that.
+    #[test]
+    fn gradients_are_those_of_the_term() {
+        for loss in [RowLoss::Squared, RowLoss::Logistic] {
+            let (mut term, mut x) = cause(loss, 0.0);
+            let found = term.gradient(&x);
+            for at in 0..x.len() {
+                let mut moved = |h: f64| {
+                    x[at] += h;
+                    let value = term.value(&x);
+                    x[at] -= h;
+                    value
+                };
+                let expected = (moved(1e-6) - moved(-1e-6)) / 2e-6;
+                assert!((found[at] - expected).abs() < 1e-8, "{loss:?} {at}: {} {expected}", found[at]);
+            }
+            // The second vectors learn from the rows alone: without the penalty the term's value is the rows' loss.
+            term.penalty = 0.0;
+            let found = term.second_gradient(&x);
+            for at in (0..found.len()).filter(|at| at % 4 != 2) {
+                let mut moved = |h: f64| {
+                    term.second.value[at] += h;
+                    let value = term.value(&x);
+                    term.second.value[at] -= h;
+                    value
+                };
+                let expected = (moved(1e-6) - moved(-1e-6)) / 2e-6;
+                assert!((found[at] - expected).abs() < 1e-8, "{loss:?} second {at}: {} {expected}", found[at]);
+            }
+        }
+    }
+
+    #[test]
+    fn second_vectors_learn_the_uniform_rows_and_keep_their_constant() {
+        let (mut term, x) = cause(RowLoss::Squared, 0.05);
+        term.penalty = 0.0;
+        let before = term.value(&x);
+        (0..200).for_each(|_| term.fit_to(&x));
+        assert!(term.value(&x) < 0.5 * before, "{} {before}", term.value(&x));
+        assert!(term.second.value.chunks_exact(4).all(|row| row[2] == 1.0));
+    }
+}
