@@ -68,7 +68,7 @@ fn take_two_steps(mut resolved: Resolved) {
     let (config, train) = (&resolved.config, Arc::new(split.train_interactions().unwrap()));
     let Some(model) = config.model.graph() else {
         let histories = || split.histories(&[data::Part::Train]);
-        fit_closed_form(&config.model, &train, &histories).unwrap().unwrap();
+        fit_closed_form(&config.model, &train, None, &histories).unwrap().unwrap();
         return;
     };
     let objective = config.objective.clone().unwrap();

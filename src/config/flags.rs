@@ -39,12 +39,13 @@ enum Target {
     L2,
 }
 
-const TARGETS: [(&str, Target); 29] = [
+const TARGETS: [(&str, Target); 30] = [
     ("--data", Target::Key("data.path")),
     ("--train", Target::Key("data.train")),
     ("--valid", Target::Key("data.valid")),
     ("--test", Target::Key("data.test")),
     ("--uniform", Target::Key("data.uniform")),
+    ("--candidates-file", Target::Key("data.candidates")),
     ("--format", Target::Key("data.format")),
     ("--min-rating", Target::Key("data.min_rating")),
     ("--valid-fraction", Target::Key("data.valid_fraction")),

@@ -76,7 +76,12 @@ pub fn prepare(config: &Config, training: &Training<'_>) -> Result<Prepared> {
         Learning { weights: reduction.plain(), reduction, labels: labels.clone(), graph, ..Learning::default() };
     let all_liked = || vec![1.0; pairs.n_edges()];
     match config {
-        Config::None(_) | Config::Uniform(_) => {}
+        Config::None(_) => {
+            if let Some(weights) = split.recency_weights(&pairs) {
+                learning.weights = Box::new(FixedWeights { weights, self_normalised: false, reduction });
+            }
+        }
+        Config::Uniform(_) => {}
         Config::Combine(c) => {
             let mut weights = all_liked();
             each_edge(&pairs, &uniform, |edge, _| weights[edge] = c.weight);

@@ -133,6 +133,15 @@ impl Config {
         self.graph().is_none() && !matches!(self, Config::Fusion(_))
     }
 
+    /// True for a model whose training pairs can count more or less.
+    pub fn weighs_pairs(&self) -> bool {
+        match self {
+            Config::ItemKnn(_) | Config::Ease(_) | Config::GfCf(_) | Config::Rp3beta(_) => false,
+            Config::Fusion(fusion) => fusion.members().iter().all(|member| member.model.weighs_pairs()),
+            Config::Lightgcn(_) | Config::Mf(_) | Config::Popularity(_) | Config::Markov(_) => true,
+        }
+    }
+
     /// Refuses values outside their ranges.
     ///
     /// # Errors

@@ -11,22 +11,27 @@ use super::{Config, Scorer};
 use crate::error::{RecError, Result};
 
 /// Fits a model that needs no steps; `None` for models that are trained by a [`super::Learner`], and for a fusion of models. `histories` gives each
-/// user's training items, oldest first, and is asked by models that read an order alone.
+/// user's training items, oldest first, and is asked by models that read an order alone. `weights` says how much every training pair counts, for models
+/// that can use it ([`Config::weighs_pairs`]); the others take no notice.
 ///
 /// # Errors
 /// Those of the model.
 pub fn fit_closed_form(
     config: &Config,
     train: &Interactions,
+    weights: Option<&[f32]>,
     histories: &dyn Fn() -> Vec<Vec<ItemId>>,
 ) -> Result<Option<Box<dyn Scorer>>> {
     Ok(match config {
-        Config::Popularity(config) => Some(Box::new(popularity::fit(train, config)?)),
+        Config::Popularity(config) => Some(Box::new(match weights {
+            Some(weights) => popularity::fit_weighted(train, weights, config)?,
+            None => popularity::fit(train, config)?,
+        })),
         Config::ItemKnn(config) => Some(Box::new(item_knn::fit(train, config)?)),
         Config::Ease(config) => Some(Box::new(ease::fit(train, config)?)),
         Config::GfCf(config) => Some(Box::new(gf_cf::fit(train, config)?)),
         Config::Rp3beta(config) => Some(Box::new(rp3beta::fit(train, config)?)),
-        Config::Markov(config) => Some(Box::new(markov::fit(train, &histories(), config)?)),
+        Config::Markov(config) => Some(Box::new(markov::fit_weighted(train, weights, &histories(), config)?)),
         Config::Lightgcn(_) | Config::Mf(_) | Config::Fusion(_) => None,
     })
 }

@@ -94,7 +94,8 @@ pub fn run(job: &Job, store: &mut RunStore, resume: bool, observer: &mut dyn Obs
         None => {}
     }
     let histories = || job.split.histories(&[Part::Train, Part::Valid]);
-    match fit_closed_form(&job.model, &plan.final_pairs, &histories)? {
+    let weights = job.split.recency_weights(&plan.final_pairs);
+    match fit_closed_form(&job.model, &plan.final_pairs, weights.as_deref(), &histories)? {
         Some(scorer) => plan.finish_closed_form(job, store, scorer),
         None => plan.run_learner(job, store, checkpoint, observer, stop),
     }
