@@ -52,8 +52,8 @@ const TARGETS: [(&str, Target); 30] = [
     ("--split", Target::Key("data.split")),
     ("--model", Target::Choice("model")),
     ("--attn-layers", Target::Model("combination", &["lightgcn"])),
-    ("--layers", Target::Model("layers", &["lightgcn"])),
-    ("--dim", Target::Model("dim", &["lightgcn", "mf"])),
+    ("--layers", Target::Model("layers", &["lightgcn", "sasrec"])),
+    ("--dim", Target::Model("dim", &["lightgcn", "mf", "sasrec"])),
     ("--loss", Target::Choice("objective")),
     ("--debias", Target::Choice("debias")),
     ("--feedback", Target::Key("data.feedback")),
@@ -146,8 +146,8 @@ fn fit(flag: &Flag, noun: &str, name: &str, fits: &[&str]) -> Result<()> {
 
 fn no_loss(flag: &Flag, model: &Choice) -> RecError {
     RecError::Usage {
-        problem: format!("{} does not fit the model {}, which is computed in closed form", flag.name, model.name),
-        todo: "it fits models that are trained on a loss, such as lightgcn and mf".into(),
+        problem: format!("{} does not fit the model {}, which has no such loss", flag.name, model.name),
+        todo: "it fits models that are trained on a loss of pairs, such as lightgcn and mf".into(),
     }
 }
 

@@ -41,6 +41,10 @@ impl Resolved {
         if let models::Config::Fusion(fusion) = &mut config.model {
             fusion.members = Some(fusion.members());
         }
+        if config.model.is_sequential() {
+            config.train.learning_rate.get_or_insert(models::sequential::LEARNING_RATE);
+            config.train.batch_size.get_or_insert(models::sequential::BATCH_SIZE);
+        }
         let Some(objective) = &mut config.objective else { return };
         if !loss_was_named && n_items > MOST_ITEMS_FOR_SOFTMAX {
             *objective = objectives::Config::Ssm(objectives::config::Ssm::default());

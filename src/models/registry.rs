@@ -7,7 +7,7 @@ use super::fusion;
 use super::graph::GraphScorer;
 use super::linear::{ease, gf_cf, item_knn, markov, popularity, rp3beta};
 use super::state::State;
-use super::{Config, Scorer};
+use super::{Config, Scorer, sequential};
 use crate::error::{RecError, Result};
 
 /// Fits a model that needs no steps; `None` for models that are trained by a [`super::Learner`], and for a fusion of models. `histories` gives each
@@ -32,7 +32,7 @@ pub fn fit_closed_form(
         Config::GfCf(config) => Some(Box::new(gf_cf::fit(train, config)?)),
         Config::Rp3beta(config) => Some(Box::new(rp3beta::fit(train, config)?)),
         Config::Markov(config) => Some(Box::new(markov::fit_weighted(train, weights, &histories(), config)?)),
-        Config::Lightgcn(_) | Config::Mf(_) | Config::Fusion(_) => None,
+        Config::Lightgcn(_) | Config::Mf(_) | Config::Fusion(_) | Config::Sasrec(_) => None,
     })
 }
 
@@ -51,7 +51,7 @@ pub fn load_scorer(model: &str, state: &State) -> Result<Box<dyn Scorer>> {
         "rp3beta" => rp3beta::load(state),
         "markov" => markov::load(state),
         "fusion" => fusion::load(state),
-        _ => Err(RecError::Checkpoint {
+        _ => sequential::load(model, state)?.ok_or_else(|| RecError::Checkpoint {
             path: "manifest.json".into(),
             problem: format!("model \"{model}\" is unknown to this version"),
             todo: "use the version of gcnrec that wrote it".into(),
