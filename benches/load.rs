@@ -78,7 +78,7 @@ fn read_rows(path: &Path) {
     let config = data::Config {
         train: Some(path.to_path_buf()),
         format: Format::Pairs,
-        duplicates: data::Duplicates::KeepFirst,
+        duplicates: Some(data::Duplicates::KeepFirst),
         valid_fraction: 0.0,
         ..data::Config::default()
     };

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use gcnrec::compare::Search;
 use gcnrec::config::{Config, PRESETS, Resolved, Sources, check_files, resolve};
 use gcnrec::models::graph::{GraphLearner, Learning, Setup, Teacher};
-use gcnrec::models::{Learner, fit_closed_form};
+use gcnrec::models::{Learner, fit_closed_form, sequential};
 use gcnrec::objectives::Batching;
 use gcnrec::samplers::PairOrder;
 use gcnrec::train::config::Sampling;
@@ -75,9 +75,22 @@ fn take_two_steps(mut resolved: Resolved) {
         return;
     }
     let (config, train) = (&resolved.config, Arc::new(split.train_interactions().unwrap()));
+    if config.model.is_sequential() {
+        let setup = sequential::Setup {
+            histories: Arc::new(split.histories(&[data::Part::Train])),
+            n_items: split.n_items(),
+            batch_size: config.train.batch_size,
+            learning_rate: config.train.learning_rate,
+            seed,
+        };
+        let mut learner = sequential::learner(&config.model, setup).unwrap().unwrap();
+        let report = learner.steps(0, 0..2).unwrap();
+        assert!(report.loss.is_finite() && report.n_examples > 0);
+        return;
+    }
     let Some(model) = config.model.graph() else {
         let histories = || split.histories(&[data::Part::Train]);
-        fit_closed_form(&config.model, &train, &histories).unwrap().unwrap();
+        fit_closed_form(&config.model, &train, None, &histories).unwrap().unwrap();
         return;
     };
     let objective = config.objective.clone().unwrap();

@@ -38,9 +38,13 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Words that belong to one crate alone.
-const CONFINED: &[(&str, &str)] =
-    &[("cubecl", "kernels/"), ("burn", "src/models/sequential/"), ("petgraph", "graphs/"), ("gemm::", "kernels/")];
+/// Words that belong to some folders alone.
+const CONFINED: &[(&str, &str)] = &[
+    ("cubecl", "kernels/"),
+    ("burn", "src/models/sequential/ kernels/src/burn_bridge/"),
+    ("petgraph", "graphs/"),
+    ("gemm::", "kernels/"),
+];
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -136,7 +140,10 @@ fn confined_libraries_stay_where_they_belong() {
         let inside = file.strip_prefix(root()).unwrap().to_string_lossy().into_owned();
         for (library, home) in CONFINED {
             let uses = code(&file).contains(&format!("use {library}")) || code(&file).contains(&format!("{library}::"));
-            assert!(!uses || inside.starts_with(home), "{inside} uses {library}, which belongs to {home}");
+            assert!(
+                !uses || home.split(' ').any(|home| inside.starts_with(home)),
+                "{inside} uses {library}, which belongs to {home}"
+            );
         }
     }
 }

@@ -4,6 +4,7 @@
 
 mod aligned;
 pub mod buffer;
+pub mod burn_bridge;
 pub mod device;
 mod elementary;
 mod error;

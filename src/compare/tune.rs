@@ -153,7 +153,8 @@ fn judge(
 fn judge_closed_form(config: &Config, split: Arc<Split>) -> Result<std::result::Result<f64, String>> {
     let job = config.job(split, Device::Cpu)?;
     job.check()?;
-    let fitted = fit_closed_form(&config.model, &job.train_pairs()?, &|| job.split.histories(&[Part::Train]));
+    let (pairs, histories) = (job.train_pairs()?, || job.split.histories(&[Part::Train]));
+    let fitted = fit_closed_form(&config.model, &pairs, job.split.recency_weights(&pairs).as_deref(), &histories);
     let evaluator = job.evaluator(Part::Valid, &[Part::Train])?;
     let (Ok(Some(scorer)), Some(evaluator)) = (&fitted, evaluator) else {
         return Ok(Err(fitted.err().map_or_else(|| "it is no closed form".into(), |error| error.to_string())));

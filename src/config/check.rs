@@ -101,6 +101,7 @@ fn what_of(entry: &Entry) -> &'static str {
         Some("reduction") => "reduction",
         Some("propensity") => "propensity",
         Some("uniform_loss") => "loss of the uniform log",
+        Some("valid_rows") => "choice of validation rows",
         Some("duplicates") => "way to treat duplicates",
         _ => "value",
     }

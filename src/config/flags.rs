@@ -39,20 +39,21 @@ enum Target {
     L2,
 }
 
-const TARGETS: [(&str, Target); 29] = [
+const TARGETS: [(&str, Target); 30] = [
     ("--data", Target::Key("data.path")),
     ("--train", Target::Key("data.train")),
     ("--valid", Target::Key("data.valid")),
     ("--test", Target::Key("data.test")),
     ("--uniform", Target::Key("data.uniform")),
+    ("--candidates-file", Target::Key("data.candidates")),
     ("--format", Target::Key("data.format")),
     ("--min-rating", Target::Key("data.min_rating")),
     ("--valid-fraction", Target::Key("data.valid_fraction")),
     ("--split", Target::Key("data.split")),
     ("--model", Target::Choice("model")),
     ("--attn-layers", Target::Model("combination", &["lightgcn"])),
-    ("--layers", Target::Model("layers", &["lightgcn"])),
-    ("--dim", Target::Model("dim", &["lightgcn", "mf"])),
+    ("--layers", Target::Model("layers", &["lightgcn", "sasrec"])),
+    ("--dim", Target::Model("dim", &["lightgcn", "mf", "sasrec"])),
     ("--loss", Target::Choice("objective")),
     ("--debias", Target::Choice("debias")),
     ("--feedback", Target::Key("data.feedback")),
@@ -145,8 +146,8 @@ fn fit(flag: &Flag, noun: &str, name: &str, fits: &[&str]) -> Result<()> {
 
 fn no_loss(flag: &Flag, model: &Choice) -> RecError {
     RecError::Usage {
-        problem: format!("{} does not fit the model {}, which is computed in closed form", flag.name, model.name),
-        todo: "it fits models that are trained on a loss, such as lightgcn and mf".into(),
+        problem: format!("{} does not fit the model {}, which has no such loss", flag.name, model.name),
+        todo: "it fits models that are trained on a loss of pairs, such as lightgcn and mf".into(),
     }
 }
 

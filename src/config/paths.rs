@@ -9,7 +9,8 @@ use crate::data;
 use crate::error::{RecError, Result};
 
 /// The keys that hold paths. `data.path` is one source, the others belong to each other: naming one source drops the other of lower layers.
-const KEYS: [&str; 6] = ["data.path", "data.train", "data.valid", "data.test", "data.uniform", "data.items"];
+const KEYS: [&str; 7] =
+    ["data.path", "data.train", "data.valid", "data.test", "data.uniform", "data.candidates", "data.items"];
 
 /// Makes the path of an entry absolute, if it holds one.
 pub(super) fn locate(entry: &mut Entry, base: &Path, data_folder: Option<&Path>) {
@@ -46,8 +47,9 @@ pub(super) fn replaces_source(higher: &Entry, lower: &[String]) -> bool {
 /// # Errors
 /// [`RecError::Missing`] for the first one.
 pub fn check_files(config: &data::Config, data_folder: Option<&Path>) -> Result<()> {
-    let named = [&config.path, &config.train, &config.valid, &config.test, &config.uniform, &config.items];
-    match named.into_iter().flatten().find(|path| !path.exists()) {
+    let parts = [&config.path, &config.train, &config.valid, &config.test, &config.uniform];
+    let named = parts.into_iter().chain([&config.candidates, &config.items]);
+    match named.flatten().find(|path| !path.exists()) {
         None => Ok(()),
         Some(path) => Err(RecError::Missing {
             what: "file",

@@ -34,7 +34,7 @@ pub struct Config {
     pub eval: eval::Config,
 }
 
-/// True when a model is trained by steps on a loss; the others are computed in closed form.
+/// True when a model is trained by steps on a loss of pairs; the others have a loss of their own, or are computed in closed form.
 pub(super) fn is_trained_by_steps(model: &str) -> bool {
     models::Config::named(model).is_ok_and(|config| config.graph().is_some())
 }

@@ -1,8 +1,7 @@
 //! The defaults that depend on other choices and on the data, written out once the data are known: what a run folder's `config.toml` holds.
 
 use super::layers::Resolved;
-use crate::models;
-use crate::objectives;
+use crate::{eval, models, objectives};
 
 /// Above this number of items a row of scores per user costs more than it teaches: the default loss becomes `ssm`.
 const MOST_ITEMS_FOR_SOFTMAX: usize = 200_000;
@@ -23,12 +22,28 @@ impl Resolved {
         }
     }
 
+    /// A file of candidates is there to be used, and in sessions items return.
+    fn settle_judging(&mut self) {
+        let Resolved { config, origins, .. } = self;
+        if config.data.candidates.is_some() && origins.of("eval.candidates").is_empty() {
+            config.eval.candidates = eval::Candidates::Given;
+        }
+        if config.data.format.is_of_sessions() && origins.of("eval.exclude_seen").is_empty() {
+            config.eval.exclude_seen = false;
+        }
+    }
+
     /// Fills the loss (where none was named), the learning rate, the batch size and the scoring rule; the members of a fusion.
     pub fn settle(&mut self, n_users: usize, n_items: usize) {
+        self.settle_judging();
         let loss_was_named = !self.origins.of("objective").is_empty();
         let config = &mut self.config;
         if let models::Config::Fusion(fusion) = &mut config.model {
             fusion.members = Some(fusion.members());
+        }
+        if config.model.is_sequential() {
+            config.train.learning_rate.get_or_insert(models::sequential::LEARNING_RATE);
+            config.train.batch_size.get_or_insert(models::sequential::BATCH_SIZE);
         }
         let Some(objective) = &mut config.objective else { return };
         if !loss_was_named && n_items > MOST_ITEMS_FOR_SOFTMAX {

@@ -23,6 +23,8 @@ pub struct Config {
     pub test: Option<PathBuf>,
     /// Rows collected under uniform exposure, beside `path` or `train`. Default none.
     pub uniform: Option<PathBuf>,
+    /// What the held-out items of each test user are ranked among, `user item item …` a line. Default none.
+    pub candidates: Option<PathBuf>,
     /// Shares of the uniform part that teach debiasing methods, validate and test, where neither `valid` nor `test` is given beside `train`; 0 or more each,
     /// the first above 0. With `valid` or `test` all of it teaches. Default `[0.05, 0.05, 0.9]`.
     pub uniform_ratios: [f64; 3],
@@ -52,21 +54,31 @@ pub struct Config {
     pub min_user_interactions: u32,
     /// Items with fewer rows are dropped likewise. Only for `path`. Default 0.
     pub min_item_interactions: u32,
-    /// What to do with a pair that stands in a part more than once. Default `keep_first`.
-    pub duplicates: Duplicates,
+    /// What to do with a pair that stands in a part more than once. Default `keep_first`, for `sessions` `keep_all`.
+    pub duplicates: Option<Duplicates>,
     /// How `path` is split. Default `ratio`.
     pub split: Rule,
     /// Shares of training, validation and test for `ratio`, 0 or more each, training above 0; they need not sum to 1. Default `[0.8, 0.1, 0.1]`.
     pub ratios: [f64; 3],
     /// What `ratio` divides. Default `user`.
     pub group_by: GroupBy,
-    /// Which rows go first. Default `random` for `ratio`, `time` for `leave_one_out`.
+    /// Which rows go first. Default `random` for `ratio`, `time` for `leave_one_out`; a split by `time` knows no other.
     pub order: Option<Order>,
     /// Which parts `leave_one_out` makes. Default `valid_and_test`.
     pub hold_out: HoldOut,
     /// Share of each user's training rows that becomes the validation part when there is none, from 0 to below 1; at least one row of each user
     /// stays. 0 means no validation part. Default 0.1.
     pub valid_fraction: f64,
+    /// Which rows these are. Default `random`, for `sessions` `last`.
+    pub valid_rows: Option<ValidRows>,
+    /// Models learn from the training rows of so many days before the newest one alone, above 0; times are seconds. Older rows stay known: they are
+    /// history, and masked. Default: from all.
+    pub recent_days: Option<f64>,
+    /// Models learn from this share of the training rows alone, the newest ones, above 0 to 1. Rows as old as the oldest of them stay too. Default: from
+    /// all.
+    pub recent_fraction: Option<f64>,
+    /// Days in which the weight of a training pair halves, above 0; times are seconds. Default: all pairs count alike.
+    pub half_life_days: Option<f64>,
     /// The built-in demo world, used when there is neither `path` nor `train`.
     pub demo: world::Config,
 }
@@ -106,6 +118,20 @@ pub enum Rule {
     Ratio,
     /// The last row of each user is test, the last but one validation.
     LeaveOneOut,
+    /// Two points in time for everybody: what comes before the first is training, what comes after the second test. They are where `ratios` of all
+    /// rows would lie; rows of the same time are never divided.
+    Time,
+}
+
+/// Which rows of a user validate where no validation part is given.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ValidRows {
+    /// A share of each user's rows, drawn.
+    #[default]
+    Random,
+    /// The newest row of a share of the users, drawn: what a model of sequences is asked for.
+    Last,
 }
 
 /// What `ratio` divides.
@@ -150,6 +176,7 @@ impl Default for Config {
             valid: None,
             test: None,
             uniform: None,
+            candidates: None,
             uniform_ratios: [0.05, 0.05, 0.9],
             uniform_rating_column: None,
             feedback: Feedback::Implicit,
@@ -163,13 +190,17 @@ impl Default for Config {
             title_column: None,
             min_user_interactions: 0,
             min_item_interactions: 0,
-            duplicates: Duplicates::KeepFirst,
+            duplicates: None,
             split: Rule::Ratio,
             ratios: [0.8, 0.1, 0.1],
             group_by: GroupBy::User,
             order: None,
             hold_out: HoldOut::ValidAndTest,
             valid_fraction: 0.1,
+            valid_rows: None,
+            recent_days: None,
+            recent_fraction: None,
+            half_life_days: None,
             demo: world::Config::default(),
         }
     }
@@ -200,8 +231,27 @@ impl Config {
         if !(0.0..1.0).contains(&self.valid_fraction) {
             return Err(RecError::range("data.valid_fraction", self.valid_fraction, "a number from 0 to below 1"));
         }
+        self.check_recency()?;
         self.demo.validate("data.demo")?;
         self.check_files()
+    }
+
+    fn check_recency(&self) -> Result<()> {
+        for (key, days) in [("recent_days", self.recent_days), ("half_life_days", self.half_life_days)] {
+            if let Some(days) = days.filter(|days| !(*days > 0.0 && days.is_finite())) {
+                return Err(RecError::range(format!("data.{key}"), days, "a number above 0"));
+            }
+        }
+        if let Some(fraction) = self.recent_fraction.filter(|fraction| !(*fraction > 0.0 && *fraction <= 1.0)) {
+            return Err(RecError::range("data.recent_fraction", fraction, "a number above 0, up to 1"));
+        }
+        if self.recent_days.is_some() && self.recent_fraction.is_some() {
+            return Err(RecError::Usage {
+                problem: "data.recent_days and data.recent_fraction both say which rows are recent".into(),
+                todo: "give one of the two".into(),
+            });
+        }
+        Ok(())
     }
 
     fn check_files(&self) -> Result<()> {
@@ -220,8 +270,13 @@ impl Config {
             );
         }
         if !path && !train {
-            let others =
-                [("valid", &self.valid), ("test", &self.test), ("uniform", &self.uniform), ("items", &self.items)];
+            let others = [
+                ("valid", &self.valid),
+                ("test", &self.test),
+                ("uniform", &self.uniform),
+                ("candidates", &self.candidates),
+                ("items", &self.items),
+            ];
             if let Some((name, _)) = others.iter().find(|(_, file)| file.is_some()) {
                 return refuse(&format!("data.{name} is given without training data"), "add data.train or data.path");
             }
@@ -244,8 +299,18 @@ impl Config {
     pub fn order(&self) -> Order {
         self.order.unwrap_or(match self.split {
             Rule::Ratio => Order::Random,
-            Rule::LeaveOneOut => Order::Time,
+            Rule::LeaveOneOut | Rule::Time => Order::Time,
         })
+    }
+
+    /// What is done with repeats in files of a format.
+    pub fn duplicates(&self, format: Format) -> Duplicates {
+        self.duplicates.unwrap_or(if format.is_of_sessions() { Duplicates::KeepAll } else { Duplicates::KeepFirst })
+    }
+
+    /// Which rows are carved out of a training part of a format.
+    pub fn valid_rows(&self, format: Format) -> ValidRows {
+        self.valid_rows.unwrap_or(if format.is_of_sessions() { ValidRows::Last } else { ValidRows::Random })
     }
 
     /// The columns that the user named.
@@ -293,6 +358,13 @@ mod tests {
         assert!(message(Config { valid_fraction: f64::NAN, ..Config::default() }).starts_with("data.valid_fraction"));
         assert!(message(Config { ratios: [0.0, 0.5, 0.5], ..Config::default() }).starts_with("data.ratios"));
         assert!(message(Config { min_rating: Some(f32::NAN), ..Config::default() }).starts_with("data.min_rating"));
+        assert!(message(Config { recent_days: Some(0.0), ..Config::default() }).starts_with("data.recent_days"));
+        assert!(
+            message(Config { recent_fraction: Some(1.5), ..Config::default() }).starts_with("data.recent_fraction")
+        );
+        assert!(
+            message(Config { half_life_days: Some(f64::NAN), ..Config::default() }).starts_with("data.half_life_days")
+        );
     }
 
     #[test]
@@ -304,6 +376,8 @@ mod tests {
             Config { test: file(), ..Config::default() },
             Config { uniform: file(), ..Config::default() },
             Config { train: file(), min_user_interactions: 5, ..Config::default() },
+            Config { candidates: file(), ..Config::default() },
+            Config { recent_days: Some(7.0), recent_fraction: Some(0.5), ..Config::default() },
         ] {
             assert_eq!(config.validate().unwrap_err().exit_code(), 2, "{config:?}");
         }

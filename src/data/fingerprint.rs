@@ -16,6 +16,15 @@ pub(super) fn fingerprint(split: &Split) -> String {
     for part in [&split.train, &split.valid, &split.test, &split.uniform] {
         rows(&mut hash, part);
     }
+    // Most data have no more parts, and keep the fingerprint that they had before there were any.
+    if !split.context.is_empty() {
+        hash.update(b"context");
+        rows(&mut hash, &split.context);
+    }
+    if !split.candidates.is_empty() {
+        hash.update(b"candidates");
+        lists(&mut hash, &split.candidates);
+    }
     hex(hash)
 }
 
@@ -29,7 +38,11 @@ pub fn part_fingerprints(split: &Split) -> Vec<(&'static str, String)> {
     let parts = [("train", &split.train), ("valid", &split.valid), ("test", &split.test), ("uniform", &split.uniform)];
     let names = [("users", &split.users), ("items", &split.items)];
     let names = names.map(|(name, map)| (name, of(&|hash| ids(hash, map))));
-    names.into_iter().chain(parts.map(|(name, log)| (name, of(&|hash| rows(hash, log))))).collect()
+    let context = Some(("context", &split.context)).filter(|(_, log)| !log.is_empty());
+    let parts = parts.into_iter().chain(context).map(|(name, log)| (name, of(&|hash| rows(hash, log))));
+    let listed = Some(&split.candidates).filter(|listed| !listed.is_empty());
+    let listed = listed.map(|listed| ("candidates", of(&|hash| lists(hash, listed))));
+    names.into_iter().chain(parts).chain(listed).collect()
 }
 
 fn hex(hash: Sha256) -> String {
@@ -42,6 +55,14 @@ fn ids(hash: &mut Sha256, map: &IdMap) {
     for key in map.keys() {
         hash.update((key.len() as u64).to_le_bytes());
         hash.update(key.as_bytes());
+    }
+}
+
+fn lists(hash: &mut Sha256, lists: &[Vec<u32>]) {
+    hash.update((lists.len() as u64).to_le_bytes());
+    for list in lists {
+        hash.update((list.len() as u64).to_le_bytes());
+        list.iter().for_each(|item| hash.update(item.to_le_bytes()));
     }
 }
 
@@ -80,6 +101,8 @@ mod tests {
             Split { train: log(0, 4.0, 6), ..base.clone() },
             Split { train: base.test.clone(), test: base.train.clone(), ..base.clone() },
             Split { uniform: log(0, 1.0, 0), ..base.clone() },
+            Split { context: log(0, 1.0, 0), ..base.clone() },
+            Split { candidates: vec![vec![0]], ..base.clone() },
         ] {
             assert_ne!(first, fingerprint(&other));
         }

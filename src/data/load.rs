@@ -1,6 +1,7 @@
 //! From the files of a configuration to a split.
 
 use std::collections::HashSet;
+use std::fmt::Write;
 use std::path::Path;
 
 use gcnrec_graphs::{ItemId, Purpose, Seed, UserId, k_core};
@@ -9,9 +10,9 @@ use rand::seq::SliceRandom;
 use super::config::{Config, Duplicates, Feedback};
 use super::fingerprint::fingerprint;
 use super::reader::{self, Columns, Format, Source, read_titles};
-use super::split::{carve, distinct_rows, split};
+use super::split::{carve, carve_last, distinct_rows, split};
 use super::world::World;
-use super::{IdMap, Log, Split};
+use super::{Clock, IdMap, Log, Split, ValidRows, recency};
 use crate::error::{Place, RecError, Result};
 
 /// A uniform rating of at least this is the label +1 where `min_rating` says nothing (AutoDebias's code, SPEC C.1).
@@ -50,18 +51,27 @@ pub fn load(config: &Config, seed: Seed) -> Result<Split> {
         loader.training_is_read();
         // Beside a uniform part, held-out rows with ratings were shown at random too: they are judged by their labels.
         let beside_uniform = config.uniform.is_some();
-        let parts = [(&config.valid, &mut data.valid), (&config.test, &mut data.test)];
-        for (file, part) in parts {
+        let parts = [(&config.valid, &mut data.valid, "valid-"), (&config.test, &mut data.test, "test-")];
+        for (file, part, prefix) in parts {
             let Some(file) = file else { continue };
+            loader.prefix = prefix;
             *part = if beside_uniform {
                 loader.read_held_out(file, &mut data.labelled)?
             } else {
                 loader.read_part(file)?
             };
+            if config.format.is_of_sessions() {
+                let (given, held_out) = last_of_sessions(part, file)?;
+                data.context.append(&given);
+                *part = held_out;
+            }
         }
     } else {
-        return Ok(World::generate(&config.demo, config.valid_fraction, seed)?.split);
+        let mut data = World::generate(&config.demo, config.valid_fraction, seed)?.split;
+        look_back(&mut data, config)?;
+        return Ok(data);
     }
+    data.clock = loader.clock;
     if let Some(uniform) = &config.uniform {
         loader.only_trained = true;
         data.uniform = loader.read_uniform(uniform)?;
@@ -75,11 +85,42 @@ pub fn load(config: &Config, seed: Seed) -> Result<Split> {
     if let Some(items) = &config.items {
         data.titles = read_titles(Source::open(items)?, &loader.columns, &loader.items)?;
     }
+    if let Some(candidates) = &config.candidates {
+        data.candidates = loader.read_candidates(candidates, &data.test)?;
+    }
+    let rows = config.valid_rows(config.format);
     (data.users, data.items) = (loader.users, loader.items);
     // A biased part cannot pick the epoch where test is uniform.
     let fraction = if data.labelled { 0.0 } else { config.valid_fraction };
-    finish(&mut data, fraction, seed);
+    finish(&mut data, fraction, rows, seed);
+    look_back(&mut data, config)?;
     Ok(data)
+}
+
+/// Leaves the recent rows to learn from, where the configuration says which they are.
+fn look_back(data: &mut Split, config: &Config) -> Result<()> {
+    recency::apply(data, config)?;
+    if !data.context.is_empty() {
+        data.fingerprint = fingerprint(data);
+    }
+    Ok(())
+}
+
+/// Takes held-out sessions apart: what was given, and the last item of each, which is to be found.
+fn last_of_sessions(log: &Log, path: &Path) -> Result<(Log, Log)> {
+    let is_last = |&row: &u32| log.users.get(row as usize + 1) != Some(&log.users[row as usize]);
+    let (last, given): (Vec<u32>, Vec<u32>) = (0..log.len() as u32).partition(is_last);
+    // The time of a row is its line.
+    let alone = last.iter().find(|&&row| row == 0 || log.users[row as usize - 1] != log.users[row as usize]);
+    if let Some(&row) = alone {
+        return Err(RecError::Input {
+            place: Place::line(path, log.times[row as usize] as u64),
+            found: "a session of one item".into(),
+            expected: "at least one item before the one to be found".into(),
+            todo: "remove the line".into(),
+        });
+    }
+    Ok((log.select(&given), log.select(&last)))
 }
 
 /// Divides the uniform part into rows that teach, validate and test.
@@ -127,9 +168,12 @@ fn refuse_overlap(data: &Split, uniform: &Path, loader: &Loader<'_>) -> Result<(
 }
 
 /// Carves the validation part where there is none, counts the overlap, takes the fingerprint.
-pub(super) fn finish(data: &mut Split, valid_fraction: f64, seed: Seed) {
+pub(super) fn finish(data: &mut Split, valid_fraction: f64, rows: ValidRows, seed: Seed) {
     if data.valid.is_empty() && valid_fraction > 0.0 {
-        (data.train, data.valid) = carve(&data.train, valid_fraction, seed, VALID_STREAM);
+        (data.train, data.valid) = match rows {
+            ValidRows::Random => carve(&data.train, valid_fraction, seed, VALID_STREAM),
+            ValidRows::Last => carve_last(&data.train, valid_fraction, seed, VALID_STREAM),
+        };
     }
     let mut known: Vec<(UserId, ItemId)> = data.train.pairs().chain(data.valid.pairs()).collect();
     known.sort_unstable();
@@ -153,6 +197,10 @@ struct Loader<'a> {
     dropped_users: HashSet<String>,
     /// True while a part is read whose users must be those of the training part.
     only_trained: bool,
+    /// What the name of a session begins with, before its line; sessions of different parts are different users.
+    prefix: &'static str,
+    /// What the times of the training part are.
+    clock: Clock,
 }
 
 impl<'a> Loader<'a> {
@@ -167,6 +215,8 @@ impl<'a> Loader<'a> {
             n_trained_users: usize::MAX,
             dropped_users: HashSet::new(),
             only_trained: false,
+            prefix: "",
+            clock: Clock::None,
         }
     }
 
@@ -182,14 +232,15 @@ impl<'a> Loader<'a> {
     fn read_part(&mut self, path: &Path) -> Result<Log> {
         let explicit = self.config.feedback == Feedback::Explicit;
         let min_rating = if explicit { None } else { self.config.min_rating };
-        let mut log = self.read(path, min_rating, self.config.duplicates == Duplicates::Refuse)?;
+        let duplicates = self.config.duplicates(self.config.format);
+        let mut log = self.read(path, min_rating, duplicates == Duplicates::Refuse)?;
         if explicit {
             if log.ratings.is_empty() {
                 return Err(no_ratings(path, "a rating for every row, because data.feedback is explicit"));
             }
             self.label(&mut log);
         }
-        let keep_last = match self.config.duplicates {
+        let keep_last = match duplicates {
             Duplicates::KeepAll | Duplicates::Refuse => return Ok(log),
             Duplicates::KeepFirst => false,
             Duplicates::KeepLast => true,
@@ -238,6 +289,7 @@ impl<'a> Loader<'a> {
         let (users, items, columns) = (&mut self.users, &mut self.items, &self.columns);
         let (notes_dropped, dropped) = (self.config.uniform.is_some(), &mut self.dropped_users);
         let n_trained = if self.only_trained { self.n_trained_users } else { usize::MAX };
+        let (of_sessions, prefix, mut session) = (self.config.format.is_of_sessions(), self.prefix, String::new());
         let format = reader::read(source, self.config.format, self.like, columns, &mut |row| {
             if let (Some(min), Some(rating)) = (min_rating, row.rating)
                 && rating < min
@@ -251,15 +303,16 @@ impl<'a> Loader<'a> {
             if log.len() >= u32::MAX as usize - 1 {
                 return Err(too_many(path));
             }
+            let name = if of_sessions { named_by_line(&mut session, prefix, row.line) } else { row.user };
             // Rows of one user mostly stand together; comparing is cheaper than looking up.
             let user = match log.users.last() {
-                Some(&last) if users.key(last) == row.user => last,
-                _ => users.insert(row.user),
+                Some(&last) if users.key(last) == name => last,
+                _ => users.insert(name),
             };
-            if user as usize >= n_trained && !dropped.contains(row.user) {
+            if user as usize >= n_trained && !dropped.contains(name) {
                 return Err(RecError::Input {
                     place: Place::line(path, row.line),
-                    found: format!("user {:?}, who has no training row", row.user),
+                    found: format!("user {name:?}, who has no training row"),
                     expected: "users of the training part: nothing is known of others".into(),
                     todo: "remove their rows from the uniform part, or add theirs to the training part".into(),
                 });
@@ -268,7 +321,7 @@ impl<'a> Loader<'a> {
             if refuse_duplicates && !pairs.insert((user, item)) {
                 return Err(RecError::Input {
                     place: Place::line(path, row.line),
-                    found: format!("user {:?} with item {:?} a second time", row.user, row.item),
+                    found: format!("user {name:?} with item {:?} a second time", row.item),
                     expected: "each pair once".into(),
                     todo: "set data.duplicates to keep_first, keep_last or keep_all".into(),
                 });
@@ -276,7 +329,7 @@ impl<'a> Loader<'a> {
             log.users.push(user);
             log.items.push(item);
             log.ratings.extend(row.rating);
-            log.times.extend(row.time);
+            log.times.extend(if of_sessions { Some(row.line as i64) } else { row.time });
             Ok(())
         })?;
         if log.is_empty() {
@@ -287,7 +340,13 @@ impl<'a> Loader<'a> {
                 todo: "lower data.min_rating (--min-rating)".into(),
             });
         }
-        if format.reader().is_some_and(|reader| reader.ordered()) {
+        let clock = if log.times.is_empty() { Clock::Rows } else { Clock::Seconds };
+        let clock = if of_sessions { Clock::Lines } else { clock };
+        let is_ordered = format.reader().is_some_and(|reader| reader.ordered());
+        if self.like.is_none() && (is_ordered || clock != Clock::Rows) {
+            self.clock = clock;
+        }
+        if is_ordered && !of_sessions {
             n_seen.resize(self.users.len(), 0);
             for &user in &log.users {
                 let count = &mut n_seen[user as usize];
@@ -297,6 +356,41 @@ impl<'a> Loader<'a> {
         }
         (self.n_seen, self.like) = (n_seen, Some(format));
         Ok(log)
+    }
+
+    /// What each test user's items are ranked among, by user; items that are nowhere else become items of the catalogue.
+    fn read_candidates(&mut self, path: &Path, test: &Log) -> Result<Vec<Vec<u32>>> {
+        let mut lists = vec![Vec::new(); self.users.len()];
+        let mut source = Source::open(path)?.with_list_lines();
+        while let Some((line, text)) = source.next_line()? {
+            let refuse = |found: String, expected: &str, todo: &str| RecError::Input {
+                place: Place::line(path, line),
+                found,
+                expected: expected.into(),
+                todo: todo.into(),
+            };
+            let mut names = text.split_ascii_whitespace();
+            let Some(user) = names.next() else { continue };
+            let Some(id) = self.users.get(user) else {
+                let todo = "check that the file belongs to these data, or remove the line";
+                return Err(refuse(format!("user {user:?}"), "users of the data", todo));
+            };
+            let list: &mut Vec<u32> = &mut lists[id as usize];
+            let before = list.len();
+            list.extend(names.map(|name| self.items.insert(name)));
+            if list.len() == before {
+                return Err(refuse(format!("user {user:?} without items"), "user item item …", "remove the line"));
+            }
+        }
+        match test.users.iter().find(|&&user| lists[user as usize].is_empty()) {
+            None => Ok(lists),
+            Some(&user) => Err(RecError::Input {
+                place: Place::file(path),
+                found: format!("no line for user {:?}", self.users.key(user)),
+                expected: "a line for every user of the test part".into(),
+                todo: "add one, or leave the file away to rank all items".into(),
+            }),
+        }
     }
 
     /// Only the k-core, with ids that count anew.
@@ -320,6 +414,14 @@ impl<'a> Loader<'a> {
         self.items = renumber(&self.items, &mut core.items);
         Ok(core)
     }
+}
+
+/// The name of the session on a line, written into `name`.
+fn named_by_line<'n>(name: &'n mut String, prefix: &str, line: u64) -> &'n str {
+    name.clear();
+    // Writing to a string cannot fail.
+    let _ = write!(name, "{prefix}{line}");
+    name
 }
 
 /// Gives the ids in use new numbers in the order of first use, and returns their names.

@@ -44,11 +44,48 @@ impl Log {
         }
     }
 
+    /// Adds the rows of another log. Ratings and times stay where both have them, or where one of the two is empty.
+    pub fn append(&mut self, other: &Log) {
+        fn join<T: Clone>(here: &mut Vec<T>, there: &[T], n_here: usize, n_there: usize) {
+            if here.len() == n_here && there.len() == n_there {
+                here.extend_from_slice(there);
+            } else {
+                here.clear();
+            }
+        }
+        let (n_here, n_there) = (self.len(), other.len());
+        join(&mut self.ratings, &other.ratings, n_here, n_there);
+        join(&mut self.times, &other.times, n_here, n_there);
+        self.users.extend_from_slice(&other.users);
+        self.items.extend_from_slice(&other.items);
+    }
+
     /// The distinct pairs as a graph's edges.
     ///
     /// # Errors
     /// [`GraphError`] when an id is outside the given bounds.
     pub fn interactions(&self, n_users: usize, n_items: usize) -> Result<Interactions, GraphError> {
         Interactions::from_pairs(n_users, n_items, self.pairs())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn joined_logs_keep_what_both_have() {
+        let log =
+            |user, times: &[i64]| Log { users: vec![user], items: vec![7], times: times.to_vec(), ..Log::default() };
+        let joined = |mut first: Log, second: &Log| {
+            first.append(second);
+            first
+        };
+        let both = joined(log(0, &[3]), &log(1, &[5]));
+        assert_eq!((both.users, both.items, both.times), (vec![0, 1], vec![7, 7], vec![3, 5]));
+        assert!(joined(log(0, &[3]), &log(1, &[])).times.is_empty());
+        assert!(joined(log(0, &[]), &log(1, &[5])).times.is_empty());
+        assert_eq!(joined(Log::default(), &log(1, &[5])), log(1, &[5]));
+        assert_eq!(joined(log(1, &[5]), &Log::default()), log(1, &[5]));
     }
 }

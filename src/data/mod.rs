@@ -7,18 +7,19 @@ mod load;
 mod log;
 mod parts;
 pub mod reader;
+mod recency;
 mod split;
 pub mod world;
 
 #[cfg(test)]
 mod tests;
 
-pub use config::{Config, Duplicates, Feedback, GroupBy, HoldOut, Order, Rule};
+pub use config::{Config, Duplicates, Feedback, GroupBy, HoldOut, Order, Rule, ValidRows};
 pub use fingerprint::part_fingerprints;
 pub use ids::IdMap;
 pub use load::load;
 pub use log::Log;
-pub use parts::{Part, Split};
+pub use parts::{Clock, Part, Split};
 pub use reader::Format;
-pub use split::{carve, leave_one_out_counts, ratio_counts, split};
+pub use split::{carve, carve_last, leave_one_out_counts, ratio_counts, split};
 pub use world::World;

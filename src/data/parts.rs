@@ -20,6 +20,15 @@ pub struct Split {
     pub test: Log,
     /// Interactions collected under uniform exposure, if any: labels +1 and -1 in `ratings`.
     pub uniform: Log,
+    /// Rows that are known and that nothing learns from: what comes before the held-out item of a session, and training rows that are too old. They are
+    /// part of histories and are masked.
+    pub context: Log,
+    /// What each user's held-out test items are ranked among, `[n_users]`; empty where no file says so.
+    pub candidates: Vec<Vec<u32>>,
+    /// What the times are.
+    pub clock: Clock,
+    /// Seconds in which the weight of a training pair halves; none where all count alike.
+    pub half_life: Option<f64>,
     /// True when training rows are liked and disliked ones, told by the labels +1 and -1 in their `ratings`; otherwise all are liked.
     pub explicit: bool,
     /// True when the validation and the test part are rows of uniform exposure with labels +1 and -1, to be judged row by row.
@@ -32,6 +41,20 @@ pub struct Split {
     pub n_overlap: usize,
 }
 
+/// What the times of a data set are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Clock {
+    /// There are none.
+    #[default]
+    None,
+    /// Each user's rows in their order, counted from 0: users cannot be compared.
+    Rows,
+    /// The lines of a file of sessions in their order.
+    Lines,
+    /// Seconds, or whatever the source's unit is.
+    Seconds,
+}
+
 /// The part of a data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
@@ -41,6 +64,8 @@ pub enum Part {
     Valid,
     /// What is scored once, at the end.
     Test,
+    /// What is known and not learnt from.
+    Context,
 }
 
 impl Split {
@@ -60,6 +85,7 @@ impl Split {
             Part::Train => &self.train,
             Part::Valid => &self.valid,
             Part::Test => &self.test,
+            Part::Context => &self.context,
         }
     }
 

@@ -40,6 +40,9 @@ pub fn split(log: &Log, config: &Config, seed: Seed) -> Result<[Log; 3]> {
         }
         Order::Time => order.sort_by_key(|&row| log.times[row as usize]),
     }
+    if config.split == Rule::Time {
+        return by_points_in_time(log, &order, config);
+    }
     let groups = match (config.split, config.group_by) {
         (Rule::Ratio, GroupBy::None) => vec![order],
         _ => by_user(log, &order),
@@ -48,7 +51,7 @@ pub fn split(log: &Log, config: &Config, seed: Seed) -> Result<[Log; 3]> {
     for group in groups {
         let counts = match config.split {
             Rule::Ratio => ratio_counts(group.len(), config.ratios),
-            Rule::LeaveOneOut => leave_one_out_counts(group.len(), config.hold_out),
+            Rule::LeaveOneOut | Rule::Time => leave_one_out_counts(group.len(), config.hold_out),
         };
         let mut rest = group.as_slice();
         for (part, n) in parts.iter_mut().zip(counts) {
@@ -58,6 +61,28 @@ pub fn split(log: &Log, config: &Config, seed: Seed) -> Result<[Log; 3]> {
         }
     }
     Ok(parts.map(|mut rows| {
+        rows.sort_unstable();
+        log.select(&rows)
+    }))
+}
+
+/// Divides the rows, given in the order of their times, at two points in time. Rows of the same time go to the later part together.
+fn by_points_in_time(log: &Log, order: &[u32], config: &Config) -> Result<[Log; 3]> {
+    let counts = ratio_counts(order.len(), config.ratios);
+    let times: Vec<i64> = order.iter().map(|&row| log.times[row as usize]).collect();
+    let start_of = |place: usize| times.get(place).map_or(times.len(), |&t| times.partition_point(|&time| time < t));
+    let (valid, test) = (start_of(counts[0]), start_of(counts[0] + counts[1]));
+    if valid == 0 && !order.is_empty() {
+        return Err(RecError::Config {
+            key: "data.split".into(),
+            origin: String::new(),
+            found: format!("time, and {} rows of which none is older than the point that divides them", order.len()),
+            expected: "times that differ".into(),
+            todo: "raise the first of data.ratios, or use --split leave-one-out".into(),
+        });
+    }
+    Ok([&order[..valid], &order[valid..test], &order[test..]].map(|rows| {
+        let mut rows = rows.to_vec();
         rows.sort_unstable();
         log.select(&rows)
     }))
@@ -117,6 +142,24 @@ pub fn carve(log: &Log, fraction: f64, seed: Seed, index: u64) -> (Log, Log) {
             let chosen = rng.random_range(place..rows.len());
             rows.swap(place, chosen);
             is_carved[rows[place] as usize] = true;
+        }
+    }
+    let (carved, kept): (Vec<u32>, Vec<u32>) = order.into_iter().partition(|&row| is_carved[row as usize]);
+    (log.select(&kept), log.select(&carved))
+}
+
+/// Takes the newest row of a seeded share of the users out of a log: (kept, carved), both in file order. Of rows of the same time the last in the file
+/// is the newest; users with one row keep it. `index` as in [`carve`].
+pub fn carve_last(log: &Log, fraction: f64, seed: Seed, index: u64) -> (Log, Log) {
+    let mut rng = seed.stream(Purpose::Split, CARVE, index);
+    let order: Vec<u32> = (0..log.len() as u32).collect();
+    let time = |row: u32| log.times.get(row as usize).copied().unwrap_or(0);
+    let mut is_carved = vec![false; log.len()];
+    for rows in by_user(log, &order) {
+        let chosen = rng.random::<f64>() < fraction;
+        if chosen && rows.len() > 1 {
+            let newest = rows.iter().copied().max_by_key(|&row| (time(row), row)).expect("a group should have rows");
+            is_carved[newest as usize] = true;
         }
     }
     let (carved, kept): (Vec<u32>, Vec<u32>) = order.into_iter().partition(|&row| is_carved[row as usize]);
@@ -239,6 +282,46 @@ mod tests {
         assert_eq!(carve(&log, 0.0, Seed(3), 0).1.len(), 0);
         assert_ne!(carve(&log, 0.1, Seed(3), 1).1, carved);
         assert_eq!(carve(&log, 0.1, Seed(3), 0).1, carved);
+    }
+
+    #[test]
+    fn points_in_time_divide_everybody_alike_and_never_one_moment() {
+        let log = Log {
+            users: vec![0, 1, 0, 1, 0, 1],
+            items: (0..6).collect(),
+            times: vec![50, 10, 20, 30, 30, 40],
+            ..Log::default()
+        };
+        // Of six rows .5, .25 and .25 are 4, 1 and 1. In order of time 10 20 30 30 40 50: validation starts at 40, test at 50.
+        let config = Config { split: Rule::Time, ratios: [0.5, 0.25, 0.25], ..Config::default() };
+        let parts = split(&log, &config, Seed(1)).unwrap();
+        assert_eq!(parts.map(|part| part.items), [vec![1, 2, 3, 4], vec![5], vec![0]]);
+        // .2, .4 and .4 are 2, 2 and 2: validation starts at 30, test at 40.
+        let config = Config { ratios: [0.2, 0.4, 0.4], ..config };
+        let parts = split(&log, &config, Seed(1)).unwrap();
+        assert_eq!(parts.map(|part| part.items), [vec![1, 2], vec![3, 4], vec![0, 5]]);
+        // 3, 1 and 2 (shares 6 x .5/1.01, .17/1.01 and .34/1.01): the fourth row has the time of the third, so both validate.
+        let config = Config { ratios: [0.5, 0.17, 0.34], ..config };
+        let parts = split(&log, &config, Seed(1)).unwrap();
+        assert_eq!(parts.map(|part| part.items), [vec![1, 2], vec![3, 4], vec![0, 5]]);
+        let still = Log { times: vec![7; 6], ..log };
+        let error = split(&still, &config, Seed(1)).unwrap_err();
+        assert!(error.to_string().starts_with("data.split: found time, and 6 rows"), "{error}");
+    }
+
+    #[test]
+    fn the_newest_row_of_a_share_of_the_users_is_carved() {
+        let log = log(&[1; 50].into_iter().chain([3; 2000]).collect::<Vec<_>>());
+        let (kept, carved) = carve_last(&log, 0.1, Seed(3), 0);
+        assert_eq!(kept.len() + carved.len(), log.len());
+        assert!(carved.users.iter().all(|&user| user >= 50), "users with one row keep it");
+        // Times fall along the file, and users from 50 on have three rows each: the newest is the first of them. Items are rows.
+        for (user, item) in carved.users.iter().zip(&carved.items) {
+            assert_eq!(*item, 50 + (user - 50) * 3);
+        }
+        // 2000 users with a chance of .1: mean 200, standard deviation sqrt(180) = 13.4; five of them are 67.
+        assert!((133..=267).contains(&carved.len()), "{}", carved.len());
+        assert_eq!(carve_last(&log, 0.0, Seed(3), 0).1.len(), 0);
     }
 
     #[test]

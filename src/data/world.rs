@@ -10,10 +10,10 @@ use rand::seq::SliceRandom;
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 
-use super::config::{Config as DataConfig, Order};
+use super::config::{Config as DataConfig, Order, ValidRows};
 use super::load::finish;
 use super::split::split;
-use super::{Log, Split};
+use super::{Clock, Log, Split};
 use crate::error::{RecError, Result};
 
 /// Width of the taste vectors.
@@ -136,9 +136,10 @@ impl World {
             test,
             uniform,
             titles,
+            clock: Clock::Seconds,
             ..Split::default()
         };
-        finish(&mut world.split, valid_fraction, seed);
+        finish(&mut world.split, valid_fraction, ValidRows::Random, seed);
         Ok(world)
     }
 

@@ -94,7 +94,12 @@ pub fn prepare(config: &Config, training: &Training<'_>) -> Result<Prepared> {
         propensities.into_iter().map(|p| (1.0 / p.max(clip)) as f32).collect()
     };
     match config {
-        Config::None(_) | Config::Uniform(_) => {}
+        Config::None(_) => {
+            if let Some(weights) = split.recency_weights(&pairs) {
+                learning.weights = Box::new(FixedWeights { weights, self_normalised: false, reduction });
+            }
+        }
+        Config::Uniform(_) => {}
         Config::Combine(c) => {
             let mut weights = all_liked();
             each_edge(&pairs, &uniform, |edge, _| weights[edge] = c.weight);

@@ -152,7 +152,7 @@ impl Evaluator {
 
     /// The questions of a block of users, and what is not ranked for each of them.
     fn asked<'a>(&'a self, index: usize, block: &'a [HeldOutUser]) -> (Vec<Query<'a>>, Vec<Cow<'a, [u32]>>) {
-        let query = |user: &'a HeldOutUser| Query { user: Some(user.id), history: &user.history };
+        let query = |user: &'a HeldOutUser| Query { user: self.held_out.known(user.id), history: &user.history };
         let places = (index * BLOCK..index * BLOCK + block.len()).into_par_iter();
         (block.iter().map(query).collect(), places.map(|at| self.held_out.not_ranked(at)).collect())
     }

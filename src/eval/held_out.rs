@@ -27,6 +27,8 @@ pub struct HeldOut {
     n_items: usize,
     /// For each evaluated user the items that are ranked, rising; nothing when all items are.
     candidates: Option<Vec<Vec<u32>>>,
+    /// Users whom no model can know, rising: they are asked for by their history.
+    strangers: Vec<UserId>,
 }
 
 impl HeldOut {
@@ -62,7 +64,7 @@ impl HeldOut {
                 history: histories[id.index()].clone(),
             })
             .collect();
-        Ok(HeldOut { users, n_items: relevant.n_items(), candidates: None })
+        Ok(HeldOut { users, n_items: relevant.n_items(), candidates: None, strangers: Vec::new() })
     }
 
     /// Ranks a sample of items for each user instead of all of them: the held-out items and `sampled` ones, without those that are excluded.
@@ -91,6 +93,17 @@ impl HeldOut {
         });
         self.candidates = Some(pools.collect());
         Ok(self)
+    }
+
+    /// Tells which users no model was trained on, rising. They are asked for by their history alone, like a new user.
+    pub fn with_strangers(mut self, strangers: Vec<UserId>) -> Self {
+        self.strangers = strangers;
+        self
+    }
+
+    /// The user as a model may know them.
+    pub(super) fn known(&self, user: UserId) -> Option<UserId> {
+        self.strangers.binary_search(&user).is_err().then_some(user)
     }
 
     /// The items that are not ranked for an evaluated user (by place in [`HeldOut::users`]), rising.

@@ -16,7 +16,8 @@ pub struct Config {
     /// Metrics to report, at least one. Default: `recall`, `precision`, `ndcg`, `hit`, `mrr`, `map`.
     pub metrics: Vec<String>,
     /// Which items are ranked: `all` (or `full`), or the held-out items among a sample of others: `uniN` uniform, `popN` by popularity, N draws with
-    /// replacement for each held-out pair, 1..=100000. Default `all`.
+    /// replacement for each held-out pair, 1..=100000; or `given`: the test part among those of `data.candidates`, the validation part among all. Default
+    /// `all`, with `data.candidates` `given`.
     pub candidates: Candidates,
     /// What `tailpercentage` calls the tail: up to 1 a share of the items, least popular first; above 1 a largest number of training users. Above 0.
     /// Default 0.1.
@@ -54,7 +55,7 @@ impl Config {
                 key: "eval.candidates".into(),
                 origin: String::new(),
                 found: "labeled".into(),
-                expected: "all, uniN or popN, which rank lists of items".into(),
+                expected: "all, uniN, popN or given, which rank lists of items".into(),
                 todo: "labelled rows are judged after training: gcnrec evaluate RUN --candidates labeled --metrics auc,logloss".into(),
             });
         }
@@ -103,6 +104,8 @@ pub enum Candidates {
     Uniform(u32),
     /// The same with draws in proportion to the number of pairs of an item over all parts.
     Popularity(u32),
+    /// Those of a file, for the test part; every item for the validation part.
+    Given,
     /// No list is ranked, or only the user's own labelled rows are: see [`super::labeled`].
     Labeled,
 }
@@ -118,6 +121,7 @@ impl fmt::Display for Candidates {
             Candidates::All => f.write_str("all"),
             Candidates::Uniform(n) => write!(f, "uni{n}"),
             Candidates::Popularity(n) => write!(f, "pop{n}"),
+            Candidates::Given => f.write_str("given"),
             Candidates::Labeled => f.write_str("labeled"),
         }
     }
@@ -137,12 +141,13 @@ impl TryFrom<String> for Candidates {
         let sampled = |kind: &str| text.strip_prefix(kind).and_then(draws);
         match text.as_str() {
             "all" | "full" => return Ok(Candidates::All),
+            "given" => return Ok(Candidates::Given),
             "labeled" => return Ok(Candidates::Labeled),
             _ => {}
         }
         let sampled = sampled("uni").map(Candidates::Uniform).or_else(|| sampled("pop").map(Candidates::Popularity));
         sampled.ok_or_else(|| {
-            "invalid value, expected all, uniN, popN with N from 1 to 100000 (uni100), or labeled".to_string()
+            "invalid value, expected all, uniN, popN with N from 1 to 100000 (uni100), given, or labeled".to_string()
         })
     }
 }
@@ -180,6 +185,7 @@ impl fmt::Display for Protocol {
             Candidates::All => "all items ranked".to_string(),
             Candidates::Uniform(n) => format!("ranked among {n} uniform draws for each held-out pair"),
             Candidates::Popularity(n) => format!("ranked among {n} draws by popularity for each held-out pair"),
+            Candidates::Given => "ranked among the candidates of a file".to_string(),
             Candidates::Labeled => "labelled rows only".to_string(),
         };
         let seen = if self.exclude_seen { "seen items left out" } else { "seen items may return" };
@@ -239,7 +245,7 @@ mod tests {
     #[test]
     fn candidates_read_back_what_they_write_and_full_is_all() {
         let read = |text: &str| toml::from_str::<Config>(&format!("candidates = \"{text}\"")).map(|c| c.candidates);
-        for text in ["all", "uni100", "pop99", "labeled"] {
+        for text in ["all", "uni100", "pop99", "given", "labeled"] {
             assert_eq!(read(text).unwrap().to_string(), text);
         }
         assert_eq!(read("full").unwrap(), Candidates::All);

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::linear::{ease, gf_cf, item_knn, markov, popularity, rp3beta};
+use super::sequential::{Encoder, sasrec};
 use super::{fusion, graph};
 use crate::error::{RecError, Result};
 
@@ -26,6 +27,8 @@ pub enum Config {
     Rp3beta(rp3beta::Config),
     /// What usually follows the last item.
     Markov(markov::Config),
+    /// Attention over the items so far.
+    Sasrec(sasrec::Config),
     /// Several models together, with fitted weights.
     Fusion(fusion::Config),
 }
@@ -75,8 +78,8 @@ impl Default for Config {
 
 impl Config {
     /// The names of the models.
-    pub const NAMES: [&str; 9] =
-        ["lightgcn", "mf", "popularity", "item_knn", "ease", "gf_cf", "rp3beta", "markov", "fusion"];
+    pub const NAMES: [&str; 10] =
+        ["lightgcn", "mf", "popularity", "item_knn", "ease", "gf_cf", "rp3beta", "markov", "sasrec", "fusion"];
 
     /// A model by name with its defaults.
     ///
@@ -92,6 +95,7 @@ impl Config {
             "gf_cf" => Config::GfCf(gf_cf::Config::default()),
             "rp3beta" => Config::Rp3beta(rp3beta::Config::default()),
             "markov" => Config::Markov(markov::Config::default()),
+            "sasrec" => Config::Sasrec(sasrec::Config::default()),
             "fusion" => Config::Fusion(fusion::Config::default()),
             _ => {
                 return Err(RecError::Unknown {
@@ -115,11 +119,12 @@ impl Config {
             Config::GfCf(_) => "gf_cf",
             Config::Rp3beta(_) => "rp3beta",
             Config::Markov(_) => "markov",
+            Config::Sasrec(_) => "sasrec",
             Config::Fusion(_) => "fusion",
         }
     }
 
-    /// The graph family's settings, for models of that family: those that are trained by steps.
+    /// The graph family's settings, for models of that family: those that are trained by steps on a loss of pairs.
     pub fn graph(&self) -> Option<graph::Config> {
         match self {
             Config::Lightgcn(config) => Some(config.clone()),
@@ -128,9 +133,24 @@ impl Config {
         }
     }
 
+    /// True for a model that is trained by steps on sequences.
+    pub fn is_sequential(&self) -> bool {
+        matches!(self, Config::Sasrec(_))
+    }
+
     /// True for a model that is computed at once: no epoch is picked, and it learns from the training and the validation pairs.
     pub fn is_closed_form(&self) -> bool {
-        self.graph().is_none() && !matches!(self, Config::Fusion(_))
+        self.graph().is_none() && !self.is_sequential() && !matches!(self, Config::Fusion(_))
+    }
+
+    /// True for a model whose training pairs can count more or less.
+    pub fn weighs_pairs(&self) -> bool {
+        match self {
+            Config::ItemKnn(_) | Config::Ease(_) | Config::GfCf(_) | Config::Rp3beta(_) => false,
+            Config::Sasrec(_) => false,
+            Config::Fusion(fusion) => fusion.members().iter().all(|member| member.model.weighs_pairs()),
+            Config::Lightgcn(_) | Config::Mf(_) | Config::Popularity(_) | Config::Markov(_) => true,
+        }
     }
 
     /// Refuses values outside their ranges.
@@ -147,6 +167,7 @@ impl Config {
             Config::GfCf(config) => config.validate(),
             Config::Rp3beta(config) => config.validate(),
             Config::Markov(config) => config.validate(),
+            Config::Sasrec(config) => config.validate(),
             Config::Fusion(config) => config.validate(),
         }
     }

@@ -85,9 +85,9 @@ impl Member {
         }
         self.model.validate()?;
         if let Some(objective) = &self.objective {
-            if self.model.is_closed_form() {
+            if self.model.graph().is_none() {
                 let found = format!("the loss {} of {}", objective.name(), self.model.name());
-                return refuse("objective", found, "no loss: the model is computed in closed form");
+                return refuse("objective", found, "no loss: it is for models that are trained on pairs");
             }
             objective.validate()?;
         }

@@ -40,14 +40,17 @@ fn check(config: &Config, n_users: usize, n_items: usize, available: Option<u64>
     }
     let Some(available) = available else { return Ok(()) };
     let todo = "lower {}, or drop rare users and items (data.min_user_interactions, data.min_item_interactions)";
-    let closed_form = |needed: u128, keys: &str| {
+    let by_keys = |needed: u128, keys: &str| {
         let expected = format!("{} for {n_users} users and {n_items} items", gigabytes(needed));
         refuse(config.name(), needed, available, expected, todo.replace("{}", keys))
     };
     match config {
-        Config::ItemKnn(c) => return closed_form(neighbour_bytes(n_items, c.neighbours), "model.item_knn.neighbours"),
-        Config::Rp3beta(c) => return closed_form(neighbour_bytes(n_items, c.neighbours), "model.rp3beta.neighbours"),
-        Config::GfCf(c) => return closed_form(c.needed_bytes(n_users, n_items), "model.gf_cf.factors"),
+        Config::ItemKnn(c) => return by_keys(neighbour_bytes(n_items, c.neighbours), "model.item_knn.neighbours"),
+        Config::Rp3beta(c) => return by_keys(neighbour_bytes(n_items, c.neighbours), "model.rp3beta.neighbours"),
+        Config::Sasrec(c) => {
+            return by_keys(super::sequential::needed_bytes(n_items, c.dim), "model.sasrec.dim");
+        }
+        Config::GfCf(c) => return by_keys(c.needed_bytes(n_users, n_items), "model.gf_cf.factors"),
         _ => {}
     }
     let Some(graph) = config.graph() else { return Ok(()) };

@@ -8,6 +8,7 @@ pub mod linear;
 mod memory;
 mod ranking;
 mod registry;
+pub mod sequential;
 pub mod state;
 
 use std::ops::Range;

@@ -7,27 +7,32 @@ use super::fusion;
 use super::graph::GraphScorer;
 use super::linear::{ease, gf_cf, item_knn, markov, popularity, rp3beta};
 use super::state::State;
-use super::{Config, Scorer};
+use super::{Config, Scorer, sequential};
 use crate::error::{RecError, Result};
 
 /// Fits a model that needs no steps; `None` for models that are trained by a [`super::Learner`], and for a fusion of models. `histories` gives each
-/// user's training items, oldest first, and is asked by models that read an order alone.
+/// user's training items, oldest first, and is asked by models that read an order alone. `weights` says how much every training pair counts, for models
+/// that can use it ([`Config::weighs_pairs`]); the others take no notice.
 ///
 /// # Errors
 /// Those of the model.
 pub fn fit_closed_form(
     config: &Config,
     train: &Interactions,
+    weights: Option<&[f32]>,
     histories: &dyn Fn() -> Vec<Vec<ItemId>>,
 ) -> Result<Option<Box<dyn Scorer>>> {
     Ok(match config {
-        Config::Popularity(config) => Some(Box::new(popularity::fit(train, config)?)),
+        Config::Popularity(config) => Some(Box::new(match weights {
+            Some(weights) => popularity::fit_weighted(train, weights, config)?,
+            None => popularity::fit(train, config)?,
+        })),
         Config::ItemKnn(config) => Some(Box::new(item_knn::fit(train, config)?)),
         Config::Ease(config) => Some(Box::new(ease::fit(train, config)?)),
         Config::GfCf(config) => Some(Box::new(gf_cf::fit(train, config)?)),
         Config::Rp3beta(config) => Some(Box::new(rp3beta::fit(train, config)?)),
-        Config::Markov(config) => Some(Box::new(markov::fit(train, &histories(), config)?)),
-        Config::Lightgcn(_) | Config::Mf(_) | Config::Fusion(_) => None,
+        Config::Markov(config) => Some(Box::new(markov::fit_weighted(train, weights, &histories(), config)?)),
+        Config::Lightgcn(_) | Config::Mf(_) | Config::Fusion(_) | Config::Sasrec(_) => None,
     })
 }
 
@@ -46,7 +51,7 @@ pub fn load_scorer(device: &Device, model: &str, state: &State) -> Result<Box<dy
         "rp3beta" => rp3beta::load(state),
         "markov" => markov::load(state),
         "fusion" => fusion::load(device, state),
-        _ => Err(RecError::Checkpoint {
+        _ => sequential::load(model, state)?.ok_or_else(|| RecError::Checkpoint {
             path: "manifest.json".into(),
             problem: format!("model \"{model}\" is unknown to this version"),
             todo: "use the version of gcnrec that wrote it".into(),

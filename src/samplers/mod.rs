@@ -4,6 +4,7 @@ mod blocks;
 mod candidates;
 mod negatives;
 mod pairs;
+mod sequences;
 mod users;
 
 use gcnrec_graphs::Interactions;
@@ -12,6 +13,7 @@ pub use blocks::BlockSampler;
 pub use candidates::draw_candidates;
 pub use negatives::{NegativeSampler, keep_hardest};
 pub use pairs::{PairOrder, PairSampler};
+pub use sequences::{Examples, SequenceBatch, SequenceSampler, Windows, beside_batch};
 pub use users::UserSampler;
 
 /// The examples of one step, as dense ids. One example is one user with one positive (and its negatives).

@@ -116,12 +116,8 @@ pub fn run(
 
 /// Training and validation pairs as one part to learn from.
 fn with_valid(split: &Split) -> Split {
-    let (train, valid) = (&split.train, &split.valid);
-    let joint = Log {
-        users: [&train.users[..], &valid.users].concat(),
-        items: [&train.items[..], &valid.items].concat(),
-        ..Log::default()
-    };
+    let mut joint = split.train.clone();
+    joint.append(&split.valid);
     Split { train: joint, valid: Log::default(), test: Log::default(), ..split.clone() }
 }
 
@@ -148,8 +144,9 @@ impl Runs<'_> {
 
     fn one(&mut self, job: &Job, name: &str) -> Result<Trained> {
         let started = Instant::now();
-        if let Some(scorer) = fit_closed_form(&job.model, &job.train_pairs()?, &|| job.split.histories(&[Part::Train]))?
-        {
+        let (pairs, histories) = (job.train_pairs()?, || job.split.histories(&[Part::Train]));
+        let weights = job.split.recency_weights(&pairs);
+        if let Some(scorer) = fit_closed_form(&job.model, &pairs, weights.as_deref(), &histories)? {
             let n_parameters = stages::n_numbers(&scorer.state());
             let train_s = started.elapsed().as_secs_f64();
             let warnings = Vec::new();

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use gcnrec_graphs::{Interactions, Seed};
+use gcnrec_graphs::{Interactions, Seed, UserId};
 use gcnrec_kernels::Device;
 
 use super::judge::{Judge, OF_LABELS, check_lists};
@@ -54,6 +54,14 @@ impl Job {
                 todo: "lower data.min_rating, or raise the first of data.ratios".into(),
             });
         }
+        if self.eval.candidates == Candidates::Given && self.split.candidates.is_empty() {
+            return Err(RecError::Missing {
+                what: "file",
+                name: "of candidates".into(),
+                todo: "add data.candidates (--candidates-file), or set eval.candidates = \"all\"".into(),
+            });
+        }
+        self.check_recency()?;
         self.check_debias()?;
         if !self.split.labelled {
             check_lists(&self.train.metric)?;
@@ -76,6 +84,27 @@ impl Job {
     /// [`RecError::Graph`] when the split holds ids out of range.
     pub fn train_pairs(&self) -> Result<Interactions> {
         self.split.train_interactions()
+    }
+
+    /// Refuses a half-life where it would have no effect.
+    fn check_recency(&self) -> Result<()> {
+        if self.split.half_life.is_none() {
+            return Ok(());
+        }
+        let refuse = |problem: String, todo: &str| Err(RecError::Usage { problem, todo: todo.into() });
+        if !self.model.weighs_pairs() {
+            let problem = format!("data.half_life_days does not fit the model {}", self.model.name());
+            return refuse(
+                problem,
+                "its pairs cannot count more or less; use data.recent_days or data.recent_fraction",
+            );
+        }
+        if !self.debias.is_none() {
+            let name = self.debias.name();
+            let problem = format!("data.half_life_days and the debiasing method {name} both weigh the training pairs");
+            return refuse(problem, "give one of the two");
+        }
+        Ok(())
     }
 
     /// Refuses a method of debiasing that does not fit the rest.
@@ -130,6 +159,16 @@ impl Job {
         debias::lesson(&self.objective, &self.split).map(drop)
     }
 
+    /// Users of whom only a context is known, rising.
+    fn strangers(&self) -> Vec<UserId> {
+        let mut is_stranger = vec![false; self.split.n_users()];
+        self.split.context.users.iter().for_each(|&user| is_stranger[user as usize] = true);
+        for log in [&self.split.train, &self.split.valid] {
+            log.users.iter().for_each(|&user| is_stranger[user as usize] = false);
+        }
+        (0..).map(UserId).zip(is_stranger).filter(|(_, is_stranger)| *is_stranger).map(|(user, _)| user).collect()
+    }
+
     /// Which items are ranked when a held-out part is judged.
     pub fn judged_candidates(&self) -> Candidates {
         if self.split.labelled { Candidates::Labeled } else { self.eval.candidates }
@@ -173,8 +212,11 @@ impl Job {
         } else {
             self.split.interactions(part)?
         };
+        // What is known of a user counts as history whether or not it was learnt from.
+        let seen = &[&[Part::Context], seen].concat()[..];
         let masked = self.split.joint_interactions(if self.eval.exclude_seen { seen } else { &[] })?;
-        let mut held_out = HeldOut::new(&relevant, &masked, &self.split.histories(seen))?;
+        let mut held_out =
+            HeldOut::new(&relevant, &masked, &self.split.histories(seen))?.with_strangers(self.strangers());
         if let Some(candidates) = self.candidates(part, &relevant)? {
             held_out = held_out.with_candidates(candidates)?;
         }
@@ -188,6 +230,11 @@ impl Job {
         let all = [Part::Train, Part::Valid, Part::Test];
         let (sampler, n_draws) = match self.eval.candidates {
             Candidates::All | Candidates::Labeled => return Ok(None),
+            Candidates::Given if part == Part::Valid => return Ok(None),
+            Candidates::Given => {
+                let users = (0..self.split.n_users()).filter(|&u| !relevant.items_of(UserId(u as u32)).is_empty());
+                return Ok(Some(users.map(|user| self.split.candidates[user].clone()).collect()));
+            }
             Candidates::Uniform(n) => (NegativeSampler::uniform(self.split.n_items()), n),
             Candidates::Popularity(n) => (NegativeSampler::popularity(&self.split.joint_interactions(&all)?, 1.0), n),
         };

@@ -27,7 +27,7 @@ use crate::eval::{Metrics, Protocol, SelectedOn};
 use crate::models::graph::config::{Combination, Fit};
 use crate::models::graph::{GraphLearner, Learning, Setup, Teacher};
 use crate::models::state::{State, Tensor};
-use crate::models::{self, LayerWeights, Learner, Scorer, fit_closed_form};
+use crate::models::{self, LayerWeights, Learner, Scorer, fit_closed_form, sequential};
 use crate::objectives::Batching;
 use crate::samplers::PairOrder;
 
@@ -97,7 +97,8 @@ pub fn run(job: &Job, store: &mut RunStore, resume: bool, observer: &mut dyn Obs
         None => {}
     }
     let histories = || job.split.histories(&[Part::Train, Part::Valid]);
-    match fit_closed_form(&job.model, &plan.final_pairs, &histories)? {
+    let weights = job.split.recency_weights(&plan.final_pairs);
+    match fit_closed_form(&job.model, &plan.final_pairs, weights.as_deref(), &histories)? {
         Some(scorer) => plan.finish_closed_form(job, store, scorer),
         None => plan.run_learner(job, store, checkpoint, observer, stop),
     }
@@ -110,6 +111,21 @@ pub(super) fn n_numbers(state: &State) -> usize {
         Tensor::U32 { .. } => 0,
     };
     state.tensors.values().map(length).sum()
+}
+
+/// A learner of one of the families.
+enum Trained {
+    Graph(Box<GraphLearner>),
+    Sequential(Box<dyn Learner>),
+}
+
+impl Trained {
+    fn as_dyn(&mut self) -> &mut dyn Learner {
+        match self {
+            Trained::Graph(learner) => &mut **learner,
+            Trained::Sequential(learner) => &mut **learner,
+        }
+    }
 }
 
 /// The parts of a job, turned into what stages need.
@@ -154,7 +170,7 @@ impl Plan {
     fn new(job: &Job) -> Result<Self> {
         let split = &job.split;
         let train = Arc::new(job.train_pairs()?);
-        let closed_form = job.model.graph().is_none();
+        let closed_form = job.model.is_closed_form();
         // Labelled rows were shown, not chosen: they are no pairs to learn from.
         let refit = (job.train.refit || closed_form) && !split.labelled;
         let final_pairs =
@@ -197,14 +213,14 @@ impl Plan {
             let stage = trainer.progress.stage;
             let mut learner = self.learner(job, stage, trainer.progress.prior.clone())?;
             if let Some(state) = state.take() {
-                learner.restore(&state)?;
+                learner.as_dyn().restore(&state)?;
             }
             let evaluator = if stage == Stage::Refit { None } else { self.valid.as_ref() };
             let max_epochs = match (&trainer.progress.chosen, stage) {
                 (Some(chosen), Stage::Refit) => chosen.epoch,
                 _ => job.train.max_epochs,
             };
-            let result = trainer.run_stage(&mut learner, evaluator, max_epochs)?;
+            let result = trainer.run_stage(learner.as_dyn(), evaluator, max_epochs)?;
             match stage {
                 Stage::Layers => {
                     trainer.enter(Stage::Train);
@@ -224,18 +240,41 @@ impl Plan {
             }
             trainer.store.save_best(&*result.scorer, &trainer.progress)?;
             trainer.progress.done = true;
-            trainer.store.save_last(learner.state(), &trainer.progress)?;
+            trainer.store.save_last(learner.as_dyn().state(), &trainer.progress)?;
             let median = median(&mut trainer.epoch_seconds);
             let progress = trainer.progress.clone();
-            let weights = example_weights(job, &mut learner, &*result.scorer)?;
-            return self.outcome(job, result.scorer, &progress, median, learner.n_parameters(), weights);
+            let weights = match &mut learner {
+                Trained::Graph(learner) => example_weights(job, learner, &*result.scorer)?,
+                Trained::Sequential(_) => None,
+            };
+            return self.outcome(job, result.scorer, &progress, median, learner.as_dyn().n_parameters(), weights);
         }
     }
 
     /// The learner of a stage.
-    fn learner(&self, job: &Job, stage: Stage, prior: Option<Vec<f32>>) -> Result<GraphLearner> {
-        let mut config =
-            job.model.graph().expect("only graph models are trained by steps: closed forms return earlier");
+    fn learner(&self, job: &Job, stage: Stage, prior: Option<Vec<f32>>) -> Result<Trained> {
+        let Some(config) = job.model.graph() else {
+            let parts = if stage == Stage::Refit { &[Part::Train, Part::Valid][..] } else { &[Part::Train] };
+            let setup = sequential::Setup {
+                histories: Arc::new(job.split.histories(parts)),
+                n_items: job.split.n_items(),
+                batch_size: job.train.batch_size,
+                learning_rate: job.train.learning_rate,
+                seed: job.seed,
+            };
+            let learner = sequential::learner(&job.model, setup)?;
+            return Ok(Trained::Sequential(learner.expect("closed forms should have returned earlier")));
+        };
+        Ok(Trained::Graph(Box::new(self.graph_learner(job, config, stage, prior)?)))
+    }
+
+    fn graph_learner(
+        &self,
+        job: &Job,
+        mut config: models::graph::Config,
+        stage: Stage,
+        prior: Option<Vec<f32>>,
+    ) -> Result<GraphLearner> {
         let mut train = if stage == Stage::Refit { self.final_pairs.clone() } else { self.train.clone() };
         let (mut teacher, mut bound) = (Teacher::Nobody, 0.0);
         let lesson = |book: Book, pairs: &Arc<Interactions>, fixed_prior: bool| -> Result<Teacher> {

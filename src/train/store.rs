@@ -37,7 +37,7 @@ impl RunStore {
     /// For a folder that was created for this job.
     ///
     /// # Errors
-    /// [`RecError::Graph`] when the split holds ids out of range.
+    /// Those that later versions may need: none now.
     pub fn new(folder: RunFolder, job: &Job) -> Result<Self> {
         Ok(RunStore { folder: Some(folder), ..RunStore::discarding(job)? })
     }
@@ -48,10 +48,14 @@ impl RunStore {
     /// As [`RunStore::new`].
     pub fn discarding(job: &Job) -> Result<Self> {
         let split = &job.split;
-        let seen = split.joint_interactions(&[Part::Train, Part::Valid])?;
+        let (mut ptr, mut seen) = (vec![0], Vec::new());
+        for history in split.histories(&[Part::Context, Part::Train, Part::Valid]) {
+            seen.extend(history.iter().map(|item| item.0));
+            ptr.push(seen.len() as u32);
+        }
         let keys = |map: &IdMap| map.keys().map(String::from).collect();
         Ok(RunStore {
-            seen: Arc::new((seen.user_ptr().to_vec(), seen.item_ids().to_vec())),
+            seen: Arc::new((ptr, seen)),
             ids: Ids { users: keys(&split.users), items: keys(&split.items), titles: split.titles.clone() },
             job: job.clone(),
             arithmetic: job.device.arithmetic().into(),

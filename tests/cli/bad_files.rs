@@ -125,6 +125,13 @@ fn data_from_which_nothing_is_left_are_refused_with_what_was_asked() {
     let with = |name: &str, text: &str, more: &str| Case::new(name, &format!("{READ} {more}")).file("f.csv", text);
     let parts =
         |name: &str, train: &str, test: &str| Case::new(name, PARTS).file("train.csv", train).file("test.csv", test);
+    let candidates = |name: &str, lists: &str| {
+        Case::new(name, "train --data f.txt --format sequence --split leave-one-out --model markov")
+            .file("f.txt", "1 7 8 9\n2 9 7 8\n")
+            .file("c.txt", lists)
+            .with("--candidates-file c.txt")
+    };
+    let sessions = |name: &str, train: &str, test: &str| parts(name, train, test).with("--format sessions");
     judge_all(
         &[
             with("all ratings too low", "user,item,rating\n1,2,3\n", "--min-rating 4")
@@ -145,6 +152,41 @@ fn data_from_which_nothing_is_left_are_refused_with_what_was_asked() {
                 .refused(3, &["f.csv:1", "a header of name:type"]),
             with("a user without items in a sequence file", "1 2\n3\n", "--format sequence")
                 .refused(3, &["f.csv:2: found a user without items"]),
+            with("one moment split by time", "user,item,time\n1,2,9\n2,2,9\n", "--split time")
+                .refused(4, &["data.split: found time, and 2 rows", "times that differ"]),
+            with("a half-life without times", "user,item\n1,2\n", "--set data.half_life_days=7")
+                .refused(4, &["data.half_life_days", "the files have no times", "data.time_column"]),
+            with("a window of days over an order", "1 2 3\n", "--format sequence --set data.recent_days=7")
+                .refused(4, &["data.recent_days", "an order for each user and no times"]),
+            Case::new(
+                "a half-life for a model that cannot use it",
+                "train --data f.csv --model ease --set data.half_life_days=7",
+            )
+            .file("f.csv", "user,item,time\n1,2,3\n1,3,4\n2,2,9\n")
+            .refused(2, &["data.half_life_days does not fit the model ease", "data.recent_days"]),
+            Case::new("a half-life beside propensities", "train --debias ips --set data.half_life_days=7")
+                .refused(2, &["data.half_life_days and the debiasing method ips both weigh"]),
+            with("two windows", "user,item\n1,2\n", "--set data.recent_days=7 --set data.recent_fraction=0.5")
+                .refused(2, &["data.recent_days and data.recent_fraction"]),
+            candidates("a candidate list for an unknown user", "1 5\n9 5\n")
+                .refused(3, &["c.txt:2: found user \"9\", expected users of the data"]),
+            candidates("a candidate list without items", "1\n")
+                .refused(3, &["c.txt:1: found user \"1\" without items"]),
+            candidates("a test user without candidates", "1 5\n")
+                .refused(3, &["c.txt: found no line for user \"2\"", "a line for every user of the test part"]),
+            candidates("a missing file of candidates", "1 5\n2 5\n")
+                .with("--candidates-file nowhere.txt")
+                .refused(3, &["nowhere.txt is not there"]),
+            Case::new(
+                "given candidates without a file",
+                "train --data f.csv --model popularity --set eval.candidates=given",
+            )
+            .file("f.csv", "user,item\n1,2\n1,3\n")
+            .refused(3, &["file of candidates is not there", "--candidates-file"]),
+            sessions("a held-out session of one item", "1 2\n", "2\t1\n\n3\n")
+                .refused(3, &["test.csv:3: found a session of one item"]),
+            sessions("two items after a tab", "1 2\n", "2\t1 3\n")
+                .refused(3, &["test.csv:1: found a tab that is not between"]),
             parts("an empty test part", "user,item\n1,2\n", "").refused(3, &["test.csv: found an empty file"]),
             parts("a part with no users", "user,item\n1,2\n", "user,item\n")
                 .refused(3, &["test.csv: found no interaction"]),

@@ -15,6 +15,10 @@ const OUT_OF_RANGE: &[(&str, &str, &str)] = &[
     ("data.min_user_interactions", "-1", "a whole number of 0 or more"),
     ("data.min_item_interactions", "many", "a whole number of 0 or more"),
     ("data.duplicates", "keep", "unknown way to treat duplicates \"keep\""),
+    ("data.valid_rows", "first", "unknown choice of validation rows \"first\""),
+    ("data.recent_days", "0", "a number above 0"),
+    ("data.recent_fraction", "1.5", "a number above 0, up to 1"),
+    ("data.half_life_days", "-1", "a number above 0"),
     ("data.split", "random", "unknown split \"random\""),
     ("data.ratios", "[0,1,1]", "three numbers from 0 to 1e9, the first above 0"),
     ("data.group_by", "item", "unknown value \"item\""),
@@ -61,6 +65,17 @@ const OUT_OF_RANGE: &[(&str, &str, &str)] = &[
     ("model.rp3beta.neighbours", "100001", "a whole number from 1 to 100000"),
     ("model.markov.smoothing", "inf", "a number of 0 or more"),
     ("model.markov.window", "0", "a whole number from 1 to 1000"),
+    ("model.sasrec.dim", "0", "a whole number from 1 to 4096"),
+    ("model.sasrec.inner", "0", "a whole number from 1 to 16384"),
+    ("model.sasrec.layers", "33", "a whole number from 1 to 32"),
+    ("model.sasrec.heads", "3", "a divisor of dim, 64"),
+    ("model.sasrec.dropout", "1", "a number of at least 0 and below 1"),
+    ("model.sasrec.attention_dropout", "-0.1", "a number of at least 0 and below 1"),
+    ("model.sasrec.norm_epsilon", "0", "a number above 0"),
+    ("model.sasrec.init_std", "inf", "a number above 0"),
+    ("model.sasrec.max_len", "0", "a whole number from 1 to 10000"),
+    ("model.sasrec.activation", "step", "unknown"),
+    ("model.sasrec.windows", "some", "unknown"),
     ("model.fusion.members", "[]", "a list of two members or more"),
     ("objective.bpr.l2", "-1", "a number from 0 to 1000000"),
     ("objective.bpr.n_negatives", "0", "a number from 1 to 1000"),
@@ -153,7 +168,8 @@ const OUT_OF_RANGE: &[(&str, &str, &str)] = &[
 ];
 
 /// Keys that name files: any text is in range, and what is wrong with a file is in `bad_files.rs`.
-const FILES: [&str; 6] = ["data.path", "data.train", "data.valid", "data.test", "data.uniform", "data.items"];
+const FILES: [&str; 7] =
+    ["data.path", "data.train", "data.valid", "data.test", "data.uniform", "data.candidates", "data.items"];
 /// Keys that name columns: whether a column is there is seen when the file is read.
 const COLUMNS: [&str; 6] = [
     "data.user_column",

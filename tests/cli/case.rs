@@ -46,6 +46,16 @@ impl Case {
         self
     }
 
+    /// With more words at the end of the command line; a flag that is there already is replaced.
+    pub fn with(mut self, line: &str) -> Case {
+        let more = words(line);
+        if let Some(at) = self.arguments.iter().position(|word| *word == more[0]) {
+            self.arguments.truncate(at);
+        }
+        self.arguments.extend(more);
+        self
+    }
+
     /// With a variable in the environment.
     pub fn env(mut self, name: &str, value: &str) -> Case {
         self.environment.push((name.into(), value.into()));

@@ -21,9 +21,9 @@ Examples:
   gcnrec train --preset lightgcn-paper --data ratings.csv --out runs/paper
   gcnrec train --out runs/paper --resume                      go on after an interruption
 
-Models: lightgcn, mf, popularity, item_knn, ease, gf_cf, rp3beta, markov, fusion. Losses: bpr, ssm, softmax, bsl, mse, logistic.
+Models: lightgcn, mf, popularity, item_knn, ease, gf_cf, rp3beta, markov, sasrec, fusion. Losses: bpr, ssm, softmax, bsl, mse, logistic.
 Presets: lightgcn-paper, gowalla-ssm, ml-100k-best.
-Formats: auto, movielens, lightgcn, atomic, csv, sequence, pairs.
+Formats: auto, movielens, lightgcn, atomic, csv, sequence, pairs, sessions.
 
 Values come from, highest first: flags, --set, the environment (GCNREC_SEED, GCNREC_TRAIN__LEARNING_RATE, …), the run file, the preset,
 defaults. configs/README.md lists every key.")]
@@ -64,6 +64,9 @@ struct DataArgs {
     /// Interactions collected by showing items at random
     #[arg(long, value_name = "FILE")]
     uniform: Option<String>,
+    /// What the test items are ranked among: user item item … a line. Without it all items are ranked
+    #[arg(long, value_name = "FILE")]
+    candidates_file: Option<String>,
     /// implicit: rows below --min-rating are dropped; explicit: they stay, with the label -1
     #[arg(long, value_name = "KIND")]
     feedback: Option<String>,
@@ -76,7 +79,7 @@ struct DataArgs {
     /// Share of each user's training pairs that validates; 0 trains on everything for a fixed number of epochs
     #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
     valid_fraction: Option<f64>,
-    /// How --data is split: ratio (80/10/10) or leave-one-out
+    /// How --data is split: ratio (80/10/10), leave-one-out, or time (two points in time for everybody)
     #[arg(long, value_name = "RULE")]
     split: Option<String>,
 }
@@ -170,6 +173,7 @@ impl Args {
             ("--valid", text(&data.valid)),
             ("--test", text(&data.test)),
             ("--uniform", text(&data.uniform)),
+            ("--candidates-file", text(&data.candidates_file)),
             ("--feedback", text(&data.feedback)),
             ("--format", text(&data.format)),
             ("--min-rating", data.min_rating.map(Value::Float)),

@@ -112,7 +112,10 @@ mod tests {
         let message = |text: &str| detected("f", text, None).unwrap_err().to_string();
         let prose = message("the quick brown fox\n");
         assert!(prose.starts_with("f:1: found \"the quick brown fox\", expected the first line of a known format"));
-        assert!(prose.ends_with("name the format: movielens, lightgcn, atomic, csv, sequence, pairs"), "{prose}");
+        assert!(
+            prose.ends_with("name the format: movielens, lightgcn, atomic, csv, sequence, pairs, sessions"),
+            "{prose}"
+        );
         assert!(message(" \n\n").starts_with("f: found an empty file, expected interactions"));
         assert!(message("\0\0").contains("found a NUL byte, expected UTF-8 text"));
     }

@@ -11,6 +11,7 @@ mod lightgcn;
 mod movielens;
 mod pairs;
 mod sequence;
+mod sessions;
 mod source;
 mod titles;
 
@@ -26,7 +27,7 @@ pub use titles::read_titles;
 /// One interaction as it stands in a file.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Row<'a> {
-    /// The user's name.
+    /// The user's name; empty in sessions, whose lines stand for users.
     pub user: &'a str,
     /// The item's name.
     pub item: &'a str,
@@ -74,11 +75,18 @@ pub enum Format {
     Sequence,
     /// Two to four columns without a header: user, item, rating, time.
     Pairs,
+    /// `item item …`: a session a line, oldest first, of somebody without a name.
+    Sessions,
 }
 
 impl Format {
     /// Every name that `--format` and `data.format` accept.
-    pub const NAMES: [&str; 7] = ["auto", "movielens", "lightgcn", "atomic", "csv", "sequence", "pairs"];
+    pub const NAMES: [&str; 8] = ["auto", "movielens", "lightgcn", "atomic", "csv", "sequence", "pairs", "sessions"];
+
+    /// True when every line is a session of its own, and nobody has a name.
+    pub fn is_of_sessions(self) -> bool {
+        self == Format::Sessions
+    }
 
     /// A format by name.
     ///
@@ -93,6 +101,7 @@ impl Format {
             "csv" => Format::Csv,
             "sequence" => Format::Sequence,
             "pairs" => Format::Pairs,
+            "sessions" => Format::Sessions,
             _ => {
                 return Err(RecError::Unknown {
                     what: "format",
@@ -114,6 +123,7 @@ impl Format {
             Format::Csv => Some(&csv::Csv),
             Format::Sequence => Some(&sequence::Sequence),
             Format::Pairs => Some(&pairs::Pairs),
+            Format::Sessions => Some(&sessions::Sessions),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use gcnrec_graphs::Seed;
 use tempfile::TempDir;
 
-use super::super::{Config, Duplicates, Feedback, Order, Part, Rule, Split, load};
+use super::super::{Clock, Config, Duplicates, Feedback, Format, Order, Part, Rule, Split, load};
 use crate::error::{RecError, Result};
 
 /// Files by name in a folder that goes when the value goes.
@@ -65,8 +65,9 @@ fn low_ratings_go_and_their_users_and_items_have_no_ids() {
 #[test]
 fn duplicates_follow_the_rule() {
     let text = "user,item,rating,time\na,x,1,20\na,y,2,21\na,x,3,10\n";
-    let ratings =
-        |duplicates| load_one(text, Config { duplicates, ..Config::default() }).map(|split| split.train.ratings);
+    let ratings = |duplicates| {
+        load_one(text, Config { duplicates: Some(duplicates), ..Config::default() }).map(|split| split.train.ratings)
+    };
     assert_eq!(ratings(Duplicates::KeepFirst).unwrap(), [2.0, 3.0]);
     assert_eq!(ratings(Duplicates::KeepLast).unwrap(), [1.0, 2.0]);
     assert_eq!(ratings(Duplicates::KeepAll).unwrap(), [1.0, 2.0, 3.0]);
@@ -140,12 +141,8 @@ fn sequences_count_on_from_part_to_part() {
 #[test]
 fn leaving_one_out_of_a_sequence_takes_the_last_items() {
     let files = Files::new(&[("f", "1 5 6 7 8\n2 5 6\n")]);
-    let config = Config {
-        path: files.path("f"),
-        format: super::Format::Sequence,
-        split: Rule::LeaveOneOut,
-        ..Config::default()
-    };
+    let config =
+        Config { path: files.path("f"), format: Format::Sequence, split: Rule::LeaveOneOut, ..Config::default() };
     let split = load(&config, Seed(1)).unwrap();
     let names = |part: Part| {
         let log = split.part(part);
@@ -253,4 +250,80 @@ fn without_files_the_demo_world_is_loaded_and_a_missing_file_is_named() {
     assert_eq!(load(&Config::default(), Seed(5)).unwrap().n_users(), 1000);
     let error = load(&Config { train: Some("not/there.csv".into()), ..Config::default() }, Seed(1)).unwrap_err();
     assert!(matches!(error, RecError::Missing { what: "file", .. }), "{error}");
+}
+
+fn items_of(split: &Split, items: &[u32]) -> Vec<String> {
+    items.iter().map(|&item| split.items.key(item).to_string()).collect()
+}
+
+#[test]
+fn held_out_sessions_are_users_of_their_own_whose_last_item_is_to_be_found() {
+    let files = Files::new(&[("train", "5 6 5\n7 6\n"), ("test", "5 7\t8\n\n6 6 5\n")]);
+    let config = Config {
+        train: files.path("train"),
+        test: files.path("test"),
+        format: Format::Sessions,
+        valid_fraction: 0.0,
+        ..Config::default()
+    };
+    let split = load(&config, Seed(1)).unwrap();
+    assert_eq!(split.users.keys().collect::<Vec<_>>(), ["1", "2", "test-1", "test-3"]);
+    assert_eq!((split.train.len(), split.clock), (5, Clock::Lines), "repeats stay");
+    assert_eq!(
+        (split.test.users.clone(), items_of(&split, &split.test.items)),
+        (vec![2, 3], vec!["8".into(), "5".into()])
+    );
+    let histories = split.histories(&[Part::Context, Part::Train]);
+    let names = |user: usize| histories[user].iter().map(|item| split.items.key(item.0)).collect::<Vec<_>>();
+    assert_eq!((names(0), names(2), names(3)), (vec!["5", "6", "5"], vec!["5", "7"], vec!["6", "6"]));
+}
+
+#[test]
+fn of_sessions_whole_last_clicks_validate() {
+    let text: String = (0..200).map(|line| format!("{line} {} 900\n", line + 1)).collect();
+    let files = Files::new(&[("train", &text)]);
+    let config =
+        Config { train: files.path("train"), format: Format::Sessions, valid_fraction: 0.5, ..Config::default() };
+    let split = load(&config, Seed(1)).unwrap();
+    assert!(split.valid.len() > 60 && split.valid.len() < 140, "{}", split.valid.len());
+    assert!(split.valid.items.iter().all(|&item| split.items.key(item) == "900"));
+}
+
+#[test]
+fn candidates_are_read_by_name_and_may_bring_items_of_their_own() {
+    let files = Files::new(&[("data", "1 7 8 9\n2 9 7 8\n"), ("candidates", "2 7 50\n1 8\n2 51\n")]);
+    let config = Config {
+        path: files.path("data"),
+        candidates: files.path("candidates"),
+        format: Format::Sequence,
+        split: Rule::LeaveOneOut,
+        ..Config::default()
+    };
+    let split = load(&config, Seed(1)).unwrap();
+    let lists: Vec<Vec<String>> = split.candidates.iter().map(|list| items_of(&split, list)).collect();
+    assert_eq!(lists, [vec!["8"], vec!["7", "50", "51"]]);
+    assert_eq!((split.n_items(), split.clock), (5, Clock::Rows));
+    let without = load(&Config { candidates: None, ..config }, Seed(1)).unwrap();
+    assert_ne!(split.fingerprint, without.fingerprint);
+}
+
+#[test]
+fn a_window_leaves_ids_and_test_as_they_are() {
+    let rows = |days: &[(u32, u32, u32)]| {
+        let rows = days.iter().map(|(user, item, day)| format!("{user},{item},{}\n", day * 86_400));
+        format!("user,item,time\n{}", rows.collect::<String>())
+    };
+    let files = Files::new(&[("train", &rows(&[(1, 1, 0), (1, 2, 5), (2, 1, 9)])), ("test", &rows(&[(1, 3, 20)]))]);
+    let config =
+        Config { train: files.path("train"), test: files.path("test"), valid_fraction: 0.0, ..Config::default() };
+    let (all, recent) = (
+        load(&config, Seed(1)).unwrap(),
+        load(&Config { recent_days: Some(4.0), half_life_days: Some(2.0), ..config }, Seed(1)).unwrap(),
+    );
+    assert_eq!((recent.train.len(), recent.context.len(), recent.test.len()), (2, 1, 1));
+    assert_eq!((recent.n_users(), recent.n_items()), (all.n_users(), all.n_items()));
+    assert_ne!(recent.fingerprint, all.fingerprint);
+    assert_eq!(recent.histories(&[Part::Context, Part::Train]), all.histories(&[Part::Train]));
+    // Days 5 and 9: 2^-2 and 1, with the mean 5/8.
+    assert_eq!(recent.recency_weights(&recent.train_interactions().unwrap()), Some(vec![0.4, 1.6]));
 }

@@ -126,7 +126,7 @@ fn coat_and_the_simulation_give_labels() {
     let split = load_config(&Config {
         path: Some(simulation.join("user.txt.gz")),
         rating_column: Some("4".into()),
-        duplicates: super::super::Duplicates::KeepAll,
+        duplicates: Some(super::super::Duplicates::KeepAll),
         ratios: [1.0, 0.0, 0.0],
         valid_fraction: 0.0,
         ..Config::default()

@@ -8,7 +8,7 @@
 //! SPEC.md D.1; the weights of skips are those of sequential rules (Ludewig and Jannach, UMUAI 2018). Histories are in time order, oldest first; where the
 //! data have no times they are in file order.
 
-use gcnrec_graphs::{Interactions, ItemId};
+use gcnrec_graphs::{Interactions, ItemId, UserId};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -77,14 +77,35 @@ pub struct Markov {
 /// # Errors
 /// [`RecError::Config`] for a value outside its range, [`RecError::Resources`] when the transitions do not fit into memory.
 pub fn fit(train: &Interactions, histories: &[Vec<ItemId>], config: &Config) -> Result<Markov> {
+    fit_weighted(train, None, histories, config)
+}
+
+/// Counts what follows what; a follower counts as much as its pair weighs, in the transitions and in the popularity.
+///
+/// # Shapes
+/// - `weights`: `[n_edges]`; none means that all count 1
+///
+/// # Errors
+/// As [`fit`].
+pub fn fit_weighted(
+    train: &Interactions,
+    weights: Option<&[f32]>,
+    histories: &[Vec<ItemId>],
+    config: &Config,
+) -> Result<Markov> {
     config.validate()?;
+    let weight_of = |user: usize, item: ItemId| match weights {
+        None => 1.0,
+        Some(weights) => train.edge(UserId(user as u32), item).map_or(1.0, |edge| weights[edge]),
+    };
     let n_transitions: u128 = histories.iter().map(|h| (h.len() * config.window.min(h.len())) as u128).sum();
     check_room(n_transitions)?;
     let mut transitions: Vec<(u32, u32, f32)> = Vec::new();
-    for history in histories {
+    for (user, history) in histories.iter().enumerate() {
         for (at, from) in history.iter().enumerate() {
             let followers = history[at + 1..].iter().take(config.window).enumerate();
-            transitions.extend(followers.map(|(skipped, to)| (from.0, to.0, 1.0 / (skipped + 1) as f32)));
+            let count = |skipped: usize, to: ItemId| weight_of(user, to) / (skipped + 1) as f32;
+            transitions.extend(followers.map(|(skipped, to)| (from.0, to.0, count(skipped, *to))));
         }
     }
     // A stable sort: equal transitions are added up in the order of the users.
@@ -97,9 +118,13 @@ pub fn fit(train: &Interactions, histories: &[Vec<ItemId>], config: &Config) -> 
             rows[same[0].0 as usize].push((same[0].1, n as f32));
         }
     }
-    let counts = train.item_counts();
-    let n_pairs = (train.n_edges() as f64).max(1.0);
-    let popularity = counts.iter().map(|&count| (f64::from(count) / n_pairs) as f32).collect();
+    let mut counts = vec![0.0f64; train.n_items()];
+    for (edge, item) in train.item_ids().iter().enumerate() {
+        counts[*item as usize] += weights.map_or(1.0, |weights| f64::from(weights[edge]));
+    }
+    let n_pairs = counts.iter().sum::<f64>();
+    let n_pairs = if n_pairs > 0.0 { n_pairs } else { 1.0 };
+    let popularity = counts.iter().map(|&count| (count / n_pairs) as f32).collect();
     let last = histories.iter().map(|history| history.last().map_or(NOBODY, |item| item.0)).collect();
     Ok(Markov::new(config.smoothing, ItemWeights::from_rows(&rows, "model.markov")?, popularity, last))
 }
@@ -217,7 +242,6 @@ impl Scorer for Markov {
 mod tests {
     use super::*;
     use approx::assert_abs_diff_eq;
-    use gcnrec_graphs::UserId;
 
     /// Histories 0 1 2, 0 1, 2, and nothing: p = 2/6, 2/6, 2/6.
     fn model(smoothing: f64, window: usize) -> Markov {
@@ -255,6 +279,18 @@ mod tests {
     fn a_skip_counts_by_its_distance() {
         // After 0 with window 2: 1 twice, 2 once at distance 2: 2 and 1/2 of 2.5.
         assert_abs_diff_eq!(&scores(&model(0.0, 2), None, &[0])[..], &[0.0, 0.8, 0.2][..], epsilon = 1e-6);
+    }
+
+    #[test]
+    fn a_weighted_follower_counts_its_weight() {
+        let histories = [vec![0, 1, 2], vec![0, 2]].map(|h: Vec<u32>| h.into_iter().map(ItemId).collect());
+        let pairs = [(0, 0), (0, 1), (0, 2), (1, 0), (1, 2)].map(|(u, i)| (UserId(u), ItemId(i)));
+        let train = Interactions::from_pairs(2, 3, pairs).unwrap();
+        let weights = [1.0, 3.0, 1.0, 1.0, 2.0];
+        let config = Config { smoothing: 4.0, window: 1 };
+        let chain = fit_weighted(&train, Some(&weights), &histories, &config).unwrap();
+        // After 0: 1 with weight 3, 2 with weight 2. p = 2/8, 3/8, 3/8, of which 4 stand in: 1, 1.5, 1.5. Total 5 + 4.
+        assert_abs_diff_eq!(&scores(&chain, None, &[0])[..], &[1.0 / 9.0, 4.5 / 9.0, 3.5 / 9.0][..], epsilon = 1e-6);
     }
 
     #[test]

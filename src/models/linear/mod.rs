@@ -14,3 +14,4 @@ pub use gf_cf::GfCf;
 pub use item_weights::SparseItemModel;
 pub use markov::Markov;
 pub use popularity::Popularity;
+pub(super) use user_items::check_item;

@@ -8,8 +8,11 @@ use gcnrec_kernels::ops::top_k::TopK;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
-use crate::models::state::State;
+use crate::models::state::{State, Tensor};
 use crate::models::{Query, Scorer};
+
+/// The name of the weights in the state, where pairs have weights.
+const WEIGHTS: &str = "weights";
 
 /// `[model.popularity]`: there is nothing to choose.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,11 +29,21 @@ impl Config {
     }
 }
 
-/// The number of users of each item. Answers any query alike; user and history are not read.
+/// What is added up for each item: `[n_items]`.
+#[derive(Debug, Clone, PartialEq)]
+enum Tally {
+    /// Its users.
+    Counts(Vec<u32>),
+    /// The weights of its pairs.
+    Weights(Vec<f32>),
+}
+
+/// The number of users of each item, or the weights of its pairs. Answers any query alike; user and history are not read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Popularity {
+    tally: Tally,
     /// `[n_items]`
-    counts: Vec<u32>,
+    scores: Vec<f32>,
     /// `[n_items]`: the items, most popular first, ties by id
     order: Vec<u32>,
 }
@@ -40,7 +53,22 @@ pub struct Popularity {
 /// # Errors
 /// None; the signature is that of every model in closed form.
 pub fn fit(train: &Interactions, _config: &Config) -> Result<Popularity> {
-    Ok(Popularity::new(train.item_counts()))
+    Ok(Popularity::new(Tally::Counts(train.item_counts())))
+}
+
+/// Adds up the weights of each item's pairs, in the order of the users.
+///
+/// # Shapes
+/// - `weights`: `[n_edges]`
+///
+/// # Errors
+/// None; the signature is that of every model in closed form.
+pub fn fit_weighted(train: &Interactions, weights: &[f32], _config: &Config) -> Result<Popularity> {
+    let mut sums = vec![0.0f64; train.n_items()];
+    for (item, weight) in train.item_ids().iter().zip(weights) {
+        sums[*item as usize] += f64::from(*weight);
+    }
+    Ok(Popularity::new(Tally::Weights(sums.into_iter().map(|sum| sum as f32).collect())))
 }
 
 /// Rebuilds the scorer from its state.
@@ -48,24 +76,29 @@ pub fn fit(train: &Interactions, _config: &Config) -> Result<Popularity> {
 /// # Errors
 /// [`crate::error::RecError::Checkpoint`] when the state belongs to another model.
 pub fn load(state: &State) -> Result<Box<dyn Scorer>> {
-    Ok(Box::new(Popularity::new(state.u32("counts")?.to_vec())))
+    let tally = match state.tensors.get(WEIGHTS) {
+        Some(Tensor::F32 { values, .. }) if values.iter().all(|weight| weight.is_finite()) => {
+            Tally::Weights(values.clone())
+        }
+        _ => Tally::Counts(state.u32("counts")?.to_vec()),
+    };
+    Ok(Box::new(Popularity::new(tally)))
 }
 
 impl Popularity {
     /// The name in the registry.
     pub const NAME: &'static str = "popularity";
 
-    fn new(counts: Vec<u32>) -> Self {
-        let mut order: Vec<u32> = (0..counts.len() as u32).collect();
+    fn new(tally: Tally) -> Self {
+        let scores: Vec<f32> = match &tally {
+            Tally::Counts(counts) => counts.iter().map(|&count| count as f32).collect(),
+            Tally::Weights(weights) => weights.clone(),
+        };
+        let mut order: Vec<u32> = (0..scores.len() as u32).collect();
         // By score, not by count: counts above 2^24 can share an f32 score, and then the lower id comes first.
-        order.sort_by(|&a, &b| score(counts[b as usize]).total_cmp(&score(counts[a as usize])));
-        Popularity { counts, order }
+        order.sort_by(|&a, &b| scores[b as usize].total_cmp(&scores[a as usize]));
+        Popularity { tally, scores, order }
     }
-}
-
-/// A count as a score.
-fn score(count: u32) -> f32 {
-    count as f32
 }
 
 impl Scorer for Popularity {
@@ -74,14 +107,14 @@ impl Scorer for Popularity {
     }
 
     fn n_items(&self) -> usize {
-        self.counts.len()
+        self.scores.len()
     }
 
     fn score_block(&self, queries: &[Query<'_>], out: &mut Vec<f32>) -> Result<()> {
         out.clear();
-        out.reserve(queries.len() * self.counts.len());
+        out.reserve(queries.len() * self.scores.len());
         for _ in queries {
-            out.extend(self.counts.iter().map(|&count| score(count)));
+            out.extend_from_slice(&self.scores);
         }
         Ok(())
     }
@@ -93,7 +126,7 @@ impl Scorer for Popularity {
             items.clear();
             items.extend(self.order.iter().copied().filter(|item| excluded.binary_search(item).is_err()).take(k));
             scores.clear();
-            scores.extend(items.iter().map(|&item| score(self.counts[item as usize])));
+            scores.extend(items.iter().map(|&item| self.scores[item as usize]));
             top.push(&items, &scores);
         }
         Ok(top)
@@ -101,7 +134,10 @@ impl Scorer for Popularity {
 
     fn state(&self) -> State {
         let mut state = State::default();
-        state.put_u32("counts", &[self.counts.len()], self.counts.clone());
+        match &self.tally {
+            Tally::Counts(counts) => state.put_u32("counts", &[counts.len()], counts.clone()),
+            Tally::Weights(weights) => state.put_f32(WEIGHTS, &[weights.len()], weights.clone()),
+        }
         state
     }
 }
@@ -149,6 +185,20 @@ mod tests {
         assert_eq!(loaded.state(), popularity().state());
         assert_eq!(loaded.model(), "popularity");
         assert_eq!(loaded.top_k(&[ANYBODY], &[&[]], 4).unwrap().items, [1, 3, 0, 2]);
+    }
+
+    #[test]
+    fn weighted_pairs_count_their_weights() {
+        let pairs = [(0, 1), (0, 3), (1, 1), (1, 3), (2, 0)].map(|(u, i)| (UserId(u), ItemId(i)));
+        let train = Interactions::from_pairs(3, 4, pairs).unwrap();
+        // Edges: (0, 1), (0, 3), (1, 1), (1, 3), (2, 0). Item 0: 2; item 1: .5 + .25; item 3: 1 + .5.
+        let model = fit_weighted(&train, &[0.5, 1.0, 0.25, 0.5, 2.0], &Config::default()).unwrap();
+        let mut scores = Vec::new();
+        model.score_block(&[ANYBODY], &mut scores).unwrap();
+        assert_eq!(scores, [2.0, 0.75, 0.0, 1.5]);
+        let loaded = load(&model.state()).unwrap();
+        assert_eq!(loaded.state(), model.state());
+        assert_eq!(loaded.top_k(&[ANYBODY], &[&[]], 4).unwrap().items, [0, 3, 1, 2]);
     }
 
     #[test]

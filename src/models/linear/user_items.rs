@@ -98,7 +98,12 @@ impl UserItems {
 }
 
 /// Refuses an item beyond the catalogue.
-pub(super) fn check_item(op: &'static str, argument: &'static str, item: ItemId, n_items: usize) -> Result<()> {
+pub(in crate::models) fn check_item(
+    op: &'static str,
+    argument: &'static str,
+    item: ItemId,
+    n_items: usize,
+) -> Result<()> {
     if item.index() < n_items {
         Ok(())
     } else {

@@ -1,0 +1,205 @@
+//! Our ops as Burn ops: what the sequential models are built of, each with its own backward pass.
+//!
+//! An op is one file: its formula, its passes over plain matrices (an [`Op`]), and the function that a model calls. This file alone knows how Burn
+//! keeps its tape. Sums have a fixed order, and the numbers of a row depend on that row alone: neither the number of threads nor what else is in a
+//! batch enters. All matrices are row-major and of two dimensions; sequences follow one another in the rows, without padding (see [`Sequences`]).
+
+mod activation;
+mod attention;
+mod drop;
+mod gather;
+mod linear;
+mod residual_norm;
+mod softmax_loss;
+
+use std::fmt::Debug;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::tensor::ops::FloatTensor;
+use burn::tensor::{Tensor, TensorData, TensorPrimitive};
+use burn_flex::FlexTensor;
+
+pub use activation::{Activation, activate};
+pub use attention::attention;
+pub use burn::backend::Autodiff;
+pub use burn_flex::Flex;
+pub use drop::{Drop, dropout};
+pub use gather::gather;
+pub use linear::linear;
+pub use residual_norm::residual_norm;
+pub use softmax_loss::{LossScratch, softmax_loss};
+
+/// Rows that one task of a row-wise op takes.
+const ROWS_PER_TASK: usize = 256;
+
+/// Where each sequence lies in the rows of a matrix: sequence `s` has the rows `starts[s]..starts[s + 1]`.
+#[derive(Debug, Clone)]
+pub struct Sequences(Arc<Vec<u32>>);
+
+impl Sequences {
+    /// Sequences from their starts and the end of the last one: rising, the first being 0.
+    pub fn new(starts: Vec<u32>) -> Self {
+        assert!(starts.first() == Some(&0) && starts.is_sorted(), "starts of sequences should rise from 0");
+        Sequences(Arc::new(starts))
+    }
+
+    /// Number of sequences.
+    pub fn len(&self) -> usize {
+        self.0.len() - 1
+    }
+
+    /// True when there is no sequence.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Number of rows of all sequences.
+    pub fn n_rows(&self) -> usize {
+        self.0[self.len()] as usize
+    }
+
+    /// The rows of each sequence, one after the other.
+    pub fn ranges(&self) -> impl ExactSizeIterator<Item = std::ops::Range<usize>> + '_ {
+        self.0.windows(2).map(|ends| ends[0] as usize..ends[1] as usize)
+    }
+}
+
+/// A matrix that an op reads.
+#[derive(Debug, Clone, Copy)]
+pub struct Matrix<'a> {
+    /// The values, row-major.
+    pub values: &'a [f32],
+    /// Number of rows.
+    pub rows: usize,
+    /// Number of columns.
+    pub columns: usize,
+}
+
+/// What an op answers: the values of a matrix and its number of columns.
+#[derive(Debug)]
+pub struct Output<S> {
+    values: Vec<f32>,
+    columns: usize,
+    /// What the backward pass needs beside inputs and output.
+    saved: S,
+}
+
+/// A function of `N` matrices with a written-out derivative.
+pub trait Op<const N: usize>: Debug + Clone + Send + Sync + 'static {
+    /// What the forward pass keeps for the backward pass.
+    type Saved: Debug + Clone + Send + Sync + 'static;
+
+    /// The value.
+    fn forward(&self, inputs: [Matrix<'_>; N]) -> Output<Self::Saved>;
+
+    /// The gradient of each input, given the gradient of the output.
+    fn backward(&self, inputs: [Matrix<'_>; N], saved: &Self::Saved, gradient: Matrix<'_>) -> [Vec<f32>; N];
+}
+
+/// A backend that runs our ops.
+pub trait OpBackend: Backend {
+    /// Runs an op forward.
+    fn run_forward<O: Op<N>, const N: usize>(op: &O, inputs: [FloatTensor<Self>; N]) -> (FloatTensor<Self>, O::Saved);
+
+    /// Runs an op backward.
+    fn run_backward<O: Op<N>, const N: usize>(
+        op: &O,
+        inputs: [FloatTensor<Self>; N],
+        saved: &O::Saved,
+        gradient: FloatTensor<Self>,
+    ) -> [FloatTensor<Self>; N];
+}
+
+/// The value of an op, on the tape where there is one.
+fn apply<B: OpBackend, O: Op<N>, const N: usize>(op: &O, inputs: [Tensor<B, 2>; N]) -> Tensor<B, 2> {
+    let (output, _) = B::run_forward(op, inputs.map(|input| input.into_primitive().tensor()));
+    Tensor::from_primitive(TensorPrimitive::Float(output))
+}
+
+fn matrix(tensor: &FlexTensor) -> Matrix<'_> {
+    let shape = tensor.layout().shape();
+    let values = tensor.as_slice().expect("an op's input should be contiguous 32-bit floats: see contiguous");
+    Matrix { values, rows: shape[0], columns: shape[1] }
+}
+
+fn contiguous<const N: usize>(inputs: [FlexTensor; N]) -> [FlexTensor; N] {
+    inputs.map(|input| input.to_contiguous())
+}
+
+fn tensor(values: Vec<f32>, rows: usize, columns: usize) -> FlexTensor {
+    FlexTensor::from_data(TensorData::new(values, [rows, columns]))
+}
+
+impl OpBackend for Flex {
+    fn run_forward<O: Op<N>, const N: usize>(op: &O, inputs: [FlexTensor; N]) -> (FlexTensor, O::Saved) {
+        let inputs = contiguous(inputs);
+        let Output { values, columns, saved } = op.forward(inputs.each_ref().map(matrix));
+        let rows = if columns == 0 { 0 } else { values.len() / columns };
+        (tensor(values, rows, columns), saved)
+    }
+
+    fn run_backward<O: Op<N>, const N: usize>(
+        op: &O,
+        inputs: [FlexTensor; N],
+        saved: &O::Saved,
+        gradient: FlexTensor,
+    ) -> [FlexTensor; N] {
+        let (inputs, gradient) = (contiguous(inputs), gradient.to_contiguous());
+        let matrices = inputs.each_ref().map(matrix);
+        let mut gradients = op.backward(matrices, saved, matrix(&gradient)).into_iter();
+        matrices.map(|input| {
+            let values = gradients.next().expect("an op should answer a gradient for each input");
+            tensor(values, input.rows, input.columns)
+        })
+    }
+}
+
+/// The step of the tape that belongs to an op.
+#[derive(Debug)]
+struct OnTape<O, const N: usize>(PhantomData<O>);
+
+impl<B: OpBackend, O: Op<N>, const N: usize> Backward<B, N> for OnTape<O, N> {
+    type State = (O, O::Saved, [FloatTensor<B>; N]);
+
+    fn backward(self, ops: Ops<Self::State, N>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let gradient = gradients.consume::<B>(&ops.node);
+        let (op, saved, inputs) = ops.state;
+        let found = B::run_backward(&op, inputs, &saved, gradient);
+        for (parent, gradient) in ops.parents.into_iter().zip(found) {
+            if let Some(parent) = parent {
+                gradients.register::<B>(parent.id, gradient);
+            }
+        }
+    }
+}
+
+impl<B: OpBackend, C: CheckpointStrategy> OpBackend for Autodiff<B, C> {
+    fn run_forward<O: Op<N>, const N: usize>(op: &O, inputs: [FloatTensor<Self>; N]) -> (FloatTensor<Self>, O::Saved) {
+        let nodes = inputs.each_ref().map(|input| input.node.clone());
+        let inner = inputs.map(|input| input.primitive);
+        let (output, saved) = B::run_forward(op, inner.clone());
+        match Backward::<B, N>::prepare::<C>(OnTape::<O, N>(PhantomData), nodes).compute_bound().stateful() {
+            OpsKind::Tracked(tape) => (tape.finish((op.clone(), saved.clone(), inner), output), saved),
+            OpsKind::UnTracked(tape) => (tape.finish(output), saved),
+        }
+    }
+
+    fn run_backward<O: Op<N>, const N: usize>(
+        op: &O,
+        inputs: [FloatTensor<Self>; N],
+        saved: &O::Saved,
+        gradient: FloatTensor<Self>,
+    ) -> [FloatTensor<Self>; N] {
+        // On the inner backend: the derivative has no derivative.
+        B::run_backward(op, inputs.map(Self::inner), saved, Self::inner(gradient)).map(Self::from_inner)
+    }
+}
+
+#[cfg(test)]
+mod testing;

@@ -1,0 +1,128 @@
+//! A sequential model in training: encode a batch of sequences, softmax over all items at the positions that are predicted, Adam.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use gcnrec_kernels::burn_bridge::{LossScratch, Sequences, gather, softmax_loss};
+use gcnrec_kernels::ops::adam::AdamConfig;
+
+use super::parameters::{Noise, Parameters};
+use super::{BATCH_SIZE, Encoder, ITEMS, Input, LEARNING_RATE, SequenceScorer, Setup};
+use crate::error::{Place, RecError, Result};
+use crate::models::state::State;
+use crate::models::{Learner, Scorer, StepReport};
+use crate::samplers::{SequenceBatch, SequenceSampler, beside_batch};
+
+/// A sequential model in training.
+pub struct SequenceLearner<M: Encoder> {
+    model: M,
+    setup: Setup,
+    sampler: SequenceSampler,
+    parameters: Parameters,
+    batch: SequenceBatch,
+    scratch: LossScratch,
+}
+
+impl<M: Encoder> SequenceLearner<M> {
+    /// A learner at step 0.
+    ///
+    /// # Errors
+    /// [`RecError::Config`] for a setting outside its range, [`RecError::Input`] when no history has two items.
+    pub fn new(model: M, setup: Setup) -> Result<Self> {
+        model.validate()?;
+        let sampler = SequenceSampler::new(
+            setup.histories.clone(),
+            setup.n_items,
+            model.examples(),
+            (model.windows(), model.max_len()),
+            setup.batch_size.unwrap_or(BATCH_SIZE),
+            setup.seed,
+        );
+        if sampler.n_batches() == 0 {
+            return Err(RecError::Input {
+                place: Place::file(std::path::Path::new("training part")),
+                found: "no history of two items".into(),
+                expected: "at least one: a sequential model learns what follows what".into(),
+                todo: "train another model, or add interactions".into(),
+            });
+        }
+        let parameters = Parameters::new(model.parameters(setup.n_items), setup.seed);
+        let (batch, scratch) = (SequenceBatch::default(), LossScratch::default());
+        Ok(SequenceLearner { model, setup, sampler, parameters, batch, scratch })
+    }
+
+    /// One step; answers the sum of the examples' losses and their number.
+    fn step(&mut self, epoch: u64, step: usize) -> Result<(f64, u64)> {
+        self.sampler.batch(epoch, step, &mut self.batch);
+        let batch = &self.batch;
+        let n = batch.rows.len();
+        if n == 0 {
+            return Ok((0.0, 0));
+        }
+        let weights = self.parameters.on_tape();
+        let sequences = Sequences::new(batch.starts.clone());
+        let mut noise = Noise::from(beside_batch(self.setup.seed, epoch, step));
+        let mut hidden = self.model.encode(&weights, &Input { items: &batch.items, sequences: &sequences }, &mut noise);
+        if n < batch.items.len() {
+            hidden = gather(hidden, batch.rows.iter().copied().map(Some));
+        }
+        let (n_items, mut items) = (self.setup.n_items, weights.get(ITEMS));
+        if items.dims()[0] > n_items {
+            items = items.slice([0..n_items]);
+        }
+        let bias = self.model.item_bias().map(|name| weights.get(name));
+        let losses = softmax_loss(hidden, items, bias, Arc::new(batch.targets.clone()), &self.scratch);
+        let values: Vec<f32> =
+            losses.clone().into_data().into_vec().expect("losses should be 32-bit floats as their inputs are");
+        let loss: f64 = values.iter().map(|&loss| f64::from(loss)).sum();
+        if !loss.is_finite() {
+            return Err(RecError::NotFinite {
+                what: "loss",
+                value: loss,
+                place: format!("epoch {}, step {}", epoch + 1, step + 1),
+                todo: "lower the learning rate".into(),
+            });
+        }
+        let adam =
+            AdamConfig { learning_rate: self.setup.learning_rate.unwrap_or(LEARNING_RATE), ..AdamConfig::default() };
+        self.parameters.descend(&weights, losses.sum() / n as f32, &adam)?;
+        Ok((loss, n as u64))
+    }
+}
+
+impl<M: Encoder> Learner for SequenceLearner<M> {
+    fn steps_per_epoch(&self) -> usize {
+        self.sampler.n_batches()
+    }
+
+    fn steps(&mut self, epoch: u64, steps: Range<usize>) -> Result<StepReport> {
+        let mut report = StepReport::default();
+        for step in steps {
+            let (loss, n_examples) = self.step(epoch, step)?;
+            report.loss += loss;
+            report.n_examples += n_examples;
+        }
+        Ok(report)
+    }
+
+    fn freeze(&mut self) -> Result<Box<dyn Scorer>> {
+        let mut state = State::default();
+        self.parameters.save(&mut state, false);
+        let scorer = SequenceScorer::new(self.model.clone(), &self.setup.histories, self.setup.n_items, state)?;
+        Ok(Box::new(scorer))
+    }
+
+    fn state(&self) -> State {
+        let mut state = State::default();
+        self.parameters.save(&mut state, true);
+        state
+    }
+
+    fn restore(&mut self, state: &State) -> Result<()> {
+        self.parameters.restore(state)
+    }
+
+    fn n_parameters(&self) -> usize {
+        self.parameters.n_parameters()
+    }
+}

@@ -1,0 +1,137 @@
+//! Sequential models: what comes next after a history. One file per model; training, serving and the parameters are shared.
+//!
+//! A model is an [`Encoder`]: the layout of its parameters, and a function from the items of sequences to a vector for each position. Everything else
+//! is the same for all: an item scores the inner product of its vector with that of the last position.
+//!
+//! Burn holds the tape and nothing more. Parameters, their moments and every random number are ours, so a stopped run goes on with the same bits; the
+//! ops are those of `gcnrec_kernels::burn_bridge`, in which a row's numbers depend on its own sequence alone: no padding, and a batch answers as its
+//! queries one by one.
+
+mod blocks;
+mod learner;
+mod parameters;
+pub mod sasrec;
+mod scorer;
+
+use std::sync::Arc;
+
+use burn::tensor::Tensor;
+use gcnrec_graphs::{ItemId, Seed};
+use gcnrec_kernels::burn_bridge::{OpBackend, Sequences};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::state::State;
+use super::{Config, Learner, Scorer};
+use crate::error::{RecError, Result};
+use crate::samplers::{Examples, Windows};
+pub use blocks::Activation;
+pub use learner::SequenceLearner;
+pub use parameters::{Init, Noise, Parameter, Weights};
+pub use scorer::SequenceScorer;
+
+/// The name of the parameter that holds a vector for each item in its first rows.
+pub const ITEMS: &str = "items";
+/// Step size where none was chosen.
+pub const LEARNING_RATE: f32 = 1e-3;
+/// Sequences in a batch where no number was chosen.
+pub const BATCH_SIZE: usize = 128;
+
+/// The items of some sequences, as a model reads them.
+#[derive(Debug, Clone)]
+pub struct Input<'a> {
+    /// All items, sequence after sequence, oldest first; the number of items stands for a mask.
+    pub items: &'a [u32],
+    /// Where each sequence lies in them.
+    pub sequences: &'a Sequences,
+}
+
+/// What makes a sequential model, its settings being `self`.
+pub trait Encoder: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
+    /// The name in the registry.
+    const NAME: &'static str;
+
+    /// Refuses settings outside their ranges.
+    ///
+    /// # Errors
+    /// [`RecError::Config`] for the first value outside its range.
+    fn validate(&self) -> Result<()>;
+
+    /// Items that a sequence has at most.
+    fn max_len(&self) -> usize;
+
+    /// What is predicted in training.
+    fn examples(&self) -> Examples;
+
+    /// How long histories are cut.
+    fn windows(&self) -> Windows;
+
+    /// All parameters, [`ITEMS`] among them, in a fixed order. Vectors are matrices of one row.
+    fn parameters(&self, n_items: usize) -> Vec<Parameter>;
+
+    /// A vector for each position, as wide as those of the items.
+    ///
+    /// # Shapes
+    /// - returns `[input.items.len(), dim]`
+    fn encode<B: OpBackend>(&self, weights: &Weights<B>, input: &Input<'_>, noise: &mut Noise) -> Tensor<B, 2>;
+
+    /// The parameter that adds to each item's score, `[1, n_items]`, where there is one.
+    fn item_bias(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// What the model reads to say what follows a history: by default its last items.
+    fn asked(&self, history: &[ItemId], n_items: usize) -> Vec<u32> {
+        let _ = n_items;
+        history[history.len().saturating_sub(self.max_len())..].iter().map(|item| item.0).collect()
+    }
+}
+
+/// What a sequential model is trained on.
+pub struct Setup {
+    /// Each user's items, oldest first.
+    pub histories: Arc<Vec<Vec<ItemId>>>,
+    /// Number of items.
+    pub n_items: usize,
+    /// Sequences in a batch; none takes [`BATCH_SIZE`].
+    pub batch_size: Option<usize>,
+    /// Adam's step size; none takes [`LEARNING_RATE`].
+    pub learning_rate: Option<f32>,
+    /// The seed of the run.
+    pub seed: Seed,
+}
+
+/// The learner of a sequential model; nothing for the models of other families.
+///
+/// # Errors
+/// [`RecError::Config`] for a setting outside its range, [`RecError::Input`] when no history has two items.
+pub fn learner(config: &Config, setup: Setup) -> Result<Option<Box<dyn Learner>>> {
+    Ok(match config {
+        Config::Sasrec(model) => Some(Box::new(SequenceLearner::new(model.clone(), setup)?)),
+        _ => None,
+    })
+}
+
+/// A scorer from its checkpointed state; nothing for the names of other families.
+///
+/// # Errors
+/// [`RecError::Checkpoint`] when the state belongs to another model.
+pub fn load(model: &str, state: &State) -> Result<Option<Box<dyn Scorer>>> {
+    Ok(match model {
+        sasrec::Config::NAME => Some(Box::new(SequenceScorer::<sasrec::Config>::load(state)?)),
+        _ => None,
+    })
+}
+
+/// Bytes that training takes: parameters, their moments, gradients and what a checkpoint copies (8 tables), and the scores that a step keeps.
+pub(super) fn needed_bytes(n_items: usize, dim: usize) -> u128 {
+    8 * 4 * n_items as u128 * dim as u128 + (256 << 20)
+}
+
+/// A range that a setting must be in.
+fn expect(ok: bool, key: String, found: impl std::fmt::Display, expected: &str) -> Result<()> {
+    if ok { Ok(()) } else { Err(RecError::range(key, found, expected)) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,118 @@
+//! SASRec: attention over the items so far, asked at every position what comes next.
+//!
+//! Each item is its vector plus that of its place in the sequence. Blocks of causal attention and a feed-forward layer follow; the score of an item is
+//! the inner product of its vector with what the blocks make of the position.
+//!
+//! # Source
+//! Kang and McAuley, *Self-Attentive Sequential Recommendation*, ICDM 2018; sizes, rates and the order of the parts are those of RecBole 1.2.1
+//! (`model/sequential_recommender/sasrec.py`, SPEC D.1). Deliberate differences: the loss is a softmax over all items (SPEC D.3) at every position of
+//! a window, not at the last of every prefix; sequences are not filled up to one length.
+
+use burn::tensor::Tensor;
+use gcnrec_kernels::burn_bridge::OpBackend;
+use serde::{Deserialize, Serialize};
+
+use super::blocks::{Blocks, embed, length, norm};
+use super::{Activation, Encoder, ITEMS, Init, Input, Noise, Parameter, Weights};
+use crate::error::Result;
+use crate::samplers::{Examples, Windows};
+
+/// `[model.sasrec]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Width of the vectors, 1..=4096. Default 64.
+    pub dim: usize,
+    /// Width inside a feed-forward layer, 1..=16384. Default 256.
+    pub inner: usize,
+    /// Number of blocks, 1..=32. Default 2.
+    pub layers: usize,
+    /// Heads of the attention, a divisor of `dim`. Default 2.
+    pub heads: usize,
+    /// Share of the numbers that are dropped after the input and after each half of a block, at least 0 and below 1. Default 0.5.
+    pub dropout: f32,
+    /// Share of the attention that is dropped, at least 0 and below 1. Default 0.5.
+    pub attention_dropout: f32,
+    /// The function inside a feed-forward layer. Default `gelu`.
+    pub activation: Activation,
+    /// Added to the variance in a normalisation, above 0. Default 1e-12.
+    pub norm_epsilon: f32,
+    /// Standard deviation of the initial weights, above 0. Default 0.02.
+    pub init_std: f32,
+    /// Items of a history that are read, 1..=10000: the last ones. Default 50.
+    pub max_len: usize,
+    /// What is trained on of a longer history: `all` of it in windows, or the `last` items. Default `all`.
+    pub windows: Windows,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            dim: 64,
+            inner: 256,
+            layers: 2,
+            heads: 2,
+            dropout: 0.5,
+            attention_dropout: 0.5,
+            activation: Activation::Gelu,
+            norm_epsilon: 1e-12,
+            init_std: 0.02,
+            max_len: 50,
+            windows: Windows::All,
+        }
+    }
+}
+
+impl Config {
+    fn blocks(&self) -> Blocks {
+        Blocks {
+            dim: self.dim,
+            inner: self.inner,
+            layers: self.layers,
+            heads: self.heads,
+            causal: true,
+            dropout: self.dropout,
+            attention_dropout: self.attention_dropout,
+            activation: self.activation,
+            epsilon: self.norm_epsilon,
+            init_std: self.init_std,
+        }
+    }
+}
+
+impl Encoder for Config {
+    const NAME: &'static str = "sasrec";
+
+    fn validate(&self) -> Result<()> {
+        self.blocks().validate("model.sasrec")?;
+        length("model.sasrec.max_len".into(), self.max_len)
+    }
+
+    fn max_len(&self) -> usize {
+        self.max_len
+    }
+
+    fn examples(&self) -> Examples {
+        Examples::Positions
+    }
+
+    fn windows(&self) -> Windows {
+        self.windows
+    }
+
+    fn parameters(&self, n_items: usize) -> Vec<Parameter> {
+        let start = Init::Normal(self.init_std);
+        let mut all = vec![
+            Parameter::new(ITEMS, [n_items, self.dim], start),
+            Parameter::new("positions", [self.max_len, self.dim], start),
+        ];
+        all.extend(norm("input_norm", self.dim));
+        all.extend(self.blocks().parameters());
+        all
+    }
+
+    fn encode<B: OpBackend>(&self, weights: &Weights<B>, input: &Input<'_>, noise: &mut Noise) -> Tensor<B, 2> {
+        let x = embed(weights, input, self.norm_epsilon, noise.drop(self.dropout));
+        self.blocks().run(weights, x, input.sequences, noise)
+    }
+}

@@ -1,0 +1,157 @@
+//! A frozen sequential model: it reads a history and scores every item by the inner product with what the history was encoded to.
+//!
+//! A known user without a history gets what is popular. Whoever else has none is refused.
+
+use gcnrec_graphs::ItemId;
+use gcnrec_kernels::burn_bridge::{Flex, Sequences};
+use gcnrec_kernels::ops::top_k::{self, TopK};
+use gcnrec_kernels::{Buffer, Device};
+use rayon::prelude::*;
+
+use super::{Encoder, ITEMS, Input, Noise, Weights};
+use crate::error::{RecError, Result};
+use crate::models::linear::check_item;
+use crate::models::ranking::most_similar;
+use crate::models::state::{State, foreign};
+use crate::models::{Query, Scorer};
+
+/// Queries that are encoded at once: what a layer holds of them stays small.
+const BLOCK: usize = 64;
+
+/// A sequential model that answers queries.
+pub struct SequenceScorer<M: Encoder> {
+    model: M,
+    weights: Weights<Flex>,
+    n_users: usize,
+    n_items: usize,
+    /// What [`Scorer::state`] answers.
+    state: State,
+    /// Width of the item vectors.
+    dim: usize,
+    /// `[n_items, dim + 2]`: the vector of each item, its bias, its share in the training pairs.
+    table: Buffer<f32>,
+}
+
+impl<M: Encoder> SequenceScorer<M> {
+    /// A scorer from the parameters of a learner.
+    pub(super) fn new(model: M, histories: &[Vec<ItemId>], n_items: usize, mut state: State) -> Result<Self> {
+        let (mut counts, n_pairs) = (vec![0.0; n_items], histories.iter().map(Vec::len).sum::<usize>().max(1) as f32);
+        histories.iter().flatten().for_each(|item| counts[item.index()] += 1.0 / n_pairs);
+        state.put_f32("popularity", &[n_items], counts);
+        state.put_fact("n_users", histories.len());
+        let settings =
+            serde_json::to_value(&model).expect("settings are plain tables: they should be writable as JSON");
+        state.put_fact("settings", settings);
+        SequenceScorer::from_state(model, state)
+    }
+
+    /// Rebuilds the scorer from its state.
+    ///
+    /// # Errors
+    /// [`RecError::Checkpoint`] when the state belongs to another model or its parts do not fit together.
+    pub fn load(state: &State) -> Result<Self> {
+        let model: M = state.fact("settings")?;
+        model.validate().map_err(|error| foreign(format!("its settings are out of range ({error})")))?;
+        SequenceScorer::from_state(model, state.clone())
+    }
+
+    fn from_state(model: M, state: State) -> Result<Self> {
+        let n_items = match state.tensors.get("popularity") {
+            Some(crate::models::state::Tensor::F32 { shape, .. }) if shape.len() == 1 => shape[0],
+            _ => return Err(foreign("tensor \"popularity\" is missing, or no vector".into())),
+        };
+        let layout = model.parameters(n_items);
+        let mut parameters = Vec::with_capacity(layout.len());
+        for parameter in &layout {
+            let values = state.f32(&parameter.name, &parameter.shape)?.to_vec();
+            parameters.push((parameter.name.as_str(), parameter.shape, values));
+        }
+        let popularity = state.f32("popularity", &[n_items])?;
+        let (_, dim, items) = state.matrix(ITEMS)?;
+        let bias = model.item_bias().map(|name| state.f32(name, &[1, n_items])).transpose()?;
+        let mut table = Vec::with_capacity(n_items * (dim + 2));
+        for (item, row) in items.chunks_exact(dim).take(n_items).enumerate() {
+            table.extend_from_slice(row);
+            table.extend([bias.map_or(0.0, |bias| bias[item]), popularity[item]]);
+        }
+        let (table, n_users) = (Device::Cpu.upload(&table), state.fact("n_users")?);
+        Ok(SequenceScorer { model, weights: Weights::frozen(parameters), n_users, n_items, dim, table, state })
+    }
+
+    /// What meets the table: `[queries.len(), dim + 2]`.
+    fn encode(&self, queries: &[Query<'_>]) -> Result<Buffer<f32>> {
+        let width = self.dim + 2;
+        let mut vectors = vec![0.0; queries.len() * width];
+        let blocks = vectors.par_chunks_mut(BLOCK * width).zip(queries.par_chunks(BLOCK));
+        blocks.map(|(vectors, queries)| self.encode_block(queries, vectors)).collect::<Result<Vec<()>>>()?;
+        Ok(Device::Cpu.upload(&vectors))
+    }
+
+    fn encode_block(&self, queries: &[Query<'_>], vectors: &mut [f32]) -> Result<()> {
+        let width = self.dim + 2;
+        let (mut items, mut starts, mut asked) = (Vec::new(), vec![0], Vec::new());
+        for (place, query) in queries.iter().enumerate() {
+            query.history.iter().try_for_each(|&item| check_item(M::NAME, "history", item, self.n_items))?;
+            if !query.history.is_empty() {
+                items.extend(self.model.asked(query.history, self.n_items));
+                starts.push(items.len() as u32);
+                asked.push(place);
+                vectors[place * width + self.dim] = 1.0;
+            } else if query.user.is_some_and(|user| user.index() < self.n_users) {
+                vectors[place * width + self.dim + 1] = 1.0;
+            } else {
+                return Err(RecError::Unsupported {
+                    model: M::NAME.into(),
+                    problem: "the user was not in training and has no history".into(),
+                    todo: "pass a history to score a new user".into(),
+                });
+            }
+        }
+        if asked.is_empty() {
+            return Ok(());
+        }
+        let sequences = Sequences::new(starts);
+        let hidden =
+            self.model.encode(&self.weights, &Input { items: &items, sequences: &sequences }, &mut Noise::none());
+        let hidden: Vec<f32> =
+            hidden.into_data().into_vec().expect("vectors should be 32-bit floats as the weights are");
+        for (place, rows) in asked.into_iter().zip(sequences.ranges()) {
+            let last = (rows.end - 1) * self.dim;
+            vectors[place * width..place * width + self.dim].copy_from_slice(&hidden[last..last + self.dim]);
+        }
+        Ok(())
+    }
+}
+
+impl<M: Encoder> Scorer for SequenceScorer<M> {
+    fn model(&self) -> &'static str {
+        M::NAME
+    }
+
+    fn n_items(&self) -> usize {
+        self.n_items
+    }
+
+    fn score_block(&self, queries: &[Query<'_>], out: &mut Vec<f32>) -> Result<()> {
+        Ok(top_k::score_block(&Device::Cpu, self.dim + 2, &self.encode(queries)?, &self.table, out)?)
+    }
+
+    fn top_k(&self, queries: &[Query<'_>], excluded: &[&[u32]], k: usize) -> Result<TopK> {
+        Ok(top_k::top_k(&Device::Cpu, self.dim + 2, &self.encode(queries)?, &self.table, excluded, k)?)
+    }
+
+    /// Ranks by the cosine of the item vectors.
+    fn similar_items(&self, item: ItemId, k: usize) -> Result<Vec<(ItemId, f32)>> {
+        check_item(M::NAME, "item", item, self.n_items)?;
+        let (_, dim, items) = self.state.matrix(ITEMS)?;
+        let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(a * b)).sum::<f64>();
+        let own = &items[item.index() * dim..(item.index() + 1) * dim];
+        let cosine = |row: &[f32]| (dot(own, row) / (dot(own, own) * dot(row, row)).sqrt().max(1e-12)) as f32;
+        let similarity: Vec<f32> = items.chunks_exact(dim).take(self.n_items).map(cosine).collect();
+        most_similar(&similarity, item, k)
+    }
+
+    fn state(&self) -> State {
+        self.state.clone()
+    }
+}
