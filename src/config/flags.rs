@@ -4,7 +4,7 @@ use toml::Value;
 
 use super::choice::Choice;
 use super::entry::Entry;
-use super::run::reads_training;
+use super::run::{has_own_losses, reads_training};
 use crate::error::{RecError, Result};
 
 /// A flag with its value, as the command line gives it.
@@ -52,8 +52,8 @@ const TARGETS: [(&str, Target); 30] = [
     ("--split", Target::Key("data.split")),
     ("--model", Target::Choice("model")),
     ("--attn-layers", Target::Model("combination", &["lightgcn"])),
-    ("--layers", Target::Model("layers", &["lightgcn", "sasrec"])),
-    ("--dim", Target::Model("dim", &["lightgcn", "mf", "sasrec"])),
+    ("--layers", Target::Model("layers", &["lightgcn", "sasrec", "fmlp"])),
+    ("--dim", Target::Model("dim", &["lightgcn", "mf", "sasrec", "fmlp"])),
     ("--loss", Target::Choice("objective")),
     ("--debias", Target::Choice("debias")),
     ("--feedback", Target::Key("data.feedback")),
@@ -145,10 +145,12 @@ fn fit(flag: &Flag, noun: &str, name: &str, fits: &[&str]) -> Result<()> {
 }
 
 fn no_loss(flag: &Flag, model: &Choice) -> RecError {
-    RecError::Usage {
-        problem: format!("{} does not fit the model {}, which has no such loss", flag.name, model.name),
-        todo: "it fits models that are trained on a loss of pairs, such as lightgcn and mf".into(),
-    }
+    let (why, todo) = if has_own_losses(&model.name) {
+        ("has losses of its own", format!("use --set model.{}.loss", model.name))
+    } else {
+        ("is computed in closed form", "it fits models that are trained on a loss, such as lightgcn and mf".into())
+    };
+    RecError::Usage { problem: format!("{} does not fit the model {}, which {why}", flag.name, model.name), todo }
 }
 
 /// Refuses flags that contradict each other.

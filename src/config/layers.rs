@@ -8,7 +8,7 @@ use toml::Value;
 
 use super::choice::{Choice, DEBIAS, Family, LOSS, MODEL};
 use super::entry::{Entry, insert};
-use super::run::{Config, is_trained_by_steps};
+use super::run::{Config, has_own_losses, is_trained_by_steps};
 use super::{check, flags, paths, presets, run_file};
 use crate::error::{RecError, Result};
 
@@ -231,7 +231,10 @@ fn refuse_loss(family: &Family, layer: &Layer, model: &Choice) -> Result<()> {
             key: entry.key(),
             origin: entry.origin.clone(),
             found: format!("the loss {}", entry.path[1]),
-            expected: format!("no loss: the model is {}, computed in closed form", model.shown()),
+            expected: match has_own_losses(&model.name) {
+                true => format!("none beside the model {}, which has losses of its own", model.shown()),
+                false => format!("no loss: the model is {}, computed in closed form", model.shown()),
+            },
             todo: "remove the loss or choose a model that is trained on one, such as lightgcn".into(),
         }),
     }

@@ -39,6 +39,11 @@ pub(super) fn is_trained_by_steps(model: &str) -> bool {
     models::Config::named(model).is_ok_and(|config| config.graph().is_some())
 }
 
+/// True when a model's loss is a setting of the model.
+pub(super) fn has_own_losses(model: &str) -> bool {
+    models::Config::named(model).is_ok_and(|config| config.is_sequential())
+}
+
 /// True when a model reads `[train]`: it, or a member of it, is trained by steps.
 pub(super) fn reads_training(model: &str) -> bool {
     models::Config::named(model).is_ok_and(|config| !config.is_closed_form())

@@ -249,7 +249,7 @@ fn flags_that_do_not_fit_are_refused_as_wrong_usage() {
         ),
         (
             flags(&[("--model", "ease".into()), ("--layers", 2.into())]),
-            "--layers does not fit the model ease; it fits lightgcn",
+            "--layers does not fit the model ease; it fits lightgcn, sasrec, fmlp",
         ),
         (
             flags(&[("--model", "mf".into()), ("--attn-layers", "dot".into())]),
@@ -259,6 +259,10 @@ fn flags_that_do_not_fit_are_refused_as_wrong_usage() {
             flags(&[("--model", "ease".into()), ("--loss", "bpr".into())]),
             "--loss does not fit the model ease, which is computed in closed form; it fits models that are trained on a loss, such as \
              lightgcn and mf",
+        ),
+        (
+            flags(&[("--model", "sasrec".into()), ("--loss", "bpr".into())]),
+            "--loss does not fit the model sasrec, which has losses of its own; use --set model.sasrec.loss",
         ),
         (
             flags(&[("--model", "popularity".into()), ("--l2", 1.0.into())]),

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::linear::{ease, gf_cf, item_knn, markov, popularity, rp3beta};
-use super::sequential::{Encoder, sasrec};
+use super::sequential::{Encoder, fmlp, sasrec};
 use super::{fusion, graph};
 use crate::error::{RecError, Result};
 
@@ -29,6 +29,8 @@ pub enum Config {
     Markov(markov::Config),
     /// Attention over the items so far.
     Sasrec(sasrec::Config),
+    /// Filters over the frequencies of a history.
+    Fmlp(fmlp::Config),
     /// Several models together, with fitted weights.
     Fusion(fusion::Config),
 }
@@ -78,8 +80,8 @@ impl Default for Config {
 
 impl Config {
     /// The names of the models.
-    pub const NAMES: [&str; 10] =
-        ["lightgcn", "mf", "popularity", "item_knn", "ease", "gf_cf", "rp3beta", "markov", "sasrec", "fusion"];
+    pub const NAMES: [&str; 11] =
+        ["lightgcn", "mf", "popularity", "item_knn", "ease", "gf_cf", "rp3beta", "markov", "sasrec", "fmlp", "fusion"];
 
     /// A model by name with its defaults.
     ///
@@ -96,6 +98,7 @@ impl Config {
             "rp3beta" => Config::Rp3beta(rp3beta::Config::default()),
             "markov" => Config::Markov(markov::Config::default()),
             "sasrec" => Config::Sasrec(sasrec::Config::default()),
+            "fmlp" => Config::Fmlp(fmlp::Config::default()),
             "fusion" => Config::Fusion(fusion::Config::default()),
             _ => {
                 return Err(RecError::Unknown {
@@ -120,6 +123,7 @@ impl Config {
             Config::Rp3beta(_) => "rp3beta",
             Config::Markov(_) => "markov",
             Config::Sasrec(_) => "sasrec",
+            Config::Fmlp(_) => "fmlp",
             Config::Fusion(_) => "fusion",
         }
     }
@@ -135,7 +139,7 @@ impl Config {
 
     /// True for a model that is trained by steps on sequences.
     pub fn is_sequential(&self) -> bool {
-        matches!(self, Config::Sasrec(_))
+        matches!(self, Config::Sasrec(_) | Config::Fmlp(_))
     }
 
     /// True for a model that is computed at once: no epoch is picked, and it learns from the training and the validation pairs.
@@ -168,6 +172,7 @@ impl Config {
             Config::Rp3beta(config) => config.validate(),
             Config::Markov(config) => config.validate(),
             Config::Sasrec(config) => config.validate(),
+            Config::Fmlp(config) => config.validate(),
             Config::Fusion(config) => config.validate(),
         }
     }

@@ -274,7 +274,7 @@ mod tests {
         let together = Attention { sequences: Sequences::new(starts), heads: 2, causal: true, drop: Drop::NOTHING };
         check_threads(&together, [(100, 3 * 34)]);
         let qkv = values(5, 100 * 3 * 34);
-        let all = run(&together, &[qkv.clone()], [(100, 3 * 34)]);
+        let all = run(&together, std::array::from_ref(&qkv), [(100, 3 * 34)]);
         let alone = Attention { sequences: Sequences::new(vec![0, 11]), ..together };
         let one = run(&alone, &[qkv[50 * 3 * 34..61 * 3 * 34].to_vec()], [(11, 3 * 34)]);
         assert_eq!(one[0], all[0][50 * 34..61 * 34]);

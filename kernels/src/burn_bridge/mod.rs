@@ -11,6 +11,7 @@ mod gather;
 mod linear;
 mod residual_norm;
 mod softmax_loss;
+mod spectral;
 
 use std::fmt::Debug;
 use std::marker::PhantomData;
@@ -34,6 +35,7 @@ pub use gather::gather;
 pub use linear::linear;
 pub use residual_norm::residual_norm;
 pub use softmax_loss::{LossScratch, softmax_loss};
+pub use spectral::spectral_filter;
 
 /// Rows that one task of a row-wise op takes.
 const ROWS_PER_TASK: usize = 256;
@@ -140,7 +142,7 @@ impl OpBackend for Flex {
     fn run_forward<O: Op<N>, const N: usize>(op: &O, inputs: [FlexTensor; N]) -> (FlexTensor, O::Saved) {
         let inputs = contiguous(inputs);
         let Output { values, columns, saved } = op.forward(inputs.each_ref().map(matrix));
-        let rows = if columns == 0 { 0 } else { values.len() / columns };
+        let rows = values.len().checked_div(columns).unwrap_or(0);
         (tensor(values, rows, columns), saved)
     }
 

@@ -1,4 +1,4 @@
-//! The blocks of a transformer, as SASRec and BERT4Rec use them: attention and a feed-forward layer, each added to what it reads and normalised.
+//! The blocks of a transformer, as SASRec uses them: attention and a feed-forward layer, each added to what it reads and normalised.
 
 use burn::tensor::Tensor;
 use gcnrec_kernels::burn_bridge::{self as ops, OpBackend, Sequences};

@@ -1,13 +1,12 @@
-//! A sequential model in training: encode a batch of sequences, softmax over all items at the positions that are predicted, Adam.
+//! A sequential model in training: encode a batch of sequences, take the loss at the positions that are predicted, move with Adam.
 
 use std::ops::Range;
-use std::sync::Arc;
 
-use gcnrec_kernels::burn_bridge::{LossScratch, Sequences, gather, softmax_loss};
+use gcnrec_kernels::burn_bridge::{LossScratch, Sequences, gather};
 use gcnrec_kernels::ops::adam::AdamConfig;
 
 use super::parameters::{Noise, Parameters};
-use super::{BATCH_SIZE, Encoder, ITEMS, Input, LEARNING_RATE, SequenceScorer, Setup};
+use super::{BATCH_SIZE, Encoder, ITEMS, Input, LEARNING_RATE, Objective, SequenceScorer, Setup};
 use crate::error::{Place, RecError, Result};
 use crate::models::state::State;
 use crate::models::{Learner, Scorer, StepReport};
@@ -17,6 +16,7 @@ use crate::samplers::{SequenceBatch, SequenceSampler, beside_batch};
 pub struct SequenceLearner<M: Encoder> {
     model: M,
     setup: Setup,
+    objective: Objective,
     sampler: SequenceSampler,
     parameters: Parameters,
     batch: SequenceBatch,
@@ -48,13 +48,20 @@ impl<M: Encoder> SequenceLearner<M> {
         }
         let parameters = Parameters::new(model.parameters(setup.n_items), setup.seed);
         let (batch, scratch) = (SequenceBatch::default(), LossScratch::default());
-        Ok(SequenceLearner { model, setup, sampler, parameters, batch, scratch })
+        Ok(SequenceLearner { objective: model.objective(), model, setup, sampler, parameters, batch, scratch })
     }
 
     /// One step; answers the sum of the examples' losses and their number.
     fn step(&mut self, epoch: u64, step: usize) -> Result<(f64, u64)> {
-        self.sampler.batch(epoch, step, &mut self.batch);
-        let batch = &self.batch;
+        let mut batch = std::mem::take(&mut self.batch);
+        self.sampler.batch(epoch, step, &mut batch);
+        let learnt = self.learn(&batch, epoch, step);
+        self.batch = batch;
+        learnt
+    }
+
+    /// A step on a given batch.
+    pub(super) fn learn(&mut self, batch: &SequenceBatch, epoch: u64, step: usize) -> Result<(f64, u64)> {
         let n = batch.rows.len();
         if n == 0 {
             return Ok((0.0, 0));
@@ -66,12 +73,11 @@ impl<M: Encoder> SequenceLearner<M> {
         if n < batch.items.len() {
             hidden = gather(hidden, batch.rows.iter().copied().map(Some));
         }
-        let (n_items, mut items) = (self.setup.n_items, weights.get(ITEMS));
-        if items.dims()[0] > n_items {
-            items = items.slice([0..n_items]);
-        }
+        let (n_items, items) = (self.setup.n_items, weights.get(ITEMS));
         let bias = self.model.item_bias().map(|name| weights.get(name));
-        let losses = softmax_loss(hidden, items, bias, Arc::new(batch.targets.clone()), &self.scratch);
+        let place = (self.setup.seed, epoch, step);
+        let negatives = self.objective.negatives(batch, &self.setup.histories, n_items, place);
+        let losses = self.objective.losses(hidden, (items, bias), &batch.targets, &negatives, &self.scratch);
         let values: Vec<f32> =
             losses.clone().into_data().into_vec().expect("losses should be 32-bit floats as their inputs are");
         let loss: f64 = values.iter().map(|&loss| f64::from(loss)).sum();

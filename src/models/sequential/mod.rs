@@ -8,7 +8,9 @@
 //! queries one by one.
 
 mod blocks;
+pub mod fmlp;
 mod learner;
+mod losses;
 mod parameters;
 pub mod sasrec;
 mod scorer;
@@ -27,10 +29,11 @@ use crate::error::{RecError, Result};
 use crate::samplers::{Examples, Windows};
 pub use blocks::Activation;
 pub use learner::SequenceLearner;
+pub use losses::{Loss, Objective};
 pub use parameters::{Init, Noise, Parameter, Weights};
 pub use scorer::SequenceScorer;
 
-/// The name of the parameter that holds a vector for each item in its first rows.
+/// The name of the parameter that holds a vector for each item, `[n_items, dim]`. A mask has a parameter of its own.
 pub const ITEMS: &str = "items";
 /// Step size where none was chosen.
 pub const LEARNING_RATE: f32 = 1e-3;
@@ -65,6 +68,11 @@ pub trait Encoder: Serialize + DeserializeOwned + Clone + Send + Sync + 'static 
 
     /// How long histories are cut.
     fn windows(&self) -> Windows;
+
+    /// The loss. By default a softmax over all items.
+    fn objective(&self) -> Objective {
+        Objective::default()
+    }
 
     /// All parameters, [`ITEMS`] among them, in a fixed order. Vectors are matrices of one row.
     fn parameters(&self, n_items: usize) -> Vec<Parameter>;
@@ -108,6 +116,7 @@ pub struct Setup {
 pub fn learner(config: &Config, setup: Setup) -> Result<Option<Box<dyn Learner>>> {
     Ok(match config {
         Config::Sasrec(model) => Some(Box::new(SequenceLearner::new(model.clone(), setup)?)),
+        Config::Fmlp(model) => Some(Box::new(SequenceLearner::new(model.clone(), setup)?)),
         _ => None,
     })
 }
@@ -119,6 +128,7 @@ pub fn learner(config: &Config, setup: Setup) -> Result<Option<Box<dyn Learner>>
 pub fn load(model: &str, state: &State) -> Result<Option<Box<dyn Scorer>>> {
     Ok(match model {
         sasrec::Config::NAME => Some(Box::new(SequenceScorer::<sasrec::Config>::load(state)?)),
+        fmlp::Config::NAME => Some(Box::new(SequenceScorer::<fmlp::Config>::load(state)?)),
         _ => None,
     })
 }

@@ -5,7 +5,7 @@
 //!
 //! # Source
 //! Kang and McAuley, *Self-Attentive Sequential Recommendation*, ICDM 2018; sizes, rates and the order of the parts are those of RecBole 1.2.1
-//! (`model/sequential_recommender/sasrec.py`, SPEC D.1). Deliberate differences: the loss is a softmax over all items (SPEC D.3) at every position of
+//! (`model/sequential_recommender/sasrec.py`, SPEC D.1). Deliberate differences: the default loss is a softmax over all items (SPEC D.3) at every position of
 //! a window, not at the last of every prefix; sequences are not filled up to one length.
 
 use burn::tensor::Tensor;
@@ -13,7 +13,7 @@ use gcnrec_kernels::burn_bridge::OpBackend;
 use serde::{Deserialize, Serialize};
 
 use super::blocks::{Blocks, embed, length, norm};
-use super::{Activation, Encoder, ITEMS, Init, Input, Noise, Parameter, Weights};
+use super::{Activation, Encoder, ITEMS, Init, Input, Loss, Noise, Objective, Parameter, Weights};
 use crate::error::Result;
 use crate::samplers::{Examples, Windows};
 
@@ -43,6 +43,13 @@ pub struct Config {
     pub max_len: usize,
     /// What is trained on of a longer history: `all` of it in windows, or the `last` items. Default `all`.
     pub windows: Windows,
+    /// The loss: `cross_entropy` over all items, `sampled_softmax` or `gbce` over items that a batch draws, `bce` or `bpr` against one. Default
+    /// `cross_entropy`.
+    pub loss: Loss,
+    /// Items that a batch draws for `sampled_softmax` and `gbce`, 1..=1000000. Default 256.
+    pub n_negatives: usize,
+    /// How far `gbce` corrects the target's probability, 0..=1: 0 not at all, 1 in full. Default 0.75.
+    pub gbce_t: f32,
 }
 
 impl Default for Config {
@@ -59,6 +66,9 @@ impl Default for Config {
             init_std: 0.02,
             max_len: 50,
             windows: Windows::All,
+            loss: Loss::CrossEntropy,
+            n_negatives: 256,
+            gbce_t: 0.75,
         }
     }
 }
@@ -85,6 +95,7 @@ impl Encoder for Config {
 
     fn validate(&self) -> Result<()> {
         self.blocks().validate("model.sasrec")?;
+        self.objective().validate("model.sasrec")?;
         length("model.sasrec.max_len".into(), self.max_len)
     }
 
@@ -98,6 +109,10 @@ impl Encoder for Config {
 
     fn windows(&self) -> Windows {
         self.windows
+    }
+
+    fn objective(&self) -> Objective {
+        Objective { loss: self.loss, n_negatives: self.n_negatives, gbce_t: self.gbce_t }
     }
 
     fn parameters(&self, n_items: usize) -> Vec<Parameter> {

@@ -39,8 +39,9 @@ impl<M: Encoder> SequenceScorer<M> {
         histories.iter().flatten().for_each(|item| counts[item.index()] += 1.0 / n_pairs);
         state.put_f32("popularity", &[n_items], counts);
         state.put_fact("n_users", histories.len());
+        // As text: what is read back is what was written, to the last digit.
         let settings =
-            serde_json::to_value(&model).expect("settings are plain tables: they should be writable as JSON");
+            serde_json::to_string(&model).expect("settings are plain tables: they should be writable as JSON");
         state.put_fact("settings", settings);
         SequenceScorer::from_state(model, state)
     }
@@ -50,7 +51,9 @@ impl<M: Encoder> SequenceScorer<M> {
     /// # Errors
     /// [`RecError::Checkpoint`] when the state belongs to another model or its parts do not fit together.
     pub fn load(state: &State) -> Result<Self> {
-        let model: M = state.fact("settings")?;
+        let settings: String = state.fact("settings")?;
+        let unreadable = |error| foreign(format!("its settings are {settings} ({error})"));
+        let model: M = serde_json::from_str(&settings).map_err(unreadable)?;
         model.validate().map_err(|error| foreign(format!("its settings are out of range ({error})")))?;
         SequenceScorer::from_state(model, state.clone())
     }
