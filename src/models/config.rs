@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::linear::{ease, gf_cf, item_knn, markov, popularity, rp3beta};
-use super::sequential::{Encoder, sasrec};
+use super::sequential::{Encoder, fpmc, gru4rec, narm, sasrec};
 use super::{fusion, graph};
 use crate::error::{RecError, Result};
 
@@ -29,6 +29,12 @@ pub enum Config {
     Markov(markov::Config),
     /// Attention over the items so far.
     Sasrec(sasrec::Config),
+    /// A recurrent network over the items so far.
+    Gru4rec(gru4rec::Config),
+    /// A recurrent network with attention over its states.
+    Narm(narm::Config),
+    /// Who the user is and what the last item was, each as a factorisation.
+    Fpmc(fpmc::Config),
     /// Several models together, with fitted weights.
     Fusion(fusion::Config),
 }
@@ -78,8 +84,21 @@ impl Default for Config {
 
 impl Config {
     /// The names of the models.
-    pub const NAMES: [&str; 10] =
-        ["lightgcn", "mf", "popularity", "item_knn", "ease", "gf_cf", "rp3beta", "markov", "sasrec", "fusion"];
+    pub const NAMES: [&str; 13] = [
+        "lightgcn",
+        "mf",
+        "popularity",
+        "item_knn",
+        "ease",
+        "gf_cf",
+        "rp3beta",
+        "markov",
+        "sasrec",
+        "gru4rec",
+        "narm",
+        "fpmc",
+        "fusion",
+    ];
 
     /// A model by name with its defaults.
     ///
@@ -96,6 +115,9 @@ impl Config {
             "rp3beta" => Config::Rp3beta(rp3beta::Config::default()),
             "markov" => Config::Markov(markov::Config::default()),
             "sasrec" => Config::Sasrec(sasrec::Config::default()),
+            "gru4rec" => Config::Gru4rec(gru4rec::Config::default()),
+            "narm" => Config::Narm(narm::Config::default()),
+            "fpmc" => Config::Fpmc(fpmc::Config::default()),
             "fusion" => Config::Fusion(fusion::Config::default()),
             _ => {
                 return Err(RecError::Unknown {
@@ -120,6 +142,9 @@ impl Config {
             Config::Rp3beta(_) => "rp3beta",
             Config::Markov(_) => "markov",
             Config::Sasrec(_) => "sasrec",
+            Config::Gru4rec(_) => "gru4rec",
+            Config::Narm(_) => "narm",
+            Config::Fpmc(_) => "fpmc",
             Config::Fusion(_) => "fusion",
         }
     }
@@ -135,7 +160,7 @@ impl Config {
 
     /// True for a model that is trained by steps on sequences.
     pub fn is_sequential(&self) -> bool {
-        matches!(self, Config::Sasrec(_))
+        matches!(self, Config::Sasrec(_) | Config::Gru4rec(_) | Config::Narm(_) | Config::Fpmc(_))
     }
 
     /// True for a model that is computed at once: no epoch is picked, and it learns from the training and the validation pairs.
@@ -147,7 +172,7 @@ impl Config {
     pub fn weighs_pairs(&self) -> bool {
         match self {
             Config::ItemKnn(_) | Config::Ease(_) | Config::GfCf(_) | Config::Rp3beta(_) => false,
-            Config::Sasrec(_) => false,
+            Config::Sasrec(_) | Config::Gru4rec(_) | Config::Narm(_) | Config::Fpmc(_) => false,
             Config::Fusion(fusion) => fusion.members().iter().all(|member| member.model.weighs_pairs()),
             Config::Lightgcn(_) | Config::Mf(_) | Config::Popularity(_) | Config::Markov(_) => true,
         }
@@ -168,6 +193,9 @@ impl Config {
             Config::Rp3beta(config) => config.validate(),
             Config::Markov(config) => config.validate(),
             Config::Sasrec(config) => config.validate(),
+            Config::Gru4rec(config) => config.validate(),
+            Config::Narm(config) => config.validate(),
+            Config::Fpmc(config) => config.validate(),
             Config::Fusion(config) => config.validate(),
         }
     }

@@ -32,7 +32,8 @@ pub fn fit_closed_form(
         Config::GfCf(config) => Some(Box::new(gf_cf::fit(train, config)?)),
         Config::Rp3beta(config) => Some(Box::new(rp3beta::fit(train, config)?)),
         Config::Markov(config) => Some(Box::new(markov::fit_weighted(train, weights, &histories(), config)?)),
-        Config::Lightgcn(_) | Config::Mf(_) | Config::Fusion(_) | Config::Sasrec(_) => None,
+        Config::Lightgcn(_) | Config::Mf(_) | Config::Fusion(_) => None,
+        Config::Sasrec(_) | Config::Gru4rec(_) | Config::Narm(_) | Config::Fpmc(_) => None,
     })
 }
 

@@ -8,7 +8,9 @@ mod activation;
 mod attention;
 mod drop;
 mod gather;
+mod gru;
 mod linear;
+mod local_attention;
 mod residual_norm;
 mod softmax_loss;
 
@@ -31,7 +33,9 @@ pub use burn::backend::Autodiff;
 pub use burn_flex::Flex;
 pub use drop::{Drop, dropout};
 pub use gather::gather;
+pub use gru::gru;
 pub use linear::linear;
+pub use local_attention::local_attention;
 pub use residual_norm::residual_norm;
 pub use softmax_loss::{LossScratch, softmax_loss};
 

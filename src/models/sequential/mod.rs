@@ -8,7 +8,10 @@
 //! queries one by one.
 
 mod blocks;
+pub mod fpmc;
+pub mod gru4rec;
 mod learner;
+pub mod narm;
 mod parameters;
 pub mod sasrec;
 mod scorer;
@@ -108,6 +111,9 @@ pub struct Setup {
 pub fn learner(config: &Config, setup: Setup) -> Result<Option<Box<dyn Learner>>> {
     Ok(match config {
         Config::Sasrec(model) => Some(Box::new(SequenceLearner::new(model.clone(), setup)?)),
+        Config::Gru4rec(model) => Some(Box::new(SequenceLearner::new(model.clone(), setup)?)),
+        Config::Narm(model) => Some(Box::new(SequenceLearner::new(model.clone(), setup)?)),
+        Config::Fpmc(model) => Some(Box::new(fpmc::FpmcLearner::new(model.clone(), setup)?)),
         _ => None,
     })
 }
@@ -119,6 +125,9 @@ pub fn learner(config: &Config, setup: Setup) -> Result<Option<Box<dyn Learner>>
 pub fn load(model: &str, state: &State) -> Result<Option<Box<dyn Scorer>>> {
     Ok(match model {
         sasrec::Config::NAME => Some(Box::new(SequenceScorer::<sasrec::Config>::load(state)?)),
+        gru4rec::Config::NAME => Some(Box::new(SequenceScorer::<gru4rec::Config>::load(state)?)),
+        narm::Config::NAME => Some(Box::new(SequenceScorer::<narm::Config>::load(state)?)),
+        fpmc::NAME => Some(Box::new(fpmc::Fpmc::load(state)?)),
         _ => None,
     })
 }
