@@ -11,7 +11,7 @@ use gcnrec::data::{Part, Split};
 use gcnrec::models::fusion::Member;
 use gcnrec::models::graph::config::Combination;
 use gcnrec::models::linear::{ease, gf_cf, item_knn, markov, popularity, rp3beta};
-use gcnrec::models::sequential::{fmlp, sasrec};
+use gcnrec::models::sequential::{fmlp, fpmc, gru4rec, narm, sasrec};
 use gcnrec::models::{self, Query, Scorer};
 use gcnrec::train::{Job, Outcome, Silent, Stop};
 use gcnrec::{RecError, Recommender, objectives};
@@ -64,6 +64,13 @@ fn registered() -> Vec<(&'static str, models::Config, objectives::Config)> {
         ("markov", models::Config::Markov(markov::Config { window: 10, ..markov::Config::default() }), loss("softmax")),
         ("sasrec", sasrec(), loss("softmax")),
         ("fmlp", fmlp(), loss("softmax")),
+        (
+            "gru4rec",
+            models::Config::Gru4rec(gru4rec::Config { dim: 16, hidden: 24, ..Default::default() }),
+            loss("softmax"),
+        ),
+        ("narm", models::Config::Narm(narm::Config { dim: 16, hidden: 24, ..Default::default() }), loss("softmax")),
+        ("fpmc", models::Config::Fpmc(fpmc::Config { dim: 16, ..Default::default() }), loss("softmax")),
         ("popularity", models::Config::Popularity(popularity::Config::default()), loss("softmax")),
         ("ease", models::Config::Ease(ease::Config { l2: 5.0, ..ease::Config::default() }), loss("softmax")),
         ("fusion", fusion(), loss("softmax")),

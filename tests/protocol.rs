@@ -279,3 +279,60 @@ fn nothing_is_learned_from_pairs_that_are_held_out() {
     assert_eq!(user(&one, 6), user(&other, 6));
     assert_eq!(user(&one, 7), user(&other, 7));
 }
+
+/// A row of the demo world is a minute to weeks older than the next: with a half-life of three days old pairs hardly count.
+#[test]
+fn a_half_life_moves_every_model_that_weighs_pairs_and_equal_ages_move_none() {
+    let models =
+        [(lightgcn(Combination::Uniform), "softmax"), (lightgcn(Combination::Uniform), "bpr"), (popularity(), "bpr")];
+    let markov = models::Config::named("markov").unwrap();
+    for (model, objective) in models.into_iter().chain([(markov, "bpr")]) {
+        let trained = |change: &dyn Fn(&mut Split)| {
+            let mut split = demo();
+            change(&mut split);
+            let mut job = job(split, model.clone(), loss(objective));
+            job.train.max_epochs = 2;
+            run(&job)
+        };
+        let scores = |outcome: &gcnrec::train::Outcome| {
+            let mut scores = Vec::new();
+            outcome
+                .scorer
+                .score_block(&[Query { user: Some(gcnrec_graphs::UserId(3)), history: &[] }], &mut scores)
+                .unwrap();
+            scores
+        };
+        let plain = scores(&trained(&|_| ()));
+        assert_ne!(scores(&trained(&|split| split.half_life = Some(3.0 * 86_400.0))), plain, "{model:?}");
+        let one_moment = |split: &mut Split| {
+            split.train.times.fill(7);
+            split.valid.times.fill(7);
+        };
+        let alike = trained(&|split| {
+            one_moment(split);
+            split.half_life = Some(3.0 * 86_400.0);
+        });
+        // Weights of 1 in f32: the same sums.
+        assert_eq!(scores(&alike), scores(&trained(&one_moment)), "{model:?}");
+    }
+}
+
+#[test]
+fn rows_before_the_window_teach_nothing_and_stay_masked() {
+    let mut recent = demo();
+    let rows =
+        |later: bool| -> Vec<u32> { (0..recent.train.len() as u32).filter(|row| (row % 3 == 0) == later).collect() };
+    let (older, newer) = (recent.train.select(&rows(false)), recent.train.select(&rows(true)));
+    (recent.context, recent.train) = (older.clone(), newer.clone());
+    let without = Split { context: log(&[]), ..recent.clone() };
+    let job = |split| job(split, popularity(), loss("bpr"));
+    let (with, without) = (job(recent), job(without));
+    assert_eq!(digest(&run(&with).scorer.state()), digest(&run(&without).scorer.state()));
+    let judge = with.evaluator(Part::Test, &[Part::Train, Part::Valid]).unwrap().unwrap();
+    for user in judge.lists().unwrap().held_out().users() {
+        let old = older.pairs().filter(|(u, _)| *u == user.id).map(|(_, item)| item.0);
+        for item in old {
+            assert!(user.excluded.contains(&item) && user.history.iter().any(|seen| seen.0 == item));
+        }
+    }
+}

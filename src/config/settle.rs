@@ -43,7 +43,12 @@ impl Resolved {
         }
         if config.model.is_sequential() {
             config.train.learning_rate.get_or_insert(models::sequential::LEARNING_RATE);
-            config.train.batch_size.get_or_insert(models::sequential::BATCH_SIZE);
+            let of_pairs = matches!(config.model, models::Config::Fpmc(_));
+            config.train.batch_size.get_or_insert(if of_pairs {
+                models::sequential::fpmc::BATCH_SIZE
+            } else {
+                models::sequential::BATCH_SIZE
+            });
         }
         let Some(objective) = &mut config.objective else { return };
         if !loss_was_named && n_items > MOST_ITEMS_FOR_SOFTMAX {

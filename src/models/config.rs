@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::linear::{ease, gf_cf, item_knn, markov, popularity, rp3beta};
-use super::sequential::{Encoder, fmlp, sasrec};
+use super::sequential::{Encoder, fmlp, fpmc, gru4rec, narm, sasrec};
 use super::{fusion, graph};
 use crate::error::{RecError, Result};
 
@@ -31,6 +31,12 @@ pub enum Config {
     Sasrec(sasrec::Config),
     /// Filters over the frequencies of a history.
     Fmlp(fmlp::Config),
+    /// A recurrent network over the items so far.
+    Gru4rec(gru4rec::Config),
+    /// A recurrent network with attention over its states.
+    Narm(narm::Config),
+    /// Who the user is and what the last item was, each as a factorisation.
+    Fpmc(fpmc::Config),
     /// Several models together, with fitted weights.
     Fusion(fusion::Config),
 }
@@ -80,8 +86,22 @@ impl Default for Config {
 
 impl Config {
     /// The names of the models.
-    pub const NAMES: [&str; 11] =
-        ["lightgcn", "mf", "popularity", "item_knn", "ease", "gf_cf", "rp3beta", "markov", "sasrec", "fmlp", "fusion"];
+    pub const NAMES: [&str; 14] = [
+        "lightgcn",
+        "mf",
+        "popularity",
+        "item_knn",
+        "ease",
+        "gf_cf",
+        "rp3beta",
+        "markov",
+        "fpmc",
+        "gru4rec",
+        "narm",
+        "sasrec",
+        "fmlp",
+        "fusion",
+    ];
 
     /// A model by name with its defaults.
     ///
@@ -99,6 +119,9 @@ impl Config {
             "markov" => Config::Markov(markov::Config::default()),
             "sasrec" => Config::Sasrec(sasrec::Config::default()),
             "fmlp" => Config::Fmlp(fmlp::Config::default()),
+            "gru4rec" => Config::Gru4rec(gru4rec::Config::default()),
+            "narm" => Config::Narm(narm::Config::default()),
+            "fpmc" => Config::Fpmc(fpmc::Config::default()),
             "fusion" => Config::Fusion(fusion::Config::default()),
             _ => {
                 return Err(RecError::Unknown {
@@ -124,6 +147,9 @@ impl Config {
             Config::Markov(_) => "markov",
             Config::Sasrec(_) => "sasrec",
             Config::Fmlp(_) => "fmlp",
+            Config::Gru4rec(_) => "gru4rec",
+            Config::Narm(_) => "narm",
+            Config::Fpmc(_) => "fpmc",
             Config::Fusion(_) => "fusion",
         }
     }
@@ -139,7 +165,7 @@ impl Config {
 
     /// True for a model that is trained by steps on sequences.
     pub fn is_sequential(&self) -> bool {
-        matches!(self, Config::Sasrec(_) | Config::Fmlp(_))
+        matches!(self, Config::Fpmc(_) | Config::Gru4rec(_) | Config::Narm(_) | Config::Sasrec(_) | Config::Fmlp(_))
     }
 
     /// True for a model that is computed at once: no epoch is picked, and it learns from the training and the validation pairs.
@@ -151,7 +177,7 @@ impl Config {
     pub fn weighs_pairs(&self) -> bool {
         match self {
             Config::ItemKnn(_) | Config::Ease(_) | Config::GfCf(_) | Config::Rp3beta(_) => false,
-            Config::Sasrec(_) => false,
+            Config::Sasrec(_) | Config::Fmlp(_) | Config::Gru4rec(_) | Config::Narm(_) | Config::Fpmc(_) => false,
             Config::Fusion(fusion) => fusion.members().iter().all(|member| member.model.weighs_pairs()),
             Config::Lightgcn(_) | Config::Mf(_) | Config::Popularity(_) | Config::Markov(_) => true,
         }
@@ -173,6 +199,9 @@ impl Config {
             Config::Markov(config) => config.validate(),
             Config::Sasrec(config) => config.validate(),
             Config::Fmlp(config) => config.validate(),
+            Config::Gru4rec(config) => config.validate(),
+            Config::Narm(config) => config.validate(),
+            Config::Fpmc(config) => config.validate(),
             Config::Fusion(config) => config.validate(),
         }
     }

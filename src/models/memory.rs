@@ -47,6 +47,12 @@ fn check(config: &Config, n_users: usize, n_items: usize, available: Option<u64>
     match config {
         Config::ItemKnn(c) => return by_keys(neighbour_bytes(n_items, c.neighbours), "model.item_knn.neighbours"),
         Config::Rp3beta(c) => return by_keys(neighbour_bytes(n_items, c.neighbours), "model.rp3beta.neighbours"),
+        Config::Gru4rec(c) => return by_keys(super::sequential::needed_bytes(n_items, c.dim), "model.gru4rec.dim"),
+        Config::Narm(c) => return by_keys(super::sequential::needed_bytes(n_items, c.dim), "model.narm.dim"),
+        // A table of users, one of last items, and two of next items.
+        Config::Fpmc(c) => {
+            return by_keys(super::sequential::needed_bytes(n_users + 3 * n_items, c.dim), "model.fpmc.dim");
+        }
         Config::Sasrec(c) => {
             return by_keys(super::sequential::needed_bytes(n_items, c.dim), "model.sasrec.dim");
         }

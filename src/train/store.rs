@@ -37,7 +37,7 @@ impl RunStore {
     /// For a folder that was created for this job.
     ///
     /// # Errors
-    /// Those that later versions may need: none now.
+    /// None; the signature is that of [`RunStore::member`].
     pub fn new(folder: RunFolder, job: &Job) -> Result<Self> {
         Ok(RunStore { folder: Some(folder), ..RunStore::discarding(job)? })
     }

@@ -9,8 +9,11 @@
 
 mod blocks;
 pub mod fmlp;
+pub mod fpmc;
+pub mod gru4rec;
 mod learner;
 mod losses;
+pub mod narm;
 mod parameters;
 pub mod sasrec;
 mod scorer;
@@ -117,6 +120,9 @@ pub fn learner(config: &Config, setup: Setup) -> Result<Option<Box<dyn Learner>>
     Ok(match config {
         Config::Sasrec(model) => Some(Box::new(SequenceLearner::new(model.clone(), setup)?)),
         Config::Fmlp(model) => Some(Box::new(SequenceLearner::new(model.clone(), setup)?)),
+        Config::Gru4rec(model) => Some(Box::new(SequenceLearner::new(model.clone(), setup)?)),
+        Config::Narm(model) => Some(Box::new(SequenceLearner::new(model.clone(), setup)?)),
+        Config::Fpmc(model) => Some(Box::new(fpmc::FpmcLearner::new(model.clone(), setup)?)),
         _ => None,
     })
 }
@@ -129,6 +135,9 @@ pub fn load(model: &str, state: &State) -> Result<Option<Box<dyn Scorer>>> {
     Ok(match model {
         sasrec::Config::NAME => Some(Box::new(SequenceScorer::<sasrec::Config>::load(state)?)),
         fmlp::Config::NAME => Some(Box::new(SequenceScorer::<fmlp::Config>::load(state)?)),
+        gru4rec::Config::NAME => Some(Box::new(SequenceScorer::<gru4rec::Config>::load(state)?)),
+        narm::Config::NAME => Some(Box::new(SequenceScorer::<narm::Config>::load(state)?)),
+        fpmc::NAME => Some(Box::new(fpmc::Fpmc::load(state)?)),
         _ => None,
     })
 }

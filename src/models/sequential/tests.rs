@@ -314,23 +314,22 @@ fn check_step<M: Encoder>(
     }
 }
 
+/// One step of a learner from a state: its mean loss and the state after it.
+fn one_step<M: Encoder>(model: &M, setup: Setup, state: &State) -> (f64, State) {
+    let mut learner = SequenceLearner::new(model.clone(), setup).unwrap();
+    learner.restore(state).unwrap();
+    assert_eq!(learner.steps_per_epoch(), 1);
+    let report = learner.steps(0, 0..1).unwrap();
+    (report.loss / report.n_examples as f64, learner.state())
+}
+
 #[test]
 fn a_step_of_sasrec_is_that_of_its_formulas() {
     let rates = sasrec::Config { dropout: 0.0, attention_dropout: 0.0, ..sasrec::Config::default() };
     let model = sasrec::Config { dim: 6, inner: 7, max_len: 5, ..rates };
     let fixture = Fixture::read("sasrec.json");
-    check_step(
-        &model,
-        &fixture,
-        |part, name| fixture.ours(part, name),
-        |setup, state| {
-            let mut learner = SequenceLearner::new(model.clone(), setup).unwrap();
-            learner.restore(state).unwrap();
-            assert_eq!(learner.steps_per_epoch(), 1);
-            let report = learner.steps(0, 0..1).unwrap();
-            (report.loss / report.n_examples as f64, learner.state())
-        },
-    );
+    let ours = |part: &str, name: &str| fixture.ours(part, name);
+    check_step(&model, &fixture, ours, |setup, state| one_step(&model, setup, state));
 }
 
 /// The fixture's loss is the paper's, with one negative: written in Burn's own words here.
@@ -374,4 +373,86 @@ fn a_step_of_fmlp_is_that_of_its_formulas() {
         parameters.save(&mut after, true);
         (value, after)
     });
+}
+
+fn small_gru4rec() -> gru4rec::Config {
+    gru4rec::Config { dim: 32, hidden: 48, dropout: 0.1, max_len: 10, ..gru4rec::Config::default() }
+}
+
+fn small_narm(normalised: bool) -> narm::Config {
+    let rates = narm::Config { dropout: 0.1, context_dropout: 0.1, ..narm::Config::default() };
+    narm::Config { dim: 32, hidden: 48, max_len: 10, normalised, ..rates }
+}
+
+#[test]
+fn gru4rec_learns_a_rule_of_second_order() {
+    check_rule(&small_gru4rec(), 2, 60);
+}
+
+#[test]
+fn gru4rec_depends_on_nothing_but_seed_and_data() {
+    check_conduct(&gru4rec::Config { layers: 2, item_dropout: 0.1, ..small_gru4rec() });
+}
+
+#[test]
+fn narm_learns_a_rule_of_second_order() {
+    check_rule(&small_narm(false), 2, 150);
+}
+
+#[test]
+fn narm_depends_on_nothing_but_seed_and_data() {
+    check_conduct(&small_narm(true));
+}
+
+/// A parameter of a recurrent model in the fixture's words; all matrices are stored the other way round there.
+fn of_recurrent(fixture: &Fixture, part: &str, name: &str) -> Vec<f64> {
+    let theirs = match name {
+        "gru.0.input" => "gru.input",
+        "gru.0.state" => "gru.hidden",
+        name => name,
+    };
+    let (rows, values) = fixture.matrix(part, theirs);
+    let columns = values.len() / rows;
+    match theirs {
+        ITEMS => values,
+        _ => (0..values.len()).map(|at| values[at % rows * columns + at / rows]).collect(),
+    }
+}
+
+#[test]
+fn a_step_of_gru4rec_is_that_of_its_formulas() {
+    let model = gru4rec::Config { dim: 5, hidden: 7, dropout: 0.0, max_len: 5, ..gru4rec::Config::default() };
+    let fixture = Fixture::read("gru4rec.json");
+    check_step(
+        &model,
+        &fixture,
+        |part, name| of_recurrent(&fixture, part, name),
+        |setup, state| one_step(&model, setup, state),
+    );
+}
+
+#[test]
+fn a_step_of_narm_is_that_of_its_formulas() {
+    for (name, normalised) in [("narm.json", false), ("narm-normalised.json", true)] {
+        let rates = narm::Config { dropout: 0.0, context_dropout: 0.0, ..narm::Config::default() };
+        let model = narm::Config { dim: 5, hidden: 7, max_len: 5, normalised, ..rates };
+        let fixture = Fixture::read(name);
+        check_step(
+            &model,
+            &fixture,
+            |part, name| of_recurrent(&fixture, part, name),
+            |setup, state| one_step(&model, setup, state),
+        );
+    }
+}
+
+#[test]
+fn recurrent_settings_out_of_range_are_refused_by_their_key() {
+    let message = |config: gru4rec::Config| config.validate().unwrap_err().to_string();
+    let default = gru4rec::Config::default;
+    assert!(default().validate().is_ok() && narm::Config::default().validate().is_ok());
+    assert!(message(gru4rec::Config { hidden: 0, ..default() }).starts_with("model.gru4rec.hidden: found 0"));
+    assert!(message(gru4rec::Config { item_dropout: 1.0, ..default() }).starts_with("model.gru4rec.item_dropout"));
+    let narm = narm::Config { layers: 9, ..narm::Config::default() };
+    assert!(narm.validate().unwrap_err().to_string().starts_with("model.narm.layers: found 9"));
 }

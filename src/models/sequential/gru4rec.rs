@@ -1,0 +1,144 @@
+//! GRU4Rec: a recurrent network reads the items so far and is asked at every position what comes next.
+//!
+//! The vectors of the items pass one or more layers of gated units, and a dense layer brings the last one's state back to the width of the items; the
+//! score of an item is the inner product with its vector.
+//!
+//! # Source
+//! Hidasi et al., *Session-based Recommendations with Recurrent Neural Networks*, ICLR 2016, in the form of Tan et al., *Improved Recurrent Neural
+//! Networks for Session-based Recommendations*, DLRS 2016, section 3: every prefix is an example, and whole clicks can be dropped. Sizes, rates and initial
+//! weights are those of RecBole 1.2.1 (`model/sequential_recommender/gru4rec.py`). Deliberate differences: all prefixes of a sequence are trained in
+//! one pass through time, with the same gradients; a dropped click enters as zeros, while Tan et al. take it out of the sequence.
+
+use burn::tensor::Tensor;
+use gcnrec_kernels::burn_bridge::{OpBackend, dropout, gather, gru, linear};
+use serde::{Deserialize, Serialize};
+
+use super::blocks::{length, rate};
+use super::{Encoder, ITEMS, Init, Input, Noise, Parameter, Weights, expect};
+use crate::error::Result;
+use crate::samplers::{Examples, Windows};
+
+/// `[model.gru4rec]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Width of the item vectors, 1..=4096. Default 64.
+    pub dim: usize,
+    /// Units of a recurrent layer, 1..=4096. Default 128.
+    pub hidden: usize,
+    /// Recurrent layers, 1..=8. Default 1.
+    pub layers: usize,
+    /// Share of the numbers of the item vectors that are dropped, at least 0 and below 1. Default 0.3.
+    pub dropout: f32,
+    /// Share of the clicks that are dropped as a whole, at least 0 and below 1. Default 0; Tan et al. take 0.25.
+    pub item_dropout: f32,
+    /// Items of a history that are read, 1..=10000: the last ones. Default 50.
+    pub max_len: usize,
+    /// What is trained on of a longer history: `all` of it in windows, or the `last` items. Default `all`.
+    pub windows: Windows,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config { dim: 64, hidden: 128, layers: 1, dropout: 0.3, item_dropout: 0.0, max_len: 50, windows: Windows::All }
+    }
+}
+
+impl Encoder for Config {
+    const NAME: &'static str = "gru4rec";
+
+    fn validate(&self) -> Result<()> {
+        let key = |name: &str| format!("model.gru4rec.{name}");
+        sizes(&key, [self.dim, self.hidden, self.layers])?;
+        rate(key("dropout"), self.dropout)?;
+        rate(key("item_dropout"), self.item_dropout)?;
+        length(key("max_len"), self.max_len)
+    }
+
+    fn max_len(&self) -> usize {
+        self.max_len
+    }
+
+    fn examples(&self) -> Examples {
+        Examples::Positions
+    }
+
+    fn windows(&self) -> Windows {
+        self.windows
+    }
+
+    fn parameters(&self, n_items: usize) -> Vec<Parameter> {
+        let mut all = vec![Parameter::new(ITEMS, [n_items, self.dim], xavier_normal(n_items, self.dim))];
+        for layer in 0..self.layers {
+            let below = if layer == 0 { self.dim } else { self.hidden };
+            let starts = match layer {
+                // Only the first layer starts in another way than PyTorch's own (RecBole).
+                0 => [below, self.hidden].map(|inputs| xavier_uniform(inputs, 3 * self.hidden)),
+                _ => [Init::Uniform((self.hidden as f32).sqrt().recip()); 2],
+            };
+            all.extend(gru_parameters(layer, below, self.hidden, starts));
+        }
+        let start = Init::Uniform((self.hidden as f32).sqrt().recip());
+        all.push(Parameter::new("dense.weight", [self.hidden, self.dim], start));
+        all.push(Parameter::new("dense.bias", [1, self.dim], start));
+        all
+    }
+
+    fn encode<B: OpBackend>(&self, weights: &Weights<B>, input: &Input<'_>, noise: &mut Noise) -> Tensor<B, 2> {
+        let mut x = gather(weights.get(ITEMS), input.items.iter().map(|&item| Some(item)));
+        let clicks = noise.drop(self.item_dropout);
+        if !clicks.is_nothing() {
+            let [rows, width] = x.dims();
+            let kept = dropout(Tensor::ones([rows, 1], &x.device()), clicks);
+            x = x * kept.expand([rows, width]);
+        }
+        let states = run_gru(weights, dropout(x, noise.drop(self.dropout)), input, self.layers);
+        linear(states, weights.get("dense.weight"), weights.get("dense.bias"))
+    }
+}
+
+/// Refuses widths and a number of layers outside their ranges.
+pub(super) fn sizes(key: &dyn Fn(&str) -> String, [dim, hidden, layers]: [usize; 3]) -> Result<()> {
+    for (name, width) in [("dim", dim), ("hidden", hidden)] {
+        expect((1..=4096).contains(&width), key(name), width, "a whole number from 1 to 4096")?;
+    }
+    expect((1..=8).contains(&layers), key("layers"), layers, "a whole number from 1 to 8")
+}
+
+/// Glorot and Bengio's normal start for a matrix.
+pub(super) fn xavier_normal(inputs: usize, outputs: usize) -> Init {
+    Init::Normal((2.0 / (inputs + outputs) as f32).sqrt())
+}
+
+/// Glorot and Bengio's uniform start for a matrix.
+fn xavier_uniform(inputs: usize, outputs: usize) -> Init {
+    Init::Uniform((6.0 / (inputs + outputs) as f32).sqrt())
+}
+
+/// The weights of a recurrent layer from below and from the state before.
+pub(super) fn gru_parameters(layer: usize, below: usize, hidden: usize, [input, state]: [Init; 2]) -> [Parameter; 2] {
+    [
+        Parameter::new(format!("gru.{layer}.input"), [below, 3 * hidden], input),
+        Parameter::new(format!("gru.{layer}.state"), [hidden, 3 * hidden], state),
+    ]
+}
+
+/// The states of the last of some recurrent layers.
+pub(super) fn run_gru<B: OpBackend>(
+    weights: &Weights<B>,
+    mut x: Tensor<B, 2>,
+    input: &Input<'_>,
+    layers: usize,
+) -> Tensor<B, 2> {
+    for layer in 0..layers {
+        let from_below = without_bias(x, weights.get(&format!("gru.{layer}.input")));
+        x = gru(from_below, weights.get(&format!("gru.{layer}.state")), input.sequences);
+    }
+    x
+}
+
+/// A product with a matrix of weights.
+pub(super) fn without_bias<B: OpBackend>(x: Tensor<B, 2>, weight: Tensor<B, 2>) -> Tensor<B, 2> {
+    let nothing = Tensor::zeros([1, weight.dims()[1]], &x.device());
+    linear(x, weight, nothing)
+}
