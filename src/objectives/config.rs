@@ -62,7 +62,7 @@ pub struct Ssm {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Softmax {
-    /// Temperature, 0.01..=10. Default 0.25.
+    /// Temperature, 0.01..=10. Default 0.25; 0.1 where there are more than 10,000 items.
     pub tau: f32,
     /// Weight decay of the base embeddings of the batch's users and positives, 0 or more. Default 1e-5.
     pub l2: f32,
