@@ -35,7 +35,8 @@ pub fn reader(format: Format, bytes: &[u8]) {
     let mut n_lines = 0;
     let read = source(bytes).and_then(|source| {
         reader::read(source, format, None, &Columns::default(), &mut |row| {
-            assert!(!row.user.is_empty() && !row.item.is_empty());
+            // Sessions are of nobody by name.
+            assert!(!row.item.is_empty() && (format == Format::Sessions || !row.user.is_empty()));
             assert!(row.rating.is_none_or(f32::is_finite));
             assert!(row.line >= n_lines, "line {} after {n_lines}", row.line);
             n_lines = row.line;
@@ -72,8 +73,23 @@ pub fn run_file(bytes: &[u8]) {
 /// The files of a checkpoint that the first byte's lower half chooses from.
 const FILES: [&str; 5] = ["manifest.json", "model.safetensors", "ids.json", "seen.safetensors", "config.toml"];
 /// The models that its upper half chooses from.
-const MODELS: [&str; 10] =
-    ["lightgcn", "lightgcn", "mf", "popularity", "ease", "item_knn", "gf_cf", "rp3beta", "markov", "fusion"];
+const MODELS: [&str; 15] = [
+    "lightgcn",
+    "lightgcn",
+    "mf",
+    "popularity",
+    "ease",
+    "item_knn",
+    "gf_cf",
+    "rp3beta",
+    "markov",
+    "fusion",
+    "fpmc",
+    "gru4rec",
+    "narm",
+    "sasrec",
+    "fmlp",
+];
 
 /// A checkpoint in which one file is replaced is opened or refused with exit code 6, and what was opened answers or refuses by name.
 ///
@@ -201,6 +217,11 @@ fn trained(model: usize) -> BTreeMap<String, Vec<u8>> {
             config.combination = if model == 0 { Combination::Additive } else { Combination::Dot };
         }
         models::Config::Mf(config) => config.dim = 2,
+        models::Config::Fpmc(config) => config.dim = 2,
+        models::Config::Gru4rec(config) => (config.dim, config.hidden) = (2, 2),
+        models::Config::Narm(config) => (config.dim, config.hidden) = (2, 2),
+        models::Config::Sasrec(config) => (config.dim, config.inner, config.max_len) = (2, 2, 4),
+        models::Config::Fmlp(config) => (config.dim, config.inner, config.max_len) = (2, 2, 4),
         _ => {}
     }
     let job = Job {
