@@ -12,6 +12,10 @@ const MOST_ITEMS_FOR_SOFTMAX: usize = 200_000;
 const MANY_ITEMS: usize = 10_000;
 const TAU_OF_MANY_ITEMS: f32 = 0.1;
 
+/// Epochs between validations of factors without layers under a softmax over all items: such an epoch costs hardly more than ranking everything once, and
+/// after every fifth of them a quarter of the time would go into judging.
+const FEWER_VALIDATIONS: u64 = 10;
+
 impl Resolved {
     /// Sets what judges labelled rows where nobody set it: the AUC picks the epoch, and NDCG@5 is reported beside the metrics of labels.
     pub fn settle_labels(&mut self) {
@@ -57,14 +61,19 @@ impl Resolved {
             });
         }
         let Some(objective) = &mut config.objective else { return };
+        let unset = |key: &str| self.origins.of(key).is_empty();
         if !loss_was_named && n_items > MOST_ITEMS_FOR_SOFTMAX {
             *objective = objectives::Config::Ssm(objectives::config::Ssm::default());
         }
         if let objectives::Config::Softmax(softmax) = objective
             && n_items > MANY_ITEMS
-            && self.origins.of("objective.softmax.tau").is_empty()
+            && unset("objective.softmax.tau")
         {
             softmax.tau = TAU_OF_MANY_ITEMS;
+        }
+        let cheap = matches!(config.model, models::Config::Mf(_)) && matches!(objective, objectives::Config::Softmax(_));
+        if cheap && unset("train.validate_every") {
+            config.train.validate_every = FEWER_VALIDATIONS;
         }
         config.train.learning_rate.get_or_insert_with(|| objective.default_learning_rate());
         config.train.batch_size.get_or_insert_with(|| objective.default_batch_size(n_users));
@@ -106,6 +115,14 @@ mod tests {
         assert_eq!(large.objective.as_ref().unwrap().name(), "ssm");
         assert_eq!((large.train.learning_rate, large.train.batch_size), (Some(1e-3), Some(2048)));
         assert_eq!(settled("[objective.softmax]", 943, 200_001).objective.unwrap().name(), "softmax");
+    }
+
+    #[test]
+    fn factors_without_layers_are_judged_less_often() {
+        let every = |text: &str| settled(text, 943, 1682).train.validate_every;
+        assert_eq!((every("[model.mf]"), every("[model.lightgcn]")), (10, 5));
+        assert_eq!(every("[model.mf]\n[train]\nvalidate_every = 5"), 5);
+        assert_eq!(every("[model.mf]\n[objective.bpr]"), 5);
     }
 
     #[test]
