@@ -79,7 +79,7 @@ fn check_rule<M: Encoder>(model: &M, shortest: u32, epochs: u64) {
             asked += 1;
         }
     }
-    assert!(right * 100 >= asked * 95, "{}, {:?}: {right} of {asked}", M::NAME, model.objective());
+    assert!(right * 100 >= asked * 95, "{}, {:?}: {right} of {asked}", M::NAME, model.task().objective);
 }
 
 fn check_conduct<M: Encoder>(model: &M) {
@@ -112,7 +112,7 @@ fn check_conduct<M: Encoder>(model: &M) {
         assert!(row == scores(&*scorer, &[*query]), "{}: {} items", M::NAME, query.history.len());
     }
     // Only the last items are read.
-    let (long, short) = (history(1, 7, 80), history(1, 7, 80)[80 - model.max_len() - 2..].to_vec());
+    let (long, short) = (history(1, 7, 80), history(1, 7, 80)[80 - model.task().max_len - 2..].to_vec());
     assert_eq!(
         scores(&*scorer, &[Query { user: None, history: &long }]),
         scores(&*scorer, &[Query { user: None, history: &short }])
