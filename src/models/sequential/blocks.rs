@@ -1,10 +1,10 @@
-//! The blocks of a transformer, as SASRec uses them: attention and a feed-forward layer, each added to what it reads and normalised.
+//! The blocks of a transformer, as SASRec and BERT4Rec use them: attention and a feed-forward layer, each added to what it reads and normalised.
 
 use burn::tensor::Tensor;
 use gcnrec_kernels::burn_bridge::{self as ops, OpBackend, Sequences};
 use serde::{Deserialize, Serialize};
 
-use super::{ITEMS, Init, Input, Noise, Parameter, Weights, expect};
+use super::{ITEMS, Init, Noise, Parameter, Weights, expect};
 use crate::error::Result;
 
 /// The function between the two halves of a feed-forward layer.
@@ -122,16 +122,20 @@ pub(super) fn embedding(n_items: usize, max_len: usize, dim: usize, std: f32) ->
     all
 }
 
-/// The vectors of the items plus those of their positions, normalised and dropped.
+/// The place of each item in its sequence.
+pub(super) fn places(sequences: &Sequences) -> impl Iterator<Item = u32> + '_ {
+    sequences.ranges().flat_map(|rows| 0..rows.len() as u32)
+}
+
+/// The vectors of items plus those of their places, normalised and dropped.
 pub(super) fn embed<B: OpBackend>(
     weights: &Weights<B>,
-    input: &Input<'_>,
+    items: Tensor<B, 2>,
+    places: impl Iterator<Item = u32>,
     epsilon: f32,
     drop: ops::Drop,
 ) -> Tensor<B, 2> {
-    let items = ops::gather(weights.get(ITEMS), input.items.iter().copied().map(Some));
-    let places = input.sequences.ranges().flat_map(|rows| 0..rows.len() as u32).map(Some);
-    let places = ops::gather(weights.get("positions"), places);
+    let places = ops::gather(weights.get("positions"), places.map(Some));
     let normal = add_norm(weights, "input_norm", places, Some(items), epsilon, ops::Drop::NOTHING);
     ops::dropout(normal, drop)
 }

@@ -9,10 +9,12 @@
 //! one sampled negative; the empty prefix is not trained on.
 
 use burn::tensor::Tensor;
-use gcnrec_kernels::burn_bridge::{self as ops, Drop, OpBackend};
+use gcnrec_kernels::burn_bridge::{self as ops, OpBackend};
 use serde::{Deserialize, Serialize};
 
-use super::blocks::{add_norm, apply_feed_forward, embedding, feed_forward, length, norm, positive, rate, sizes};
+use super::blocks::{
+    add_norm, apply_feed_forward, embed, embedding, feed_forward, length, norm, positive, rate, sizes,
+};
 use super::{Activation, Encoder, ITEMS, Init, Input, Loss, Noise, Objective, Parameter, Task, Weights};
 use crate::error::Result;
 use crate::samplers::{Examples, Windows};
@@ -103,10 +105,8 @@ impl Encoder for Config {
             std::iter::repeat_n(None, n - rows.len()).chain(input.items[rows].iter().copied().map(Some))
         });
         let items = ops::gather(weights.get(ITEMS), filled);
-        let places = (0..input.sequences.len()).flat_map(|_| 0..n as u32).map(Some);
-        let places = ops::gather(weights.get("positions"), places);
-        let x = add_norm(weights, "input_norm", places, Some(items), self.norm_epsilon, Drop::NOTHING);
-        let mut x = ops::dropout(x, noise.drop(self.dropout));
+        let places = (0..input.sequences.len()).flat_map(|_| 0..n as u32);
+        let mut x = embed(weights, items, places, self.norm_epsilon, noise.drop(self.dropout));
         for layer in 0..self.layers {
             let name = |part: &str| format!("layers.{layer}.{part}");
             let met = ops::spectral_filter(x.clone(), weights.get(&name("filter")), n);

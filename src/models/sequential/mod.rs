@@ -7,6 +7,7 @@
 //! ops are those of `gcnrec_kernels::burn_bridge`, in which a row's numbers depend on its own sequence alone: no padding, and a batch answers as its
 //! queries one by one.
 
+pub mod bert4rec;
 mod blocks;
 pub mod fmlp;
 pub mod fpmc;
@@ -129,6 +130,7 @@ impl Setup {
 pub fn learner(config: &Config, setup: Setup) -> Result<Option<Box<dyn Learner>>> {
     Ok(match config {
         Config::Sasrec(model) => Some(Box::new(SequenceLearner::new(model.clone(), setup)?)),
+        Config::Bert4rec(model) => Some(Box::new(SequenceLearner::new(model.clone(), setup)?)),
         Config::Fmlp(model) => Some(Box::new(SequenceLearner::new(model.clone(), setup)?)),
         Config::Gru4rec(model) => Some(Box::new(SequenceLearner::new(model.clone(), setup)?)),
         Config::Narm(model) => Some(Box::new(SequenceLearner::new(model.clone(), setup)?)),
@@ -144,6 +146,7 @@ pub fn learner(config: &Config, setup: Setup) -> Result<Option<Box<dyn Learner>>
 pub fn load(model: &str, state: &State) -> Result<Option<Box<dyn Scorer>>> {
     Ok(match model {
         sasrec::Config::NAME => Some(Box::new(SequenceScorer::<sasrec::Config>::load(state)?)),
+        bert4rec::Config::NAME => Some(Box::new(SequenceScorer::<bert4rec::Config>::load(state)?)),
         fmlp::Config::NAME => Some(Box::new(SequenceScorer::<fmlp::Config>::load(state)?)),
         gru4rec::Config::NAME => Some(Box::new(SequenceScorer::<gru4rec::Config>::load(state)?)),
         narm::Config::NAME => Some(Box::new(SequenceScorer::<narm::Config>::load(state)?)),

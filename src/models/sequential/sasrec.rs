@@ -9,11 +9,11 @@
 //! a window, not at the last of every prefix; sequences are not filled up to one length.
 
 use burn::tensor::Tensor;
-use gcnrec_kernels::burn_bridge::OpBackend;
+use gcnrec_kernels::burn_bridge::{OpBackend, gather};
 use serde::{Deserialize, Serialize};
 
-use super::blocks::{Blocks, embed, embedding, length};
-use super::{Activation, Encoder, Input, Loss, Noise, Objective, Parameter, Task, Weights};
+use super::blocks::{Blocks, embed, embedding, length, places};
+use super::{Activation, Encoder, ITEMS, Input, Loss, Noise, Objective, Parameter, Task, Weights};
 use crate::error::Result;
 use crate::samplers::{Examples, Windows};
 
@@ -111,7 +111,8 @@ impl Encoder for Config {
     }
 
     fn encode<B: OpBackend>(&self, weights: &Weights<B>, input: &Input<'_>, noise: &mut Noise) -> Tensor<B, 2> {
-        let x = embed(weights, input, self.norm_epsilon, noise.drop(self.dropout));
+        let items = gather(weights.get(ITEMS), input.items.iter().copied().map(Some));
+        let x = embed(weights, items, places(input.sequences), self.norm_epsilon, noise.drop(self.dropout));
         self.blocks().run(weights, x, input.sequences, noise)
     }
 }
