@@ -21,7 +21,7 @@ fn main() {
     let only: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let wanted = |name: &str| only.is_empty() || only.iter().any(|only| name.contains(only.as_str()));
     title("a step of 128 sequences of 50 items, 3,416 items, width 64, softmax over all items");
-    for name in ["sasrec", "fmlp"] {
+    for name in ["sasrec", "bert4rec", "fmlp"] {
         if wanted(name) {
             step(name);
         }

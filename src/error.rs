@@ -257,6 +257,15 @@ impl RecError {
             todo: String::new(),
         }
     }
+
+    /// A query that a model knows nothing about.
+    pub(crate) fn stranger(model: &str) -> RecError {
+        RecError::Unsupported {
+            model: model.into(),
+            problem: "the user was not in training and has no history".into(),
+            todo: "pass a history to score a new user".into(),
+        }
+    }
 }
 
 /// Input is quoted in messages, and a message is one line: control characters are written as escapes.

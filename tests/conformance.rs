@@ -11,7 +11,7 @@ use gcnrec::data::{Part, Split};
 use gcnrec::models::fusion::Member;
 use gcnrec::models::graph::config::Combination;
 use gcnrec::models::linear::{ease, gf_cf, item_knn, markov, popularity, rp3beta};
-use gcnrec::models::sequential::{fmlp, fpmc, gru4rec, narm, sasrec};
+use gcnrec::models::sequential::{bert4rec, fmlp, fpmc, gru4rec, narm, sasrec};
 use gcnrec::models::{self, Query, Scorer};
 use gcnrec::train::{Job, Outcome, Silent, Stop};
 use gcnrec::{RecError, Recommender, objectives};
@@ -63,6 +63,7 @@ fn registered() -> Vec<(&'static str, models::Config, objectives::Config)> {
         ("rp3beta", models::Config::Rp3beta(rp3beta::Config::default()), loss("softmax")),
         ("markov", models::Config::Markov(markov::Config { window: 10, ..markov::Config::default() }), loss("softmax")),
         ("sasrec", sasrec(), loss("softmax")),
+        ("bert4rec", bert4rec(), loss("softmax")),
         ("fmlp", fmlp(), loss("softmax")),
         (
             "gru4rec",
@@ -80,6 +81,10 @@ fn registered() -> Vec<(&'static str, models::Config, objectives::Config)> {
 fn sasrec() -> models::Config {
     let rates = sasrec::Config { dropout: 0.1, attention_dropout: 0.1, ..sasrec::Config::default() };
     models::Config::Sasrec(sasrec::Config { dim: 16, inner: 32, max_len: 10, ..rates })
+}
+
+fn bert4rec() -> models::Config {
+    models::Config::Bert4rec(bert4rec::Config { dim: 16, inner: 32, max_len: 8, ..bert4rec::Config::default() })
 }
 
 fn fmlp() -> models::Config {

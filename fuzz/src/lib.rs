@@ -73,7 +73,7 @@ pub fn run_file(bytes: &[u8]) {
 /// The files of a checkpoint that the first byte's lower half chooses from.
 const FILES: [&str; 5] = ["manifest.json", "model.safetensors", "ids.json", "seen.safetensors", "config.toml"];
 /// The models that its upper half chooses from.
-const MODELS: [&str; 15] = [
+const MODELS: [&str; 16] = [
     "lightgcn",
     "lightgcn",
     "mf",
@@ -89,6 +89,7 @@ const MODELS: [&str; 15] = [
     "narm",
     "sasrec",
     "fmlp",
+    "bert4rec",
 ];
 
 /// A checkpoint in which one file is replaced is opened or refused with exit code 6, and what was opened answers or refuses by name.
@@ -221,6 +222,7 @@ fn trained(model: usize) -> BTreeMap<String, Vec<u8>> {
         models::Config::Gru4rec(config) => (config.dim, config.hidden) = (2, 2),
         models::Config::Narm(config) => (config.dim, config.hidden) = (2, 2),
         models::Config::Sasrec(config) => (config.dim, config.inner, config.max_len) = (2, 2, 4),
+        models::Config::Bert4rec(config) => (config.dim, config.inner, config.max_len) = (2, 2, 4),
         models::Config::Fmlp(config) => (config.dim, config.inner, config.max_len) = (2, 2, 4),
         _ => {}
     }

@@ -249,7 +249,7 @@ fn flags_that_do_not_fit_are_refused_as_wrong_usage() {
         ),
         (
             flags(&[("--model", "ease".into()), ("--layers", 2.into())]),
-            "--layers does not fit the model ease; it fits lightgcn, sasrec, fmlp",
+            "--layers does not fit the model ease; it fits lightgcn, sasrec, bert4rec, fmlp",
         ),
         (
             flags(&[("--model", "mf".into()), ("--attn-layers", "dot".into())]),

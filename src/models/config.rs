@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::linear::{ease, gf_cf, item_knn, markov, popularity, rp3beta};
-use super::sequential::{Encoder, fmlp, fpmc, gru4rec, narm, sasrec};
+use super::sequential::{Encoder, bert4rec, fmlp, fpmc, gru4rec, narm, sasrec};
 use super::{fusion, graph};
 use crate::error::{RecError, Result};
 
@@ -29,6 +29,8 @@ pub enum Config {
     Markov(markov::Config),
     /// Attention over the items so far.
     Sasrec(sasrec::Config),
+    /// Attention in both directions over a history with holes.
+    Bert4rec(bert4rec::Config),
     /// Filters over the frequencies of a history.
     Fmlp(fmlp::Config),
     /// A recurrent network over the items so far.
@@ -86,7 +88,7 @@ impl Default for Config {
 
 impl Config {
     /// The names of the models.
-    pub const NAMES: [&str; 14] = [
+    pub const NAMES: [&str; 15] = [
         "lightgcn",
         "mf",
         "popularity",
@@ -99,6 +101,7 @@ impl Config {
         "gru4rec",
         "narm",
         "sasrec",
+        "bert4rec",
         "fmlp",
         "fusion",
     ];
@@ -118,6 +121,7 @@ impl Config {
             "rp3beta" => Config::Rp3beta(rp3beta::Config::default()),
             "markov" => Config::Markov(markov::Config::default()),
             "sasrec" => Config::Sasrec(sasrec::Config::default()),
+            "bert4rec" => Config::Bert4rec(bert4rec::Config::default()),
             "fmlp" => Config::Fmlp(fmlp::Config::default()),
             "gru4rec" => Config::Gru4rec(gru4rec::Config::default()),
             "narm" => Config::Narm(narm::Config::default()),
@@ -146,6 +150,7 @@ impl Config {
             Config::Rp3beta(_) => "rp3beta",
             Config::Markov(_) => "markov",
             Config::Sasrec(_) => "sasrec",
+            Config::Bert4rec(_) => "bert4rec",
             Config::Fmlp(_) => "fmlp",
             Config::Gru4rec(_) => "gru4rec",
             Config::Narm(_) => "narm",
@@ -165,7 +170,11 @@ impl Config {
 
     /// True for a model that is trained by steps on sequences.
     pub fn is_sequential(&self) -> bool {
-        matches!(self, Config::Fpmc(_) | Config::Gru4rec(_) | Config::Narm(_) | Config::Sasrec(_) | Config::Fmlp(_))
+        match self {
+            Config::Fpmc(_) | Config::Gru4rec(_) | Config::Narm(_) => true,
+            Config::Sasrec(_) | Config::Bert4rec(_) | Config::Fmlp(_) => true,
+            _ => false,
+        }
     }
 
     /// True for a model that is computed at once: no epoch is picked, and it learns from the training and the validation pairs.
@@ -177,7 +186,8 @@ impl Config {
     pub fn weighs_pairs(&self) -> bool {
         match self {
             Config::ItemKnn(_) | Config::Ease(_) | Config::GfCf(_) | Config::Rp3beta(_) => false,
-            Config::Sasrec(_) | Config::Fmlp(_) | Config::Gru4rec(_) | Config::Narm(_) | Config::Fpmc(_) => false,
+            Config::Fpmc(_) | Config::Gru4rec(_) | Config::Narm(_) => false,
+            Config::Sasrec(_) | Config::Bert4rec(_) | Config::Fmlp(_) => false,
             Config::Fusion(fusion) => fusion.members().iter().all(|member| member.model.weighs_pairs()),
             Config::Lightgcn(_) | Config::Mf(_) | Config::Popularity(_) | Config::Markov(_) => true,
         }
@@ -198,6 +208,7 @@ impl Config {
             Config::Rp3beta(config) => config.validate(),
             Config::Markov(config) => config.validate(),
             Config::Sasrec(config) => config.validate(),
+            Config::Bert4rec(config) => config.validate(),
             Config::Fmlp(config) => config.validate(),
             Config::Gru4rec(config) => config.validate(),
             Config::Narm(config) => config.validate(),

@@ -56,6 +56,9 @@ fn check(config: &Config, n_users: usize, n_items: usize, available: Option<u64>
         Config::Sasrec(c) => {
             return by_keys(super::sequential::needed_bytes(n_items, c.dim), "model.sasrec.dim");
         }
+        Config::Bert4rec(c) => {
+            return by_keys(super::sequential::needed_bytes(n_items, c.dim), "model.bert4rec.dim");
+        }
         Config::Fmlp(c) => return by_keys(super::sequential::needed_bytes(n_items, c.dim), "model.fmlp.dim"),
         Config::GfCf(c) => return by_keys(c.needed_bytes(n_users, n_items), "model.gf_cf.factors"),
         _ => {}

@@ -5,6 +5,7 @@ use gcnrec_kernels::ops::top_k::{TopK, select_top_k};
 use rayon::prelude::*;
 
 use super::Query;
+use super::linear::check_item;
 use crate::error::Result;
 
 /// Scores and selects one query at a time, in parallel: one row of scores per thread instead of one per query. `score` overwrites the row that it is
@@ -43,4 +44,25 @@ pub(super) fn most_similar(similarity: &[f32], item: ItemId, k: usize) -> Result
     let (mut items, mut best) = (Vec::new(), Vec::new());
     select_top_k(similarity, &[item.0], k, &mut items, &mut best)?;
     Ok(items.into_iter().map(ItemId).zip(best).collect())
+}
+
+/// The `k` items whose vectors have the highest cosine with that of `item`, best first, without the item itself.
+///
+/// # Shapes
+/// - `vectors`: `[n_items, dim]`
+///
+/// # Errors
+/// [`crate::RecError::UnknownId`] for an item that `model` does not have; [`gcnrec_kernels::KernelError`] for vectors that are not finite.
+pub(super) fn most_similar_by_cosine(
+    model: &'static str,
+    vectors: &[f32],
+    dim: usize,
+    item: ItemId,
+    k: usize,
+) -> Result<Vec<(ItemId, f32)>> {
+    check_item(model, "item", item, vectors.len() / dim)?;
+    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(a * b)).sum::<f64>();
+    let own = &vectors[item.index() * dim..(item.index() + 1) * dim];
+    let cosine = |row: &[f32]| (dot(own, row) / (dot(own, own) * dot(row, row)).sqrt().max(1e-12)) as f32;
+    most_similar(&vectors.chunks_exact(dim).map(cosine).collect::<Vec<_>>(), item, k)
 }

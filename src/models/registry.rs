@@ -33,7 +33,8 @@ pub fn fit_closed_form(
         Config::Rp3beta(config) => Some(Box::new(rp3beta::fit(train, config)?)),
         Config::Markov(config) => Some(Box::new(markov::fit_weighted(train, weights, &histories(), config)?)),
         Config::Lightgcn(_) | Config::Mf(_) | Config::Fusion(_) => None,
-        Config::Fpmc(_) | Config::Gru4rec(_) | Config::Narm(_) | Config::Sasrec(_) | Config::Fmlp(_) => None,
+        Config::Fpmc(_) | Config::Gru4rec(_) | Config::Narm(_) => None,
+        Config::Sasrec(_) | Config::Bert4rec(_) | Config::Fmlp(_) => None,
     })
 }
 

@@ -188,12 +188,18 @@ impl<B: OpBackend, O: Op<N>, const N: usize> Backward<B, N> for OnTape<O, N> {
 impl<B: OpBackend, C: CheckpointStrategy> OpBackend for Autodiff<B, C> {
     fn run_forward<O: Op<N>, const N: usize>(op: &O, inputs: [FloatTensor<Self>; N]) -> (FloatTensor<Self>, O::Saved) {
         let nodes = inputs.each_ref().map(|input| input.node.clone());
-        let inner = inputs.map(|input| input.primitive);
+        let inner = inputs.each_ref().map(|input| input.primitive.clone());
         let (output, saved) = B::run_forward(op, inner.clone());
-        match Backward::<B, N>::prepare::<C>(OnTape::<O, N>(PhantomData), nodes).compute_bound().stateful() {
+        let result = match Backward::<B, N>::prepare::<C>(OnTape::<O, N>(PhantomData), nodes).compute_bound().stateful()
+        {
             OpsKind::Tracked(tape) => (tape.finish((op.clone(), saved.clone(), inner), output), saved),
             OpsKind::UnTracked(tape) => (tape.finish(output), saved),
-        }
+        };
+        // Not a moment earlier. Burn 0.21 keeps the tapes of all threads in one place, and whichever thread ends a backward pass clears the tapes of the
+        // others of steps that no tensor holds (`cleanup_orphaned_entries`). Until this op's own step is on the tape, only these tensors hold the steps
+        // above it: without them the gradient of whatever lies above is lost now and then.
+        drop(inputs);
+        result
     }
 
     fn run_backward<O: Op<N>, const N: usize>(
@@ -209,3 +215,5 @@ impl<B: OpBackend, C: CheckpointStrategy> OpBackend for Autodiff<B, C> {
 
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;

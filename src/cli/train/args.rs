@@ -21,7 +21,7 @@ Examples:
   gcnrec train --preset lightgcn-paper --data ratings.csv --out runs/paper
   gcnrec train --out runs/paper --resume                      go on after an interruption
 
-Models: lightgcn, mf, popularity, item_knn, ease, gf_cf, rp3beta, markov, fpmc, gru4rec, narm, sasrec, fmlp, fusion.
+Models: lightgcn, mf, popularity, item_knn, ease, gf_cf, rp3beta, markov, fpmc, gru4rec, narm, sasrec, bert4rec, fmlp, fusion.
 Losses: bpr, ssm, softmax, bsl, mse, logistic.
 Presets: lightgcn-paper, gowalla-ssm, ml-100k-best.
 Formats: auto, movielens, lightgcn, atomic, csv, sequence, pairs, sessions.

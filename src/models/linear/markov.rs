@@ -181,11 +181,7 @@ impl Markov {
         match (query.history.last(), known) {
             (Some(item), _) => Ok(Some(item.0)),
             (None, Some(_)) => Ok(None),
-            (None, None) => Err(RecError::Unsupported {
-                model: Self::NAME.into(),
-                problem: "the user was not in training and has no history".into(),
-                todo: "pass a history to score a new user".into(),
-            }),
+            (None, None) => Err(RecError::stranger(Self::NAME)),
         }
     }
 

@@ -54,11 +54,7 @@ impl UserItems {
             }
         }
         if query.history.is_empty() {
-            return Err(RecError::Unsupported {
-                model: model.into(),
-                problem: "the user was not in training and has no history".into(),
-                todo: "pass a history to score a new user".into(),
-            });
+            return Err(RecError::stranger(model));
         }
         let mut items: Vec<u32> = query.history.iter().map(|item| item.0).collect();
         items.sort_unstable();

@@ -1,10 +1,10 @@
-//! The blocks of a transformer, as SASRec uses them: attention and a feed-forward layer, each added to what it reads and normalised.
+//! The blocks of a transformer, as SASRec and BERT4Rec use them: attention and a feed-forward layer, each added to what it reads and normalised.
 
 use burn::tensor::Tensor;
 use gcnrec_kernels::burn_bridge::{self as ops, OpBackend, Sequences};
 use serde::{Deserialize, Serialize};
 
-use super::{Init, Input, Noise, Parameter, Weights, expect};
+use super::{ITEMS, Init, Noise, Parameter, Weights, expect};
 use crate::error::Result;
 
 /// The function between the two halves of a feed-forward layer.
@@ -55,15 +55,12 @@ impl Blocks {
     /// Refuses values outside their ranges; `model` is the table's key.
     pub(super) fn validate(&self, model: &str) -> Result<()> {
         let key = |name: &str| format!("{model}.{name}");
-        expect((1..=4096).contains(&self.dim), key("dim"), self.dim, "a whole number from 1 to 4096")?;
-        expect((1..=16384).contains(&self.inner), key("inner"), self.inner, "a whole number from 1 to 16384")?;
-        expect((1..=32).contains(&self.layers), key("layers"), self.layers, "a whole number from 1 to 32")?;
+        sizes(&key, [self.dim, self.inner, self.layers])?;
         let divides = self.heads >= 1 && self.dim.is_multiple_of(self.heads.max(1));
         expect(divides, key("heads"), self.heads, &format!("a divisor of dim, {}", self.dim))?;
         rate(key("dropout"), self.dropout)?;
         rate(key("attention_dropout"), self.attention_dropout)?;
-        let epsilon = self.epsilon > 0.0 && self.epsilon.is_finite();
-        expect(epsilon, key("norm_epsilon"), self.epsilon, "a number above 0")?;
+        positive(key("norm_epsilon"), self.epsilon)?;
         positive(key("init_std"), self.init_std)
     }
 
@@ -110,16 +107,35 @@ impl Blocks {
     }
 }
 
-/// The vectors of the items plus those of their positions, normalised and dropped.
+/// Refuses widths and a number of blocks outside their ranges.
+pub(super) fn sizes(key: &dyn Fn(&str) -> String, [dim, inner, layers]: [usize; 3]) -> Result<()> {
+    expect((1..=4096).contains(&dim), key("dim"), dim, "a whole number from 1 to 4096")?;
+    expect((1..=16384).contains(&inner), key("inner"), inner, "a whole number from 1 to 16384")?;
+    expect((1..=32).contains(&layers), key("layers"), layers, "a whole number from 1 to 32")
+}
+
+/// The parameters of items in their places: [`ITEMS`], `positions`, and their normalisation.
+pub(super) fn embedding(n_items: usize, max_len: usize, dim: usize, std: f32) -> Vec<Parameter> {
+    let rows = |name: &str, n| Parameter::new(name, [n, dim], Init::Normal(std));
+    let mut all = vec![rows(ITEMS, n_items), rows("positions", max_len)];
+    all.extend(norm("input_norm", dim));
+    all
+}
+
+/// The place of each item in its sequence.
+pub(super) fn places(sequences: &Sequences) -> impl Iterator<Item = u32> + '_ {
+    sequences.ranges().flat_map(|rows| 0..rows.len() as u32)
+}
+
+/// The vectors of items plus those of their places, normalised and dropped.
 pub(super) fn embed<B: OpBackend>(
     weights: &Weights<B>,
-    input: &Input<'_>,
+    items: Tensor<B, 2>,
+    places: impl Iterator<Item = u32>,
     epsilon: f32,
     drop: ops::Drop,
 ) -> Tensor<B, 2> {
-    let items = ops::gather(weights.get(super::ITEMS), input.items.iter().copied().map(Some));
-    let places = input.sequences.ranges().flat_map(|rows| 0..rows.len() as u32).map(Some);
-    let places = ops::gather(weights.get("positions"), places);
+    let places = ops::gather(weights.get("positions"), places.map(Some));
     let normal = add_norm(weights, "input_norm", places, Some(items), epsilon, ops::Drop::NOTHING);
     ops::dropout(normal, drop)
 }

@@ -9,11 +9,13 @@
 //! one sampled negative; the empty prefix is not trained on.
 
 use burn::tensor::Tensor;
-use gcnrec_kernels::burn_bridge::{self as ops, Drop, OpBackend};
+use gcnrec_kernels::burn_bridge::{self as ops, OpBackend};
 use serde::{Deserialize, Serialize};
 
-use super::blocks::{add_norm, apply_feed_forward, feed_forward, length, norm, positive, rate};
-use super::{Activation, Encoder, ITEMS, Init, Input, Loss, Noise, Objective, Parameter, Weights, expect};
+use super::blocks::{
+    add_norm, apply_feed_forward, embed, embedding, feed_forward, length, norm, positive, rate, sizes,
+};
+use super::{Activation, Encoder, ITEMS, Init, Input, Loss, Noise, Objective, Parameter, Task, Weights};
 use crate::error::Result;
 use crate::samplers::{Examples, Windows};
 
@@ -69,42 +71,28 @@ impl Encoder for Config {
 
     fn validate(&self) -> Result<()> {
         let key = |name: &str| format!("model.fmlp.{name}");
-        expect((1..=4096).contains(&self.dim), key("dim"), self.dim, "a whole number from 1 to 4096")?;
-        expect((1..=16384).contains(&self.inner), key("inner"), self.inner, "a whole number from 1 to 16384")?;
-        expect((1..=32).contains(&self.layers), key("layers"), self.layers, "a whole number from 1 to 32")?;
-        self.objective().validate("model.fmlp")?;
+        sizes(&key, [self.dim, self.inner, self.layers])?;
+        self.task().objective.validate("model.fmlp")?;
         rate(key("dropout"), self.dropout)?;
         positive(key("norm_epsilon"), self.norm_epsilon)?;
         positive(key("init_std"), self.init_std)?;
         length(key("max_len"), self.max_len)
     }
 
-    fn max_len(&self) -> usize {
-        self.max_len
-    }
-
-    fn examples(&self) -> Examples {
-        Examples::Prefixes
-    }
-
-    fn windows(&self) -> Windows {
-        Windows::All
-    }
-
-    fn objective(&self) -> Objective {
-        Objective { loss: self.loss, n_negatives: self.n_negatives, gbce_t: self.gbce_t }
+    fn task(&self) -> Task {
+        let objective = Objective { loss: self.loss, n_negatives: self.n_negatives, gbce_t: self.gbce_t };
+        Task { max_len: self.max_len, windows: Windows::All, examples: Examples::Prefixes, objective }
     }
 
     fn parameters(&self, n_items: usize) -> Vec<Parameter> {
-        let start = Init::Normal(self.init_std);
-        let mut all = vec![
-            Parameter::new(ITEMS, [n_items, self.dim], start),
-            Parameter::new("positions", [self.max_len, self.dim], start),
-        ];
-        all.extend(norm("input_norm", self.dim));
+        let mut all = embedding(n_items, self.max_len, self.dim, self.init_std);
         for layer in 0..self.layers {
             let n_frequencies = self.max_len / 2 + 1;
-            all.push(Parameter::new(format!("layers.{layer}.filter"), [2 * n_frequencies, self.dim], start));
+            all.push(Parameter::new(
+                format!("layers.{layer}.filter"),
+                [2 * n_frequencies, self.dim],
+                Init::Normal(self.init_std),
+            ));
             all.extend(norm(&format!("layers.{layer}.filter_norm"), self.dim));
             all.extend(feed_forward(&format!("layers.{layer}.feed_forward"), self.dim, self.inner, self.init_std));
         }
@@ -117,10 +105,8 @@ impl Encoder for Config {
             std::iter::repeat_n(None, n - rows.len()).chain(input.items[rows].iter().copied().map(Some))
         });
         let items = ops::gather(weights.get(ITEMS), filled);
-        let places = (0..input.sequences.len()).flat_map(|_| 0..n as u32).map(Some);
-        let places = ops::gather(weights.get("positions"), places);
-        let x = add_norm(weights, "input_norm", places, Some(items), self.norm_epsilon, Drop::NOTHING);
-        let mut x = ops::dropout(x, noise.drop(self.dropout));
+        let places = (0..input.sequences.len()).flat_map(|_| 0..n as u32);
+        let mut x = embed(weights, items, places, self.norm_epsilon, noise.drop(self.dropout));
         for layer in 0..self.layers {
             let name = |part: &str| format!("layers.{layer}.{part}");
             let met = ops::spectral_filter(x.clone(), weights.get(&name("filter")), n);

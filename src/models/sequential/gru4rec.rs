@@ -14,7 +14,7 @@ use gcnrec_kernels::burn_bridge::{OpBackend, dropout, gather, gru, linear};
 use serde::{Deserialize, Serialize};
 
 use super::blocks::{length, rate};
-use super::{Encoder, ITEMS, Init, Input, Noise, Parameter, Weights, expect};
+use super::{Encoder, ITEMS, Init, Input, Noise, Objective, Parameter, Task, Weights, expect};
 use crate::error::Result;
 use crate::samplers::{Examples, Windows};
 
@@ -55,25 +55,18 @@ impl Encoder for Config {
         length(key("max_len"), self.max_len)
     }
 
-    fn max_len(&self) -> usize {
-        self.max_len
-    }
-
-    fn examples(&self) -> Examples {
-        Examples::Positions
-    }
-
-    fn windows(&self) -> Windows {
-        self.windows
+    fn task(&self) -> Task {
+        let (examples, objective) = (Examples::Positions, Objective::default());
+        Task { max_len: self.max_len, windows: self.windows, examples, objective }
     }
 
     fn parameters(&self, n_items: usize) -> Vec<Parameter> {
-        let mut all = vec![Parameter::new(ITEMS, [n_items, self.dim], xavier_normal(n_items, self.dim))];
+        let mut all = vec![Parameter::xavier_normal(ITEMS, [n_items, self.dim])];
         for layer in 0..self.layers {
             let below = if layer == 0 { self.dim } else { self.hidden };
             let starts = match layer {
                 // Only the first layer starts in another way than PyTorch's own (RecBole).
-                0 => [below, self.hidden].map(|inputs| xavier_uniform(inputs, 3 * self.hidden)),
+                0 => [below, self.hidden].map(|inputs| Init::xavier_uniform([inputs, 3 * self.hidden])),
                 _ => [Init::Uniform((self.hidden as f32).sqrt().recip()); 2],
             };
             all.extend(gru_parameters(layer, below, self.hidden, starts));
@@ -103,16 +96,6 @@ pub(super) fn sizes(key: &dyn Fn(&str) -> String, [dim, hidden, layers]: [usize;
         expect((1..=4096).contains(&width), key(name), width, "a whole number from 1 to 4096")?;
     }
     expect((1..=8).contains(&layers), key("layers"), layers, "a whole number from 1 to 8")
-}
-
-/// Glorot and Bengio's normal start for a matrix.
-pub(super) fn xavier_normal(inputs: usize, outputs: usize) -> Init {
-    Init::Normal((2.0 / (inputs + outputs) as f32).sqrt())
-}
-
-/// Glorot and Bengio's uniform start for a matrix.
-fn xavier_uniform(inputs: usize, outputs: usize) -> Init {
-    Init::Uniform((6.0 / (inputs + outputs) as f32).sqrt())
 }
 
 /// The weights of a recurrent layer from below and from the state before.

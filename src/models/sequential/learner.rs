@@ -3,10 +3,9 @@
 use std::ops::Range;
 
 use gcnrec_kernels::burn_bridge::{LossScratch, Sequences, gather};
-use gcnrec_kernels::ops::adam::AdamConfig;
 
 use super::parameters::{Noise, Parameters};
-use super::{BATCH_SIZE, Encoder, ITEMS, Input, LEARNING_RATE, Objective, SequenceScorer, Setup};
+use super::{BATCH_SIZE, Encoder, ITEMS, Input, Objective, SequenceScorer, Setup, Task};
 use crate::error::{Place, RecError, Result};
 use crate::models::state::State;
 use crate::models::{Learner, Scorer, StepReport};
@@ -30,25 +29,21 @@ impl<M: Encoder> SequenceLearner<M> {
     /// [`RecError::Config`] for a setting outside its range, [`RecError::Input`] when no history has two items.
     pub fn new(model: M, setup: Setup) -> Result<Self> {
         model.validate()?;
+        let Task { max_len, windows, examples, objective } = model.task();
         let sampler = SequenceSampler::new(
             setup.histories.clone(),
             setup.n_items,
-            model.examples(),
-            (model.windows(), model.max_len()),
+            examples,
+            (windows, max_len),
             setup.batch_size.unwrap_or(BATCH_SIZE),
             setup.seed,
         );
         if sampler.n_batches() == 0 {
-            return Err(RecError::Input {
-                place: Place::file(std::path::Path::new("training part")),
-                found: "no history of two items".into(),
-                expected: "at least one: a sequential model learns what follows what".into(),
-                todo: "train another model, or add interactions".into(),
-            });
+            return Err(nothing_follows());
         }
         let parameters = Parameters::new(model.parameters(setup.n_items), setup.seed);
         let (batch, scratch) = (SequenceBatch::default(), LossScratch::default());
-        Ok(SequenceLearner { objective: model.objective(), model, setup, sampler, parameters, batch, scratch })
+        Ok(SequenceLearner { objective, model, setup, sampler, parameters, batch, scratch })
     }
 
     /// One step; answers the sum of the examples' losses and their number.
@@ -81,19 +76,29 @@ impl<M: Encoder> SequenceLearner<M> {
         let values: Vec<f32> =
             losses.clone().into_data().into_vec().expect("losses should be 32-bit floats as their inputs are");
         let loss: f64 = values.iter().map(|&loss| f64::from(loss)).sum();
-        if !loss.is_finite() {
-            return Err(RecError::NotFinite {
-                what: "loss",
-                value: loss,
-                place: format!("epoch {}, step {}", epoch + 1, step + 1),
-                todo: "lower the learning rate".into(),
-            });
-        }
-        let adam =
-            AdamConfig { learning_rate: self.setup.learning_rate.unwrap_or(LEARNING_RATE), ..AdamConfig::default() };
-        self.parameters.descend(&weights, losses.sum() / n as f32, &adam)?;
+        check_loss(loss, epoch, step)?;
+        self.parameters.descend(&weights, losses.sum() / n as f32, &self.setup.adam())?;
         Ok((loss, n as u64))
     }
+}
+
+/// There is nothing to learn an order from.
+pub(super) fn nothing_follows() -> RecError {
+    RecError::Input {
+        place: Place::file(std::path::Path::new("training part")),
+        found: "no history of two items".into(),
+        expected: "at least one: a sequential model learns what follows what".into(),
+        todo: "train another model, or add interactions".into(),
+    }
+}
+
+/// Refuses a loss that is NaN or infinite.
+pub(super) fn check_loss(loss: f64, epoch: u64, step: usize) -> Result<()> {
+    if loss.is_finite() {
+        return Ok(());
+    }
+    let place = format!("epoch {}, step {}", epoch + 1, step + 1);
+    Err(RecError::NotFinite { what: "loss", value: loss, place, todo: "lower the learning rate".into() })
 }
 
 impl<M: Encoder> Learner for SequenceLearner<M> {

@@ -7,6 +7,7 @@
 //! ops are those of `gcnrec_kernels::burn_bridge`, in which a row's numbers depend on its own sequence alone: no padding, and a batch answers as its
 //! queries one by one.
 
+pub mod bert4rec;
 mod blocks;
 pub mod fmlp;
 pub mod fpmc;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 use burn::tensor::Tensor;
 use gcnrec_graphs::{ItemId, Seed};
 use gcnrec_kernels::burn_bridge::{OpBackend, Sequences};
+use gcnrec_kernels::ops::adam::AdamConfig;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -52,6 +54,19 @@ pub struct Input<'a> {
     pub sequences: &'a Sequences,
 }
 
+/// What a model reads of a history, and what it is asked in training.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Task {
+    /// Items that a sequence has at most.
+    pub max_len: usize,
+    /// How long histories are cut.
+    pub windows: Windows,
+    /// What is predicted.
+    pub examples: Examples,
+    /// The loss.
+    pub objective: Objective,
+}
+
 /// What makes a sequential model, its settings being `self`.
 pub trait Encoder: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
     /// The name in the registry.
@@ -63,19 +78,8 @@ pub trait Encoder: Serialize + DeserializeOwned + Clone + Send + Sync + 'static 
     /// [`RecError::Config`] for the first value outside its range.
     fn validate(&self) -> Result<()>;
 
-    /// Items that a sequence has at most.
-    fn max_len(&self) -> usize;
-
-    /// What is predicted in training.
-    fn examples(&self) -> Examples;
-
-    /// How long histories are cut.
-    fn windows(&self) -> Windows;
-
-    /// The loss. By default a softmax over all items.
-    fn objective(&self) -> Objective {
-        Objective::default()
-    }
+    /// What is read, and what is asked in training.
+    fn task(&self) -> Task;
 
     /// All parameters, [`ITEMS`] among them, in a fixed order. Vectors are matrices of one row.
     fn parameters(&self, n_items: usize) -> Vec<Parameter>;
@@ -94,7 +98,7 @@ pub trait Encoder: Serialize + DeserializeOwned + Clone + Send + Sync + 'static 
     /// What the model reads to say what follows a history: by default its last items.
     fn asked(&self, history: &[ItemId], n_items: usize) -> Vec<u32> {
         let _ = n_items;
-        history[history.len().saturating_sub(self.max_len())..].iter().map(|item| item.0).collect()
+        history[history.len().saturating_sub(self.task().max_len)..].iter().map(|item| item.0).collect()
     }
 }
 
@@ -112,6 +116,13 @@ pub struct Setup {
     pub seed: Seed,
 }
 
+impl Setup {
+    /// How the parameters move.
+    fn adam(&self) -> AdamConfig {
+        AdamConfig { learning_rate: self.learning_rate.unwrap_or(LEARNING_RATE), ..AdamConfig::default() }
+    }
+}
+
 /// The learner of a sequential model; nothing for the models of other families.
 ///
 /// # Errors
@@ -119,6 +130,7 @@ pub struct Setup {
 pub fn learner(config: &Config, setup: Setup) -> Result<Option<Box<dyn Learner>>> {
     Ok(match config {
         Config::Sasrec(model) => Some(Box::new(SequenceLearner::new(model.clone(), setup)?)),
+        Config::Bert4rec(model) => Some(Box::new(SequenceLearner::new(model.clone(), setup)?)),
         Config::Fmlp(model) => Some(Box::new(SequenceLearner::new(model.clone(), setup)?)),
         Config::Gru4rec(model) => Some(Box::new(SequenceLearner::new(model.clone(), setup)?)),
         Config::Narm(model) => Some(Box::new(SequenceLearner::new(model.clone(), setup)?)),
@@ -134,6 +146,7 @@ pub fn learner(config: &Config, setup: Setup) -> Result<Option<Box<dyn Learner>>
 pub fn load(model: &str, state: &State) -> Result<Option<Box<dyn Scorer>>> {
     Ok(match model {
         sasrec::Config::NAME => Some(Box::new(SequenceScorer::<sasrec::Config>::load(state)?)),
+        bert4rec::Config::NAME => Some(Box::new(SequenceScorer::<bert4rec::Config>::load(state)?)),
         fmlp::Config::NAME => Some(Box::new(SequenceScorer::<fmlp::Config>::load(state)?)),
         gru4rec::Config::NAME => Some(Box::new(SequenceScorer::<gru4rec::Config>::load(state)?)),
         narm::Config::NAME => Some(Box::new(SequenceScorer::<narm::Config>::load(state)?)),

@@ -14,8 +14,8 @@ use gcnrec_kernels::burn_bridge::{OpBackend, dropout, gather, local_attention};
 use serde::{Deserialize, Serialize};
 
 use super::blocks::{length, rate};
-use super::gru4rec::{gru_parameters, run_gru, sizes, without_bias, xavier_normal};
-use super::{Encoder, ITEMS, Init, Input, Noise, Parameter, Weights};
+use super::gru4rec::{gru_parameters, run_gru, sizes, without_bias};
+use super::{Encoder, ITEMS, Init, Input, Noise, Objective, Parameter, Task, Weights};
 use crate::error::Result;
 use crate::samplers::{Examples, Windows};
 
@@ -67,31 +67,22 @@ impl Encoder for Config {
         length(key("max_len"), self.max_len)
     }
 
-    fn max_len(&self) -> usize {
-        self.max_len
-    }
-
-    fn examples(&self) -> Examples {
-        Examples::Positions
-    }
-
-    fn windows(&self) -> Windows {
-        self.windows
+    fn task(&self) -> Task {
+        let (examples, objective) = (Examples::Positions, Objective::default());
+        Task { max_len: self.max_len, windows: self.windows, examples, objective }
     }
 
     fn parameters(&self, n_items: usize) -> Vec<Parameter> {
         let (dim, hidden) = (self.dim, self.hidden);
-        let matrix =
-            |name: &str, inputs, outputs| Parameter::new(name, [inputs, outputs], xavier_normal(inputs, outputs));
-        let mut all = vec![matrix(ITEMS, n_items, dim)];
+        let mut all = vec![Parameter::xavier_normal(ITEMS, [n_items, dim])];
         for layer in 0..self.layers {
             let start = Init::Uniform((hidden as f32).sqrt().recip());
             all.extend(gru_parameters(layer, if layer == 0 { dim } else { hidden }, hidden, [start; 2]));
         }
-        all.push(matrix("attention.earlier", hidden, hidden));
-        all.push(matrix("attention.last", hidden, hidden));
-        all.push(matrix("attention.vector", 1, hidden));
-        all.push(matrix("decoder", 2 * hidden, dim));
+        all.push(Parameter::xavier_normal("attention.earlier", [hidden, hidden]));
+        all.push(Parameter::xavier_normal("attention.last", [hidden, hidden]));
+        all.push(Parameter::xavier_normal("attention.vector", [1, hidden]));
+        all.push(Parameter::xavier_normal("decoder", [2 * hidden, dim]));
         all
     }
 

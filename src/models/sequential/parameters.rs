@@ -28,6 +28,27 @@ pub enum Init {
     Constant(f32),
 }
 
+impl Init {
+    /// Glorot and Bengio's normal start of a matrix.
+    pub(super) fn xavier_normal([rows, columns]: [usize; 2]) -> Self {
+        Init::Normal((2.0 / (rows + columns) as f32).sqrt())
+    }
+
+    /// Glorot and Bengio's uniform start of a matrix.
+    pub(super) fn xavier_uniform([rows, columns]: [usize; 2]) -> Self {
+        Init::Uniform((6.0 / (rows + columns) as f32).sqrt())
+    }
+
+    /// `n` numbers from a stream.
+    pub(super) fn draw(self, n: usize, mut random: impl Rng) -> Vec<f32> {
+        match self {
+            Init::Normal(std) => normal(random, n, std),
+            Init::Uniform(bound) => (0..n).map(|_| bound * (2.0 * random.random::<f32>() - 1.0)).collect(),
+            Init::Constant(value) => vec![value; n],
+        }
+    }
+}
+
 /// A parameter's name, shape and start.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parameter {
@@ -43,6 +64,11 @@ impl Parameter {
     /// A parameter.
     pub fn new(name: impl Into<String>, shape: [usize; 2], init: Init) -> Self {
         Parameter { name: name.into(), shape, init }
+    }
+
+    /// A matrix with the normal start of Glorot and Bengio.
+    pub(super) fn xavier_normal(name: impl Into<String>, shape: [usize; 2]) -> Self {
+        Parameter::new(name, shape, Init::xavier_normal(shape))
     }
 }
 
@@ -89,12 +115,57 @@ impl Noise {
     }
 }
 
-/// One parameter in training.
-struct Trained {
-    parameter: Parameter,
+/// One parameter in training: its numbers and the moments of Adam.
+pub(super) struct Trained {
+    name: String,
+    shape: [usize; 2],
     value: Buffer<f32>,
     m: Buffer<f32>,
     v: Buffer<f32>,
+}
+
+impl Trained {
+    /// A parameter at its start.
+    pub(super) fn new(name: impl Into<String>, shape: [usize; 2], values: &[f32]) -> Self {
+        let zeros = || Device::Cpu.zeros(values.len());
+        Trained { name: name.into(), shape, value: Device::Cpu.upload(values), m: zeros(), v: zeros() }
+    }
+
+    /// Rows and columns.
+    pub(super) fn shape(&self) -> [usize; 2] {
+        self.shape
+    }
+
+    /// The numbers as they are.
+    pub(super) fn value(&self) -> &Buffer<f32> {
+        &self.value
+    }
+
+    /// Moves against the gradient; `step` counts from 1.
+    pub(super) fn descend(&mut self, gradient: &[f32], step: u64, adam: &AdamConfig) -> Result<()> {
+        let gradient = Device::Cpu.upload(gradient);
+        Ok(adam_step(&Device::Cpu, adam, step, &gradient, &mut self.m, &mut self.v, &mut self.value)?)
+    }
+
+    /// Adds the numbers, and with `moments` what the next step needs beside them.
+    pub(super) fn save(&self, state: &mut State, moments: bool) {
+        state.put_f32(&self.name, &self.shape, Device::Cpu.read(&self.value));
+        if moments {
+            state.put_f32(&format!("adam.m.{}", self.name), &self.shape, Device::Cpu.read(&self.m));
+            state.put_f32(&format!("adam.v.{}", self.name), &self.shape, Device::Cpu.read(&self.v));
+        }
+    }
+
+    /// Puts back what [`Trained::save`] gave with its moments.
+    ///
+    /// # Errors
+    /// [`crate::RecError::Checkpoint`] when the state belongs to another model.
+    pub(super) fn restore(&mut self, state: &State) -> Result<()> {
+        Device::Cpu.write(&mut self.value, state.f32(&self.name, &self.shape)?);
+        Device::Cpu.write(&mut self.m, state.f32(&format!("adam.m.{}", self.name), &self.shape)?);
+        Device::Cpu.write(&mut self.v, state.f32(&format!("adam.v.{}", self.name), &self.shape)?);
+        Ok(())
+    }
 }
 
 /// All parameters in training.
@@ -107,15 +178,8 @@ impl Parameters {
     /// Parameters at their start: each draws from a stream of its own, by its place in the list.
     pub(super) fn new(layout: Vec<Parameter>, seed: Seed) -> Self {
         let trained = layout.into_iter().enumerate().map(|(place, parameter)| {
-            let n = parameter.shape[0] * parameter.shape[1];
-            let mut random = seed.stream(Purpose::Init, 0, place as u64);
-            let values = match parameter.init {
-                Init::Normal(std) => normal(random, n, std),
-                Init::Uniform(bound) => (0..n).map(|_| bound * (2.0 * random.random::<f32>() - 1.0)).collect(),
-                Init::Constant(value) => vec![value; n],
-            };
-            let zeros = || Device::Cpu.zeros(n);
-            Trained { parameter, value: Device::Cpu.upload(&values), m: zeros(), v: zeros() }
+            let Parameter { name, shape, init } = parameter;
+            Trained::new(name, shape, &init.draw(shape[0] * shape[1], seed.stream(Purpose::Init, 0, place as u64)))
         });
         Parameters { trained: trained.collect(), step: 0 }
     }
@@ -128,8 +192,8 @@ impl Parameters {
     pub(super) fn on_tape(&self) -> Weights<Tape> {
         let device = Default::default();
         let tensor = |trained: &Trained| {
-            let data = TensorData::new(Device::Cpu.read(&trained.value), trained.parameter.shape);
-            (trained.parameter.name.clone(), Tensor::from_data(data, &device).require_grad())
+            let data = TensorData::new(Device::Cpu.read(&trained.value), trained.shape);
+            (trained.name.clone(), Tensor::from_data(data, &device).require_grad())
         };
         Weights(self.trained.iter().map(tensor).collect())
     }
@@ -138,24 +202,18 @@ impl Parameters {
     pub(super) fn descend(&mut self, weights: &Weights<Tape>, loss: Tensor<Tape, 1>, adam: &AdamConfig) -> Result<()> {
         let gradients = loss.backward();
         self.step += 1;
-        for Trained { parameter, value, m, v } in &mut self.trained {
-            let Some(gradient) = weights.get(&parameter.name).grad(&gradients) else { continue };
+        for trained in &mut self.trained {
+            let Some(gradient) = weights.get(&trained.name).grad(&gradients) else { continue };
             let gradient: Vec<f32> =
                 gradient.into_data().into_vec().expect("a gradient should have 32-bit floats as its parameter has");
-            adam_step(&Device::Cpu, adam, self.step, &Device::Cpu.upload(&gradient), m, v, value)?;
+            trained.descend(&gradient, self.step, adam)?;
         }
         Ok(())
     }
 
     /// Adds the parameters, and with `moments` what the next step needs beside them.
     pub(super) fn save(&self, state: &mut State, moments: bool) {
-        for Trained { parameter: Parameter { name, shape, .. }, value, m, v } in &self.trained {
-            state.put_f32(name, shape, Device::Cpu.read(value));
-            if moments {
-                state.put_f32(&format!("adam.m.{name}"), shape, Device::Cpu.read(m));
-                state.put_f32(&format!("adam.v.{name}"), shape, Device::Cpu.read(v));
-            }
-        }
+        self.trained.iter().for_each(|trained| trained.save(state, moments));
         if moments {
             state.put_fact("step", self.step);
         }
@@ -166,11 +224,7 @@ impl Parameters {
     /// # Errors
     /// [`crate::RecError::Checkpoint`] when the state belongs to another model.
     pub(super) fn restore(&mut self, state: &State) -> Result<()> {
-        for Trained { parameter: Parameter { name, shape, .. }, value, m, v } in &mut self.trained {
-            Device::Cpu.write(value, state.f32(name, shape)?);
-            Device::Cpu.write(m, state.f32(&format!("adam.m.{name}"), shape)?);
-            Device::Cpu.write(v, state.f32(&format!("adam.v.{name}"), shape)?);
-        }
+        self.trained.iter_mut().try_for_each(|trained| trained.restore(state))?;
         self.step = state.fact("step")?;
         Ok(())
     }

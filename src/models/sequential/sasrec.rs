@@ -9,11 +9,11 @@
 //! a window, not at the last of every prefix; sequences are not filled up to one length.
 
 use burn::tensor::Tensor;
-use gcnrec_kernels::burn_bridge::OpBackend;
+use gcnrec_kernels::burn_bridge::{OpBackend, gather};
 use serde::{Deserialize, Serialize};
 
-use super::blocks::{Blocks, embed, length, norm};
-use super::{Activation, Encoder, ITEMS, Init, Input, Loss, Noise, Objective, Parameter, Weights};
+use super::blocks::{Blocks, embed, embedding, length, places};
+use super::{Activation, Encoder, ITEMS, Input, Loss, Noise, Objective, Parameter, Task, Weights};
 use crate::error::Result;
 use crate::samplers::{Examples, Windows};
 
@@ -95,39 +95,24 @@ impl Encoder for Config {
 
     fn validate(&self) -> Result<()> {
         self.blocks().validate("model.sasrec")?;
-        self.objective().validate("model.sasrec")?;
+        self.task().objective.validate("model.sasrec")?;
         length("model.sasrec.max_len".into(), self.max_len)
     }
 
-    fn max_len(&self) -> usize {
-        self.max_len
-    }
-
-    fn examples(&self) -> Examples {
-        Examples::Positions
-    }
-
-    fn windows(&self) -> Windows {
-        self.windows
-    }
-
-    fn objective(&self) -> Objective {
-        Objective { loss: self.loss, n_negatives: self.n_negatives, gbce_t: self.gbce_t }
+    fn task(&self) -> Task {
+        let objective = Objective { loss: self.loss, n_negatives: self.n_negatives, gbce_t: self.gbce_t };
+        Task { max_len: self.max_len, windows: self.windows, examples: Examples::Positions, objective }
     }
 
     fn parameters(&self, n_items: usize) -> Vec<Parameter> {
-        let start = Init::Normal(self.init_std);
-        let mut all = vec![
-            Parameter::new(ITEMS, [n_items, self.dim], start),
-            Parameter::new("positions", [self.max_len, self.dim], start),
-        ];
-        all.extend(norm("input_norm", self.dim));
+        let mut all = embedding(n_items, self.max_len, self.dim, self.init_std);
         all.extend(self.blocks().parameters());
         all
     }
 
     fn encode<B: OpBackend>(&self, weights: &Weights<B>, input: &Input<'_>, noise: &mut Noise) -> Tensor<B, 2> {
-        let x = embed(weights, input, self.norm_epsilon, noise.drop(self.dropout));
+        let items = gather(weights.get(ITEMS), input.items.iter().copied().map(Some));
+        let x = embed(weights, items, places(input.sequences), self.norm_epsilon, noise.drop(self.dropout));
         self.blocks().run(weights, x, input.sequences, noise)
     }
 }

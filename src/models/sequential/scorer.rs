@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use super::{Encoder, ITEMS, Input, Noise, Weights};
 use crate::error::{RecError, Result};
 use crate::models::linear::check_item;
-use crate::models::ranking::most_similar;
+use crate::models::ranking::most_similar_by_cosine;
 use crate::models::state::{State, foreign};
 use crate::models::{Query, Scorer};
 
@@ -73,7 +73,7 @@ impl<M: Encoder> SequenceScorer<M> {
         let (_, dim, items) = state.matrix(ITEMS)?;
         let bias = model.item_bias().map(|name| state.f32(name, &[1, n_items])).transpose()?;
         let mut table = Vec::with_capacity(n_items * (dim + 2));
-        for (item, row) in items.chunks_exact(dim).take(n_items).enumerate() {
+        for (item, row) in items.chunks_exact(dim).enumerate() {
             table.extend_from_slice(row);
             table.extend([bias.map_or(0.0, |bias| bias[item]), popularity[item]]);
         }
@@ -103,11 +103,7 @@ impl<M: Encoder> SequenceScorer<M> {
             } else if query.user.is_some_and(|user| user.index() < self.n_users) {
                 vectors[place * width + self.dim + 1] = 1.0;
             } else {
-                return Err(RecError::Unsupported {
-                    model: M::NAME.into(),
-                    problem: "the user was not in training and has no history".into(),
-                    todo: "pass a history to score a new user".into(),
-                });
+                return Err(RecError::stranger(M::NAME));
             }
         }
         if asked.is_empty() {
@@ -145,13 +141,8 @@ impl<M: Encoder> Scorer for SequenceScorer<M> {
 
     /// Ranks by the cosine of the item vectors.
     fn similar_items(&self, item: ItemId, k: usize) -> Result<Vec<(ItemId, f32)>> {
-        check_item(M::NAME, "item", item, self.n_items)?;
         let (_, dim, items) = self.state.matrix(ITEMS)?;
-        let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(a * b)).sum::<f64>();
-        let own = &items[item.index() * dim..(item.index() + 1) * dim];
-        let cosine = |row: &[f32]| (dot(own, row) / (dot(own, own) * dot(row, row)).sqrt().max(1e-12)) as f32;
-        let similarity: Vec<f32> = items.chunks_exact(dim).take(self.n_items).map(cosine).collect();
-        most_similar(&similarity, item, k)
+        most_similar_by_cosine(M::NAME, items, dim, item, k)
     }
 
     fn state(&self) -> State {

@@ -1,0 +1,43 @@
+//! The tape as a whole.
+
+use burn::tensor::{Tensor, TensorData};
+
+use super::{Autodiff, Flex, gather, linear};
+use crate::test_support::values;
+
+type Tape = Autodiff<Flex>;
+
+/// The gradient of a table that is read twice, with layers of other weights between: by itself the second time.
+fn gradient_of_a_table_that_is_read_twice() -> Vec<u32> {
+    let leaf = |seed, rows: usize, columns: usize| {
+        let data = TensorData::new(values(seed, rows * columns), [rows, columns]);
+        Tensor::<Tape, 2>::from_data(data, &Default::default()).require_grad()
+    };
+    let table = leaf(1, 13, 6);
+    let layers: Vec<_> = (0..4).map(|layer| (leaf(2 + 2 * layer, 6, 6), leaf(3 + 2 * layer, 1, 6))).collect();
+    let rows = |first: u32| (0..40u32).map(move |row| Some((first + row * 7) % 13));
+    let mut x = gather(table.clone(), rows(0));
+    for (weight, bias) in &layers {
+        x = linear(x, weight.clone(), bias.clone());
+    }
+    // A chain of ops, each of which has nothing but the table above it.
+    let mut y = gather(table.clone(), rows(3));
+    for shift in 0..4 {
+        y = gather(y, (0..40u32).map(|row| Some((row + shift) % 40)));
+    }
+    let gradients = (x * y).sum().backward();
+    let gradient = table.grad(&gradients).expect("the table is read").into_data();
+    gradient.into_vec::<f32>().unwrap().into_iter().map(f32::to_bits).collect()
+}
+
+/// Burn keeps the tapes of all threads in one place, and a backward pass of any thread clears away what nobody seems to hold.
+#[test]
+fn other_threads_take_nothing_from_a_tape() {
+    let expected = gradient_of_a_table_that_is_read_twice();
+    let differing: usize = std::thread::scope(|scope| {
+        let rounds = || (0..400).filter(|_| gradient_of_a_table_that_is_read_twice() != expected).count();
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(rounds)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    assert_eq!(differing, 0, "of 1600 gradients");
+}

@@ -1,0 +1,99 @@
+//! A frozen FPMC.
+
+use std::sync::Arc;
+
+use gcnrec_graphs::{ItemId, UserId};
+use gcnrec_kernels::ops::top_k::{self, TopK};
+use gcnrec_kernels::{Buffer, Device};
+
+use super::{NAME, NOBODY};
+use crate::error::{RecError, Result};
+use crate::models::linear::check_item;
+use crate::models::ranking::most_similar_by_cosine;
+use crate::models::state::{State, foreign};
+use crate::models::{Query, Scorer};
+
+/// A frozen FPMC.
+pub struct Fpmc {
+    state: State,
+    dim: usize,
+    n_items: usize,
+    /// `[n_items, 2 dim]`
+    next: Buffer<f32>,
+    last: Arc<Vec<u32>>,
+}
+
+impl Fpmc {
+    /// Rebuilds the scorer from its state.
+    ///
+    /// # Errors
+    /// [`RecError::Checkpoint`] when the state belongs to another model or its parts do not fit together.
+    pub fn load(state: &State) -> Result<Self> {
+        let dim: usize = state.fact("dim")?;
+        let (n_items, width, next) = state.matrix("next_items")?;
+        let last = state.u32("last")?;
+        if width != 2 * dim || last.iter().any(|&item| item != NOBODY && item as usize >= n_items) {
+            return Err(foreign(format!(
+                "its tables do not fit together: dim {dim}, {n_items} items of width {width}"
+            )));
+        }
+        state.f32("users", &[last.len(), dim])?;
+        state.f32("last_items", &[n_items, dim])?;
+        let (next, last) = (Device::Cpu.upload(next), Arc::new(last.to_vec()));
+        Ok(Fpmc { state: state.clone(), dim, n_items, next, last })
+    }
+
+    /// `[A_u, C_l]` of each query: the last item is that of the history, or of a known user's training. What is not known is zero.
+    fn asked(&self, queries: &[Query<'_>]) -> Result<Buffer<f32>> {
+        let (users, last) = (
+            self.state.f32("users", &[self.last.len(), self.dim])?,
+            self.state.f32("last_items", &[self.n_items, self.dim])?,
+        );
+        let mut asked = vec![0.0; queries.len() * 2 * self.dim];
+        for (query, row) in queries.iter().zip(asked.chunks_exact_mut(2 * self.dim)) {
+            query.history.iter().try_for_each(|&item| check_item(NAME, "history", item, self.n_items))?;
+            let (of_user, of_last) = row.split_at_mut(self.dim);
+            // A user without a training item has a vector that nothing moved.
+            let known = query.user.map(UserId::index).filter(|&user| user < self.last.len());
+            let trained = known.filter(|&user| self.last[user] != NOBODY);
+            if let Some(user) = trained {
+                of_user.copy_from_slice(&users[user * self.dim..(user + 1) * self.dim]);
+            }
+            let item = query.history.last().map(|item| item.0).or(trained.map(|user| self.last[user]));
+            match item {
+                Some(item) => of_last.copy_from_slice(&last[item as usize * self.dim..(item as usize + 1) * self.dim]),
+                None if known.is_some() => {}
+                None => return Err(RecError::stranger(NAME)),
+            }
+        }
+        Ok(Device::Cpu.upload(&asked))
+    }
+}
+
+impl Scorer for Fpmc {
+    fn model(&self) -> &'static str {
+        NAME
+    }
+
+    fn n_items(&self) -> usize {
+        self.n_items
+    }
+
+    fn score_block(&self, queries: &[Query<'_>], out: &mut Vec<f32>) -> Result<()> {
+        Ok(top_k::score_block(&Device::Cpu, 2 * self.dim, &self.asked(queries)?, &self.next, out)?)
+    }
+
+    fn top_k(&self, queries: &[Query<'_>], excluded: &[&[u32]], k: usize) -> Result<TopK> {
+        Ok(top_k::top_k(&Device::Cpu, 2 * self.dim, &self.asked(queries)?, &self.next, excluded, k)?)
+    }
+
+    /// Ranks by the cosine of what the items are compared by.
+    fn similar_items(&self, item: ItemId, k: usize) -> Result<Vec<(ItemId, f32)>> {
+        let rows = self.state.f32("next_items", &[self.n_items, 2 * self.dim])?;
+        most_similar_by_cosine(NAME, rows, 2 * self.dim, item, k)
+    }
+
+    fn state(&self) -> State {
+        self.state.clone()
+    }
+}
