@@ -14,7 +14,7 @@ use gcnrec_kernels::burn_bridge::{OpBackend, dropout, gather, gru, linear};
 use serde::{Deserialize, Serialize};
 
 use super::blocks::{length, rate};
-use super::{Encoder, ITEMS, Init, Input, Noise, Parameter, Weights, expect};
+use super::{Encoder, ITEMS, Init, Input, Loss, Noise, Objective, Parameter, Weights, expect};
 use crate::error::Result;
 use crate::samplers::{Examples, Windows};
 
@@ -36,11 +36,35 @@ pub struct Config {
     pub max_len: usize,
     /// What is trained on of a longer history: `all` of it in windows, or the `last` items. Default `all`.
     pub windows: Windows,
+    /// The loss: `cross_entropy` over all items; `sampled_softmax`, `bpr_max` or `gbce` over items that a batch draws; `bce` or `bpr` against one.
+    /// Default `cross_entropy`.
+    pub loss: Loss,
+    /// Items that a batch draws for `sampled_softmax`, `bpr_max` and `gbce`, 1..=1000000. Default 256.
+    pub n_negatives: usize,
+    /// They are drawn in proportion to the items' counts to this power, 0..=4. Default 0: all items alike.
+    pub sample_alpha: f32,
+    /// Weight of the squared scores in `bpr_max`, 0..=1000. Default 1.
+    pub bpreg: f32,
+    /// How far `gbce` corrects the target's probability, 0..=1: 0 not at all, 1 in full. Default 0.75.
+    pub gbce_t: f32,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Config { dim: 64, hidden: 128, layers: 1, dropout: 0.3, item_dropout: 0.0, max_len: 50, windows: Windows::All }
+        Config {
+            dim: 64,
+            hidden: 128,
+            layers: 1,
+            dropout: 0.3,
+            item_dropout: 0.0,
+            max_len: 50,
+            windows: Windows::All,
+            loss: Loss::CrossEntropy,
+            n_negatives: 256,
+            sample_alpha: 0.0,
+            bpreg: 1.0,
+            gbce_t: 0.75,
+        }
     }
 }
 
@@ -52,6 +76,7 @@ impl Encoder for Config {
         sizes(&key, [self.dim, self.hidden, self.layers])?;
         rate(key("dropout"), self.dropout)?;
         rate(key("item_dropout"), self.item_dropout)?;
+        self.objective().validate("model.gru4rec")?;
         length(key("max_len"), self.max_len)
     }
 
@@ -65,6 +90,11 @@ impl Encoder for Config {
 
     fn windows(&self) -> Windows {
         self.windows
+    }
+
+    fn objective(&self) -> Objective {
+        let Config { loss, n_negatives, sample_alpha, bpreg, gbce_t, .. } = *self;
+        Objective { loss, n_negatives, gbce_t, sample_alpha, bpreg }
     }
 
     fn parameters(&self, n_items: usize) -> Vec<Parameter> {

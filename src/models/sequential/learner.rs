@@ -5,6 +5,7 @@ use std::ops::Range;
 use gcnrec_kernels::burn_bridge::{LossScratch, Sequences, gather};
 use gcnrec_kernels::ops::adam::AdamConfig;
 
+use super::negatives::Draws;
 use super::parameters::{Noise, Parameters};
 use super::{BATCH_SIZE, Encoder, ITEMS, Input, LEARNING_RATE, Objective, SequenceScorer, Setup};
 use crate::error::{Place, RecError, Result};
@@ -17,6 +18,7 @@ pub struct SequenceLearner<M: Encoder> {
     model: M,
     setup: Setup,
     objective: Objective,
+    draws: Draws,
     sampler: SequenceSampler,
     parameters: Parameters,
     batch: SequenceBatch,
@@ -48,7 +50,9 @@ impl<M: Encoder> SequenceLearner<M> {
         }
         let parameters = Parameters::new(model.parameters(setup.n_items), setup.seed);
         let (batch, scratch) = (SequenceBatch::default(), LossScratch::default());
-        Ok(SequenceLearner { objective: model.objective(), model, setup, sampler, parameters, batch, scratch })
+        let objective = model.objective();
+        let draws = Draws::new(objective, &setup.histories, setup.n_items);
+        Ok(SequenceLearner { objective, draws, model, setup, sampler, parameters, batch, scratch })
     }
 
     /// One step; answers the sum of the examples' losses and their number.
@@ -73,10 +77,9 @@ impl<M: Encoder> SequenceLearner<M> {
         if n < batch.items.len() {
             hidden = gather(hidden, batch.rows.iter().copied().map(Some));
         }
-        let (n_items, items) = (self.setup.n_items, weights.get(ITEMS));
+        let items = weights.get(ITEMS);
         let bias = self.model.item_bias().map(|name| weights.get(name));
-        let place = (self.setup.seed, epoch, step);
-        let negatives = self.objective.negatives(batch, &self.setup.histories, n_items, place);
+        let negatives = self.draws.draw(batch, &self.setup.histories, (self.setup.seed, epoch, step));
         let losses = self.objective.losses(hidden, (items, bias), &batch.targets, &negatives, &self.scratch);
         let values: Vec<f32> =
             losses.clone().into_data().into_vec().expect("losses should be 32-bit floats as their inputs are");

@@ -14,6 +14,7 @@ pub mod gru4rec;
 mod learner;
 mod losses;
 pub mod narm;
+mod negatives;
 mod parameters;
 pub mod sasrec;
 mod scorer;

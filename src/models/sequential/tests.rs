@@ -390,8 +390,16 @@ fn gru4rec_learns_a_rule_of_second_order() {
 }
 
 #[test]
+fn gru4rec_learns_the_rule_from_negatives_that_a_batch_shares() {
+    let drawn = gru4rec::Config { n_negatives: 20, sample_alpha: 0.5, ..small_gru4rec() };
+    check_rule(&gru4rec::Config { loss: Loss::SampledSoftmax, ..drawn.clone() }, 2, 80);
+    check_rule(&gru4rec::Config { loss: Loss::BprMax, bpreg: 0.1, ..drawn }, 2, 120);
+}
+
+#[test]
 fn gru4rec_depends_on_nothing_but_seed_and_data() {
     check_conduct(&gru4rec::Config { layers: 2, item_dropout: 0.1, ..small_gru4rec() });
+    check_conduct(&gru4rec::Config { loss: Loss::BprMax, sample_alpha: 0.7, ..small_gru4rec() });
 }
 
 #[test]
