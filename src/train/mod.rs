@@ -5,12 +5,15 @@ mod fusion;
 mod insight;
 mod job;
 mod judge;
+mod learners;
 mod observer;
+mod outcome;
 mod progress;
 #[cfg(test)]
 mod resume_tests;
 mod stages;
 mod store;
+mod teaching;
 mod trainer;
 mod verify;
 
@@ -19,7 +22,8 @@ pub use insight::insight;
 pub use job::{Job, Stop};
 pub use judge::{Judge, check_metric};
 pub use observer::{EpochRecord, Observer, Silent, Stage, StagePlan};
+pub use outcome::{ExampleWeightReport, Outcome};
 pub use progress::{Best, Chosen, Progress};
-pub use stages::{Outcome, run};
+pub use stages::run;
 pub use store::{Resumed, RunStore};
 pub use verify::{Verdict, verify};

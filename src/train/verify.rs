@@ -5,8 +5,9 @@ use serde_json::Value;
 
 use super::job::{Job, Stop};
 use super::observer::{EpochRecord, Observer, StagePlan};
+use super::outcome::Outcome;
 use super::progress::Progress;
-use super::stages::{Outcome, run};
+use super::stages::run;
 use super::store::{ARITHMETIC, PARTS, RunStore};
 use crate::checkpoint::{self, Contents, RunFolder};
 use crate::data;

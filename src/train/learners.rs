@@ -1,0 +1,116 @@
+//! The learner of a stage, of whichever family the job's model is.
+
+use std::sync::Arc;
+
+use gcnrec_graphs::Interactions;
+
+use super::config::Sampling;
+use super::job::Job;
+use super::observer::Stage;
+use super::outcome::ExampleWeightReport;
+use super::teaching::Teaching;
+use crate::data::Part;
+use crate::debias;
+use crate::error::Result;
+use crate::models::graph::{GraphLearner, Learning, Setup};
+use crate::models::{self, Learner, Scorer, sequential};
+use crate::objectives::Batching;
+use crate::samplers::PairOrder;
+
+/// A learner of one of the families.
+pub(super) enum Trained {
+    Graph(Box<GraphLearner>),
+    Sequential(Box<dyn Learner>),
+}
+
+impl Trained {
+    /// The learner of a stage that learns from `pairs`; `prior` are the layer logits of an earlier stage.
+    pub(super) fn new(
+        job: &Job,
+        teaching: Teaching,
+        stage: Stage,
+        pairs: Arc<Interactions>,
+        prior: Option<Vec<f32>>,
+    ) -> Result<Self> {
+        match job.model.graph() {
+            Some(config) => Ok(Trained::Graph(Box::new(graph_learner(job, config, teaching, stage, pairs, prior)?))),
+            None => Ok(Trained::Sequential(sequence_learner(job, stage)?)),
+        }
+    }
+
+    pub(super) fn as_dyn(&mut self) -> &mut dyn Learner {
+        match self {
+            Trained::Graph(learner) => &mut **learner,
+            Trained::Sequential(learner) => &mut **learner,
+        }
+    }
+
+    /// The weights of a learner's pairs, where a method made them, as they were when the model was frozen.
+    pub(super) fn example_weights(&mut self, job: &Job, scorer: &dyn Scorer) -> Result<Option<ExampleWeightReport>> {
+        let Trained::Graph(learner) = self else { return Ok(None) };
+        if job.debias.is_none() {
+            return Ok(None);
+        }
+        learner.restore_learned(&scorer.state())?;
+        let (pairs, labels) = (learner.pairs().clone(), learner.labels().cloned());
+        let Some(weights) = learner.pair_weights()? else { return Ok(None) };
+        let of_edges = labels.as_ref().map(|labels| labels.as_slice());
+        let table = debias::weight_table(&job.split, &pairs, of_edges, &weights, learner.imputed_values());
+        Ok(Some(ExampleWeightReport { pairs, labels, weights, table }))
+    }
+}
+
+fn graph_learner(
+    job: &Job,
+    config: models::graph::Config,
+    teaching: Teaching,
+    stage: Stage,
+    pairs: Arc<Interactions>,
+    prior: Option<Vec<f32>>,
+) -> Result<GraphLearner> {
+    let assigned = teaching.assign(job, stage, config, pairs)?;
+    let order = match job.train.sampling {
+        Sampling::Pair => PairOrder::PairUniform,
+        Sampling::User => PairOrder::UserUniform,
+        Sampling::Block => PairOrder::Blocks { users: job.train.block[0], items: job.train.block[1] },
+    };
+    let prepared = debias::prepare(
+        &job.debias,
+        &debias::Training {
+            split: &job.split,
+            pairs: assigned.pairs,
+            objective: &job.objective,
+            reduction: job.train.reduction,
+            dim: assigned.config.dim + if assigned.config.biases { 2 } else { 0 },
+            biases: assigned.config.biases,
+            seed: job.seed,
+        },
+    )?;
+    let learning = Learning { optimizer: job.train.optimizer, ..prepared.learning };
+    let setup = Setup {
+        device: job.device.clone(),
+        config: assigned.config,
+        model: job.model.name(),
+        objective: job.objective.clone(),
+        batching: Batching { size: job.train.batch_size, order },
+        learning_rate: job.train.learning_rate.unwrap_or_else(|| job.objective.default_learning_rate()),
+        train: prepared.pairs,
+        teacher: assigned.teacher,
+        prior,
+        bound: assigned.bound,
+        seed: job.seed,
+    };
+    GraphLearner::with(setup, learning)
+}
+
+fn sequence_learner(job: &Job, stage: Stage) -> Result<Box<dyn Learner>> {
+    let parts = if stage == Stage::Refit { &[Part::Train, Part::Valid][..] } else { &[Part::Train] };
+    let setup = sequential::Setup {
+        histories: Arc::new(job.split.histories(parts)),
+        n_items: job.split.n_items(),
+        batch_size: job.train.batch_size,
+        learning_rate: job.train.learning_rate,
+        seed: job.seed,
+    };
+    Ok(sequential::learner(&job.model, setup)?.expect("closed forms should have returned earlier"))
+}

@@ -1,0 +1,53 @@
+//! What a run produced.
+
+use std::sync::Arc;
+
+use gcnrec_graphs::Interactions;
+
+use crate::debias::WeightRow;
+use crate::eval::{Metrics, Protocol};
+use crate::models::{LayerWeights, Scorer};
+
+/// What a run produced.
+pub struct Outcome {
+    /// The final model, also in `best/`.
+    pub scorer: Box<dyn Scorer>,
+    /// The number of epochs that was chosen; 0 for closed forms.
+    pub best_epoch: u64,
+    /// Epochs run by the stage that chose.
+    pub epochs_run: u64,
+    /// Validation metrics of the chosen epoch.
+    pub valid: Option<Metrics>,
+    /// Test metrics of the final model.
+    pub test: Option<Metrics>,
+    /// How the numbers came about.
+    pub protocol: Protocol,
+    /// Seconds of training, all stages.
+    pub train_s: f64,
+    /// Median seconds of an epoch.
+    pub epoch_s_median: f64,
+    /// Seconds of validation and of the test.
+    pub evaluate_s: f64,
+    /// Seconds of validation over seconds of training; `None` where nothing was validated.
+    pub evaluation_share: Option<f64>,
+    /// Trained or fitted numbers.
+    pub n_parameters: usize,
+    /// The layer weights in use.
+    pub layer_weights: Option<LayerWeights>,
+    /// What the debiasing method made of the examples, in the epoch that was kept.
+    pub example_weights: Option<ExampleWeightReport>,
+    /// What the user should know.
+    pub warnings: Vec<String>,
+}
+
+/// The weights of the training pairs.
+pub struct ExampleWeightReport {
+    /// The pairs.
+    pub pairs: Arc<Interactions>,
+    /// Their labels; none where all are +1.
+    pub labels: Option<Arc<Vec<f32>>>,
+    /// Their weights, 1 being the weight of a pair without debiasing.
+    pub weights: Vec<f32>,
+    /// Mean weights by what a person may ask for.
+    pub table: Vec<WeightRow>,
+}
