@@ -2,12 +2,12 @@
 
 use std::ops::Range;
 
+use burn::tensor::Tensor;
 use gcnrec_kernels::burn_bridge::{LossScratch, Sequences, gather};
-use gcnrec_kernels::ops::adam::AdamConfig;
 
 use super::negatives::Draws;
-use super::parameters::{Noise, Parameters};
-use super::{BATCH_SIZE, Encoder, ITEMS, Input, LEARNING_RATE, Objective, SequenceScorer, Setup};
+use super::parameters::{Noise, Parameters, Rule, Tape};
+use super::{BATCH_SIZE, Encoder, ITEMS, Input, LEARNING_RATE, Objective, SequenceScorer, Setup, Weights};
 use crate::error::{Place, RecError, Result};
 use crate::models::state::State;
 use crate::models::{Learner, Scorer, StepReport};
@@ -41,12 +41,7 @@ impl<M: Encoder> SequenceLearner<M> {
             setup.seed,
         );
         if sampler.n_batches() == 0 {
-            return Err(RecError::Input {
-                place: Place::file(std::path::Path::new("training part")),
-                found: "no history of two items".into(),
-                expected: "at least one: a sequential model learns what follows what".into(),
-                todo: "train another model, or add interactions".into(),
-            });
+            return Err(nothing_to_learn());
         }
         let parameters = Parameters::new(model.parameters(setup.n_items), setup.seed);
         let (batch, scratch) = (SequenceBatch::default(), LossScratch::default());
@@ -81,22 +76,42 @@ impl<M: Encoder> SequenceLearner<M> {
         let bias = self.model.item_bias().map(|name| weights.get(name));
         let negatives = self.draws.draw(batch, &self.setup.histories, (self.setup.seed, epoch, step));
         let losses = self.objective.losses(hidden, (items, bias), &batch.targets, &negatives, &self.scratch);
-        let values: Vec<f32> =
-            losses.clone().into_data().into_vec().expect("losses should be 32-bit floats as their inputs are");
-        let loss: f64 = values.iter().map(|&loss| f64::from(loss)).sum();
-        if !loss.is_finite() {
-            return Err(RecError::NotFinite {
-                what: "loss",
-                value: loss,
-                place: format!("epoch {}, step {}", epoch + 1, step + 1),
-                todo: "lower the learning rate".into(),
-            });
-        }
-        let adam =
-            AdamConfig { learning_rate: self.setup.learning_rate.unwrap_or(LEARNING_RATE), ..AdamConfig::default() };
-        self.parameters.descend(&weights, losses.sum() / n as f32, &adam)?;
-        Ok((loss, n as u64))
+        let rule = self.model.rule(self.setup.learning_rate.unwrap_or(LEARNING_RATE));
+        settle(losses, &mut self.parameters, &weights, &rule, (epoch, step))
     }
+}
+
+/// What a sequential model says to histories without any order.
+pub(super) fn nothing_to_learn() -> RecError {
+    RecError::Input {
+        place: Place::file(std::path::Path::new("training part")),
+        found: "no history of two items".into(),
+        expected: "at least one: a sequential model learns what follows what".into(),
+        todo: "train another model, or add interactions".into(),
+    }
+}
+
+/// Ends a step: the sum of the positions' losses and their number, once the parameters have moved by the gradient of the mean.
+pub(super) fn settle(
+    losses: Tensor<Tape, 2>,
+    parameters: &mut Parameters,
+    weights: &Weights<Tape>,
+    rule: &Rule,
+    (epoch, step): (u64, usize),
+) -> Result<(f64, u64)> {
+    let values: Vec<f32> =
+        losses.clone().into_data().into_vec().expect("losses should be 32-bit floats as their inputs are");
+    let loss: f64 = values.iter().map(|&loss| f64::from(loss)).sum();
+    if !loss.is_finite() {
+        return Err(RecError::NotFinite {
+            what: "loss",
+            value: loss,
+            place: format!("epoch {}, step {}", epoch + 1, step + 1),
+            todo: "lower the learning rate".into(),
+        });
+    }
+    parameters.descend(weights, losses.sum() / values.len() as f32, rule)?;
+    Ok((loss, values.len() as u64))
 }
 
 impl<M: Encoder> Learner for SequenceLearner<M> {

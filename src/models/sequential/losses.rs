@@ -115,7 +115,7 @@ impl Objective {
                 activation::softplus(target.neg(), 1.0) + activation::softplus(negative, 1.0)
             }
             Loss::Gbce => {
-                let (share, t) = (negatives.items.len() as f32 / (n_items as f32 - 1.0).max(1.0), self.gbce_t);
+                let (share, t) = (negatives.n_against as f32 / (n_items as f32 - 1.0).max(1.0), self.gbce_t);
                 let beta = share * (t * (1.0 - 1.0 / share) + 1.0 / share);
                 let negative = scores(hidden, drawn) + shift(targets, negatives, |_, _| 0.0);
                 activation::softplus(target.neg(), 1.0) * beta + activation::softplus(negative, 1.0).sum_dim(1)
@@ -132,7 +132,7 @@ impl Objective {
                 all - log_sum_exp(counted - lost) + (q * raw.powi_scalar(2)).sum_dim(1) * self.bpreg
             }
             Loss::SampledSoftmax | Loss::CrossEntropy => {
-                let k = negatives.items.len() as f32;
+                let k = negatives.n_against as f32;
                 let stands_for = |position: usize, negative: usize| {
                     let (p_t, p_j) = (negatives.of_targets[position], negatives.probabilities[negative]);
                     ((1.0 - p_t).max(f32::MIN_POSITIVE) / (k * p_j)).ln()

@@ -8,7 +8,12 @@ use super::*;
 /// Negatives that were drawn alike among `n_items`.
 fn alike(items: &[u32], n_targets: usize, n_items: usize) -> Negatives {
     let p = 1.0 / n_items as f32;
-    Negatives { items: items.to_vec(), probabilities: vec![p; items.len()], of_targets: vec![p; n_targets] }
+    Negatives {
+        items: items.to_vec(),
+        n_against: items.len(),
+        probabilities: vec![p; items.len()],
+        of_targets: vec![p; n_targets],
+    }
 }
 
 /// Two positions, width 1: hidden 1 and 2; items score 0, ln 2, ln 3 times that; targets 1 and 2.
@@ -62,7 +67,8 @@ fn a_drawn_item_stands_for_as_many_as_it_is_rare() {
     // Items 0 and 2 are drawn with probability 1/2 and 1/8, the targets 1 and 2 with 3/8 and 1/8; k = 2. At the first position item 0 stands for
     // (5/8) / (2/2) = 5/8 and item 2, whose exponential is 3, for (5/8) / (2/8) = 5/2: (2 + 5/8 + 15/2) / 2 = 81/16. At the second item 2 is the target and
     // item 0 stands for (7/8) / 1: (9 + 7/8) / 9 = 79/72.
-    let negatives = Negatives { items: vec![0, 2], probabilities: vec![0.5, 0.125], of_targets: vec![0.375, 0.125] };
+    let negatives =
+        Negatives { items: vec![0, 2], n_against: 2, probabilities: vec![0.5, 0.125], of_targets: vec![0.375, 0.125] };
     let found = losses_of(of(Loss::SampledSoftmax), &negatives, None);
     assert_close(&found, [(81.0f32 / 16.0).ln(), (79.0f32 / 72.0).ln()]);
 }
@@ -98,7 +104,7 @@ fn plain(
             Loss::Bpr => softplus(scores(row, negatives.items[row]) - s_t),
             Loss::Bce => softplus(-s_t) + softplus(scores(row, negatives.items[row])),
             Loss::SampledSoftmax => {
-                let k = negatives.items.len() as f64;
+                let k = negatives.n_against as f64;
                 let others: f64 = counted()
                     .map(|(at, &item)| {
                         let (p_t, p_j) = (f64::from(negatives.of_targets[row]), f64::from(negatives.probabilities[at]));
@@ -108,7 +114,7 @@ fn plain(
                 (s_t.exp() + others).ln() - s_t
             }
             Loss::Gbce => {
-                let share = negatives.items.len() as f64 / f64::from(n - 1);
+                let share = negatives.n_against as f64 / f64::from(n - 1);
                 let beta = share * (f64::from(objective.gbce_t) * (1.0 - 1.0 / share) + 1.0 / share);
                 beta * softplus(-s_t) + counted().map(|(_, &item)| softplus(scores(row, item))).sum::<f64>()
             }
@@ -138,6 +144,7 @@ fn every_derivative_is_that_of_central_differences() {
     let targets = [1, 6, 2, 0, 3];
     let shared = Negatives {
         items: vec![4, 1, 0, 5, 2, 2, 6, 3, 0, 4, 5],
+        n_against: 11,
         probabilities: [4, 1, 0, 5, 2, 2, 6, 3, 0, 4, 5]
             .map(|item| [0.1, 0.2, 0.15, 0.05, 0.2, 0.25, 0.05][item])
             .to_vec(),

@@ -11,6 +11,7 @@ mod blocks;
 pub mod fmlp;
 pub mod fpmc;
 pub mod gru4rec;
+mod lanes;
 mod learner;
 mod losses;
 pub mod narm;
@@ -34,7 +35,7 @@ use crate::samplers::{Examples, Windows};
 pub use blocks::Activation;
 pub use learner::SequenceLearner;
 pub use losses::{Loss, Objective};
-pub use parameters::{Init, Noise, Parameter, Weights};
+pub use parameters::{Init, Noise, Parameter, Rule, Weights};
 pub use scorer::SequenceScorer;
 
 /// The name of the parameter that holds a vector for each item, `[n_items, dim]`. A mask has a parameter of its own.
@@ -76,6 +77,11 @@ pub trait Encoder: Serialize + DeserializeOwned + Clone + Send + Sync + 'static 
     /// The loss. By default a softmax over all items.
     fn objective(&self) -> Objective {
         Objective::default()
+    }
+
+    /// How the parameters follow their gradients. By default Adam.
+    fn rule(&self, learning_rate: f32) -> Rule {
+        Rule::adam(learning_rate)
     }
 
     /// All parameters, [`ITEMS`] among them, in a fixed order. Vectors are matrices of one row.
@@ -121,6 +127,9 @@ pub fn learner(config: &Config, setup: Setup) -> Result<Option<Box<dyn Learner>>
     Ok(match config {
         Config::Sasrec(model) => Some(Box::new(SequenceLearner::new(model.clone(), setup)?)),
         Config::Fmlp(model) => Some(Box::new(SequenceLearner::new(model.clone(), setup)?)),
+        Config::Gru4rec(model) if model.batches == gru4rec::Batches::SessionsInParallel => {
+            Some(Box::new(lanes::LaneLearner::new(model.clone(), setup)?))
+        }
         Config::Gru4rec(model) => Some(Box::new(SequenceLearner::new(model.clone(), setup)?)),
         Config::Narm(model) => Some(Box::new(SequenceLearner::new(model.clone(), setup)?)),
         Config::Fpmc(model) => Some(Box::new(fpmc::FpmcLearner::new(model.clone(), setup)?)),

@@ -14,10 +14,31 @@ use crate::samplers::{NegativeSampler, SequenceBatch};
 pub(super) struct Negatives {
     /// For the batch, or one for each position. Empty where all items count.
     pub(super) items: Vec<u32>,
+    /// How many of the shared ones a position is held against, its own target among them or not.
+    pub(super) n_against: usize,
     /// How probable a shared negative is this item, for each negative.
     pub(super) probabilities: Vec<f32>,
     /// The same for each position's target.
     pub(super) of_targets: Vec<f32>,
+}
+
+impl Negatives {
+    /// Holds every position against the targets of the others too; `shares` says how often an item is a target.
+    pub(super) fn add_others(&mut self, targets: &[u32], shares: &[f32]) {
+        let (n_drawn, n_others) = (self.n_against as f32, targets.len() as f32 - 1.0);
+        let n_against = (n_drawn + n_others).max(1.0);
+        let mixed = |drawn: f32, item: u32| (n_drawn * drawn + n_others * shares[item as usize]) / n_against;
+        // The probabilities of drawing the targets are those of the new negatives.
+        self.probabilities.extend_from_slice(&self.of_targets);
+        self.items.extend_from_slice(targets);
+        for (probability, &item) in self.probabilities.iter_mut().zip(&self.items) {
+            *probability = mixed(*probability, item);
+        }
+        for (probability, &target) in self.of_targets.iter_mut().zip(targets) {
+            *probability = mixed(*probability, target);
+        }
+        self.n_against = n_against as usize;
+    }
 }
 
 /// Draws negatives for the batches of a learner.
@@ -47,7 +68,8 @@ impl Draws {
         if self.objective.shares_negatives() {
             let items: Vec<u32> = (0..self.objective.n_negatives).map(|_| self.shared.any(&mut random)).collect();
             let of = |items: &[u32]| items.iter().map(|&item| self.shared.probability(item) as f32).collect();
-            return Negatives { probabilities: of(&items), of_targets: of(&batch.targets), items };
+            let (probabilities, of_targets) = (of(&items), of(&batch.targets));
+            return Negatives { n_against: items.len(), items, probabilities, of_targets };
         }
         if self.objective.loss == Loss::CrossEntropy {
             return Negatives::default();
@@ -131,5 +153,20 @@ mod tests {
         }
         let of = |&item: &u32| [0.5, 1.0 / 3.0, 0.0, 1.0 / 6.0][item as usize];
         assert!(drawn.items.iter().zip(&drawn.probabilities).all(|(item, &p)| close(p, of(item))));
+    }
+
+    #[test]
+    fn the_targets_of_other_lanes_are_negatives_that_come_as_often_as_their_items() {
+        let mut negatives = Negatives {
+            items: vec![0, 1],
+            n_against: 2,
+            probabilities: vec![0.75, 0.25],
+            of_targets: vec![0.75, 0.25, 0.75],
+        };
+        // Of three lanes two stand beside each; items come as targets with shares of 1/2 each: (2 p + 2 / 2) / 4.
+        negatives.add_others(&[0, 1, 0], &[0.5, 0.5]);
+        assert_eq!((negatives.items, negatives.n_against), (vec![0, 1, 0, 1, 0], 4));
+        assert_eq!(negatives.probabilities, [0.625, 0.375, 0.625, 0.375, 0.625]);
+        assert_eq!(negatives.of_targets, [0.625, 0.375, 0.625]);
     }
 }
