@@ -204,6 +204,8 @@ const OUT_OF_RANGE: &[(&str, &str, &str)] = &[
     ("train.metric", "ndcg@0", "a metric and a cut-off from 1 to 10000"),
     ("train.sampling", "items", "unknown sampling \"items\""),
     ("train.refit", "maybe", "true or false"),
+    ("train.finetune_epochs", "-1", "a whole number of 0 or more"),
+    ("train.finetune_recent_fraction", "0", "a number above 0, up to 1"),
     ("train.checkpoint_seconds", "-1", "a number of 0 or more"),
     ("train.checkpoint_every_steps", "0.5", "a whole number of 0 or more"),
     ("eval.candidates", "uni0", "uniN, popN with N from 1 to 100000"),

@@ -182,6 +182,10 @@ impl Learner for LaneLearner {
         Ok(())
     }
 
+    fn start_from(&mut self, frozen: &State) -> Result<()> {
+        self.parameters.start_from(frozen)
+    }
+
     fn n_parameters(&self) -> usize {
         self.parameters.n_parameters()
     }

@@ -152,6 +152,19 @@ fn each_epoch_starts_from_nothing() {
 }
 
 #[test]
+fn a_learner_that_starts_from_a_frozen_model_is_that_model_at_step_0() {
+    let (mut first, mut second) = (learner(&small(), 70), learner(&small(), 70));
+    train(&mut first, 0..1);
+    let frozen = first.freeze().unwrap().state();
+    second.start_from(&frozen).unwrap();
+    assert_eq!(digest(&second.freeze().unwrap().state()), digest(&frozen));
+    let state = second.state();
+    let moments = state.f32("adam.m.dense.bias", &[1, 32]).unwrap();
+    assert!(moments.iter().all(|&moment| moment == 0.0) && state.fact::<u64>("step").unwrap() == 0);
+    assert_eq!(second.start_from(&State::default()).unwrap_err().exit_code(), 6);
+}
+
+#[test]
 fn lanes_without_any_order_are_refused() {
     let histories = Arc::new(vec![vec![ItemId(0)], vec![], vec![ItemId(1)]]);
     let setup = Setup { histories, n_items: 2, batch_size: None, learning_rate: None, seed: Seed(1) };

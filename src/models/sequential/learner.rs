@@ -146,6 +146,10 @@ impl<M: Encoder> Learner for SequenceLearner<M> {
         self.parameters.restore(state)
     }
 
+    fn start_from(&mut self, frozen: &State) -> Result<()> {
+        self.parameters.start_from(frozen)
+    }
+
     fn n_parameters(&self) -> usize {
         self.parameters.n_parameters()
     }

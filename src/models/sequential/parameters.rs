@@ -190,6 +190,17 @@ impl Parameters {
         }
     }
 
+    /// Takes the values of what [`Parameters::save`] gave, with or without its moments: these stay as they are.
+    ///
+    /// # Errors
+    /// [`crate::RecError::Checkpoint`] when the state belongs to another model.
+    pub(super) fn start_from(&mut self, state: &State) -> Result<()> {
+        for Trained { parameter: Parameter { name, shape, .. }, value, .. } in &mut self.trained {
+            Device::Cpu.write(value, state.f32(name, shape)?);
+        }
+        Ok(())
+    }
+
     /// Puts back what [`Parameters::save`] gave with its moments.
     ///
     /// # Errors
