@@ -70,6 +70,17 @@ fn registered() -> Vec<(&'static str, models::Config, objectives::Config)> {
             models::Config::Gru4rec(gru4rec::Config { dim: 16, hidden: 24, ..Default::default() }),
             loss("softmax"),
         ),
+        (
+            "gru4rec, sessions in parallel",
+            models::Config::Gru4rec(gru4rec::Config {
+                dim: 16,
+                hidden: 16,
+                dense: false,
+                batches: gru4rec::Batches::SessionsInParallel,
+                ..Default::default()
+            }),
+            loss("softmax"),
+        ),
         ("narm", models::Config::Narm(narm::Config { dim: 16, hidden: 24, ..Default::default() }), loss("softmax")),
         ("fpmc", models::Config::Fpmc(fpmc::Config { dim: 16, ..Default::default() }), loss("softmax")),
         ("popularity", models::Config::Popularity(popularity::Config::default()), loss("softmax")),

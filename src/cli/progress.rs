@@ -51,6 +51,7 @@ fn describe(plan: &StagePlan) -> String {
         Stage::Layers => "fitting the layer weights",
         Stage::Train => "training",
         Stage::Refit => "training again with the validation pairs",
+        Stage::Finetune => "training on, on the newest rows",
     };
     let from = match plan.done_epochs {
         0 => String::new(),

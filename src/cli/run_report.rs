@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use gcnrec::Result;
 use gcnrec::checkpoint::RunFolder;
+use gcnrec::data::Part;
 use gcnrec::eval::{Metrics, SelectedOn};
-use gcnrec::report::{CurvePoint, DatasetFacts, ProtocolFacts, Report, Timing};
+use gcnrec::report::{CurvePoint, DatasetFacts, ProtocolFacts, Report, Stage, Timing};
 use gcnrec::train::{self, Job, Outcome};
 use serde_json::Value;
 
@@ -64,6 +65,7 @@ pub(super) fn report(run: &RunReport<'_>) -> Result<Report> {
         report.selection_metric = Some(job.train.metric.clone());
     }
     report.learning_curve = learning_curve(&run.folder.read_metrics()?, &job.train.metric);
+    report.stages = stages(job, outcome)?;
     report.warnings = outcome.warnings.clone();
     if split.n_overlap > 0 && job.eval.exclude_seen {
         report.warnings.push(format!(
@@ -72,6 +74,24 @@ pub(super) fn report(run: &RunReport<'_>) -> Result<Report> {
         ));
     }
     Ok(report)
+}
+
+/// The trainings of a run that was fine-tuned.
+fn stages(job: &Job, outcome: &Outcome) -> Result<Vec<Stage>> {
+    let Some(epochs) = outcome.finetuned else { return Ok(Vec::new()) };
+    let (name, parts, learnt_from) = match outcome.protocol.refit {
+        true => ("refit", &[Part::Train, Part::Valid][..], "train+valid"),
+        false => ("train", &[Part::Train][..], "train"),
+    };
+    let fraction = job.train.finetune_recent_fraction;
+    let n_newest = job.split.newest(parts, fraction, "train.finetune_recent_fraction")?.len();
+    let stage =
+        |name: &str, learnt_from: String, n_pairs, epochs| Stage { name: name.into(), learnt_from, n_pairs, epochs };
+    let n_all = parts.iter().map(|&part| job.split.part(part).len()).sum();
+    Ok(vec![
+        stage(name, learnt_from.into(), n_all, outcome.best_epoch),
+        stage("finetune", format!("newest {} % of {learnt_from}", 100.0 * fraction), n_newest, epochs),
+    ])
 }
 
 fn named(metrics: &Metrics) -> BTreeMap<String, f64> {

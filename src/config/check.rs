@@ -101,6 +101,7 @@ fn what_of(entry: &Entry) -> &'static str {
         Some("reduction") => "reduction",
         Some("activation") => "activation",
         Some("loss") => "loss",
+        Some("batches") => "way to make batches",
         Some("windows") => "choice of windows",
         Some("propensity") => "propensity",
         Some("uniform_loss") => "loss of the uniform log",

@@ -12,6 +12,7 @@ macro_rules! presets {
 
 presets! {
     "gowalla-ssm",
+    "gru4rec-original",
     "lightgcn-paper",
     "ml-100k-best",
 }
@@ -34,6 +35,8 @@ pub(super) fn text(name: &str) -> Result<&'static str> {
 mod tests {
     use super::super::{Sources, resolve};
     use super::*;
+    use crate::models::sequential::Loss;
+    use crate::models::sequential::gru4rec::{Batches, Optimizer};
     use crate::objectives::config::Negatives;
     use crate::train::config::Sampling;
     use crate::{models, objectives};
@@ -43,6 +46,19 @@ mod tests {
         for name in NAMES {
             resolve(&Sources { preset: Some(name.to_string()), ..Sources::default() }).unwrap();
         }
+    }
+
+    #[test]
+    fn the_gru4rec_of_its_authors_has_their_settings() {
+        let config =
+            resolve(&Sources { preset: Some("gru4rec-original".into()), ..Sources::default() }).unwrap().config;
+        let models::Config::Gru4rec(model) = &config.model else { panic!("{:?}", config.model) };
+        assert_eq!((model.batches, model.optimizer), (Batches::SessionsInParallel, Optimizer::Adagrad));
+        assert_eq!((model.dim, model.hidden, model.layers, model.dense), (100, 100, 1, false));
+        assert_eq!((model.dropout, model.hidden_dropout), (0.1, 0.0));
+        assert_eq!((model.loss, model.n_negatives, model.sample_alpha), (Loss::SampledSoftmax, 2048, 0.75));
+        assert_eq!((config.train.learning_rate, config.train.batch_size), (Some(0.1), Some(32)));
+        assert_eq!(config.train.max_epochs, 10);
     }
 
     #[test]

@@ -71,7 +71,8 @@ impl Resolved {
         {
             softmax.tau = TAU_OF_MANY_ITEMS;
         }
-        let cheap = matches!(config.model, models::Config::Mf(_)) && matches!(objective, objectives::Config::Softmax(_));
+        let cheap =
+            matches!(config.model, models::Config::Mf(_)) && matches!(objective, objectives::Config::Softmax(_));
         if cheap && unset("train.validate_every") {
             config.train.validate_every = FEWER_VALIDATIONS;
         }

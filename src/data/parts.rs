@@ -133,26 +133,36 @@ impl Split {
     /// Each user's items over the given parts, oldest first: by time where all of these parts have times, and then, as without times, in the order
     /// of the parts and of their rows. An item that occurs twice stands twice.
     pub fn histories(&self, parts: &[Part]) -> Vec<Vec<ItemId>> {
-        let logs: Vec<&Log> = parts.iter().map(|&part| self.part(part)).filter(|log| !log.is_empty()).collect();
-        let timed = logs.iter().all(|log| !log.times.is_empty());
-        let mut events: Vec<Vec<(i64, u32)>> = vec![Vec::new(); self.n_users()];
-        for log in logs {
-            for (row, (&user, &item)) in log.users.iter().zip(&log.items).enumerate() {
-                events[user as usize].push((if timed { log.times[row] } else { 0 }, item));
-            }
-        }
-        let ordered = |mut events: Vec<(i64, u32)>| {
-            // A stable sort keeps the order of parts and rows among equal times.
-            events.sort_by_key(|&(time, _)| time);
-            events.into_iter().map(|(_, item)| ItemId(item)).collect()
-        };
-        events.into_iter().map(ordered).collect()
+        histories_of(self.n_users(), parts.iter().map(|&part| self.part(part)))
+    }
+
+    /// The same over the rows of a log.
+    pub fn histories_in(&self, log: &Log) -> Vec<Vec<ItemId>> {
+        histories_of(self.n_users(), std::iter::once(log))
     }
 
     /// The name of an item to show to a person: its title, or its key where the source has no titles.
     pub fn title(&self, item: ItemId) -> &str {
         self.titles.get(item.index()).map_or_else(|| self.items.key(item.0), String::as_str)
     }
+}
+
+/// See [`Split::histories`].
+fn histories_of<'a>(n_users: usize, logs: impl Iterator<Item = &'a Log>) -> Vec<Vec<ItemId>> {
+    let logs: Vec<&Log> = logs.filter(|log| !log.is_empty()).collect();
+    let timed = logs.iter().all(|log| !log.times.is_empty());
+    let mut events: Vec<Vec<(i64, u32)>> = vec![Vec::new(); n_users];
+    for log in logs {
+        for (row, (&user, &item)) in log.users.iter().zip(&log.items).enumerate() {
+            events[user as usize].push((if timed { log.times[row] } else { 0 }, item));
+        }
+    }
+    let ordered = |mut events: Vec<(i64, u32)>| {
+        // A stable sort keeps the order of parts and rows among equal times.
+        events.sort_by_key(|&(time, _)| time);
+        events.into_iter().map(|(_, item)| ItemId(item)).collect()
+    };
+    events.into_iter().map(ordered).collect()
 }
 
 #[cfg(test)]

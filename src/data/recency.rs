@@ -5,7 +5,7 @@
 use gcnrec_graphs::Interactions;
 
 use super::config::Config;
-use super::{Clock, Log, Split};
+use super::{Clock, Log, Part, Split};
 use crate::error::{RecError, Result};
 
 /// Seconds of a day.
@@ -17,7 +17,7 @@ const DAY: f64 = 86_400.0;
 /// [`RecError::Config`] where the data have no times to compare.
 pub(super) fn apply(split: &mut Split, config: &Config) -> Result<()> {
     let needs = |key: &str, found: f64, enough: bool| {
-        if enough { Ok(found) } else { Err(no_times(key, found, split.clock)) }
+        if enough { Ok(found) } else { Err(no_times(&format!("data.{key}"), found, split.clock)) }
     };
     let in_seconds = split.clock == Clock::Seconds;
     let in_order = in_seconds || split.clock == Clock::Lines;
@@ -32,10 +32,7 @@ pub(super) fn apply(split: &mut Split, config: &Config) -> Result<()> {
         }
         (_, Some(fraction)) => {
             needs("recent_fraction", fraction, in_order)?;
-            let mut sorted = times.clone();
-            sorted.sort_unstable();
-            let n_recent = (fraction * sorted.len() as f64).ceil() as usize;
-            sorted.len().checked_sub(n_recent.max(1)).map(|place| sorted[place] as f64)
+            newest_share(times.clone(), fraction).map(|start| start as f64)
         }
         (None, None) => None,
     };
@@ -47,6 +44,13 @@ pub(super) fn apply(split: &mut Split, config: &Config) -> Result<()> {
     Ok(())
 }
 
+/// When the newest share of some rows begins; rows as old as its oldest one belong to it.
+fn newest_share(mut times: Vec<i64>, fraction: f64) -> Option<i64> {
+    times.sort_unstable();
+    let n_recent = (fraction * times.len() as f64).ceil() as usize;
+    times.len().checked_sub(n_recent.max(1)).map(|place| times[place])
+}
+
 fn no_times(key: &str, found: f64, clock: Clock) -> RecError {
     let (expected, todo) = match clock {
         Clock::Rows => {
@@ -56,7 +60,7 @@ fn no_times(key: &str, found: f64, clock: Clock) -> RecError {
         Clock::None | Clock::Seconds => ("nothing: the files have no times", "name their column with data.time_column"),
     };
     RecError::Config {
-        key: format!("data.{key}"),
+        key: key.into(),
         origin: String::new(),
         found: found.to_string(),
         expected: expected.into(),
@@ -65,6 +69,26 @@ fn no_times(key: &str, found: f64, clock: Clock) -> RecError {
 }
 
 impl Split {
+    /// Only the newest share of the rows of some parts, as one log, by the rule of `data.recent_fraction`; `key` is who asks.
+    ///
+    /// # Errors
+    /// [`RecError::Config`] where the rows have no times to compare.
+    pub fn newest(&self, parts: &[Part], fraction: f64, key: &str) -> Result<Log> {
+        let mut rows = Log::default();
+        parts.iter().for_each(|&part| rows.append(self.part(part)));
+        if !matches!(self.clock, Clock::Seconds | Clock::Lines) {
+            return Err(no_times(key, fraction, self.clock));
+        }
+        if rows.times.len() < rows.len() {
+            return Err(no_times(key, fraction, Clock::None));
+        }
+        let start = newest_share(rows.times.clone(), fraction);
+        let recent: Vec<u32> = (0..rows.len() as u32)
+            .filter(|&row| start.is_some_and(|start| rows.times[row as usize] >= start))
+            .collect();
+        Ok(rows.select(&recent))
+    }
+
     /// The weight of every pair by its age: `2^(-age / half_life)`, age being the time from the newest row of the pair to the newest row of all of
     /// them; then all are divided by their mean, so that a pair weighs 1 on average. None without a half-life.
     ///
@@ -127,6 +151,20 @@ mod tests {
         assert_eq!(windowed(Config { recent_fraction: Some(0.3), ..Config::default() }), (vec![2, 3], vec![0, 1]));
         assert_eq!(windowed(Config { recent_fraction: Some(1.0), ..Config::default() }), (vec![0, 1, 2, 3], vec![]));
         assert_eq!(windowed(Config::default()), (vec![0, 1, 2, 3], vec![]));
+    }
+
+    #[test]
+    fn the_newest_share_of_several_parts_is_that_of_their_rows_together() {
+        let timed = split(Clock::Seconds);
+        let newest =
+            |parts: &[Part], fraction| timed.newest(parts, fraction, "train.finetune_recent_fraction").unwrap().items;
+        // Rows at 0, 10, 20 and 30 days, and the test row after them: of 5 the newest 2.
+        assert_eq!(newest(&[Part::Train], 0.5), [2, 3]);
+        assert_eq!(newest(&[Part::Train, Part::Test], 0.4), [3, 3]);
+        assert_eq!(newest(&[Part::Train], 1.0), [0, 1, 2, 3]);
+        let error =
+            split(Clock::Rows).newest(&[Part::Train], 0.5, "train.finetune_recent_fraction").unwrap_err().to_string();
+        assert!(error.starts_with("train.finetune_recent_fraction: found 0.5, expected nothing: the files"), "{error}");
     }
 
     #[test]

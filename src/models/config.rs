@@ -177,6 +177,11 @@ impl Config {
         }
     }
 
+    /// True for a model whose training can go on from where another one ended, on other rows.
+    pub fn can_be_finetuned(&self) -> bool {
+        self.is_sequential() && !matches!(self, Config::Fpmc(_))
+    }
+
     /// True for a model that is computed at once: no epoch is picked, and it learns from the training and the validation pairs.
     pub fn is_closed_form(&self) -> bool {
         self.graph().is_none() && !self.is_sequential() && !matches!(self, Config::Fusion(_))

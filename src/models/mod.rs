@@ -154,6 +154,19 @@ pub trait Learner {
     /// [`RecError::Checkpoint`] when the state belongs to another model.
     fn restore(&mut self, state: &State) -> Result<()>;
 
+    /// Takes the parameters of a frozen model of the same kind; everything else is as at step 0.
+    ///
+    /// # Errors
+    /// [`RecError::Checkpoint`] when the state belongs to another model, [`RecError::Unsupported`] where a model always starts anew.
+    fn start_from(&mut self, frozen: &State) -> Result<()> {
+        let _ = frozen;
+        Err(RecError::Unsupported {
+            model: "this model".into(),
+            problem: "it always starts anew".into(),
+            todo: "remove train.finetune_epochs".into(),
+        })
+    }
+
     /// Number of trained scalars.
     fn n_parameters(&self) -> usize;
 

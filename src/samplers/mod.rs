@@ -2,6 +2,7 @@
 
 mod blocks;
 mod candidates;
+mod lanes;
 mod negatives;
 mod pairs;
 mod sequences;
@@ -11,6 +12,7 @@ use gcnrec_graphs::Interactions;
 
 pub use blocks::BlockSampler;
 pub use candidates::draw_candidates;
+pub use lanes::SessionLanes;
 pub use negatives::{NegativeSampler, keep_hardest};
 pub use pairs::{PairOrder, PairSampler};
 pub use sequences::{Examples, SequenceBatch, SequenceSampler, Windows, beside_batch};

@@ -25,16 +25,34 @@ impl NegativeSampler {
 
     /// In proportion to the training count to the power of `alpha`.
     pub fn popularity(train: &Interactions, alpha: f64) -> Self {
+        NegativeSampler::of_counts(&train.item_counts(), alpha)
+    }
+
+    /// In proportion to the counts of the items to the power of `alpha`; an item without a count is never drawn.
+    pub fn of_counts(counts: &[u32], alpha: f64) -> Self {
         let mut total = 0.0;
-        let cumulative: Vec<f64> = train
-            .item_counts()
-            .iter()
-            .map(|&count| {
-                total += if count == 0 { 0.0 } else { f64::from(count).powf(alpha) };
-                total
-            })
-            .collect();
-        NegativeSampler { n_items: train.n_items() as u32, cumulative }
+        let running = |&count: &u32| {
+            total += if count == 0 { 0.0 } else { f64::from(count).powf(alpha) };
+            total
+        };
+        NegativeSampler { n_items: counts.len() as u32, cumulative: counts.iter().map(running).collect() }
+    }
+
+    /// Number of items.
+    pub fn n_items(&self) -> usize {
+        self.n_items as usize
+    }
+
+    /// How probable an item is in a draw that rejects nothing.
+    pub fn probability(&self, item: u32) -> f64 {
+        let at = item as usize;
+        match self.cumulative.last() {
+            None => 1.0 / f64::from(self.n_items.max(1)),
+            Some(&total) if total > 0.0 => {
+                (self.cumulative[at] - if at == 0 { 0.0 } else { self.cumulative[at - 1] }) / total
+            }
+            Some(_) => 0.0,
+        }
     }
 
     /// One negative for a user.
@@ -50,7 +68,8 @@ impl NegativeSampler {
         item
     }
 
-    fn any(&self, random: &mut impl Rng) -> u32 {
+    /// An item of all.
+    pub fn any(&self, random: &mut impl Rng) -> u32 {
         match self.cumulative.last() {
             None => random.random_range(0..self.n_items),
             Some(&total) => {

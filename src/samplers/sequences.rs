@@ -15,6 +15,8 @@ use serde::{Deserialize, Serialize};
 pub enum Examples {
     /// At every position of a window the item that comes next.
     Positions,
+    /// The same up to a place of the window that is drawn anew each epoch.
+    Cuts,
     /// After every prefix of a history the item that comes next: one example for each sequence.
     Prefixes,
     /// The items that were replaced by a mask.
@@ -172,8 +174,11 @@ impl SequenceSampler {
         let mut pieces: Vec<_> =
             self.shuffled[step * self.batch_size..end].iter().map(|&piece| (piece.user, self.range(piece))).collect();
         pieces.retain(|(_, range)| !range.is_empty());
-        pieces.sort_by_key(|(user, range)| (std::cmp::Reverse(range.len()), *user, range.start));
         let mut random = self.seed.stream(Purpose::Batch, epoch, step as u64);
+        if self.examples == Examples::Cuts {
+            pieces.iter_mut().for_each(|(_, range)| range.end = range.start + random.random_range(1..=range.len()));
+        }
+        pieces.sort_by_key(|(user, range)| (std::cmp::Reverse(range.len()), *user, range.start));
         let only_last = match self.examples {
             Examples::Masked { last_ratio, .. } => random.random::<f32>() < last_ratio,
             _ => false,
@@ -186,7 +191,7 @@ impl SequenceSampler {
             items.extend(history[range.clone()].iter().map(|item| item.0));
             let last = items.len() as u32 - 1;
             match self.examples {
-                Examples::Positions => {
+                Examples::Positions | Examples::Cuts => {
                     rows.extend(first..=last);
                     targets.extend(history[range.start + 1..range.end + 1].iter().map(|item| item.0));
                 }
@@ -272,6 +277,22 @@ mod tests {
     }
 
     #[test]
+    fn a_random_cut_leaves_the_beginning_of_a_window() {
+        let mut sampler = sampler(Examples::Cuts, Windows::Last);
+        let mut lengths = Vec::new();
+        for number in 0..40 {
+            for batch in epoch(&mut sampler, number) {
+                assert!(batch.items.iter().zip(&batch.targets).all(|(item, target)| item + 1 == *target));
+                let of_user_4 = sequences(&batch).into_iter().filter(|items| items[0] / 100 == 4);
+                lengths.extend(of_user_4.map(|items| (items[0], items.len())));
+            }
+        }
+        lengths.sort_unstable();
+        lengths.dedup();
+        assert_eq!(lengths, [(425, 1), (425, 2), (425, 3), (425, 4)]);
+    }
+
+    #[test]
     fn the_last_window_ends_with_the_last_item() {
         let mut sampler = sampler(Examples::Positions, Windows::Last);
         let mut found: Vec<Vec<u32>> = epoch(&mut sampler, 0).iter().flat_map(sequences).collect();
@@ -325,7 +346,9 @@ mod tests {
 
     #[test]
     fn a_batch_is_a_function_of_seed_epoch_and_step() {
-        for examples in [Examples::Positions, Examples::Prefixes, Examples::Masked { ratio: 0.3, last_ratio: 0.5 }] {
+        for examples in
+            [Examples::Positions, Examples::Cuts, Examples::Prefixes, Examples::Masked { ratio: 0.3, last_ratio: 0.5 }]
+        {
             let all = epoch(&mut sampler(examples, Windows::All), 2);
             for step in (0..all.len()).rev() {
                 let mut alone = SequenceBatch::default();

@@ -34,6 +34,10 @@ pub struct Config {
     pub block: [usize; 2],
     /// Train again on training and validation pairs, for as many epochs as validation chose, before test is scored. Default false.
     pub refit: bool,
+    /// Epochs on the newest rows alone that follow the training, for sequential models; validation may keep what was there before. Default 0: none.
+    pub finetune_epochs: u64,
+    /// The share of the rows that are the newest ones there, above 0, up to 1. Default 0.1.
+    pub finetune_recent_fraction: f64,
     /// Seconds that pass at least between two checkpoints at validations, 0 or more. Default 10.
     pub checkpoint_seconds: f64,
     /// Steps between two checkpoints within an epoch; 0 means only at validations and at the end. Default 0.
@@ -67,6 +71,8 @@ impl Default for Config {
             sampling: Sampling::Pair,
             block: [64, 64],
             refit: false,
+            finetune_epochs: 0,
+            finetune_recent_fraction: 0.1,
             checkpoint_seconds: 10.0,
             checkpoint_every_steps: 0,
         }
@@ -94,6 +100,10 @@ impl Config {
         let seconds = self.checkpoint_seconds;
         if !(seconds >= 0.0 && seconds.is_finite()) {
             return Err(RecError::range("train.checkpoint_seconds", seconds, "a number of 0 or more"));
+        }
+        let recent = self.finetune_recent_fraction;
+        if !(recent > 0.0 && recent <= 1.0) {
+            return Err(RecError::range("train.finetune_recent_fraction", recent, "a number above 0, up to 1"));
         }
         if self.block.contains(&0) {
             return Err(RecError::range("train.block", format!("{:?}", self.block), "two whole numbers above 0"));

@@ -101,6 +101,7 @@ pub fn run(
         },
         scorer: Box::new(fusion),
         best_epoch: 0,
+        finetuned: None,
         epochs_run,
         valid,
         test: judged,

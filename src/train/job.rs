@@ -8,7 +8,7 @@ use gcnrec_graphs::{Interactions, Seed, UserId};
 use gcnrec_kernels::Device;
 
 use super::judge::{Judge, OF_LABELS, check_lists};
-use crate::data::{Part, Split};
+use crate::data::{Log, Part, Split};
 use crate::error::{Place, RecError, Result};
 use crate::eval::metrics::{ValueMetric, value_named};
 use crate::eval::{self, Candidates, Evaluator, HeldOut, ItemCounts, LabeledRows, MetricAt};
@@ -63,6 +63,7 @@ impl Job {
         }
         self.check_recency()?;
         self.check_debias()?;
+        self.check_finetuning()?;
         if !self.split.labelled {
             check_lists(&self.train.metric)?;
         }
@@ -103,6 +104,35 @@ impl Job {
             let name = self.debias.name();
             let problem = format!("data.half_life_days and the debiasing method {name} both weigh the training pairs");
             return refuse(problem, "give one of the two");
+        }
+        Ok(())
+    }
+
+    /// The rows that fine-tuning learns from.
+    pub(super) fn newest_rows(&self, parts: &[Part]) -> Result<Log> {
+        self.split.newest(parts, self.train.finetune_recent_fraction, "train.finetune_recent_fraction")
+    }
+
+    /// Refuses to fine-tune what cannot be, before the training that it would follow.
+    fn check_finetuning(&self) -> Result<()> {
+        if self.train.finetune_epochs == 0 {
+            return Ok(());
+        }
+        if !self.model.can_be_finetuned() {
+            return Err(RecError::Usage {
+                problem: format!("train.finetune_epochs does not fit the model {}", self.model.name()),
+                todo: "it fits models that read sequences, such as gru4rec and sasrec; remove the key".into(),
+            });
+        }
+        let newest = self.split.histories_in(&self.newest_rows(&[Part::Train])?);
+        if newest.iter().all(|history| history.len() < 2) {
+            return Err(RecError::Config {
+                key: "train.finetune_recent_fraction".into(),
+                origin: String::new(),
+                found: self.train.finetune_recent_fraction.to_string(),
+                expected: "a share of the rows in which some history has two items".into(),
+                todo: "raise it, or remove train.finetune_epochs".into(),
+            });
         }
         Ok(())
     }

@@ -104,9 +104,14 @@ fn graph_learner(
 }
 
 fn sequence_learner(job: &Job, stage: Stage) -> Result<Box<dyn Learner>> {
-    let parts = if stage == Stage::Refit { &[Part::Train, Part::Valid][..] } else { &[Part::Train] };
+    let with_valid = stage == Stage::Refit || (stage == Stage::Finetune && job.train.refit);
+    let parts = if with_valid { &[Part::Train, Part::Valid][..] } else { &[Part::Train] };
+    let histories = match stage {
+        Stage::Finetune => job.split.histories_in(&job.newest_rows(parts)?),
+        _ => job.split.histories(parts),
+    };
     let setup = sequential::Setup {
-        histories: Arc::new(job.split.histories(parts)),
+        histories: Arc::new(histories),
         n_items: job.split.n_items(),
         batch_size: job.train.batch_size,
         learning_rate: job.train.learning_rate,

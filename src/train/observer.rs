@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::eval::Metrics;
 
-/// A part of a run, in the order in which they follow each other. Each trains one model from the start.
+/// A part of a run, in the order in which they follow each other. Each but the last trains one model from the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
@@ -14,6 +14,8 @@ pub enum Stage {
     Train,
     /// The model is trained again on training and validation pairs.
     Refit,
+    /// The model that the stage before ended with is trained on, on the newest rows alone.
+    Finetune,
 }
 
 impl Stage {
@@ -23,6 +25,7 @@ impl Stage {
             Stage::Layers => "layers",
             Stage::Train => "train",
             Stage::Refit => "refit",
+            Stage::Finetune => "finetune",
         }
     }
 }

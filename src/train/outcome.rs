@@ -14,9 +14,11 @@ pub struct Outcome {
     pub scorer: Box<dyn Scorer>,
     /// The number of epochs that was chosen; 0 for closed forms.
     pub best_epoch: u64,
+    /// Epochs of fine-tuning that the final model has; none where it was not fine-tuned. 0 where validation kept what was there before.
+    pub finetuned: Option<u64>,
     /// Epochs run by the stage that chose.
     pub epochs_run: u64,
-    /// Validation metrics of the chosen epoch.
+    /// Validation metrics of the chosen epoch, or of the fine-tuned model that was kept.
     pub valid: Option<Metrics>,
     /// Test metrics of the final model.
     pub test: Option<Metrics>,

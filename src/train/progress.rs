@@ -60,9 +60,12 @@ pub struct Chosen {
     pub epoch: u64,
     /// Epochs that were run to find out.
     pub epochs_run: u64,
-    /// Validation metrics of that epoch; `None` when nothing was selected.
+    /// Validation metrics of that epoch, or of the fine-tuned model that is kept; `None` when nothing was selected.
     #[serde(with = "in_order_if_any")]
     pub metrics: Option<Metrics>,
+    /// Epochs of fine-tuning that are kept, once [`Stage::Finetune`] is over.
+    #[serde(default)]
+    pub finetuned: Option<u64>,
 }
 
 /// Metrics as a list of names and values: a manifest sorts the keys of its objects, and a resumed run should report in the order that was asked for.

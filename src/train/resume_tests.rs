@@ -14,6 +14,7 @@ use crate::checkpoint::{self, Contents, RunFolder};
 use crate::data::{self, world};
 use crate::error::{RecError, Result};
 use crate::models::graph::config::{Attention, Combination, Fit};
+use crate::models::sequential::{self, gru4rec};
 use crate::models::state::Tensor;
 use crate::{eval, models, objectives};
 
@@ -57,6 +58,21 @@ fn ssm() -> Job {
 /// All three stages.
 fn held_out() -> Job {
     job(Combination::Dot, "bpr", Fit::Auto, true)
+}
+
+/// Sessions side by side, with dropout, and two epochs on the newest half of the rows. `refit`: after training again with the validation pairs.
+fn finetuned(refit: bool) -> Job {
+    let model = gru4rec::Config {
+        dim: 4,
+        hidden: 5,
+        batches: gru4rec::Batches::SessionsInParallel,
+        loss: sequential::Loss::BprMax,
+        n_negatives: 7,
+        ..Default::default()
+    };
+    let job = job(Combination::Uniform, "softmax", Fit::Auto, refit);
+    let train = Config { batch_size: Some(40), finetune_epochs: 2, finetune_recent_fraction: 0.5, ..job.train };
+    Job { model: models::Config::Gru4rec(model), train, ..job }
 }
 
 /// Asks for a stop after the n-th step.
@@ -144,11 +160,12 @@ fn a_run_that_dies_at_any_change_to_the_disk_ends_with_the_same_bits() {
     assert!(dies_at_changes(&softmax(), 5) >= 54);
     dies_at_changes(&ssm(), 17);
     dies_at_changes(&held_out(), 17);
+    dies_at_changes(&finetuned(false), 3);
 }
 
 #[test]
 fn a_run_that_is_stopped_after_any_step_ends_with_the_same_bits() {
-    for job in [softmax(), ssm(), held_out()] {
+    for job in [softmax(), ssm(), held_out(), finetuned(false), finetuned(true)] {
         // Checkpoints at stops alone: the best model may then be newer than any checkpoint.
         let rare = Config { checkpoint_seconds: 1e9, checkpoint_every_steps: 0, ..job.train.clone() };
         let job = Job { train: rare, ..job };
@@ -173,9 +190,53 @@ fn a_run_that_is_stopped_after_any_step_ends_with_the_same_bits() {
     }
 }
 
+/// The stages and epochs of a run's lines.
+fn epochs_of(end: &End) -> Vec<(String, u64)> {
+    end.lines.iter().map(|line| (line["stage"].as_str().unwrap().into(), line["epoch"].as_u64().unwrap())).collect()
+}
+
+#[test]
+fn fine_tuning_goes_on_from_the_trained_model_and_validation_may_keep_that() {
+    let (tuned, job) = (finetuned(false), finetuned(false));
+    let plain = Job { train: Config { finetune_epochs: 0, ..job.train }, ..job };
+    let (tuned, plain) = (whole(&tuned), whole(&plain));
+    let expected = [("train", 1), ("train", 2), ("train", 3), ("finetune", 1), ("finetune", 2)];
+    assert_eq!(epochs_of(&tuned), expected.map(|(stage, epoch)| (stage.to_string(), epoch)));
+    assert_eq!(tuned.lines[..3], plain.lines);
+    let ndcg = |end: &End| end.metrics[1]["ndcg@20"].as_f64().unwrap();
+    let kept = tuned.lines[3..].iter().any(|line| line["best"] == true);
+    assert!(ndcg(&tuned) >= ndcg(&plain));
+    assert_eq!(kept, tuned.weights != plain.weights);
+    assert_eq!(kept, ndcg(&tuned) > ndcg(&plain));
+}
+
+#[test]
+fn without_a_judge_fine_tuning_runs_to_its_end() {
+    let tuned = whole(&finetuned(true));
+    let job = finetuned(true);
+    let plain = whole(&Job { train: Config { finetune_epochs: 0, ..job.train }, ..job });
+    let stages = epochs_of(&tuned);
+    assert_eq!(stages[stages.len() - 2..], [("finetune".to_string(), 1), ("finetune".to_string(), 2)]);
+    assert_eq!(tuned.lines[..plain.lines.len()], plain.lines);
+    assert_eq!(tuned.lines.len(), plain.lines.len() + 2);
+    assert!(tuned.lines[plain.lines.len()..].iter().all(|line| line.get("valid").is_none()));
+    assert_ne!(tuned.weights, plain.weights);
+}
+
+#[test]
+fn fine_tuning_that_cannot_be_is_refused_before_anything_is_trained() {
+    let refused = |job: Job| job.check().unwrap_err().to_string();
+    let graph = softmax();
+    let graph = Job { train: Config { finetune_epochs: 1, ..graph.train }, ..graph };
+    assert!(refused(graph).starts_with("train.finetune_epochs does not fit the model lightgcn"));
+    let few = finetuned(false);
+    let few = Job { train: Config { finetune_recent_fraction: 1e-9, ..few.train }, ..few };
+    assert!(refused(few).starts_with("train.finetune_recent_fraction: found 0.000000001, expected a share"));
+}
+
 #[test]
 fn a_run_that_is_done_is_done_again_when_resumed() {
-    for job in [softmax(), held_out()] {
+    for job in [softmax(), held_out(), finetuned(false), finetuned(true)] {
         let base = tempfile::tempdir().unwrap();
         let path = base.path().join("run");
         let (metrics, _) = process(&job, &path, false, 0).unwrap();
@@ -296,7 +357,7 @@ fn difference(job: Job, change: impl FnOnce(&Path, &mut Job)) -> String {
 
 #[test]
 fn a_run_that_is_repeated_is_identical() {
-    for job in [softmax(), ssm(), held_out()] {
+    for job in [softmax(), ssm(), held_out(), finetuned(false), finetuned(true)] {
         let verdict = verified(job, None, |_, _| {}).unwrap();
         assert!(verdict.complete && verdict.n_epochs >= 3 && verdict.test.is_some(), "{verdict:?}");
     }

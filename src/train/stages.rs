@@ -7,14 +7,14 @@ use gcnrec_graphs::Interactions;
 
 use super::fusion;
 use super::job::{Job, Stop};
-use super::judge::Judge;
+use super::judge::{Judge, Selection};
 use super::learners::Trained;
 use super::observer::{Observer, Stage};
 use super::outcome::{ExampleWeightReport, Outcome};
-use super::progress::{Chosen, Progress};
+use super::progress::{Best, Chosen, Progress};
 use super::store::{Resumed, RunStore};
 use super::teaching::Teaching;
-use super::trainer::Trainer;
+use super::trainer::{StageResult, Trainer};
 use crate::data::Part;
 use crate::error::Result;
 use crate::eval::{Protocol, SelectedOn};
@@ -110,35 +110,41 @@ impl Plan {
             None => (None, Progress::start(first)),
         };
         let mut trainer = Trainer { job, store, observer, stop, progress, epoch_seconds: Vec::new() };
+        // The model that the stage before ended with, where this process trained it.
+        let mut before: Option<Box<dyn Scorer>> = None;
         loop {
             let stage = trainer.progress.stage;
             let pairs = if stage == Stage::Refit { &self.final_pairs } else { &self.train };
             let mut learner = Trained::new(job, self.teaching, stage, pairs.clone(), trainer.progress.prior.clone())?;
-            if let Some(state) = state.take() {
-                learner.as_dyn().restore(&state)?;
+            match (state.take(), before.as_deref()) {
+                (Some(state), _) => learner.as_dyn().restore(&state)?,
+                (None, Some(model)) if stage == Stage::Finetune => {
+                    learner.as_dyn().start_from(&model.state())?;
+                    // The run folder should hold this model before a better one takes its place: the stage before could not be ended again without it.
+                    let best = trainer.progress.best.is_some().then_some(model);
+                    trainer.checkpoint(learner.as_dyn(), best)?;
+                }
+                _ => {}
             }
-            let evaluator = if stage == Stage::Refit { None } else { self.valid.as_ref() };
+            let evaluator = self.valid.as_ref().filter(|_| is_judged(job, stage));
             let max_epochs = match (&trainer.progress.chosen, stage) {
                 (Some(chosen), Stage::Refit) => chosen.epoch,
+                (_, Stage::Finetune) => job.train.finetune_epochs,
                 _ => job.train.max_epochs,
             };
-            let result = trainer.run_stage(learner.as_dyn(), evaluator, max_epochs)?;
-            match stage {
-                Stage::Layers => {
-                    trainer.enter(Stage::Train);
-                    trainer.progress.prior = result.logits;
-                    continue;
-                }
-                Stage::Train => {
-                    let epochs_run = trainer.progress.epoch;
-                    let chosen = Chosen { epoch: result.epoch, epochs_run, metrics: result.metrics };
-                    trainer.progress.chosen = Some(chosen);
-                    if job.train.refit && self.valid.is_some() {
-                        trainer.enter(Stage::Refit);
-                        continue;
+            let result = trainer.run_stage(learner.as_dyn(), evaluator, max_epochs, before.take())?;
+            decide(&mut trainer.progress, stage, &result);
+            if let Some(next) = self.stage_after(job, stage) {
+                trainer.enter(next);
+                match next {
+                    Stage::Train => trainer.progress.prior = result.logits,
+                    Stage::Finetune => {
+                        trainer.progress.best = best_so_far(job, stage, &result)?;
+                        before = Some(result.scorer);
                     }
+                    Stage::Layers | Stage::Refit => {}
                 }
-                Stage::Refit => {}
+                continue;
             }
             trainer.store.save_best(&*result.scorer, &trainer.progress)?;
             trainer.progress.done = true;
@@ -147,6 +153,17 @@ impl Plan {
             let progress = trainer.progress.clone();
             let weights = learner.example_weights(job, &*result.scorer)?;
             return self.outcome(job, result.scorer, &progress, median, learner.as_dyn().n_parameters(), weights);
+        }
+    }
+
+    /// The stage that follows one.
+    fn stage_after(&self, job: &Job, stage: Stage) -> Option<Stage> {
+        let finetune = (job.train.finetune_epochs > 0).then_some(Stage::Finetune);
+        match stage {
+            Stage::Layers => Some(Stage::Train),
+            Stage::Train if job.train.refit && self.valid.is_some() => Some(Stage::Refit),
+            Stage::Train | Stage::Refit => finetune,
+            Stage::Finetune => None,
         }
     }
 
@@ -182,6 +199,7 @@ impl Plan {
             .collect();
         Ok(Outcome {
             best_epoch: chosen.map_or(0, |chosen| chosen.epoch),
+            finetuned: chosen.and_then(|chosen| chosen.finetuned),
             epochs_run: chosen.map_or(0, |chosen| chosen.epochs_run),
             train_s: progress.train_s,
             evaluate_s: progress.validate_s + started.elapsed().as_secs_f64(),
@@ -197,6 +215,41 @@ impl Plan {
             warnings,
         })
     }
+}
+
+/// True where the validation part judges: not once a model has learnt from it.
+fn is_judged(job: &Job, stage: Stage) -> bool {
+    match stage {
+        Stage::Layers | Stage::Train => true,
+        Stage::Refit => false,
+        Stage::Finetune => !job.train.refit,
+    }
+}
+
+/// Notes what a stage decided.
+fn decide(progress: &mut Progress, stage: Stage, result: &StageResult) {
+    match stage {
+        Stage::Layers | Stage::Refit => {}
+        Stage::Train => {
+            let (epoch, metrics) = (result.epoch, result.metrics.clone());
+            progress.chosen = Some(Chosen { epoch, epochs_run: progress.epoch, metrics, finetuned: None });
+        }
+        Stage::Finetune => {
+            if let Some(chosen) = &mut progress.chosen {
+                chosen.finetuned = Some(result.epoch);
+                // Without a judge there is no news: what was measured before the model learnt from it too stays.
+                chosen.metrics = result.metrics.clone().or(chosen.metrics.take());
+            }
+        }
+    }
+}
+
+/// What fine-tuning has to beat: the model of the training, as its epoch 0. Nothing where no validation judges it.
+fn best_so_far(job: &Job, stage: Stage, result: &StageResult) -> Result<Option<Best>> {
+    let Some(metrics) = result.metrics.clone().filter(|_| stage == Stage::Train) else { return Ok(None) };
+    let value = metrics.get(&Selection::parse(&job.train.metric)?.name);
+    let value = value.expect("the evaluator should hold the selecting metric: see Job");
+    Ok(Some(Best { epoch: 0, value, metrics, logits: None }))
 }
 
 fn median(values: &mut [f64]) -> f64 {

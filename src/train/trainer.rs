@@ -41,7 +41,8 @@ pub struct StageResult {
 }
 
 impl Trainer<'_> {
-    /// Trains until validation stops improving, or for `max_epochs` where there is no evaluator.
+    /// Trains until validation stops improving, or for `max_epochs` where there is no evaluator. `best` is the model that [`Progress::best`] speaks of,
+    /// where this process has it; otherwise it lies in the run folder.
     ///
     /// # Errors
     /// [`RecError::Interrupted`] after a checkpoint; those of the learner, the evaluator and the store.
@@ -50,6 +51,7 @@ impl Trainer<'_> {
         learner: &mut dyn Learner,
         evaluator: Option<&Judge>,
         max_epochs: u64,
+        best: Option<Box<dyn Scorer>>,
     ) -> Result<StageResult> {
         let metric = Selection::parse(&self.job.train.metric)?;
         let steps_per_epoch = learner.steps_per_epoch();
@@ -61,9 +63,10 @@ impl Trainer<'_> {
             n_parameters: learner.n_parameters(),
             metric: evaluator.map(|_| metric.name.clone()),
         });
-        let mut best_scorer = match &self.progress.best {
-            Some(_) => Some(self.store.load_best(&self.progress)?),
-            None => None,
+        let mut best_scorer = match (&self.progress.best, best) {
+            (Some(_), None) => Some(self.store.load_best(&self.progress)?),
+            (Some(_), best) => best,
+            (None, _) => None,
         };
         while self.progress.epoch < max_epochs && self.progress.since_best < self.job.train.patience {
             let seconds = self.epoch(learner, steps_per_epoch, best_scorer.as_deref())?;
@@ -175,7 +178,7 @@ impl Trainer<'_> {
 
     /// Writes `best/` where it changed, then `last/`: a crash between the two is harmless, because the epochs after the older `last/` are run again
     /// to the same bits.
-    fn checkpoint(&mut self, learner: &dyn Learner, best: Option<&dyn Scorer>) -> Result<()> {
+    pub(super) fn checkpoint(&mut self, learner: &dyn Learner, best: Option<&dyn Scorer>) -> Result<()> {
         if let Some(best) = best {
             self.store.save_best(best, &self.progress)?;
         }

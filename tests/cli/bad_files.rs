@@ -166,6 +166,10 @@ fn data_from_which_nothing_is_left_are_refused_with_what_was_asked() {
             .refused(2, &["data.half_life_days does not fit the model ease", "data.recent_days"]),
             Case::new("a half-life beside propensities", "train --debias ips --set data.half_life_days=7")
                 .refused(2, &["data.half_life_days and the debiasing method ips both weigh"]),
+            with("fine-tuning without times", "user,item\n1,2\n1,3\n", "--model gru4rec --set train.finetune_epochs=1")
+                .refused(4, &["train.finetune_recent_fraction", "the files have no times", "data.time_column"]),
+            Case::new("fine-tuning a graph model", "train --set train.finetune_epochs=1")
+                .refused(2, &["train.finetune_epochs does not fit the model lightgcn", "gru4rec"]),
             with("two windows", "user,item\n1,2\n", "--set data.recent_days=7 --set data.recent_fraction=0.5")
                 .refused(2, &["data.recent_days and data.recent_fraction"]),
             candidates("a candidate list for an unknown user", "1 5\n9 5\n")

@@ -113,7 +113,8 @@ impl Encoder for Config {
 
     fn task(&self) -> Task {
         let examples = Examples::Masked { ratio: self.mask_ratio, last_ratio: self.last_ratio };
-        let objective = Objective { loss: self.loss, n_negatives: self.n_negatives, gbce_t: self.gbce_t };
+        let objective =
+            Objective { loss: self.loss, n_negatives: self.n_negatives, gbce_t: self.gbce_t, ..Objective::default() };
         Task { max_len: self.max_len, windows: self.windows, examples, objective }
     }
 

@@ -39,10 +39,10 @@ pub struct Config {
     pub init_std: f32,
     /// Places of the filters, 1..=10000: the last items of a history are read. Default 50.
     pub max_len: usize,
-    /// The loss: `cross_entropy` over all items, `sampled_softmax` or `gbce` over items that a batch draws, `bce` or `bpr` against one. Default
-    /// `cross_entropy`.
+    /// The loss: `cross_entropy` over all items; `sampled_softmax`, `bpr_max` or `gbce` over items that a batch draws; `bce` or `bpr` against one.
+    /// Default `cross_entropy`.
     pub loss: Loss,
-    /// Items that a batch draws for `sampled_softmax` and `gbce`, 1..=1000000. Default 256.
+    /// Items that a batch draws for `sampled_softmax`, `bpr_max` and `gbce`, 1..=1000000. Default 256.
     pub n_negatives: usize,
     /// How far `gbce` corrects the target's probability, 0..=1: 0 not at all, 1 in full. Default 0.75.
     pub gbce_t: f32,
@@ -80,7 +80,8 @@ impl Encoder for Config {
     }
 
     fn task(&self) -> Task {
-        let objective = Objective { loss: self.loss, n_negatives: self.n_negatives, gbce_t: self.gbce_t };
+        let Config { loss, n_negatives, gbce_t, .. } = *self;
+        let objective = Objective { loss, n_negatives, gbce_t, ..Objective::default() };
         Task { max_len: self.max_len, windows: Windows::All, examples: Examples::Prefixes, objective }
     }
 

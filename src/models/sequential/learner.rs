@@ -2,10 +2,12 @@
 
 use std::ops::Range;
 
+use burn::tensor::Tensor;
 use gcnrec_kernels::burn_bridge::{LossScratch, Sequences, gather};
 
-use super::parameters::{Noise, Parameters};
-use super::{BATCH_SIZE, Encoder, ITEMS, Input, Objective, SequenceScorer, Setup, Task};
+use super::negatives::Draws;
+use super::parameters::{Noise, Parameters, Rule, Tape};
+use super::{BATCH_SIZE, Encoder, ITEMS, Input, Objective, SequenceScorer, Setup, Task, Weights};
 use crate::error::{Place, RecError, Result};
 use crate::models::state::State;
 use crate::models::{Learner, Scorer, StepReport};
@@ -16,6 +18,7 @@ pub struct SequenceLearner<M: Encoder> {
     model: M,
     setup: Setup,
     objective: Objective,
+    draws: Draws,
     sampler: SequenceSampler,
     parameters: Parameters,
     batch: SequenceBatch,
@@ -43,7 +46,8 @@ impl<M: Encoder> SequenceLearner<M> {
         }
         let parameters = Parameters::new(model.parameters(setup.n_items), setup.seed);
         let (batch, scratch) = (SequenceBatch::default(), LossScratch::default());
-        Ok(SequenceLearner { objective, model, setup, sampler, parameters, batch, scratch })
+        let draws = Draws::new(objective, &setup.histories, setup.n_items);
+        Ok(SequenceLearner { objective, draws, model, setup, sampler, parameters, batch, scratch })
     }
 
     /// One step; answers the sum of the examples' losses and their number.
@@ -68,17 +72,12 @@ impl<M: Encoder> SequenceLearner<M> {
         if n < batch.items.len() {
             hidden = gather(hidden, batch.rows.iter().copied().map(Some));
         }
-        let (n_items, items) = (self.setup.n_items, weights.get(ITEMS));
+        let items = weights.get(ITEMS);
         let bias = self.model.item_bias().map(|name| weights.get(name));
-        let place = (self.setup.seed, epoch, step);
-        let negatives = self.objective.negatives(batch, &self.setup.histories, n_items, place);
+        let negatives = self.draws.draw(batch, &self.setup.histories, (self.setup.seed, epoch, step));
         let losses = self.objective.losses(hidden, (items, bias), &batch.targets, &negatives, &self.scratch);
-        let values: Vec<f32> =
-            losses.clone().into_data().into_vec().expect("losses should be 32-bit floats as their inputs are");
-        let loss: f64 = values.iter().map(|&loss| f64::from(loss)).sum();
-        check_loss(loss, epoch, step)?;
-        self.parameters.descend(&weights, losses.sum() / n as f32, &self.setup.adam())?;
-        Ok((loss, n as u64))
+        let rule = self.model.rule(self.setup.learning_rate());
+        settle(losses, &mut self.parameters, &weights, &rule, (epoch, step))
     }
 }
 
@@ -99,6 +98,22 @@ pub(super) fn check_loss(loss: f64, epoch: u64, step: usize) -> Result<()> {
     }
     let place = format!("epoch {}, step {}", epoch + 1, step + 1);
     Err(RecError::NotFinite { what: "loss", value: loss, place, todo: "lower the learning rate".into() })
+}
+
+/// Ends a step: the sum of the positions' losses and their number, once the parameters have moved by the gradient of the mean.
+pub(super) fn settle(
+    losses: Tensor<Tape, 2>,
+    parameters: &mut Parameters,
+    weights: &Weights<Tape>,
+    rule: &Rule,
+    (epoch, step): (u64, usize),
+) -> Result<(f64, u64)> {
+    let values: Vec<f32> =
+        losses.clone().into_data().into_vec().expect("losses should be 32-bit floats as their inputs are");
+    let loss: f64 = values.iter().map(|&loss| f64::from(loss)).sum();
+    check_loss(loss, epoch, step)?;
+    parameters.descend(weights, losses.sum() / values.len() as f32, rule)?;
+    Ok((loss, values.len() as u64))
 }
 
 impl<M: Encoder> Learner for SequenceLearner<M> {
@@ -131,6 +146,10 @@ impl<M: Encoder> Learner for SequenceLearner<M> {
 
     fn restore(&mut self, state: &State) -> Result<()> {
         self.parameters.restore(state)
+    }
+
+    fn start_from(&mut self, frozen: &State) -> Result<()> {
+        self.parameters.start_from(frozen)
     }
 
     fn n_parameters(&self) -> usize {

@@ -12,9 +12,11 @@ mod blocks;
 pub mod fmlp;
 pub mod fpmc;
 pub mod gru4rec;
+mod lanes;
 mod learner;
 mod losses;
 pub mod narm;
+mod negatives;
 mod parameters;
 pub mod sasrec;
 mod scorer;
@@ -24,7 +26,6 @@ use std::sync::Arc;
 use burn::tensor::Tensor;
 use gcnrec_graphs::{ItemId, Seed};
 use gcnrec_kernels::burn_bridge::{OpBackend, Sequences};
-use gcnrec_kernels::ops::adam::AdamConfig;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -35,7 +36,7 @@ use crate::samplers::{Examples, Windows};
 pub use blocks::Activation;
 pub use learner::SequenceLearner;
 pub use losses::{Loss, Objective};
-pub use parameters::{Init, Noise, Parameter, Weights};
+pub use parameters::{Init, Noise, Parameter, Rule, Weights};
 pub use scorer::SequenceScorer;
 
 /// The name of the parameter that holds a vector for each item, `[n_items, dim]`. A mask has a parameter of its own.
@@ -81,6 +82,11 @@ pub trait Encoder: Serialize + DeserializeOwned + Clone + Send + Sync + 'static 
     /// What is read, and what is asked in training.
     fn task(&self) -> Task;
 
+    /// How the parameters follow their gradients. By default Adam.
+    fn rule(&self, learning_rate: f32) -> Rule {
+        Rule::adam(learning_rate)
+    }
+
     /// All parameters, [`ITEMS`] among them, in a fixed order. Vectors are matrices of one row.
     fn parameters(&self, n_items: usize) -> Vec<Parameter>;
 
@@ -117,9 +123,9 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// How the parameters move.
-    fn adam(&self) -> AdamConfig {
-        AdamConfig { learning_rate: self.learning_rate.unwrap_or(LEARNING_RATE), ..AdamConfig::default() }
+    /// The step size that was chosen, or the usual one.
+    fn learning_rate(&self) -> f32 {
+        self.learning_rate.unwrap_or(LEARNING_RATE)
     }
 }
 
@@ -132,6 +138,9 @@ pub fn learner(config: &Config, setup: Setup) -> Result<Option<Box<dyn Learner>>
         Config::Sasrec(model) => Some(Box::new(SequenceLearner::new(model.clone(), setup)?)),
         Config::Bert4rec(model) => Some(Box::new(SequenceLearner::new(model.clone(), setup)?)),
         Config::Fmlp(model) => Some(Box::new(SequenceLearner::new(model.clone(), setup)?)),
+        Config::Gru4rec(model) if model.batches == gru4rec::Batches::SessionsInParallel => {
+            Some(Box::new(lanes::LaneLearner::new(model.clone(), setup)?))
+        }
         Config::Gru4rec(model) => Some(Box::new(SequenceLearner::new(model.clone(), setup)?)),
         Config::Narm(model) => Some(Box::new(SequenceLearner::new(model.clone(), setup)?)),
         Config::Fpmc(model) => Some(Box::new(fpmc::FpmcLearner::new(model.clone(), setup)?)),

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::blocks::{length, rate};
 use super::gru4rec::{gru_parameters, run_gru, sizes, without_bias};
-use super::{Encoder, ITEMS, Init, Input, Noise, Objective, Parameter, Task, Weights};
+use super::{Encoder, ITEMS, Init, Input, Loss, Noise, Objective, Parameter, Task, Weights};
 use crate::error::Result;
 use crate::samplers::{Examples, Windows};
 
@@ -39,6 +39,17 @@ pub struct Config {
     pub max_len: usize,
     /// What is trained on of a longer history: `all` of it in windows, or the `last` items. Default `all`.
     pub windows: Windows,
+    /// The loss: `cross_entropy` over all items; `sampled_softmax`, `bpr_max` or `gbce` over items that a batch draws; `bce` or `bpr` against one.
+    /// Default `cross_entropy`.
+    pub loss: Loss,
+    /// Items that a batch draws for `sampled_softmax`, `bpr_max` and `gbce`, 1..=1000000. Default 256.
+    pub n_negatives: usize,
+    /// They are drawn in proportion to the items' counts to this power, 0..=4. Default 0: all items alike.
+    pub sample_alpha: f32,
+    /// Weight of the squared scores in `bpr_max`, 0..=1000. Default 1.
+    pub bpreg: f32,
+    /// How far `gbce` corrects the target's probability, 0..=1: 0 not at all, 1 in full. Default 0.75.
+    pub gbce_t: f32,
 }
 
 impl Default for Config {
@@ -52,6 +63,11 @@ impl Default for Config {
             normalised: false,
             max_len: 50,
             windows: Windows::All,
+            loss: Loss::CrossEntropy,
+            n_negatives: 256,
+            sample_alpha: 0.0,
+            bpreg: 1.0,
+            gbce_t: 0.75,
         }
     }
 }
@@ -64,12 +80,14 @@ impl Encoder for Config {
         sizes(&key, [self.dim, self.hidden, self.layers])?;
         rate(key("dropout"), self.dropout)?;
         rate(key("context_dropout"), self.context_dropout)?;
+        self.task().objective.validate("model.narm")?;
         length(key("max_len"), self.max_len)
     }
 
     fn task(&self) -> Task {
-        let (examples, objective) = (Examples::Positions, Objective::default());
-        Task { max_len: self.max_len, windows: self.windows, examples, objective }
+        let Config { loss, n_negatives, sample_alpha, bpreg, gbce_t, .. } = *self;
+        let objective = Objective { loss, n_negatives, gbce_t, sample_alpha, bpreg };
+        Task { max_len: self.max_len, windows: self.windows, examples: Examples::Positions, objective }
     }
 
     fn parameters(&self, n_items: usize) -> Vec<Parameter> {

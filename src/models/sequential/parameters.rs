@@ -115,7 +115,26 @@ impl Noise {
     }
 }
 
-/// One parameter in training: its numbers and the moments of Adam.
+/// How parameters follow their gradients.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Rule {
+    /// Adam, as the graph models take it.
+    Adam(AdamConfig),
+    /// Adagrad: `v += g^2`, `p -= rate g / sqrt(v + 1e-6)` (Duchi et al., JMLR 2011; the constant is that of GRU4Rec's authors).
+    Adagrad {
+        /// Step size.
+        learning_rate: f32,
+    },
+}
+
+impl Rule {
+    /// Adam with its usual constants.
+    pub fn adam(learning_rate: f32) -> Self {
+        Rule::Adam(AdamConfig { learning_rate, ..AdamConfig::default() })
+    }
+}
+
+/// One parameter in training: its numbers, and what its rule remembers of the gradients.
 pub(super) struct Trained {
     name: String,
     shape: [usize; 2],
@@ -142,9 +161,20 @@ impl Trained {
     }
 
     /// Moves against the gradient; `step` counts from 1.
-    pub(super) fn descend(&mut self, gradient: &[f32], step: u64, adam: &AdamConfig) -> Result<()> {
-        let gradient = Device::Cpu.upload(gradient);
-        Ok(adam_step(&Device::Cpu, adam, step, &gradient, &mut self.m, &mut self.v, &mut self.value)?)
+    pub(super) fn descend(&mut self, gradient: &[f32], step: u64, rule: &Rule) -> Result<()> {
+        match rule {
+            Rule::Adam(adam) => {
+                let gradient = Device::Cpu.upload(gradient);
+                adam_step(&Device::Cpu, adam, step, &gradient, &mut self.m, &mut self.v, &mut self.value)?;
+            }
+            Rule::Adagrad { learning_rate } => {
+                let (mut squares, mut values) = (Device::Cpu.read(&self.v), Device::Cpu.read(&self.value));
+                adagrad_step(*learning_rate, gradient, &mut squares, &mut values);
+                Device::Cpu.write(&mut self.v, &squares);
+                Device::Cpu.write(&mut self.value, &values);
+            }
+        }
+        Ok(())
     }
 
     /// Adds the numbers, and with `moments` what the next step needs beside them.
@@ -198,15 +228,15 @@ impl Parameters {
         Weights(self.trained.iter().map(tensor).collect())
     }
 
-    /// Goes back along the tape from `loss`, and moves every parameter with Adam. One that the loss does not read stays.
-    pub(super) fn descend(&mut self, weights: &Weights<Tape>, loss: Tensor<Tape, 1>, adam: &AdamConfig) -> Result<()> {
+    /// Goes back along the tape from `loss`, and moves every parameter by the rule. One that the loss does not read stays.
+    pub(super) fn descend(&mut self, weights: &Weights<Tape>, loss: Tensor<Tape, 1>, rule: &Rule) -> Result<()> {
         let gradients = loss.backward();
         self.step += 1;
         for trained in &mut self.trained {
             let Some(gradient) = weights.get(&trained.name).grad(&gradients) else { continue };
             let gradient: Vec<f32> =
                 gradient.into_data().into_vec().expect("a gradient should have 32-bit floats as its parameter has");
-            trained.descend(&gradient, self.step, adam)?;
+            trained.descend(&gradient, self.step, rule)?;
         }
         Ok(())
     }
@@ -219,6 +249,17 @@ impl Parameters {
         }
     }
 
+    /// Takes the values of what [`Parameters::save`] gave, with or without its moments: these stay as they are.
+    ///
+    /// # Errors
+    /// [`crate::RecError::Checkpoint`] when the state belongs to another model.
+    pub(super) fn start_from(&mut self, state: &State) -> Result<()> {
+        for Trained { name, shape, value, .. } in &mut self.trained {
+            Device::Cpu.write(value, state.f32(name, shape)?);
+        }
+        Ok(())
+    }
+
     /// Puts back what [`Parameters::save`] gave with its moments.
     ///
     /// # Errors
@@ -227,5 +268,30 @@ impl Parameters {
         self.trained.iter_mut().try_for_each(|trained| trained.restore(state))?;
         self.step = state.fact("step")?;
         Ok(())
+    }
+}
+
+/// One step of Adagrad on every number: see [`Rule::Adagrad`].
+fn adagrad_step(learning_rate: f32, gradient: &[f32], squares: &mut [f32], values: &mut [f32]) {
+    const EPSILON: f32 = 1e-6;
+    for ((value, square), g) in values.iter_mut().zip(squares).zip(gradient) {
+        *square += g * g;
+        *value -= learning_rate * g / (*square + EPSILON).sqrt();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn adagrad_divides_by_the_root_of_all_squares_so_far() {
+        let (mut squares, mut values) = (vec![0.0, 7.0], vec![1.0, 1.0]);
+        adagrad_step(0.5, &[3.0, 3.0], &mut squares, &mut values);
+        // 1 - .5 * 3 / 3 and 1 - .5 * 3 / 4; then 3^2 + 4^2 = 5^2: .5 - .5 * 4 / 5.
+        assert!((values[0] - 0.5).abs() < 1e-6 && (values[1] - 0.625).abs() < 1e-6, "{values:?}");
+        adagrad_step(0.5, &[4.0, 0.0], &mut squares, &mut values);
+        assert!((values[0] - 0.1).abs() < 1e-6 && (values[1] - 0.625).abs() < 1e-6, "{values:?}");
+        assert_eq!(squares, [25.0, 16.0]);
     }
 }

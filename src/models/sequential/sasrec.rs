@@ -43,10 +43,10 @@ pub struct Config {
     pub max_len: usize,
     /// What is trained on of a longer history: `all` of it in windows, or the `last` items. Default `all`.
     pub windows: Windows,
-    /// The loss: `cross_entropy` over all items, `sampled_softmax` or `gbce` over items that a batch draws, `bce` or `bpr` against one. Default
-    /// `cross_entropy`.
+    /// The loss: `cross_entropy` over all items; `sampled_softmax`, `bpr_max` or `gbce` over items that a batch draws; `bce` or `bpr` against one.
+    /// Default `cross_entropy`.
     pub loss: Loss,
-    /// Items that a batch draws for `sampled_softmax` and `gbce`, 1..=1000000. Default 256.
+    /// Items that a batch draws for `sampled_softmax`, `bpr_max` and `gbce`, 1..=1000000. Default 256.
     pub n_negatives: usize,
     /// How far `gbce` corrects the target's probability, 0..=1: 0 not at all, 1 in full. Default 0.75.
     pub gbce_t: f32,
@@ -100,7 +100,8 @@ impl Encoder for Config {
     }
 
     fn task(&self) -> Task {
-        let objective = Objective { loss: self.loss, n_negatives: self.n_negatives, gbce_t: self.gbce_t };
+        let Config { loss, n_negatives, gbce_t, .. } = *self;
+        let objective = Objective { loss, n_negatives, gbce_t, ..Objective::default() };
         Task { max_len: self.max_len, windows: self.windows, examples: Examples::Positions, objective }
     }
 

@@ -12,15 +12,15 @@ use super::*;
 use crate::models::Query;
 use crate::models::state::Tensor as Stored;
 
-const N_ITEMS: u32 = 30;
+pub(super) const N_ITEMS: u32 = 30;
 
 /// A user's history: `a b a+1 b+1 a+2 ..`, counted round. What comes next follows the item before the last one.
-fn history(a: u32, b: u32, len: u32) -> Vec<ItemId> {
+pub(super) fn history(a: u32, b: u32, len: u32) -> Vec<ItemId> {
     (0..len).map(|at| ItemId(((if at % 2 == 0 { a } else { b }) + at / 2) % N_ITEMS)).collect()
 }
 
 /// Users with random starts that are not 0 apart modulo 5, so that such pairs are new in the test.
-fn users(n: u32) -> Arc<Vec<Vec<ItemId>>> {
+pub(super) fn users(n: u32) -> Arc<Vec<Vec<ItemId>>> {
     let mut random = Seed(3).stream(Purpose::Analysis, 0, 0);
     let mut start = || loop {
         let (a, b) = (random.random_range(0..N_ITEMS), random.random_range(0..N_ITEMS));
@@ -31,7 +31,7 @@ fn users(n: u32) -> Arc<Vec<Vec<ItemId>>> {
     Arc::new((0..n).map(|_| start()).collect())
 }
 
-fn learner_of<M: Encoder>(model: &M, n_users: u32) -> SequenceLearner<M> {
+pub(super) fn learner_of<M: Encoder>(model: &M, n_users: u32) -> SequenceLearner<M> {
     let setup = Setup {
         histories: users(n_users),
         n_items: N_ITEMS as usize,
@@ -42,14 +42,14 @@ fn learner_of<M: Encoder>(model: &M, n_users: u32) -> SequenceLearner<M> {
     SequenceLearner::new(model.clone(), setup).unwrap()
 }
 
-fn train<M: Encoder>(learner: &mut SequenceLearner<M>, epochs: std::ops::Range<u64>) {
+pub(super) fn train(learner: &mut dyn Learner, epochs: std::ops::Range<u64>) {
     let n = learner.steps_per_epoch();
     epochs.for_each(|epoch| {
         learner.steps(epoch, 0..n).unwrap();
     });
 }
 
-fn digest(state: &State) -> Vec<u32> {
+pub(super) fn digest(state: &State) -> Vec<u32> {
     let numbers = |tensor: &Stored| match tensor {
         Stored::F32 { values, .. } => values.iter().map(|value| value.to_bits()).collect(),
         Stored::U32 { values, .. } => values.clone(),
@@ -65,8 +65,13 @@ fn scores(scorer: &dyn Scorer, queries: &[Query<'_>]) -> Vec<u32> {
 
 /// Of pairs of starts that no training history has, in histories of every length from `shortest` on: the first item is right.
 fn check_rule<M: Encoder>(model: &M, shortest: u32, epochs: u64) {
-    let mut learner = learner_of(model, 128);
-    train(&mut learner, 0..epochs);
+    let (right, asked) = right_of_rule(&mut learner_of(model, 128), shortest, epochs);
+    assert!(right * 100 >= asked * 95, "{}, {:?}: {right} of {asked}", M::NAME, model.task().objective);
+}
+
+/// How often a learner is right about the rule once it is trained, and how often it was asked.
+pub(super) fn right_of_rule(learner: &mut dyn Learner, shortest: u32, epochs: u64) -> (usize, usize) {
+    train(learner, 0..epochs);
     let scorer = learner.freeze().unwrap();
     let (mut right, mut asked) = (0, 0);
     for a in 0..N_ITEMS {
@@ -78,40 +83,45 @@ fn check_rule<M: Encoder>(model: &M, shortest: u32, epochs: u64) {
             asked += 1;
         }
     }
-    assert!(right * 100 >= asked * 95, "{}, {:?}: {right} of {asked}", M::NAME, model.task().objective);
+    (right, asked)
 }
 
 fn check_conduct<M: Encoder>(model: &M) {
-    let whole = |learner: &mut SequenceLearner<M>| {
+    conduct_is_right(&|| Box::new(learner_of(model, 70)), M::NAME, model.task().max_len);
+}
+
+pub(super) fn conduct_is_right(learner: &(dyn Fn() -> Box<dyn Learner> + Sync), name: &str, max_len: usize) {
+    let whole = |learner: &mut dyn Learner| {
         train(learner, 0..2);
         (digest(&learner.state()), digest(&learner.freeze().unwrap().state()))
     };
     let on = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| whole(&mut learner_of(model, 70)))
+        pool.install(|| whole(&mut *learner()))
     };
     let expected = on(1);
-    assert!(on(2) == expected && on(4) == expected, "{}: threads", M::NAME);
+    assert!(on(2) == expected && on(4) == expected, "{name}: threads");
 
-    let (mut first, mut second) = (learner_of(model, 70), learner_of(model, 70));
-    train(&mut first, 0..1);
+    let (mut first, mut second) = (learner(), learner());
+    train(&mut *first, 0..1);
     first.steps(1, 0..1).unwrap();
     second.restore(&first.state()).unwrap();
-    second.steps(1, 1..second.steps_per_epoch()).unwrap();
-    assert!(digest(&second.state()) == expected.0, "{}: a stop changed the weights", M::NAME);
+    let n = second.steps_per_epoch();
+    second.steps(1, 1..n).unwrap();
+    assert!(digest(&second.state()) == expected.0, "{name}: a stop changed the weights");
 
     let scorer = second.freeze().unwrap();
-    let loaded = load(M::NAME, &scorer.state()).unwrap().unwrap();
+    let loaded = load(name, &scorer.state()).unwrap().unwrap();
     let histories: Vec<Vec<ItemId>> = (1..90).map(|n| history(n, 3 * n + 1, n)).collect();
     let queries: Vec<Query<'_>> =
         histories.iter().map(|history| Query { user: Some(UserId(u32::MAX)), history }).collect();
     let together = scores(&*scorer, &queries);
     assert_eq!(together, scores(&*loaded, &queries));
     for (row, query) in together.chunks(N_ITEMS as usize).zip(&queries) {
-        assert!(row == scores(&*scorer, &[*query]), "{}: {} items", M::NAME, query.history.len());
+        assert!(row == scores(&*scorer, &[*query]), "{name}: {} items", query.history.len());
     }
     // Only the last items are read.
-    let (long, short) = (history(1, 7, 80), history(1, 7, 80)[80 - model.task().max_len - 2..].to_vec());
+    let (long, short) = (history(1, 7, 80), history(1, 7, 80)[80 - max_len - 2..].to_vec());
     assert_eq!(
         scores(&*scorer, &[Query { user: None, history: &long }]),
         scores(&*scorer, &[Query { user: None, history: &short }])
@@ -265,7 +275,7 @@ fn a_state_that_does_not_fit_is_refused() {
     assert_eq!(load("sasrec", &damaged).err().map(|error| error.exit_code()), Some(6));
 }
 
-fn small_gru4rec() -> gru4rec::Config {
+pub(super) fn small_gru4rec() -> gru4rec::Config {
     gru4rec::Config { dim: 32, hidden: 48, dropout: 0.1, max_len: 10, ..gru4rec::Config::default() }
 }
 
@@ -280,8 +290,16 @@ fn gru4rec_learns_a_rule_of_second_order() {
 }
 
 #[test]
+fn gru4rec_learns_the_rule_from_negatives_that_a_batch_shares() {
+    let drawn = gru4rec::Config { n_negatives: 20, sample_alpha: 0.5, ..small_gru4rec() };
+    check_rule(&gru4rec::Config { loss: Loss::SampledSoftmax, ..drawn.clone() }, 2, 80);
+    check_rule(&gru4rec::Config { loss: Loss::BprMax, bpreg: 0.1, ..drawn }, 2, 120);
+}
+
+#[test]
 fn gru4rec_depends_on_nothing_but_seed_and_data() {
     check_conduct(&gru4rec::Config { layers: 2, item_dropout: 0.1, ..small_gru4rec() });
+    check_conduct(&gru4rec::Config { loss: Loss::BprMax, sample_alpha: 0.7, ..small_gru4rec() });
 }
 
 #[test]

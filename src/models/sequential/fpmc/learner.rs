@@ -13,6 +13,7 @@ use super::{BATCH_SIZE, Config, Fpmc, Loss, NOBODY, TABLES};
 use crate::error::Result;
 use crate::models::sequential::Setup;
 use crate::models::sequential::learner::{check_loss, nothing_follows};
+use crate::models::sequential::parameters::Rule;
 use crate::models::state::State;
 use crate::models::{Learner, Scorer, StepReport};
 
@@ -179,7 +180,7 @@ impl Learner for FpmcLearner {
 
     fn steps(&mut self, epoch: u64, steps: Range<usize>) -> Result<StepReport> {
         let mut report = StepReport::default();
-        let adam = self.setup.adam();
+        let rule = Rule::adam(self.setup.learning_rate());
         for step in steps {
             let batch = self.draw(epoch, step);
             let loss = self.differentiate(&batch)?;
@@ -187,7 +188,7 @@ impl Learner for FpmcLearner {
             self.step += 1;
             self.tables
                 .iter_mut()
-                .try_for_each(|Table { trained, gradient }| trained.descend(gradient, self.step, &adam))?;
+                .try_for_each(|Table { trained, gradient }| trained.descend(gradient, self.step, &rule))?;
             report.loss += loss;
             report.n_examples += batch.users.len() as u64;
         }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use burn::tensor::activation;
 use gcnrec_kernels::burn_bridge::gather;
-use gcnrec_kernels::ops::adam::AdamConfig;
 
 use super::*;
 use crate::samplers::SequenceBatch;
@@ -180,8 +179,7 @@ fn a_step_of_fmlp_is_that_of_its_formulas() {
         // -log s(x) = softplus(-x), -log(1 - s(x)) = softplus(x)
         let loss = (activation::softplus(positive.neg(), 1.0) + activation::softplus(negative, 1.0)).mean();
         let value = f64::from(loss.clone().into_scalar());
-        let adam = AdamConfig { learning_rate: 0.01, ..AdamConfig::default() };
-        parameters.descend(&weights, loss, &adam).unwrap();
+        parameters.descend(&weights, loss, &Rule::adam(0.01)).unwrap();
         let mut after = State::default();
         parameters.save(&mut after, true);
         (value, after)

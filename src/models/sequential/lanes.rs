@@ -1,0 +1,195 @@
+//! GRU4Rec trained on sessions side by side: a step takes one position of each lane, and the states that it leaves are where the next step starts.
+//!
+//! The gradient of a step ends at the states that it reads. Losses with drawn items hold a lane's target against those of the other lanes too. With `m`
+//! lanes beside it, `k` drawn items, `P` the share of an item in the training histories and `q` its probability in a draw, an item is
+//! expected `m P + k q` times among them, and its logQ counts it as often.
+//!
+//! # Source
+//! Hidasi et al., *Session-based Recommendations with Recurrent Neural Networks*, ICLR 2016, section 3; Hidasi and Karatzoglou, CIKM 2018; settings as in
+//! SPEC D.1. Deliberate differences: layers and scores have no biases; the mean of the losses is taken, not their sum; logQ counts both sources of
+//! negatives together, and the target's own score stays as it is.
+
+use std::ops::Range;
+
+use burn::tensor::{Tensor, TensorData, activation};
+use gcnrec_kernels::burn_bridge::{LossScratch, OpBackend};
+
+use super::gru4rec::{Config, without_bias};
+use super::learner::{nothing_follows, settle};
+use super::negatives::{Draws, counts};
+use super::parameters::{Noise, Parameters, Tape};
+use super::{BATCH_SIZE, Encoder, ITEMS, Objective, SequenceScorer, Setup, Task, Weights};
+use crate::error::Result;
+use crate::models::state::State;
+use crate::models::{Learner, Scorer, StepReport};
+use crate::samplers::{SequenceBatch, SessionLanes, beside_batch};
+
+/// The name of the states of all lanes in a checkpoint.
+const STATES: &str = "lanes.states";
+
+/// GRU4Rec in training, session by session.
+pub(super) struct LaneLearner {
+    model: Config,
+    setup: Setup,
+    objective: Objective,
+    draws: Draws,
+    /// The share of each item in the training histories.
+    shares: Vec<f32>,
+    lanes: SessionLanes,
+    parameters: Parameters,
+    /// `[layers, lanes, hidden]`: what the last step left.
+    states: Vec<f32>,
+    scratch: LossScratch,
+}
+
+impl LaneLearner {
+    /// A learner at step 0.
+    ///
+    /// # Errors
+    /// [`crate::RecError::Config`] for a setting outside its range, [`crate::RecError::Input`] when no history has two items.
+    pub(super) fn new(model: Config, setup: Setup) -> Result<Self> {
+        model.validate()?;
+        let Task { max_len, windows, objective, .. } = model.task();
+        let n_lanes = setup.batch_size.unwrap_or(BATCH_SIZE);
+        let lanes = SessionLanes::new(setup.histories.clone(), (windows, max_len), n_lanes, setup.seed);
+        if lanes.n_steps() == 0 {
+            return Err(nothing_follows());
+        }
+        let draws = Draws::new(objective, &setup.histories, setup.n_items);
+        let counts = counts(&setup.histories, setup.n_items);
+        let total: f64 = counts.iter().map(|&count| f64::from(count)).sum();
+        let shares = counts.into_iter().map(|count| (f64::from(count) / total) as f32).collect();
+        let parameters = Parameters::new(model.parameters(setup.n_items), setup.seed);
+        let states = vec![0.0; model.layers * lanes.n_lanes() * model.hidden];
+        let scratch = LossScratch::default();
+        Ok(LaneLearner { model, setup, objective, draws, shares, lanes, parameters, states, scratch })
+    }
+
+    fn state_shape(&self) -> [usize; 3] {
+        [self.model.layers, self.lanes.n_lanes(), self.model.hidden]
+    }
+
+    /// The states of the first `n` lanes, one tensor for each layer; those of fresh sessions are zeros.
+    fn states(&self, n: usize, fresh: &[bool]) -> Vec<Tensor<Tape, 2>> {
+        let [_, n_lanes, hidden] = self.state_shape();
+        let of_layer = |states: &[f32]| {
+            let mut rows = states[..n * hidden].to_vec();
+            for (row, _) in rows.chunks_exact_mut(hidden).zip(fresh).filter(|(_, fresh)| **fresh) {
+                row.fill(0.0);
+            }
+            Tensor::from_data(TensorData::new(rows, [n, hidden]), &Default::default())
+        };
+        self.states.chunks_exact(n_lanes * hidden).map(of_layer).collect()
+    }
+
+    fn keep(&mut self, states: Vec<Tensor<Tape, 2>>) {
+        let [_, n_lanes, hidden] = self.state_shape();
+        for (kept, states) in self.states.chunks_exact_mut(n_lanes * hidden).zip(states) {
+            let values: Vec<f32> =
+                states.into_data().into_vec().expect("states should be 32-bit floats as weights are");
+            kept[..values.len()].copy_from_slice(&values);
+        }
+    }
+
+    /// One step; answers the sum of the positions' losses and their number.
+    fn step(&mut self, epoch: u64, step: usize) -> Result<(f64, u64)> {
+        let (mut batch, mut fresh) = (SequenceBatch::default(), Vec::new());
+        self.lanes.step(epoch, step, &mut batch, &mut fresh);
+        let weights = self.parameters.on_tape();
+        let mut noise = Noise::from(beside_batch(self.setup.seed, epoch, step));
+        let before = self.states(batch.rows.len(), &fresh);
+        let (hidden, after) = run_step(&self.model, &weights, &batch.items, before, &mut noise);
+        self.keep(after);
+        let mut negatives = self.draws.draw(&batch, &self.setup.histories, (self.setup.seed, epoch, step));
+        if self.objective.shares_negatives() {
+            negatives.add_others(&batch.targets, &self.shares);
+        }
+        let items = (weights.get(ITEMS), None);
+        let losses = self.objective.losses(hidden, items, &batch.targets, &negatives, &self.scratch);
+        let rule = self.model.rule(self.setup.learning_rate());
+        settle(losses, &mut self.parameters, &weights, &rule, (epoch, step))
+    }
+}
+
+/// The vector of each lane after its item, and the states of all layers, from the states before.
+fn run_step<B: OpBackend>(
+    model: &Config,
+    weights: &Weights<B>,
+    items: &[u32],
+    states: Vec<Tensor<B, 2>>,
+    noise: &mut Noise,
+) -> (Tensor<B, 2>, Vec<Tensor<B, 2>>) {
+    let mut x = model.read_items(weights, items, noise);
+    let mut after = Vec::with_capacity(states.len());
+    for (layer, state) in states.into_iter().enumerate() {
+        let from_below = without_bias(x, weights.get(&format!("gru.{layer}.input")));
+        let from_state = without_bias(state.clone(), weights.get(&format!("gru.{layer}.state")));
+        x = cell(from_below, from_state, state);
+        after.push(x.clone());
+    }
+    (model.read_out(weights, x, noise), after)
+}
+
+/// The new states of gated units: the formulas of [`gcnrec_kernels::burn_bridge::gru`] for one position.
+///
+/// # Shapes
+/// - `x`, `u`: `[n, 3 hidden]`, reset, update, new; `state`: `[n, hidden]`
+fn cell<B: OpBackend>(x: Tensor<B, 2>, u: Tensor<B, 2>, state: Tensor<B, 2>) -> Tensor<B, 2> {
+    let hidden = state.dims()[1];
+    let part = |of: &Tensor<B, 2>, gate: usize| of.clone().narrow(1, gate * hidden, hidden);
+    let reset = activation::sigmoid(part(&x, 0) + part(&u, 0));
+    let update = activation::sigmoid(part(&x, 1) + part(&u, 1));
+    let new = (part(&x, 2) + reset * part(&u, 2)).tanh();
+    // (1 - z) n + z h
+    new.clone() + update * (state - new)
+}
+
+impl Learner for LaneLearner {
+    fn steps_per_epoch(&self) -> usize {
+        self.lanes.n_steps()
+    }
+
+    fn steps(&mut self, epoch: u64, steps: Range<usize>) -> Result<StepReport> {
+        let mut report = StepReport::default();
+        for step in steps {
+            let (loss, n_examples) = self.step(epoch, step)?;
+            report.loss += loss;
+            report.n_examples += n_examples;
+        }
+        Ok(report)
+    }
+
+    fn freeze(&mut self) -> Result<Box<dyn Scorer>> {
+        let mut state = State::default();
+        self.parameters.save(&mut state, false);
+        let scorer = SequenceScorer::new(self.model.clone(), &self.setup.histories, self.setup.n_items, state)?;
+        Ok(Box::new(scorer))
+    }
+
+    /// The parameters, and where every lane stands in its session: a run may go on within an epoch.
+    fn state(&self) -> State {
+        let mut state = State::default();
+        self.parameters.save(&mut state, true);
+        state.put_f32(STATES, &self.state_shape(), self.states.clone());
+        state
+    }
+
+    fn restore(&mut self, state: &State) -> Result<()> {
+        self.parameters.restore(state)?;
+        let shape = self.state_shape();
+        self.states.copy_from_slice(state.f32(STATES, &shape)?);
+        Ok(())
+    }
+
+    fn start_from(&mut self, frozen: &State) -> Result<()> {
+        self.parameters.start_from(frozen)
+    }
+
+    fn n_parameters(&self) -> usize {
+        self.parameters.n_parameters()
+    }
+}
+
+#[cfg(test)]
+#[path = "lanes_tests.rs"]
+mod tests;

@@ -1,0 +1,173 @@
+//! Sessions side by side: what a step computes, what a checkpoint keeps, what is learned.
+
+use std::sync::Arc;
+
+use gcnrec_graphs::{ItemId, Seed};
+use gcnrec_kernels::burn_bridge::{Flex, Sequences};
+
+use super::super::tests::{N_ITEMS, conduct_is_right, digest, right_of_rule, small_gru4rec, train, users};
+use super::super::{Input, Loss};
+use super::*;
+
+fn small() -> Config {
+    Config { batches: super::super::gru4rec::Batches::SessionsInParallel, ..small_gru4rec() }
+}
+
+fn learner(model: &Config, n_users: u32) -> LaneLearner {
+    let setup = Setup {
+        histories: users(n_users),
+        n_items: N_ITEMS as usize,
+        batch_size: Some(32),
+        learning_rate: Some(3e-3),
+        seed: Seed(2020),
+    };
+    LaneLearner::new(model.clone(), setup).unwrap()
+}
+
+/// Two layers without noise, and their weights.
+fn two_layers() -> (Config, Weights<Flex>) {
+    let model = Config { layers: 2, dropout: 0.0, dim: 5, hidden: 7, ..small() };
+    let parameters = Parameters::new(model.parameters(11), Seed(4));
+    let mut state = State::default();
+    parameters.save(&mut state, false);
+    let layout = model.parameters(11);
+    let values = layout.iter().map(|p| (p.name.as_str(), p.shape, state.f32(&p.name, &p.shape).unwrap().to_vec()));
+    let weights = Weights::frozen(values);
+    (model, weights)
+}
+
+#[test]
+fn steps_that_pass_their_states_on_say_what_whole_sequences_say() {
+    let (model, weights) = two_layers();
+    let sessions = [[3, 9, 0, 9, 5], [10, 1, 2, 2, 4], [7, 6, 8, 3, 3]];
+    let (items, rows) = (sessions.concat(), Sequences::new(vec![0, 5, 10, 15]));
+    let whole = model.encode(&weights, &Input { items: &items, sequences: &rows }, &mut Noise::none());
+    let whole: Vec<f32> = whole.into_data().into_vec().unwrap();
+    let mut states = vec![Tensor::zeros([3, 7], &Default::default()); 2];
+    for at in 0..5 {
+        let (hidden, after) =
+            run_step(&model, &weights, &sessions.map(|session| session[at]), states, &mut Noise::none());
+        states = after;
+        let hidden: Vec<f32> = hidden.into_data().into_vec().unwrap();
+        for lane in 0..3 {
+            for column in 0..5 {
+                let (found, expected) = (hidden[lane * 5 + column], whole[(lane * 5 + at) * 5 + column]);
+                // Other orders of some 32-bit sums of about 1.
+                assert!((found - expected).abs() < 1e-5, "step {at}, lane {lane}: {found} {expected}");
+            }
+        }
+    }
+}
+
+/// The derivative of a cell from a state that is not zero, by central differences in f64.
+#[test]
+fn the_derivative_of_a_cell_is_that_of_central_differences() {
+    const ROWS: usize = 2;
+    const HIDDEN: usize = 3;
+    let wave = |n: usize, step: f64| -> Vec<f64> { (0..n).map(|at| (0.7 + step * at as f64).sin()).collect() };
+    let inputs = [wave(ROWS * 3 * HIDDEN, 0.9), wave(ROWS * 3 * HIDDEN, 1.7), wave(ROWS * HIDDEN, 2.3)];
+    let upstream = wave(ROWS * HIDDEN, 3.1);
+    let sigmoid = |a: f64| 1.0 / (1.0 + (-a).exp());
+    let value = |[x, u, state]: &[Vec<f64>; 3]| {
+        let mut sum = 0.0;
+        for row in 0..ROWS {
+            for j in 0..HIDDEN {
+                let at = |gate: usize| row * 3 * HIDDEN + gate * HIDDEN + j;
+                let (r, z) = (sigmoid(x[at(0)] + u[at(0)]), sigmoid(x[at(1)] + u[at(1)]));
+                let n = (x[at(2)] + r * u[at(2)]).tanh();
+                sum += upstream[row * HIDDEN + j] * ((1.0 - z) * n + z * state[row * HIDDEN + j]);
+            }
+        }
+        sum
+    };
+    let tensor = |values: &[f64], columns: usize| {
+        let values: Vec<f32> = values.iter().map(|&value| value as f32).collect();
+        Tensor::<Tape, 2>::from_data(TensorData::new(values, [ROWS, columns]), &Default::default())
+    };
+    let given =
+        [(0, 3 * HIDDEN), (1, 3 * HIDDEN), (2, HIDDEN)].map(|(i, width)| tensor(&inputs[i], width).require_grad());
+    let [x, u, state] = given.clone();
+    let gradients = (cell(x, u, state) * tensor(&upstream, HIDDEN)).sum().backward();
+    for (which, input) in given.iter().enumerate() {
+        let gradient: Vec<f32> = input.grad(&gradients).unwrap().into_data().into_vec().unwrap();
+        for (at, &gradient) in gradient.iter().enumerate() {
+            let moved = |by: f64| {
+                let mut all = inputs.clone();
+                all[which][at] += by;
+                value(&all)
+            };
+            let expected = (moved(1e-5) - moved(-1e-5)) / 2e-5;
+            assert!((f64::from(gradient) - expected).abs() < 1e-5, "input {which}[{at}]: {gradient} {expected}");
+        }
+    }
+}
+
+/// No gradient reaches the item before the last one: what the states keep of it is what they keep by themselves, and that is less than with whole sequences.
+#[test]
+fn sessions_in_parallel_learn_most_of_a_rule_of_second_order() {
+    let (right, asked) = right_of_rule(&mut learner(&small(), 128), 2, 60);
+    // Chance is 3 of 90.
+    assert!(right * 100 >= asked * 60, "{right} of {asked}");
+}
+
+#[test]
+fn sessions_in_parallel_depend_on_nothing_but_seed_and_data() {
+    for loss in [Loss::CrossEntropy, Loss::BprMax] {
+        let model = Config { layers: 2, loss, item_dropout: 0.1, hidden_dropout: 0.1, ..small() };
+        conduct_is_right(&|| Box::new(learner(&model, 70)), "gru4rec", model.max_len);
+    }
+    let hidasi = Config { dense: false, hidden: 32, optimizer: super::super::gru4rec::Optimizer::Adagrad, ..small() };
+    conduct_is_right(&|| Box::new(learner(&hidasi, 70)), "gru4rec", hidasi.max_len);
+}
+
+#[test]
+fn where_the_lanes_stand_belongs_to_a_checkpoint() {
+    let (mut whole, mut resumed) = (learner(&small(), 70), learner(&small(), 70));
+    let n = whole.steps_per_epoch();
+    // 700 positions in 32 lanes.
+    assert_eq!(n, 22);
+    whole.steps(0, 0..5).unwrap();
+    let mut state = whole.state();
+    whole.steps(0, 5..n).unwrap();
+    let zeros = vec![0.0; state.f32(STATES, &[1, 32, 48]).unwrap().len()];
+    state.put_f32(STATES, &[1, 32, 48], zeros);
+    resumed.restore(&state).unwrap();
+    resumed.steps(0, 5..n).unwrap();
+    assert_ne!(digest(&whole.state()), digest(&resumed.state()), "a state without them goes on otherwise");
+    state.tensors.remove(STATES);
+    assert_eq!(resumed.restore(&state).unwrap_err().exit_code(), 6);
+}
+
+#[test]
+fn each_epoch_starts_from_nothing() {
+    let mut first = learner(&small(), 70);
+    train(&mut first, 0..1);
+    let mut state = first.state();
+    let mut second = learner(&small(), 70);
+    state.put_f32(STATES, &[1, 32, 48], vec![0.0; 32 * 48]);
+    second.restore(&state).unwrap();
+    first.steps(1, 0..1).unwrap();
+    second.steps(1, 0..1).unwrap();
+    assert_eq!(digest(&first.state()), digest(&second.state()));
+}
+
+#[test]
+fn a_learner_that_starts_from_a_frozen_model_is_that_model_at_step_0() {
+    let (mut first, mut second) = (learner(&small(), 70), learner(&small(), 70));
+    train(&mut first, 0..1);
+    let frozen = first.freeze().unwrap().state();
+    second.start_from(&frozen).unwrap();
+    assert_eq!(digest(&second.freeze().unwrap().state()), digest(&frozen));
+    let state = second.state();
+    let moments = state.f32("adam.m.dense.bias", &[1, 32]).unwrap();
+    assert!(moments.iter().all(|&moment| moment == 0.0) && state.fact::<u64>("step").unwrap() == 0);
+    assert_eq!(second.start_from(&State::default()).unwrap_err().exit_code(), 6);
+}
+
+#[test]
+fn lanes_without_any_order_are_refused() {
+    let histories = Arc::new(vec![vec![ItemId(0)], vec![], vec![ItemId(1)]]);
+    let setup = Setup { histories, n_items: 2, batch_size: None, learning_rate: None, seed: Seed(1) };
+    let refused = LaneLearner::new(small(), setup).err().unwrap();
+    assert_eq!(refused.exit_code(), 3);
+}
