@@ -1,6 +1,6 @@
 //! Functions of each number: GELU, ReLU, swish, tanh, sigmoid.
 
-use burn::tensor::Tensor;
+use burn_tensor::Tensor;
 use rayon::prelude::*;
 
 use super::{Matrix, Op, OpBackend, Output, apply};

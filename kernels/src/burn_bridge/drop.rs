@@ -2,7 +2,7 @@
 //!
 //! Whether number `i` is dropped is a function of a key and `i` alone, so the mask is never kept, and the backward pass finds the same one.
 
-use burn::tensor::Tensor;
+use burn_tensor::Tensor;
 use rayon::prelude::*;
 
 use super::{Matrix, Op, OpBackend, Output, apply};

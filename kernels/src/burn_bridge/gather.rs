@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use burn::tensor::Tensor;
+use burn_tensor::Tensor;
 use rayon::prelude::*;
 
 use super::{Matrix, Op, OpBackend, Output, ROWS_PER_TASK, apply};

@@ -2,7 +2,7 @@
 //!
 //! Every number is a sum of blocks of at most 256 terms, in order; the gradient of `w` is added over chunks of 256 rows, in order.
 
-use burn::tensor::Tensor;
+use burn_tensor::Tensor;
 use rayon::prelude::*;
 
 use super::{Matrix, Op, OpBackend, Output, ROWS_PER_TASK, apply};

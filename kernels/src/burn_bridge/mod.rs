@@ -19,18 +19,18 @@ use std::fmt::Debug;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use burn::backend::autodiff::checkpoint::base::Checkpointer;
-use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
-use burn::backend::autodiff::grads::Gradients;
-use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
-use burn::tensor::backend::{AutodiffBackend, Backend};
-use burn::tensor::ops::FloatTensor;
-use burn::tensor::{Tensor, TensorData, TensorPrimitive};
+use burn_autodiff::checkpoint::base::Checkpointer;
+use burn_autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn_autodiff::grads::Gradients;
+use burn_autodiff::ops::{Backward, Ops, OpsKind};
 use burn_flex::FlexTensor;
+use burn_tensor::backend::{AutodiffBackend, Backend};
+use burn_tensor::ops::FloatTensor;
+use burn_tensor::{Tensor, TensorData, TensorPrimitive};
 
 pub use activation::{Activation, activate};
 pub use attention::attention;
-pub use burn::backend::Autodiff;
+pub use burn_autodiff::Autodiff;
 pub use burn_flex::Flex;
 pub use drop::{Drop, dropout};
 pub use gather::gather;

@@ -5,7 +5,7 @@
 //! # Source
 //! Ba et al., *Layer Normalization*, 2016; the sum and the dropout before it are those of Vaswani et al., NIPS 2017.
 
-use burn::tensor::Tensor;
+use burn_tensor::Tensor;
 use rayon::prelude::*;
 
 use super::drop::drop_all;

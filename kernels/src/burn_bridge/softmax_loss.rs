@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use burn::tensor::Tensor;
+use burn_tensor::Tensor;
 
 use super::{Matrix, Op, OpBackend, Output, apply};
 use crate::ops::softmax::{SoftmaxConfig, SoftmaxWorkspace, softmax_backward, softmax_forward};
@@ -165,7 +165,7 @@ pub fn softmax_loss<B: OpBackend>(
 
 #[cfg(test)]
 mod tests {
-    use burn::tensor::TensorData;
+    use burn_tensor::TensorData;
 
     use super::*;
     use crate::burn_bridge::testing::{check_against, check_threads};

@@ -1,6 +1,6 @@
 //! The tape as a whole.
 
-use burn::tensor::{Tensor, TensorData};
+use burn_tensor::{Tensor, TensorData};
 
 use super::{Autodiff, Flex, gather, linear};
 use crate::test_support::values;

@@ -6,7 +6,7 @@
 //! it stands, and the last training item can be (RecBole masks prefixes without their target, and of long lists the last places alone); the loss is a
 //! softmax over all items.
 
-use burn::tensor::Tensor;
+use burn_tensor::Tensor;
 use gcnrec_graphs::ItemId;
 use gcnrec_kernels::burn_bridge::{self as ops, Drop, OpBackend};
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,6 @@
 //! The blocks of a transformer, as SASRec and BERT4Rec use them: attention and a feed-forward layer, each added to what it reads and normalised.
 
-use burn::tensor::Tensor;
+use burn_tensor::Tensor;
 use gcnrec_kernels::burn_bridge::{self as ops, OpBackend, Sequences};
 use serde::{Deserialize, Serialize};
 

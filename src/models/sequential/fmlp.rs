@@ -8,7 +8,7 @@
 //! reads later positions too, so only the last one is trained, on every prefix. Deliberate differences: the default loss is a softmax over all items instead of
 //! one sampled negative; the empty prefix is not trained on.
 
-use burn::tensor::Tensor;
+use burn_tensor::Tensor;
 use gcnrec_kernels::burn_bridge::{self as ops, OpBackend};
 use serde::{Deserialize, Serialize};
 

@@ -13,7 +13,7 @@
 //! Sizes, rates and initial weights are those of RecBole 1.2.1 (`model/sequential_recommender/gru4rec.py`). Deliberate difference: a dropped click enters as
 //! zeros, while Tan et al. take it out of the sequence.
 
-use burn::tensor::Tensor;
+use burn_tensor::Tensor;
 use gcnrec_kernels::burn_bridge::{OpBackend, dropout, gather, gru, linear};
 use serde::{Deserialize, Serialize};
 

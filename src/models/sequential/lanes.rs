@@ -11,7 +11,7 @@
 
 use std::ops::Range;
 
-use burn::tensor::{Tensor, TensorData, activation};
+use burn_tensor::{Tensor, TensorData, activation};
 use gcnrec_kernels::burn_bridge::{LossScratch, OpBackend};
 
 use super::gru4rec::{Config, without_bias};

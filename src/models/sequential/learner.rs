@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use burn::tensor::Tensor;
+use burn_tensor::Tensor;
 use gcnrec_kernels::burn_bridge::{LossScratch, Sequences, gather};
 
 use super::negatives::Draws;

@@ -17,7 +17,7 @@
 
 use std::sync::Arc;
 
-use burn::tensor::{Tensor, TensorData, activation};
+use burn_tensor::{Tensor, TensorData, activation};
 use gcnrec_kernels::burn_bridge::{LossScratch, OpBackend, gather, linear, softmax_loss};
 use serde::{Deserialize, Serialize};
 

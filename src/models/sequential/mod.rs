@@ -23,7 +23,7 @@ mod scorer;
 
 use std::sync::Arc;
 
-use burn::tensor::Tensor;
+use burn_tensor::Tensor;
 use gcnrec_graphs::{ItemId, Seed};
 use gcnrec_kernels::burn_bridge::{OpBackend, Sequences};
 use serde::Serialize;

@@ -9,7 +9,7 @@
 //! authors' code does (SPEC D.1). Deliberate difference: since a position reads only what comes before it, all positions of a sequence are trained in one
 //! pass, with the gradients that their prefixes would give.
 
-use burn::tensor::Tensor;
+use burn_tensor::Tensor;
 use gcnrec_kernels::burn_bridge::{OpBackend, dropout, gather, local_attention};
 use serde::{Deserialize, Serialize};
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use burn::tensor::backend::Backend;
-use burn::tensor::{Tensor, TensorData};
+use burn_tensor::backend::Backend;
+use burn_tensor::{Tensor, TensorData};
 use gcnrec_graphs::{Purpose, Seed};
 use gcnrec_kernels::burn_bridge::{Autodiff, Drop, Flex};
 use gcnrec_kernels::ops::adam::{AdamConfig, adam_step};

@@ -8,7 +8,7 @@
 //! (`model/sequential_recommender/sasrec.py`, SPEC D.1). Deliberate differences: the default loss is a softmax over all items (SPEC D.3) at every position of
 //! a window, not at the last of every prefix; sequences are not filled up to one length.
 
-use burn::tensor::Tensor;
+use burn_tensor::Tensor;
 use gcnrec_kernels::burn_bridge::{OpBackend, gather};
 use serde::{Deserialize, Serialize};
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use burn::tensor::activation;
+use burn_tensor::activation;
 use gcnrec_kernels::burn_bridge::gather;
 
 use super::*;
