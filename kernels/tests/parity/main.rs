@@ -10,6 +10,7 @@ mod graph;
 mod launches;
 mod losses;
 mod memory;
+mod passes;
 mod rows;
 mod softmax;
 mod top_k;

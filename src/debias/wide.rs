@@ -1,0 +1,71 @@
+//! Further terms of the loss that are worked out in f64 on the processor, and fit something of their own to the model in every step.
+
+use super::meta_adam::MetaAdam;
+use crate::error::Result;
+use crate::objectives::{AuxiliaryTerm, Parameters};
+use crate::samplers::Batch;
+
+/// A term with rows in f64: `x` is `[n_rows, dim]`, row-major, users first.
+pub(super) trait WideTerm: Send {
+    /// As [`AuxiliaryTerm::prepare`].
+    fn take(&mut self, batch: &Batch, nodes: &[u32]) -> Result<()>;
+
+    /// The value of the term.
+    fn value(&self, x: &[f64]) -> f64;
+
+    /// Its gradient with respect to every row.
+    fn gradient(&self, x: &[f64]) -> Vec<f64>;
+
+    /// As [`AuxiliaryTerm::fit`].
+    fn fit_to(&mut self, x: &[f64]);
+
+    /// What the term fits to the model.
+    fn learned(&self) -> &MetaAdam;
+
+    /// The same, to be changed.
+    fn learned_mut(&mut self) -> &mut MetaAdam;
+}
+
+impl<T: WideTerm> AuxiliaryTerm for T {
+    fn prepare(&mut self, batch: &Batch, nodes: &[u32]) -> Result<()> {
+        self.take(batch, nodes)
+    }
+
+    fn fits(&self) -> bool {
+        true
+    }
+
+    fn fit(&mut self, rows: &[f32]) {
+        self.fit_to(&wide(rows));
+    }
+
+    fn forward(&self, rows: &[f32]) -> f64 {
+        self.value(&wide(rows))
+    }
+
+    fn backward(&self, rows: &[f32], gradient: &mut [f32]) {
+        let added = self.gradient(&wide(rows));
+        gradient.iter_mut().zip(added).for_each(|(gradient, added)| *gradient += added as f32);
+    }
+
+    fn tangent(&mut self, rows: &[f32], rows_dot: &[f32]) -> f64 {
+        dot(&self.gradient(&wide(rows)), &wide(rows_dot))
+    }
+
+    fn parameters(&self) -> Parameters {
+        self.learned().save(["value", "m", "v", "step"])
+    }
+
+    fn restore(&mut self, parameters: Parameters) {
+        self.learned_mut().load(&mut parameters.into_iter());
+    }
+}
+
+fn wide(rows: &[f32]) -> Vec<f64> {
+    rows.iter().map(|&x| f64::from(x)).collect()
+}
+
+/// The inner product of two rows.
+pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
