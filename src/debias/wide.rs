@@ -1,5 +1,7 @@
 //! Further terms of the loss that are worked out in f64 on the processor, and fit something of their own to the model in every step.
 
+use gcnrec_kernels::{Buffer, Device};
+
 use super::meta_adam::MetaAdam;
 use crate::error::Result;
 use crate::objectives::{AuxiliaryTerm, Parameters};
@@ -27,7 +29,7 @@ pub(super) trait WideTerm: Send {
 }
 
 impl<T: WideTerm> AuxiliaryTerm for T {
-    fn prepare(&mut self, batch: &Batch, nodes: &[u32]) -> Result<()> {
+    fn prepare(&mut self, _device: &Device, batch: &Batch, nodes: &[u32]) -> Result<()> {
         self.take(batch, nodes)
     }
 
@@ -35,21 +37,24 @@ impl<T: WideTerm> AuxiliaryTerm for T {
         true
     }
 
-    fn fit(&mut self, rows: &[f32]) {
-        self.fit_to(&wide(rows));
+    fn fit(&mut self, device: &Device, rows: &Buffer<f32>) {
+        self.fit_to(&wide(device, rows));
     }
 
-    fn forward(&self, rows: &[f32]) -> f64 {
-        self.value(&wide(rows))
+    fn forward(&self, device: &Device, rows: &Buffer<f32>) -> Result<f64> {
+        Ok(self.value(&wide(device, rows)))
     }
 
-    fn backward(&self, rows: &[f32], gradient: &mut [f32]) {
-        let added = self.gradient(&wide(rows));
-        gradient.iter_mut().zip(added).for_each(|(gradient, added)| *gradient += added as f32);
+    fn backward(&mut self, device: &Device, rows: &Buffer<f32>, gradient: &mut Buffer<f32>) -> Result<()> {
+        let (added, mut sum) = (self.gradient(&wide(device, rows)), device.read(gradient));
+        sum.iter_mut().zip(added).for_each(|(sum, added)| *sum += added as f32);
+        device.write(gradient, &sum);
+        Ok(())
     }
 
-    fn tangent(&mut self, rows: &[f32], rows_dot: &[f32]) -> f64 {
-        dot(&self.gradient(&wide(rows)), &wide(rows_dot))
+    fn tangent(&mut self, _device: &Device, _rows: &Buffer<f32>, _rows_dot: &Buffer<f32>) -> Result<()> {
+        // What the term fits, it fits in every step: a look-ahead teaches it nothing.
+        Ok(())
     }
 
     fn parameters(&self) -> Parameters {
@@ -61,8 +66,8 @@ impl<T: WideTerm> AuxiliaryTerm for T {
     }
 }
 
-fn wide(rows: &[f32]) -> Vec<f64> {
-    rows.iter().map(|&x| f64::from(x)).collect()
+fn wide(device: &Device, rows: &Buffer<f32>) -> Vec<f64> {
+    device.read(rows).iter().map(|&x| f64::from(x)).collect()
 }
 
 /// The inner product of two rows.

@@ -116,6 +116,15 @@ pub(crate) fn copy_kernel(from: &Array<f32>, to: &mut Array<f32>, from_at: u32, 
     }
 }
 
+/// Copies words, whatever they mean.
+#[cube(launch_unchecked)]
+pub(crate) fn copy_words_kernel(from: &Array<u32>, to: &mut Array<u32>) {
+    let at = ABSOLUTE_POS;
+    if at < to.len() {
+        to[at] = from[at];
+    }
+}
+
 /// Adds partial results in their order: `to[to_at + i] = sum over p of partials[p * width + i]`.
 #[cube(launch_unchecked)]
 pub(crate) fn sum_partials_kernel(partials: &Array<f32>, to: &mut Array<f32>, to_at: u32, width: u32, n_partials: u32) {

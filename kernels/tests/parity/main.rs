@@ -8,6 +8,7 @@ mod attention;
 mod dot;
 mod graph;
 mod launches;
+mod look_ahead;
 mod losses;
 mod memory;
 mod passes;
