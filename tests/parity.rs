@@ -11,13 +11,15 @@ mod jobs;
 use std::sync::Arc;
 
 use gcnrec::data::{Split, World, world};
+use gcnrec::debias;
 use gcnrec::models::graph::config::{Combination, Fit, Storage};
-use gcnrec::models::graph::{GraphLearner, Setup, Teacher};
-use gcnrec::models::{self, Learner};
+use gcnrec::models::graph::{GraphLearner, Learning, Optimizer, Setup, Teacher};
+use gcnrec::models::{self, Learner, Mf};
 use gcnrec::objectives::config::Bpr;
-use gcnrec::objectives::{Batching, Config as Objective};
+use gcnrec::objectives::{Batching, Config as Objective, Reduction};
 use gcnrec::samplers::PairOrder;
 use gcnrec::train::Job;
+use gcnrec::train::config::Sampling;
 use gcnrec_graphs::Seed;
 use gcnrec_kernels::Device;
 use jobs::{digest, fingerprint, job, lightgcn, loss, run, taught};
@@ -66,6 +68,37 @@ fn cases() -> Vec<(String, Job)> {
     cases
 }
 
+/// A method of debiasing that learns from its second epoch on.
+fn debiased(method: &str, every: u64, mut job: Job) -> Job {
+    job.debias = debias::Config::named(method).unwrap();
+    match &mut job.debias {
+        debias::Config::Autodebias(config) => (config.frozen_epochs, config.every) = (1, every),
+        debias::Config::MetaWeightNet(config) => (config.frozen_epochs, config.every) = (1, every),
+        _ => {}
+    }
+    job
+}
+
+/// Every kind of debiasing that has kernels: weights that are given, shared out, a network of losses, and learned beside an imputation term, through the
+/// look-ahead of Adam and of gradient descent; and layer weights that the uniform log teaches.
+fn ways_of_debiasing(every: u64) -> Vec<(&'static str, Job)> {
+    let uniform = |objective| case(lightgcn(Combination::Uniform), objective);
+    let mut factors = job(world(), models::Config::Mf(Mf { dim: 18, biases: true, ..Mf::default() }), loss("mse"));
+    (factors.train.max_epochs, factors.train.block) = (3, [250, 60]);
+    (factors.train.sampling, factors.train.reduction) = (Sampling::Block, Reduction::Sum);
+    (factors.train.optimizer, factors.train.learning_rate) = (Optimizer::Sgd, Some(1e-3));
+    vec![
+        ("snips", debiased("snips", every, uniform("bpr"))),
+        ("combine", debiased("combine", every, uniform("logistic"))),
+        ("reweight", debiased("reweight", every, uniform("bpr"))),
+        ("a network of losses", debiased("meta_weight_net", every, uniform("bpr"))),
+        ("autodebias, MF", debiased("autodebias", every, factors)),
+        ("autodebias, uniform", debiased("autodebias", every, uniform("mse"))),
+        ("autodebias, additive", debiased("autodebias", every, case(lightgcn(Combination::Additive), "logistic"))),
+        ("additive on the uniform log", case(taught(Combination::Additive, Fit::Uniform), "bpr")),
+    ]
+}
+
 /// Ways of training that go through other ops: lessons on held-out pairs, then a fixed prior with a bound; layers in 16 bits.
 fn other_ways(device: &Device) -> Vec<(String, Job)> {
     let mut cases = vec![
@@ -90,7 +123,8 @@ fn other_ways(device: &Device) -> Vec<(String, Job)> {
 #[test]
 fn a_training_on_a_device_gives_the_metrics_of_the_cpu_and_the_same_bits_every_time() {
     on_each(|device| {
-        for (name, job) in cases().into_iter().chain(other_ways(device)) {
+        let debiased = ways_of_debiasing(1).into_iter().map(|(name, job)| (name.to_string(), job));
+        for (name, job) in cases().into_iter().chain(other_ways(device)).chain(debiased) {
             let on_device = Job { device: device.clone(), ..job.clone() };
             let (expected, found) = (run(&job), run(&on_device));
             let (Some(expected), Some(metrics)) = (&expected.test, &found.test) else { panic!("{name}: no test part") };
@@ -105,21 +139,38 @@ fn a_training_on_a_device_gives_the_metrics_of_the_cpu_and_the_same_bits_every_t
 }
 
 fn learner(device: &Device, job: &Job) -> GraphLearner {
-    let models::Config::Lightgcn(config) = &job.model else { unreachable!("a LightGCN was asked for") };
-    GraphLearner::new(Setup {
+    let config = job.model.graph().unwrap();
+    let training = debias::Training {
+        split: &job.split,
+        pairs: Arc::new(job.train_pairs().unwrap()),
+        objective: &job.objective,
+        reduction: job.train.reduction,
+        dim: config.dim + if config.biases { 2 } else { 0 },
+        biases: config.biases,
+        seed: Seed(1),
+    };
+    let prepared = debias::prepare(&job.debias, &training).unwrap();
+    let by_uniform = config.attention.fit == Fit::Uniform && config.combination != Combination::Uniform;
+    let teacher = if by_uniform {
+        let (loss, batch) = debias::lesson(&job.objective, &job.split).unwrap();
+        Teacher::Judged { loss, batch, fixed_prior: false }
+    } else {
+        Teacher::Training
+    };
+    let setup = Setup {
         device: device.clone(),
-        config: config.clone(),
-        model: "lightgcn",
+        config,
+        model: job.model.name(),
         objective: job.objective.clone(),
         batching: Batching { size: Some(32), order: PairOrder::PairUniform },
         learning_rate: 1e-2,
-        train: Arc::new(job.train_pairs().unwrap()),
-        teacher: Teacher::Training,
+        train: prepared.pairs,
+        teacher,
         prior: None,
         bound: 0.0,
         seed: Seed(1),
-    })
-    .unwrap()
+    };
+    GraphLearner::with(setup, Learning { optimizer: job.train.optimizer, ..prepared.learning }).unwrap()
 }
 
 /// Launches of a step with three layers: they are what a step costs on a small graph. Dot attention makes queries and keys of every layer, and the
@@ -153,6 +204,50 @@ fn a_step_never_waits_for_the_host_and_launches_a_known_number_of_kernels() {
     });
 }
 
+/// The parameters of weights that are learned are in f64 on the host: a look-ahead waits for the derivatives by the weights and for what belongs to them
+/// (the losses, the motion of the imputation term). Nothing else waits.
+#[test]
+fn a_debiased_step_waits_for_what_a_look_ahead_learns_and_for_nothing_else() {
+    on_each(|device| {
+        for (name, job) in ways_of_debiasing(4) {
+            let reads = match name {
+                "a network of losses" => 2,
+                _ if name.starts_with("autodebias") => 2,
+                _ => 0,
+            };
+            let mut learner = learner(device, &job);
+            learner.steps(1, 0..1).unwrap();
+            learner.late_loss().unwrap();
+            let before = device.counts().unwrap().host_reads;
+            // The look-ahead before the first step is over; the next is that of the fifth.
+            learner.steps(1, 1..4).unwrap();
+            assert_eq!(device.counts().unwrap().host_reads, before, "{name}");
+            learner.steps(1, 4..5).unwrap();
+            assert_eq!(device.counts().unwrap().host_reads, before + reads, "{name}");
+            let late = learner.late_loss().unwrap();
+            assert!(late > 0.0 && late.is_finite(), "{name}: {late}");
+        }
+    });
+}
+
+/// What has no kernel is refused by name, not computed elsewhere in silence.
+#[test]
+fn methods_that_work_on_the_processor_are_refused_by_name() {
+    on_each(|device| {
+        for method in ["dr", "dr_jl", "cause"] {
+            let job = debiased(method, 1, case(lightgcn(Combination::Uniform), "mse"));
+            let error = Job { device: device.clone(), ..job }.check().unwrap_err();
+            assert_eq!(error.exit_code(), 5);
+            let kind = device.name().split(':').next().unwrap().to_string();
+            let expected = format!(
+                "device {}: the debiasing method {method} is not on {kind} yet: use --device cpu",
+                device.name()
+            );
+            assert_eq!(error.to_string(), expected);
+        }
+    });
+}
+
 #[test]
 fn a_training_that_a_device_has_no_room_for_is_refused_with_what_it_needs() {
     on_each(|device| {
@@ -162,6 +257,7 @@ fn a_training_that_a_device_has_no_room_for_is_refused_with_what_it_needs() {
             n_items: 10_000_000,
             n_pairs: 4_000_000_000,
             batch_size: None,
+            n_judges: 0,
         };
         let error = models::check_room(&job.model, &job.objective, size, device).unwrap_err();
         assert_eq!(error.exit_code(), 5);

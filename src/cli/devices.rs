@@ -55,13 +55,13 @@ fn memory_mb(key: &str) -> Option<i64> {
     Some(kibibytes * 1024 / 1_000_000)
 }
 
-/// The device that a configuration names. `auto` takes the best that is there and can do what the model asks for.
+/// The device that a configuration names. `auto` takes the best that is there and can do what the model and the debiasing method ask for.
 ///
 /// # Errors
 /// [`gcnrec_kernels::KernelError::Device`] for a device that this build cannot use, or that is not there.
 pub(super) fn open(config: &Config) -> Result<Device> {
     let device = Device::open(&config.device)?;
-    match check_device(&config.model, &device) {
+    match check_device(&config.model, &device).and_then(|()| config.debias.check_device(&device)) {
         // Nobody asked for this device: another one will do, but not in silence.
         Err(error) if config.device == "auto" => {
             say(&format!("note: {error}; computing on the cpu"));

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use gcnrec_graphs::{Purpose, Seed};
+use gcnrec_kernels::{Buffer, Device};
 
 use super::config::Autodebias;
 use super::meta_adam::MetaAdam;
@@ -73,16 +74,18 @@ impl ObservedWeights {
 }
 
 impl ExampleWeights for ObservedWeights {
-    fn weigh(&mut self, examples: &Examples<'_>, weights: &mut Vec<f32>) -> Result<()> {
+    fn weigh(&mut self, device: &Device, examples: &Examples<'_>, weights: &mut Buffer<f32>) -> Result<()> {
         let Examples { batch, n: n_examples, .. } = *examples;
-        weights.clear();
+        let mut last = std::mem::take(&mut self.last);
+        last.clear();
         let scale = f64::from(self.reduction.scale(n_examples));
         let each = n_examples / batch.positives.len().max(1);
         batch.each_pair(|pair, user, item| {
             let weight = (scale * self.weight(batch.edges[pair] as usize, user, item)) as f32;
-            weights.extend(std::iter::repeat_n(weight, each));
+            last.extend(std::iter::repeat_n(weight, each));
         });
-        self.last.clone_from(weights);
+        self.last = last;
+        device.write(weights, &self.last);
         Ok(())
     }
 
@@ -90,7 +93,8 @@ impl ExampleWeights for ObservedWeights {
         epoch >= self.frozen_epochs
     }
 
-    fn learn(&mut self, batch: &Batch, hypergradient: &[f32]) -> Result<()> {
+    fn learn(&mut self, device: &Device, batch: &Batch, hypergradient: &Buffer<f32>) -> Result<()> {
+        let hypergradient = device.read(hypergradient);
         let mut gradient = vec![0.0; self.meta.value.len()];
         let each = hypergradient.len() / batch.positives.len().max(1);
         batch.each_pair(|pair, user, item| {

@@ -13,9 +13,10 @@ use serde::{Deserialize, Serialize};
 
 use super::autodebias::normal;
 use super::meta_adam::MetaAdam;
+use super::wide::{WideTerm, dot};
 use crate::data::Log;
 use crate::error::Result;
-use crate::objectives::{AuxiliaryTerm, Nodes, Parameters, Reduction};
+use crate::objectives::{Nodes, Reduction};
 use crate::samplers::Batch;
 
 /// `[debias.cause]`.
@@ -132,7 +133,42 @@ impl Cause {
         self.block.partition_point(|&node| (node as usize) < self.nodes.n_users)..self.block.len()
     }
 
-    /// [`AuxiliaryTerm::forward`] in f64.
+    /// The gradient of the uniform rows' loss with respect to the second vectors, `[n_items, dim]`. The column that is the constant 1 has none.
+    fn second_gradient(&self, x: &[f64]) -> Vec<f64> {
+        let dim = self.dim;
+        let mut gradient = vec![0.0; self.second.value.len()];
+        for &(user, item, y) in &self.shown {
+            let slope = self.loss.slope(dot(self.row(x, user), self.second(item)), y);
+            let at = (self.block[item] as usize - self.nodes.n_users) * dim;
+            gradient[at..][..dim].iter_mut().zip(self.row(x, user)).for_each(|(g, x)| *g += slope * x);
+        }
+        if self.biases {
+            gradient.chunks_exact_mut(dim).for_each(|row| row[dim - 2] = 0.0);
+        }
+        gradient
+    }
+}
+
+fn sign(x: f64) -> f64 {
+    if x == 0.0 { 0.0 } else { x.signum() }
+}
+
+impl WideTerm for Cause {
+    fn take(&mut self, batch: &Batch, nodes: &[u32]) -> Result<()> {
+        self.scale = f64::from(self.reduction.scale(batch.positives.len()));
+        self.block.clear();
+        self.block.extend_from_slice(nodes);
+        self.shown.clear();
+        for (slot, &node) in nodes.iter().enumerate().take_while(|(_, node)| (**node as usize) < self.nodes.n_users) {
+            for &(item, label) in self.uniform.get(&node).into_iter().flatten() {
+                if let Ok(item) = nodes.binary_search(&(self.nodes.item(item))) {
+                    self.shown.push((slot, item, label));
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn value(&self, x: &[f64]) -> f64 {
         let of_row =
             |&(user, item, y): &(usize, usize, f64)| self.loss.value(dot(self.row(x, user), self.second(item)), y);
@@ -158,21 +194,6 @@ impl Cause {
         gradient
     }
 
-    /// The gradient of the uniform rows' loss with respect to the second vectors, `[n_items, dim]`. The column that is the constant 1 has none.
-    fn second_gradient(&self, x: &[f64]) -> Vec<f64> {
-        let dim = self.dim;
-        let mut gradient = vec![0.0; self.second.value.len()];
-        for &(user, item, y) in &self.shown {
-            let slope = self.loss.slope(dot(self.row(x, user), self.second(item)), y);
-            let at = (self.block[item] as usize - self.nodes.n_users) * dim;
-            gradient[at..][..dim].iter_mut().zip(self.row(x, user)).for_each(|(g, x)| *g += slope * x);
-        }
-        if self.biases {
-            gradient.chunks_exact_mut(dim).for_each(|row| row[dim - 2] = 0.0);
-        }
-        gradient
-    }
-
     fn fit_to(&mut self, x: &[f64]) {
         let gradient = self.second_gradient(x);
         self.second.step(&gradient);
@@ -181,63 +202,13 @@ impl Cause {
             self.second.value.chunks_exact_mut(self.dim).for_each(|row| row[self.dim - 2] = 1.0);
         }
     }
-}
 
-fn sign(x: f64) -> f64 {
-    if x == 0.0 { 0.0 } else { x.signum() }
-}
-
-fn wide(rows: &[f32]) -> Vec<f64> {
-    rows.iter().map(|&x| f64::from(x)).collect()
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
-}
-
-impl AuxiliaryTerm for Cause {
-    fn prepare(&mut self, batch: &Batch, nodes: &[u32]) -> Result<()> {
-        self.scale = f64::from(self.reduction.scale(batch.positives.len()));
-        self.block.clear();
-        self.block.extend_from_slice(nodes);
-        self.shown.clear();
-        for (slot, &node) in nodes.iter().enumerate().take_while(|(_, node)| (**node as usize) < self.nodes.n_users) {
-            for &(item, label) in self.uniform.get(&node).into_iter().flatten() {
-                if let Ok(item) = nodes.binary_search(&(self.nodes.item(item))) {
-                    self.shown.push((slot, item, label));
-                }
-            }
-        }
-        Ok(())
+    fn learned(&self) -> &MetaAdam {
+        &self.second
     }
 
-    fn fits(&self) -> bool {
-        true
-    }
-
-    fn fit(&mut self, rows: &[f32]) {
-        self.fit_to(&wide(rows));
-    }
-
-    fn forward(&self, rows: &[f32]) -> f64 {
-        self.value(&wide(rows))
-    }
-
-    fn backward(&self, rows: &[f32], gradient: &mut [f32]) {
-        let added = self.gradient(&wide(rows));
-        gradient.iter_mut().zip(added).for_each(|(gradient, added)| *gradient += added as f32);
-    }
-
-    fn tangent(&mut self, rows: &[f32], rows_dot: &[f32]) -> f64 {
-        dot(&self.gradient(&wide(rows)), &wide(rows_dot))
-    }
-
-    fn parameters(&self) -> Parameters {
-        self.second.save(["value", "m", "v", "step"])
-    }
-
-    fn restore(&mut self, parameters: Parameters) {
-        self.second.load(&mut parameters.into_iter());
+    fn learned_mut(&mut self) -> &mut MetaAdam {
+        &mut self.second
     }
 }
 
@@ -253,7 +224,7 @@ mod tests {
         let config = Config { penalty: 0.7, rate, decay: 0.05 };
         let mut term = Cause::new(&config, nodes, (4, true), loss, &uniform, Reduction::Sum, Seed(2));
         // Item 1 (node 3) is not in the block: user 1 has no uniform row there.
-        term.prepare(&Batch::default(), &[0, 1, 2, 4]).unwrap();
+        term.take(&Batch::default(), &[0, 1, 2, 4]).unwrap();
         (term, (0..16).map(|at| 0.6 * (at as f64 * 0.9 + 0.4).sin()).collect())
     }
 

@@ -1,5 +1,6 @@
 //! What a user can choose about debiasing. `[debias.NAME]` holds exactly one method.
 
+use gcnrec_kernels::Device;
 use serde::{Deserialize, Serialize};
 
 pub use super::cause::Config as Cause;
@@ -218,6 +219,20 @@ impl Config {
     /// True when the method's loss runs over all pairs of a batch's users and items, each of which must come once an epoch.
     pub fn needs_blocks(&self) -> bool {
         matches!(self, Config::Dr(_) | Config::DrJl(_))
+    }
+
+    /// Refuses a device that a method has no kernels for: second vectors, and small models that are fitted beside the model, are worked out in f64 on the
+    /// processor in every step.
+    ///
+    /// # Errors
+    /// [`gcnrec_kernels::KernelError::Device`], exit code 5, with the method's name.
+    pub fn check_device(&self, device: &Device) -> Result<()> {
+        match self {
+            Config::Dr(_) | Config::DrJl(_) | Config::Cause(_) => {
+                Ok(device.expect_cpu(&format!("the debiasing method {}", self.name()))?)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Refuses values outside their ranges.

@@ -22,8 +22,9 @@ use serde::{Deserialize, Serialize};
 use super::meta_adam::MetaAdam;
 use super::propensity::Propensity;
 use super::small_mf::SmallMf;
+use super::wide::{WideTerm, dot};
 use crate::error::Result;
-use crate::objectives::{AuxiliaryTerm, Nodes, Parameters, Reduction};
+use crate::objectives::{Nodes, Reduction};
 use crate::samplers::Batch;
 
 /// `[debias.dr]` and `[debias.dr_jl]`.
@@ -132,8 +133,45 @@ impl DoublyRobust {
         }
         rows
     }
+}
 
-    /// [`AuxiliaryTerm::forward`] in f64.
+/// `sum over rows of x y'`, as rows of the width of `y`.
+fn product(x: &[Vec<f64>], y: &[Vec<f64>], height: usize, width: usize) -> Vec<Vec<f64>> {
+    let mut sum = vec![vec![0.0; width]; height];
+    for (x, y) in x.iter().zip(y) {
+        for (row, x) in sum.iter_mut().zip(x) {
+            row.iter_mut().zip(y).for_each(|(sum, y)| *sum += x * y);
+        }
+    }
+    sum
+}
+
+fn times(matrix: &[Vec<f64>], x: &[f64]) -> Vec<f64> {
+    matrix.iter().map(|row| dot(row, x)).collect()
+}
+
+impl WideTerm for DoublyRobust {
+    fn take(&mut self, batch: &Batch, nodes: &[u32]) -> Result<()> {
+        self.scale = f64::from(self.reduction.scale(batch.positives.len()));
+        let (n_users, labels, inverse) = (self.model.nodes.n_users, &self.labels, &self.inverse);
+        let Block { nodes: rows, slot_of, observed, n_users: users_in } = &mut self.block;
+        rows.clear();
+        rows.extend_from_slice(nodes);
+        *users_in = nodes.partition_point(|&node| (node as usize) < n_users);
+        nodes.iter().enumerate().for_each(|(slot, &node)| slot_of[node as usize] = slot as u32);
+        observed.clear();
+        batch.each_pair(|pair, user, item| {
+            let edge = batch.edges[pair] as usize;
+            observed.push(Observed {
+                user: slot_of[user as usize] as usize,
+                item: slot_of[n_users + item as usize] as usize,
+                label: labels.as_ref().map_or(1.0, |labels| f64::from(labels[edge])),
+                inverse: f64::from(inverse[edge]),
+            });
+        });
+        Ok(())
+    }
+
     fn value(&self, x: &[f64]) -> f64 {
         let z = self.residual_rows(x);
         let (users, items) = z.split_at(self.block.n_users);
@@ -184,80 +222,13 @@ impl DoublyRobust {
         }
         self.learned.step(&gradient);
     }
-}
 
-fn wide(rows: &[f32]) -> Vec<f64> {
-    rows.iter().map(|&x| f64::from(x)).collect()
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
-}
-
-/// `sum over rows of x y'`, as rows of the width of `y`.
-fn product(x: &[Vec<f64>], y: &[Vec<f64>], height: usize, width: usize) -> Vec<Vec<f64>> {
-    let mut sum = vec![vec![0.0; width]; height];
-    for (x, y) in x.iter().zip(y) {
-        for (row, x) in sum.iter_mut().zip(x) {
-            row.iter_mut().zip(y).for_each(|(sum, y)| *sum += x * y);
-        }
-    }
-    sum
-}
-
-fn times(matrix: &[Vec<f64>], x: &[f64]) -> Vec<f64> {
-    matrix.iter().map(|row| dot(row, x)).collect()
-}
-
-impl AuxiliaryTerm for DoublyRobust {
-    fn prepare(&mut self, batch: &Batch, nodes: &[u32]) -> Result<()> {
-        self.scale = f64::from(self.reduction.scale(batch.positives.len()));
-        let (n_users, labels, inverse) = (self.model.nodes.n_users, &self.labels, &self.inverse);
-        let Block { nodes: rows, slot_of, observed, n_users: users_in } = &mut self.block;
-        rows.clear();
-        rows.extend_from_slice(nodes);
-        *users_in = nodes.partition_point(|&node| (node as usize) < n_users);
-        nodes.iter().enumerate().for_each(|(slot, &node)| slot_of[node as usize] = slot as u32);
-        observed.clear();
-        batch.each_pair(|pair, user, item| {
-            let edge = batch.edges[pair] as usize;
-            observed.push(Observed {
-                user: slot_of[user as usize] as usize,
-                item: slot_of[n_users + item as usize] as usize,
-                label: labels.as_ref().map_or(1.0, |labels| f64::from(labels[edge])),
-                inverse: f64::from(inverse[edge]),
-            });
-        });
-        Ok(())
+    fn learned(&self) -> &MetaAdam {
+        &self.learned
     }
 
-    fn fits(&self) -> bool {
-        true
-    }
-
-    fn fit(&mut self, rows: &[f32]) {
-        self.fit_to(&wide(rows));
-    }
-
-    fn forward(&self, rows: &[f32]) -> f64 {
-        self.value(&wide(rows))
-    }
-
-    fn backward(&self, rows: &[f32], gradient: &mut [f32]) {
-        let added = self.gradient(&wide(rows));
-        gradient.iter_mut().zip(added).for_each(|(gradient, added)| *gradient += added as f32);
-    }
-
-    fn tangent(&mut self, rows: &[f32], rows_dot: &[f32]) -> f64 {
-        dot(&self.gradient(&wide(rows)), &wide(rows_dot))
-    }
-
-    fn parameters(&self) -> Parameters {
-        self.learned.save(["value", "m", "v", "step"])
-    }
-
-    fn restore(&mut self, parameters: Parameters) {
-        self.learned.load(&mut parameters.into_iter());
+    fn learned_mut(&mut self) -> &mut MetaAdam {
+        &mut self.learned
     }
 }
 

@@ -1,5 +1,7 @@
 //! Example weights that are known before training: one number per training edge.
 
+use gcnrec_kernels::{Buffer, Device};
+
 use crate::error::Result;
 use crate::objectives::{ExampleWeights, Examples, Reduction};
 
@@ -14,9 +16,8 @@ pub(super) struct FixedWeights {
 }
 
 impl ExampleWeights for FixedWeights {
-    fn weigh(&mut self, examples: &Examples<'_>, weights: &mut Vec<f32>) -> Result<()> {
+    fn weigh(&mut self, device: &Device, examples: &Examples<'_>, weights: &mut Buffer<f32>) -> Result<()> {
         let Examples { batch, n: n_examples, .. } = *examples;
-        weights.clear();
         let each = n_examples / batch.positives.len().max(1);
         let mut scale = self.reduction.scale(n_examples);
         if self.self_normalised {
@@ -25,9 +26,8 @@ impl ExampleWeights for FixedWeights {
                 scale *= (batch.edges.len() as f64 / sum) as f32;
             }
         }
-        for &edge in &batch.edges {
-            weights.extend(std::iter::repeat_n(scale * self.weights[edge as usize], each));
-        }
+        let of_pairs = batch.edges.iter().map(|&edge| scale * self.weights[edge as usize]);
+        device.write(weights, &of_pairs.flat_map(|weight| std::iter::repeat_n(weight, each)).collect::<Vec<f32>>());
         Ok(())
     }
 }
@@ -40,9 +40,9 @@ mod tests {
     fn weigh(self_normalised: bool, reduction: Reduction) -> Vec<f32> {
         let mut fixed = FixedWeights { weights: vec![9.0, 1.0, 3.0], self_normalised, reduction };
         let batch = Batch { users: vec![0, 0], positives: vec![4, 5], edges: vec![1, 2], ..Batch::default() };
-        let mut weights = Vec::new();
-        fixed.weigh(&Examples { batch: &batch, n: 4, losses: &[] }, &mut weights).unwrap();
-        weights
+        let (cpu, mut weights) = (Device::Cpu, Buffer::default());
+        fixed.weigh(&cpu, &Examples { batch: &batch, n: 4, losses: &Buffer::default() }, &mut weights).unwrap();
+        cpu.read(&weights)
     }
 
     /// Two pairs of two examples each; the mean over four divides by 4, normalising by the mean weight 2.

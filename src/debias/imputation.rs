@@ -10,6 +10,10 @@
 use std::sync::Arc;
 
 use gcnrec_graphs::Seed;
+use gcnrec_kernels::ops::all_pairs::{
+    AllPairs, KnownPairs, PairMotion, all_pairs_gradient, all_pairs_motion, all_pairs_reference,
+};
+use gcnrec_kernels::{Buffer, Device};
 
 use super::autodebias::{SOFTENING, kaiming, normal};
 use super::config::Autodebias;
@@ -17,6 +21,8 @@ use super::meta_adam::MetaAdam;
 use crate::error::Result;
 use crate::objectives::{AuxiliaryTerm, Nodes, Parameters, Reduction};
 use crate::samplers::Batch;
+#[cfg(test)]
+use gcnrec_kernels::ops::all_pairs::{all_pairs_gradient_reference, all_pairs_motion_reference};
 
 /// Classes of pairs: the index of their value in `phi`.
 const UNOBSERVED: usize = 1;
@@ -46,14 +52,20 @@ struct Block {
     nodes: Vec<u32>,
     n_users: usize,
     slot_of: Vec<u32>,
-    /// (slot of the user, slot of the item, class).
-    observed: Vec<(usize, usize, usize)>,
+    /// The slots of each pair's user and item, and its class.
+    users: Vec<u32>,
+    items: Vec<u32>,
+    class: Vec<usize>,
+    known: KnownPairs,
 }
 
-/// Weighted moments of one side's rows: the matrix `sum_r f_r x_r x_r'` and the vector `sum_r f_r x_r`.
-struct Moments {
-    matrix: Vec<f64>,
-    vector: Vec<f64>,
+/// What the pairs of a block weigh and what they should score, in numbers.
+struct Weighed {
+    factor: Vec<f64>,
+    unseen: f64,
+    seen: f64,
+    imputed: [f64; 3],
+    target: Vec<f64>,
 }
 
 impl Imputation {
@@ -85,11 +97,28 @@ impl Imputation {
         }
     }
 
-    /// The factor of every row of the block, and those of unobserved and of observed pairs.
-    fn factors(&self) -> (Vec<f64>, [f64; 2]) {
+    fn weighed(&self) -> Weighed {
         let factor = |parameter: usize| (self.weights.value[parameter] / SOFTENING).exp();
-        let rows = self.block.nodes.iter().map(|&node| factor(node as usize)).collect();
-        (rows, [factor(self.nodes.len()), factor(self.nodes.len() + 1)])
+        let (n, imputed) = (self.nodes.len(), self.imputed());
+        Weighed {
+            factor: self.block.nodes.iter().map(|&node| factor(node as usize)).collect(),
+            unseen: factor(n),
+            seen: factor(n + 1),
+            imputed,
+            target: self.block.class.iter().map(|&class| imputed[class]).collect(),
+        }
+    }
+
+    fn pairs<'a>(&self, weighed: &'a Weighed) -> AllPairs<'a> {
+        AllPairs {
+            dim: self.dim,
+            n_left: self.block.n_users,
+            factor: &weighed.factor,
+            weight: [weighed.unseen, weighed.seen],
+            target: weighed.imputed[UNOBSERVED],
+            known_target: &weighed.target,
+            scale: self.scale,
+        }
     }
 
     fn imputed(&self) -> [f64; 3] {
@@ -98,89 +127,33 @@ impl Imputation {
 
     /// [`AuxiliaryTerm::forward`] in f64.
     pub(super) fn value(&self, x: &[f64]) -> f64 {
-        let (factor, [unseen, seen]) = self.factors();
-        let imputed = self.imputed();
-        let [users, items] = self.sides();
-        let of_items = self.moments(items.clone(), &factor, x, x);
-        let (m, total) = (imputed[UNOBSERVED], items.map(|slot| factor[slot]).sum::<f64>());
-        let mut sum = 0.0;
-        for user in users {
-            let row = self.row(x, user);
-            let form = dot(row, &times(&of_items.matrix, row)) - 2.0 * m * dot(row, &of_items.vector) + m * m * total;
-            sum += unseen * factor[user] * form;
-        }
-        for &(user, item, class) in &self.block.observed {
-            let (s, both) = (dot(self.row(x, user), self.row(x, item)), factor[user] * factor[item]);
-            sum += both * (seen * (s - imputed[class]).powi(2) - unseen * (s - m).powi(2));
-        }
-        self.scale * sum
+        all_pairs_reference(&self.pairs(&self.weighed()), &self.block.known, x)
     }
 
-    /// The gradient of [`Imputation::value`].
-    pub(super) fn gradient(&self, x: &[f64]) -> Vec<f64> {
-        let (factor, [unseen, seen]) = self.factors();
-        let imputed = self.imputed();
-        let mut gradient = vec![0.0; x.len()];
+    /// From the motion of the scores to the derivatives by the term's own parameters. Answers the motion of the term.
+    pub(super) fn keep(&mut self, motion: &PairMotion) -> f64 {
+        let Weighed { factor, unseen, seen, imputed, .. } = self.weighed();
         let m = imputed[UNOBSERVED];
-        let [users, items] = self.sides();
-        for (side, other) in [(users.clone(), items.clone()), (items, users)] {
-            let of_other = self.moments(other, &factor, x, x);
-            for slot in side {
-                let pulled = times(&of_other.matrix, self.row(x, slot));
-                let scale = 2.0 * unseen * factor[slot];
-                let target = &mut gradient[slot * self.dim..][..self.dim];
-                for ((target, pulled), vector) in target.iter_mut().zip(pulled).zip(&of_other.vector) {
-                    *target += scale * (pulled - m * vector);
-                }
-            }
-        }
-        for &(user, item, class) in &self.block.observed {
-            let (s, both) = (dot(self.row(x, user), self.row(x, item)), factor[user] * factor[item]);
-            let slope = 2.0 * both * (seen * (s - imputed[class]) - unseen * (s - m));
-            for (to, from) in [(user, item), (item, user)] {
-                for column in 0..self.dim {
-                    gradient[to * self.dim + column] += slope * x[from * self.dim + column];
-                }
-            }
-        }
-        gradient.iter_mut().for_each(|gradient| *gradient *= self.scale);
-        gradient
-    }
-
-    /// [`AuxiliaryTerm::tangent`] in f64.
-    pub(super) fn motion(&mut self, x: &[f64], t: &[f64]) -> f64 {
-        let imputed = self.imputed();
-        let (factor, [unseen, seen]) = self.factors();
-        let [users, items] = self.sides();
-        let m = imputed[UNOBSERVED];
-        let parameter: Vec<usize> = self.block.nodes.iter().map(|&node| node as usize).collect();
+        let parameter = |slot: usize| self.block.nodes[slot] as usize;
         let mut by_weight = vec![0.0; self.weights.value.len()];
         let mut by_value = [0.0; 3];
         let mut unseen_moved = 0.0;
-        for (side, other) in [(users.clone(), items.clone()), (items, users.clone())] {
-            let (plain, crossed) = (self.moments(other.clone(), &factor, x, x), self.moments(other, &factor, x, t));
-            let is_users = side == users;
-            for slot in side {
-                let (row, row_dot) = (self.row(x, slot), self.row(t, slot));
-                // sum over the other side of f (s - m) s_dot, and of f s_dot
-                let bent = dot(row, &times(&plain.matrix, row_dot)) + dot(row, &times(&crossed.matrix, row));
-                let straight = dot(row_dot, &plain.vector) + dot(row, &crossed.vector);
-                let moved = 2.0 * unseen * factor[slot] * (bent - m * straight);
-                by_weight[parameter[slot]] += moved;
-                if is_users {
-                    unseen_moved += moved;
-                    by_value[UNOBSERVED] -= 2.0 * unseen * factor[slot] * straight;
-                }
+        for (slot, [bent, straight]) in motion.rows.iter().enumerate() {
+            let moved = 2.0 * unseen * factor[slot] * (bent - m * straight);
+            by_weight[parameter(slot)] += moved;
+            if slot < self.block.n_users {
+                unseen_moved += moved;
+                by_value[UNOBSERVED] -= 2.0 * unseen * factor[slot] * straight;
             }
         }
         let mut seen_moved = 0.0;
-        for &(user, item, class) in &self.block.observed {
-            let (u, i, u_dot, i_dot) = (self.row(x, user), self.row(x, item), self.row(t, user), self.row(t, item));
-            let (s, s_dot, both) = (dot(u, i), dot(u_dot, i) + dot(u, i_dot), factor[user] * factor[item]);
+        let slots = self.block.users.iter().zip(&self.block.items).map(|(&user, &item)| [user as usize, item as usize]);
+        for ((slots, &class), &[s, s_dot]) in slots.zip(&self.block.class).zip(&motion.known) {
+            let both = factor[slots[0]] * factor[slots[1]];
             let taken = 2.0 * unseen * both * (s - m) * s_dot;
             let given = 2.0 * seen * both * (s - imputed[class]) * s_dot;
-            for slot in [user, item] {
-                by_weight[parameter[slot]] += given - taken;
+            for slot in slots {
+                by_weight[parameter(slot)] += given - taken;
             }
             (unseen_moved, seen_moved) = (unseen_moved - taken, seen_moved + given);
             by_value[class] -= 2.0 * seen * both * s_dot;
@@ -195,74 +168,45 @@ impl Imputation {
         (self.weight_gradient, self.value_gradient) = (by_weight, by_value);
         self.scale * (unseen_moved + seen_moved)
     }
-
-    /// Rows in f64, `[n_rows, dim]`.
-    fn wide(rows: &[f32]) -> Vec<f64> {
-        rows.iter().map(|&x| f64::from(x)).collect()
-    }
-
-    fn row<'a>(&self, x: &'a [f64], slot: usize) -> &'a [f64] {
-        &x[slot * self.dim..(slot + 1) * self.dim]
-    }
-
-    /// Sums over a range of slots: of users or of items. With `y` the matrix is `sum f_r x_r y_r'` and the vector `sum f_r y_r`.
-    fn moments(&self, slots: std::ops::Range<usize>, factor: &[f64], x: &[f64], y: &[f64]) -> Moments {
-        let dim = self.dim;
-        let mut moments = Moments { matrix: vec![0.0; dim * dim], vector: vec![0.0; dim] };
-        for slot in slots {
-            let (x, y) = (self.row(x, slot), self.row(y, slot));
-            for (a, row) in moments.matrix.chunks_exact_mut(dim).enumerate() {
-                let scaled = factor[slot] * x[a];
-                row.iter_mut().zip(y).for_each(|(sum, y)| *sum += scaled * y);
-            }
-            moments.vector.iter_mut().zip(y).for_each(|(sum, y)| *sum += factor[slot] * y);
-        }
-        moments
-    }
-
-    fn sides(&self) -> [std::ops::Range<usize>; 2] {
-        [0..self.block.n_users, self.block.n_users..self.block.nodes.len()]
-    }
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
-}
-
-/// `M x`, for a row-major square matrix.
-fn times(matrix: &[f64], x: &[f64]) -> Vec<f64> {
-    matrix.chunks_exact(x.len()).map(|row| dot(row, x)).collect()
 }
 
 impl AuxiliaryTerm for Imputation {
-    fn prepare(&mut self, batch: &Batch, nodes: &[u32]) -> Result<()> {
+    fn prepare(&mut self, device: &Device, batch: &Batch, nodes: &[u32]) -> Result<()> {
         self.scale = self.strength * f64::from(self.reduction.scale(batch.positives.len()));
         let (n_users, labels) = (self.nodes.n_users, &self.labels);
-        let Block { nodes: rows, slot_of, observed, n_users: users_in } = &mut self.block;
+        let Block { nodes: rows, slot_of, users, items, class, n_users: users_in, known } = &mut self.block;
         rows.clear();
         rows.extend_from_slice(nodes);
         *users_in = nodes.partition_point(|&node| (node as usize) < n_users);
         nodes.iter().enumerate().for_each(|(slot, &node)| slot_of[node as usize] = slot as u32);
-        observed.clear();
+        users.clear();
+        items.clear();
+        class.clear();
         batch.each_pair(|pair, user, item| {
             let liked = labels.as_ref().is_none_or(|labels| labels[batch.edges[pair] as usize] > 0.0);
-            let slot = |node: usize| slot_of[node] as usize;
-            observed.push((slot(user as usize), slot(n_users + item as usize), if liked { 2 } else { 0 }));
+            users.push(slot_of[user as usize]);
+            items.push(slot_of[n_users + item as usize]);
+            class.push(if liked { 2 } else { 0 });
         });
+        Ok(known.assign(device, nodes.len(), users, items)?)
+    }
+
+    fn forward(&self, device: &Device, rows: &Buffer<f32>) -> Result<f64> {
+        Ok(self.value(&device.read(rows).iter().map(|&x| f64::from(x)).collect::<Vec<_>>()))
+    }
+
+    fn backward(&mut self, device: &Device, rows: &Buffer<f32>, gradient: &mut Buffer<f32>) -> Result<()> {
+        let weighed = self.weighed();
+        let pairs = self.pairs(&weighed);
+        Ok(all_pairs_gradient(device, &pairs, &mut self.block.known, rows, gradient)?)
+    }
+
+    fn tangent(&mut self, device: &Device, rows: &Buffer<f32>, rows_dot: &Buffer<f32>) -> Result<()> {
+        let weighed = self.weighed();
+        let pairs = self.pairs(&weighed);
+        let motion = all_pairs_motion(device, &pairs, &mut self.block.known, rows, rows_dot)?;
+        self.keep(&motion);
         Ok(())
-    }
-
-    fn forward(&self, rows: &[f32]) -> f64 {
-        self.value(&Self::wide(rows))
-    }
-
-    fn backward(&self, rows: &[f32], gradient: &mut [f32]) {
-        let added = self.gradient(&Self::wide(rows));
-        gradient.iter_mut().zip(added).for_each(|(gradient, added)| *gradient += added as f32);
-    }
-
-    fn tangent(&mut self, rows: &[f32], rows_dot: &[f32]) -> f64 {
-        self.motion(&Self::wide(rows), &Self::wide(rows_dot))
     }
 
     fn learns(&self, _epoch: u64) -> bool {
@@ -295,6 +239,17 @@ impl AuxiliaryTerm for Imputation {
 
 #[cfg(test)]
 impl Imputation {
+    /// [`AuxiliaryTerm::backward`] in f64.
+    pub(super) fn gradient(&self, x: &[f64]) -> Vec<f64> {
+        all_pairs_gradient_reference(&self.pairs(&self.weighed()), &self.block.known, x)
+    }
+
+    /// [`AuxiliaryTerm::tangent`] in f64. Answers the motion of the term.
+    pub(super) fn motion(&mut self, x: &[f64], t: &[f64]) -> f64 {
+        let motion = all_pairs_motion_reference(&self.pairs(&self.weighed()), &self.block.known, x, t);
+        self.keep(&motion)
+    }
+
     /// The derivatives that the last `tangent` kept: of the weights' parameters and of the values'.
     pub(super) fn kept(&self) -> (&[f64], &[f64]) {
         (&self.weight_gradient, &self.value_gradient)

@@ -9,6 +9,9 @@
 //! shrink together as soon as the model begins to overfit.
 
 use gcnrec_graphs::Seed;
+use gcnrec_kernels::ops::loss_weights::{loss_answer, loss_weights, mean_answer};
+use gcnrec_kernels::ops::place::place;
+use gcnrec_kernels::{Buffer, Device};
 use serde::{Deserialize, Serialize};
 
 use super::autodebias::normal;
@@ -60,9 +63,7 @@ pub(super) struct MetaWeightNet {
     frozen_epochs: u64,
     /// `a` and `b` of every hidden unit, `v`, then `c`.
     meta: MetaAdam,
-    losses: Vec<f32>,
-    /// The network's answers to them.
-    answers: Vec<f64>,
+    losses: Buffer<f32>,
 }
 
 impl MetaWeightNet {
@@ -75,20 +76,13 @@ impl MetaWeightNet {
         value.push(0.0);
         let meta = MetaAdam::new(value, config.rate, config.decay);
         let frozen_epochs = config.frozen_epochs;
-        MetaWeightNet { hidden, reduction, frozen_epochs, meta, losses: Vec::new(), answers: Vec::new() }
-    }
-
-    /// The weight that a loss has.
-    fn weight(&self, loss: f64) -> f64 {
-        let p = &self.meta.value;
-        let hidden = |unit: usize| (p[unit] * loss + p[self.hidden + unit]).max(0.0);
-        let sum: f64 = (0..self.hidden).map(|unit| p[2 * self.hidden + unit] * hidden(unit)).sum();
-        1.0 / (1.0 + (-sum - p[3 * self.hidden]).exp())
+        MetaWeightNet { hidden, reduction, frozen_epochs, meta, losses: Buffer::default() }
     }
 
     /// Adds `by_weight` times the derivative of the weight of a loss with respect to every parameter.
     fn back(&self, loss: f64, by_weight: f64, gradient: &mut [f64]) {
-        let (p, n, weight) = (&self.meta.value, self.hidden, self.weight(loss));
+        let (p, n) = (&self.meta.value, self.hidden);
+        let weight = loss_answer(p, loss);
         let by_sum = by_weight * weight * (1.0 - weight);
         for unit in 0..n {
             let before = p[unit] * loss + p[n + unit];
@@ -103,38 +97,26 @@ impl MetaWeightNet {
 
     /// From the derivatives by the weights that were last given to those by the parameters. A weight is `scale a_b / mean(a)`, so `a_b` is pulled on by
     /// its own derivative less what all of them pull on average, each by its weight.
-    fn gradient(&self, hypergradient: &[f32]) -> Vec<f64> {
-        let n = self.answers.len();
-        let scale = f64::from(self.reduction.scale(n)) / mean_of(&self.answers);
-        let weighed = self.answers.iter().zip(hypergradient).map(|(answer, &moved)| answer * f64::from(moved));
-        let average = weighed.sum::<f64>() / (n as f64 * mean_of(&self.answers));
+    fn gradient(&self, losses: &[f32], hypergradient: &[f32]) -> Vec<f64> {
+        let answers: Vec<f64> = losses.iter().map(|&loss| loss_answer(&self.meta.value, loss.into())).collect();
+        let (n, mean) = (answers.len(), mean_answer(&answers));
+        let scale = f64::from(self.reduction.scale(n)) / mean;
+        let weighed = answers.iter().zip(hypergradient).map(|(answer, &moved)| answer * f64::from(moved));
+        let average = weighed.sum::<f64>() / (n as f64 * mean);
         let mut gradient = vec![0.0; self.meta.value.len()];
-        for (&loss, &moved) in self.losses.iter().zip(hypergradient) {
+        for (&loss, &moved) in losses.iter().zip(hypergradient) {
             self.back(f64::from(loss), scale * (f64::from(moved) - average), &mut gradient);
         }
         gradient
     }
 }
 
-/// The mean, and no less than what can be divided by.
-fn mean_of(answers: &[f64]) -> f64 {
-    (answers.iter().sum::<f64>() / answers.len().max(1) as f64).max(1e-12)
-}
-
 impl ExampleWeights for MetaWeightNet {
-    fn weigh(&mut self, examples: &Examples<'_>, weights: &mut Vec<f32>) -> Result<()> {
-        self.losses.clear();
-        self.losses.extend_from_slice(examples.losses);
-        let answers: Vec<f64> = examples.losses.iter().map(|&loss| self.weight(f64::from(loss))).collect();
-        let scale = f64::from(self.reduction.scale(examples.n)) / mean_of(&answers);
-        weights.clear();
-        weights.extend(answers.iter().map(|answer| (scale * answer) as f32));
-        self.answers = answers;
-        Ok(())
-    }
-
-    fn reads_losses(&self) -> bool {
-        true
+    fn weigh(&mut self, device: &Device, examples: &Examples<'_>, weights: &mut Buffer<f32>) -> Result<()> {
+        device.resize(&mut self.losses, examples.losses.len());
+        place(device, examples.losses, 0, &mut self.losses)?;
+        let scale = f64::from(self.reduction.scale(examples.n));
+        Ok(loss_weights(device, &self.meta.value, scale, &self.losses, weights)?)
     }
 
     fn weighs_pairs(&self) -> bool {
@@ -145,8 +127,8 @@ impl ExampleWeights for MetaWeightNet {
         epoch >= self.frozen_epochs
     }
 
-    fn learn(&mut self, _batch: &Batch, hypergradient: &[f32]) -> Result<()> {
-        let gradient = self.gradient(hypergradient);
+    fn learn(&mut self, device: &Device, _batch: &Batch, hypergradient: &Buffer<f32>) -> Result<()> {
+        let gradient = self.gradient(&device.read(&self.losses), &device.read(hypergradient));
         self.meta.step(&gradient);
         Ok(())
     }
@@ -169,38 +151,20 @@ mod tests {
         MetaWeightNet::new(&config, Reduction::Sum, Seed(4))
     }
 
-    /// One unit: relu(2 * 1.5 - 1) = 2; sigmoid(-.5 * 2 + .25) = 1 / (1 + e^.75). For the loss .25 the unit is silent: 1 / (1 + e^-.25). Both are divided by
-    /// their mean.
-    #[test]
-    fn a_weight_is_a_network_of_the_loss() {
-        let mut net = net(1, 0.0);
-        net.meta.value = vec![2.0, -1.0, -0.5, 0.25];
-        let mut weights = Vec::new();
-        let batch = Batch::default();
-        net.weigh(&Examples { batch: &batch, n: 2, losses: &[1.5, 0.25] }, &mut weights).unwrap();
-        let expected = [1.0 / (1.0 + 0.75f64.exp()), 1.0 / (1.0 + (-0.25f64).exp())];
-        let mean = (expected[0] + expected[1]) / 2.0;
-        for (found, expected) in weights.iter().zip(expected.map(|answer| answer / mean)) {
-            assert!((f64::from(*found) - expected).abs() < 1e-7, "{found} {expected}");
-        }
-    }
-
     /// Central differences with h = 1e-6: the formula's own error is some 1e-12, rounding 1e-16 / 1e-6 = 1e-10.
     #[test]
     fn the_network_s_gradient_is_that_of_its_weights() {
         let mut net = net(7, 0.0);
         net.meta.value.iter_mut().enumerate().for_each(|(at, value)| *value += 0.3 * (at as f64 * 1.3).sin());
         let (losses, by_weight) = ([0.0f32, 0.25, 1.75, 4.0], [1.0f32, -2.0, 0.5, 0.75]);
-        let batch = Batch::default();
-        net.weigh(&Examples { batch: &batch, n: 4, losses: &losses }, &mut Vec::new()).unwrap();
-        let gradient = net.gradient(&by_weight);
+        let gradient = net.gradient(&losses, &by_weight);
         for (at, &found) in gradient.iter().enumerate() {
             let mut moved = |h: f64| {
                 net.meta.value[at] += h;
-                let answers = losses.map(|loss| net.weight(loss.into()));
+                let answers = losses.map(|loss| loss_answer(&net.meta.value, loss.into()));
                 net.meta.value[at] -= h;
                 let sum: f64 = answers.iter().zip(by_weight).map(|(answer, by)| answer * f64::from(by)).sum();
-                sum / mean_of(&answers)
+                sum / mean_answer(&answers)
             };
             let expected = (moved(1e-6) - moved(-1e-6)) / 2e-6;
             assert!((found - expected).abs() < 1e-8, "{at}: {found} {expected}");
@@ -211,12 +175,14 @@ mod tests {
     #[test]
     fn losses_that_hurt_come_to_weigh_less() {
         let mut net = net(20, 0.01);
-        let (batch, losses, mut weights) = (Batch::default(), [0.1f32, 3.0, 0.2, 2.5], Vec::new());
+        let (cpu, batch, mut weights) = (Device::Cpu, Batch::default(), Buffer::default());
+        let (losses, wanted) = (cpu.upload(&[0.1f32, 3.0, 0.2, 2.5]), cpu.upload(&[-1.0, 1.0, -1.0, 1.0]));
         let examples = Examples { batch: &batch, n: 4, losses: &losses };
         for _ in 0..300 {
-            net.weigh(&examples, &mut weights).unwrap();
-            net.learn(&batch, &[-1.0, 1.0, -1.0, 1.0]).unwrap();
+            net.weigh(&cpu, &examples, &mut weights).unwrap();
+            net.learn(&cpu, &batch, &wanted).unwrap();
         }
+        let weights = cpu.read(&weights);
         assert!(weights[0] > 1.5 && weights[2] > 1.5 && weights[1] < 0.5 && weights[3] < 0.5, "{weights:?}");
     }
 }

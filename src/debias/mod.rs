@@ -20,6 +20,7 @@ mod small_mf;
 mod table;
 #[cfg(test)]
 mod tests;
+mod wide;
 
 pub use config::Config;
 pub use prepare::{Prepared, Training, lesson, prepare};

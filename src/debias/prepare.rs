@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use gcnrec_graphs::{Interactions, ItemId, Seed, UserId};
+use gcnrec_kernels::Buffer;
 
 use super::autodebias::{Features, ObservedWeights};
 use super::cause::{Cause, RowLoss};
@@ -112,7 +113,7 @@ pub fn prepare(config: &Config, training: &Training<'_>) -> Result<Prepared> {
         }
         Config::Autodebias(c) => autodebias(c, training, &pairs, labels, &uniform, &mut learning)?,
         Config::Reweight(c) => {
-            learning.weights = Box::new(Reweight { reduction, weights: Vec::new() });
+            learning.weights = Box::new(Reweight { reduction, weights: Buffer::default() });
             let judge = c.uniform_loss.unwrap_or_else(|| judge_of(training.objective));
             learning.uniform =
                 Some(Uniform { loss: judge, batch: judged(judge, &uniform)?, every: 1, look_ahead: false });

@@ -5,6 +5,10 @@
 //! Source: Ren et al., *Learning to Reweight Examples for Robust Deep Learning*, ICML 2018, algorithm 1. All weights are 0 in its look-ahead, which is
 //! therefore the current point. We differ: with sums instead of means the weights of a batch add up to the number of its examples.
 
+use gcnrec_kernels::ops::place::{fill_column, place};
+use gcnrec_kernels::ops::shares::shares;
+use gcnrec_kernels::{Buffer, Device};
+
 use crate::error::Result;
 use crate::objectives::{ExampleWeights, Examples, Reduction};
 use crate::samplers::Batch;
@@ -12,15 +16,17 @@ use crate::samplers::Batch;
 /// Weights of one batch; nothing is kept from batch to batch.
 pub(super) struct Reweight {
     pub(super) reduction: Reduction,
-    pub(super) weights: Vec<f32>,
+    pub(super) weights: Buffer<f32>,
 }
 
 impl ExampleWeights for Reweight {
-    fn weigh(&mut self, examples: &Examples<'_>, weights: &mut Vec<f32>) -> Result<()> {
-        // A batch without examples teaches nothing and has none to weigh.
-        self.weights.resize(examples.n, 0.0);
-        weights.clone_from(&self.weights);
-        Ok(())
+    fn weigh(&mut self, device: &Device, examples: &Examples<'_>, weights: &mut Buffer<f32>) -> Result<()> {
+        device.resize(weights, examples.n);
+        if self.weights.len() == examples.n {
+            return Ok(place(device, &self.weights, 0, weights)?);
+        }
+        // Before its look-ahead nobody in a batch counts.
+        Ok(fill_column(device, 0.0, 0, 1, examples.n, weights)?)
     }
 
     fn weighs_pairs(&self) -> bool {
@@ -31,13 +37,10 @@ impl ExampleWeights for Reweight {
         true
     }
 
-    fn learn(&mut self, _batch: &Batch, hypergradient: &[f32]) -> Result<()> {
-        let sum: f64 = hypergradient.iter().map(|&h| f64::from(-h).max(0.0)).sum();
-        let total = f64::from(self.reduction.scale(hypergradient.len())) * hypergradient.len() as f64;
-        let weight = |h: &f32| if sum > 0.0 { (total * f64::from(-h).max(0.0) / sum) as f32 } else { 0.0 };
-        self.weights.clear();
-        self.weights.extend(hypergradient.iter().map(weight));
-        Ok(())
+    fn learn(&mut self, device: &Device, _batch: &Batch, hypergradient: &Buffer<f32>) -> Result<()> {
+        let n = hypergradient.len();
+        let total = f64::from(self.reduction.scale(n)) * n as f64;
+        Ok(shares(device, total, hypergradient, &mut self.weights)?)
     }
 }
 
@@ -47,14 +50,18 @@ mod tests {
 
     #[test]
     fn examples_that_help_share_the_weight_and_those_that_hurt_have_none() {
-        let mut reweight = Reweight { reduction: Reduction::Sum, weights: Vec::new() };
-        let mut weights = Vec::new();
-        let batch = Batch::default();
-        reweight.learn(&batch, &[-3.0, 2.0, -1.0, 0.0]).unwrap();
-        reweight.weigh(&Examples { batch: &batch, n: 4, losses: &[] }, &mut weights).unwrap();
-        assert_eq!(weights, [3.0, 0.0, 1.0, 0.0]);
-        reweight.learn(&batch, &[1.0, 2.0]).unwrap();
-        reweight.weigh(&Examples { batch: &batch, n: 2, losses: &[] }, &mut weights).unwrap();
-        assert_eq!(weights, [0.0, 0.0], "when every example hurts, none counts");
+        let cpu = Device::Cpu;
+        let mut reweight = Reweight { reduction: Reduction::Sum, weights: Buffer::default() };
+        let (batch, none) = (Batch::default(), Buffer::default());
+        let weigh = |reweight: &mut Reweight, n: usize| {
+            let mut weights = Buffer::default();
+            reweight.weigh(&cpu, &Examples { batch: &batch, n, losses: &none }, &mut weights).unwrap();
+            cpu.read(&weights)
+        };
+        assert_eq!(weigh(&mut reweight, 2), [0.0, 0.0], "nothing is known yet");
+        reweight.learn(&cpu, &batch, &cpu.upload(&[-3.0, 2.0, -1.0, 0.0])).unwrap();
+        assert_eq!(weigh(&mut reweight, 4), [3.0, 0.0, 1.0, 0.0]);
+        reweight.learn(&cpu, &batch, &cpu.upload(&[1.0, 2.0])).unwrap();
+        assert_eq!(weigh(&mut reweight, 2), [0.0, 0.0], "when every example hurts, none counts");
     }
 }

@@ -4,7 +4,7 @@ use gcnrec_kernels::Device;
 use gcnrec_kernels::ops::table::Precision;
 
 use super::Config;
-use super::graph::config::{Combination, Fit, Storage};
+use super::graph::config::{Combination, Storage};
 use crate::error::Result;
 use crate::objectives;
 
@@ -14,10 +14,6 @@ use crate::objectives;
 /// [`gcnrec_kernels::KernelError::Device`], exit code 5, with the name of what is missing.
 pub fn check_device(config: &Config, device: &Device) -> Result<()> {
     let Some(graph) = config.graph() else { return Ok(device.expect_cpu(&format!("the model {}", config.name()))?) };
-    // The lesson on labelled pairs of the uniform log has not been compared with the CPU's on any device.
-    if graph.combination != Combination::Uniform && graph.attention.fit == Fit::Uniform {
-        device.expect_cpu("attention.fit = \"uniform\"")?;
-    }
     let precision = match graph.storage {
         Storage::F32 => Precision::F32,
         // Gradients of layers in f16 are kept in bf16.
@@ -40,6 +36,8 @@ pub struct TrainingSize {
     pub n_pairs: usize,
     /// Pairs or users in a batch; `None` takes the loss's default.
     pub batch_size: Option<usize>,
+    /// Rows of a log that judges every step; 0 where no step is judged.
+    pub n_judges: usize,
 }
 
 /// Refuses a training that a GPU has no room for. The memory of the processor is [`super::check_memory`]'s to ask about.
@@ -91,9 +89,15 @@ impl Room {
         };
         let attention = 4 * stacked * (columns + pairs);
         let stack = if columns == 0 { 0 } else { 4 * stacked * dim.max(width) };
+        // A look-ahead has layers, moments and a gradient of its own, the layers' rows of those who judge, with their gradients, and the motion of the batch.
+        let judges = (3 * size.n_judges as u128).min(n_nodes);
+        let ahead = match size.n_judges {
+            0 => 0,
+            _ => 4 * dim * (n_nodes * (n_hops + 3) + judges * (2 * n_hops + 2) + rows * (n_hops + 1)),
+        };
         Room {
             largest: (4 * n_nodes * dim).max(4 * edges).max(stack),
-            total: adjacency + tables + frozen + batch + attention,
+            total: adjacency + tables + frozen + batch + attention + ahead,
         }
     }
 }
@@ -113,12 +117,15 @@ mod tests {
     #[test]
     fn the_bytes_of_a_training_are_counted_array_by_array() {
         let bpr = objectives::Config::named("bpr").expect("a loss of the list should be known");
-        let size = TrainingSize { n_users: 60, n_items: 40, n_pairs: 500, batch_size: Some(10) };
+        let size = TrainingSize { n_users: 60, n_items: 40, n_pairs: 500, batch_size: Some(10), n_judges: 0 };
         let mut graph = super::super::graph::Config { dim: 8, layers: 3, ..Default::default() };
         // 100 nodes of 8 columns are 3,200 bytes a table: 9 of them. 200 numbers for rows, 2,000 for edges; 40 items four times; 30 rows of 8 columns,
         // 4 layers twice and 4 more.
         let expected = 9 * 3200 + 4 * 2200 + 4 * 1280 + 30 * 32 * 12;
         assert_eq!(Room::of(&graph, &bpr, size), Room { largest: 4000, total: expected });
+        // 7 rows touch 21: 7 tables more, 10 arrays of 21 rows, 5 of the batch's 30.
+        let judged = TrainingSize { n_judges: 7, ..size };
+        assert_eq!(Room::of(&graph, &bpr, judged).total, expected + 7 * 3200 + 10 * 21 * 32 + 5 * 30 * 32);
         // 4 layers of 60 users are 240 rows: 8 columns, 16 of the network, a score and a slope.
         (graph.combination, graph.attention.hidden) = (Combination::Additive, 16);
         let with_attention = Room { largest: 4 * 240 * 16, total: expected + 4 * 240 * 26 };

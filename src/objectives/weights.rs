@@ -1,5 +1,8 @@
 //! The seam by which a model asks how much each example counts, and tells a method that learns it what a weight would have changed.
 
+use gcnrec_kernels::ops::place::fill_column;
+use gcnrec_kernels::{Buffer, Device};
+
 use crate::error::Result;
 use crate::samplers::Batch;
 
@@ -15,22 +18,17 @@ pub struct Examples<'a> {
     pub batch: &'a Batch,
     /// Number of its examples.
     pub n: usize,
-    /// The loss of every example, `[n]`, at the point before the step; empty unless the method reads them.
-    pub losses: &'a [f32],
+    /// The loss of every example, `[n]`, at the point before the step; empty where pairs are weighed outside of a step.
+    pub losses: &'a Buffer<f32>,
 }
 
 /// Gives every example of a batch its weight in the loss.
 pub trait ExampleWeights: Send {
-    /// Fills `weights` with one number per example. They are used as they are: a mean carries its own `1/n`.
+    /// Fills `weights` with one number per example. They are used as they are: a mean carries its own `1/n`. No method waits for the device here.
     ///
     /// # Errors
     /// Those of the method that learns the weights.
-    fn weigh(&mut self, examples: &Examples<'_>, weights: &mut Vec<f32>) -> Result<()>;
-
-    /// True when the weights depend on the losses of the examples: they are then read from the device in every step.
-    fn reads_losses(&self) -> bool {
-        false
-    }
+    fn weigh(&mut self, device: &Device, examples: &Examples<'_>, weights: &mut Buffer<f32>) -> Result<()>;
 
     /// True when a pair has a weight of its own, whatever batch it is in (up to the batch's scale).
     fn weighs_pairs(&self) -> bool {
@@ -44,12 +42,12 @@ pub trait ExampleWeights: Send {
     }
 
     /// Moves the method's own parameters: `hypergradient[b]` is the derivative of the uniform log's loss after the step, with respect to the weight of
-    /// example `b` in the step. Speaks of the batch of the last [`ExampleWeights::weigh`].
+    /// example `b` in the step. Speaks of the batch of the last [`ExampleWeights::weigh`]. A method whose parameters are in host memory waits for it.
     ///
     /// # Errors
     /// Those of the method.
-    fn learn(&mut self, batch: &Batch, hypergradient: &[f32]) -> Result<()> {
-        let _ = (batch, hypergradient);
+    fn learn(&mut self, device: &Device, batch: &Batch, hypergradient: &Buffer<f32>) -> Result<()> {
+        let _ = (device, batch, hypergradient);
         Ok(())
     }
 
@@ -73,7 +71,7 @@ pub trait AuxiliaryTerm: Send {
     ///
     /// # Errors
     /// Those of the term.
-    fn prepare(&mut self, batch: &Batch, nodes: &[u32]) -> Result<()>;
+    fn prepare(&mut self, device: &Device, batch: &Batch, nodes: &[u32]) -> Result<()>;
 
     /// True when the term fits something of its own to the model in every step, without a look-ahead.
     fn fits(&self) -> bool {
@@ -81,19 +79,28 @@ pub trait AuxiliaryTerm: Send {
     }
 
     /// Takes a step of that fit, between [`AuxiliaryTerm::prepare`] and [`AuxiliaryTerm::backward`], on the rows that the latter will be given.
-    fn fit(&mut self, rows: &[f32]) {
-        let _ = rows;
+    fn fit(&mut self, device: &Device, rows: &Buffer<f32>) {
+        let _ = (device, rows);
     }
 
-    /// The value of the term.
-    fn forward(&self, rows: &[f32]) -> f64;
+    /// The value of the term. On a GPU this waits.
+    ///
+    /// # Errors
+    /// Those of the ops.
+    fn forward(&self, device: &Device, rows: &Buffer<f32>) -> Result<f64>;
 
     /// Adds the term's gradient with respect to every row.
-    fn backward(&self, rows: &[f32], gradient: &mut [f32]);
+    ///
+    /// # Errors
+    /// Those of the ops.
+    fn backward(&mut self, device: &Device, rows: &Buffer<f32>, gradient: &mut Buffer<f32>) -> Result<()>;
 
-    /// How the term moves along a motion of the rows. Keeps the derivative of this number with respect to the term's own parameters, which
-    /// [`AuxiliaryTerm::learn`] takes a step against.
-    fn tangent(&mut self, rows: &[f32], rows_dot: &[f32]) -> f64;
+    /// Follows a motion of the rows: keeps the derivative of the term's own motion with respect to its parameters, which [`AuxiliaryTerm::learn`] takes a
+    /// step against.
+    ///
+    /// # Errors
+    /// Those of the ops.
+    fn tangent(&mut self, device: &Device, rows: &Buffer<f32>, rows_dot: &Buffer<f32>) -> Result<()>;
 
     /// True when the term wants to learn from the look-ahead in the steps of this epoch.
     fn learns(&self, epoch: u64) -> bool {
@@ -123,10 +130,8 @@ pub trait AuxiliaryTerm: Send {
 pub struct Mean;
 
 impl ExampleWeights for Mean {
-    fn weigh(&mut self, examples: &Examples<'_>, weights: &mut Vec<f32>) -> Result<()> {
-        weights.clear();
-        weights.resize(examples.n, Reduction::Mean.scale(examples.n));
-        Ok(())
+    fn weigh(&mut self, device: &Device, examples: &Examples<'_>, weights: &mut Buffer<f32>) -> Result<()> {
+        alike(device, Reduction::Mean, examples.n, weights)
     }
 }
 
@@ -135,11 +140,20 @@ impl ExampleWeights for Mean {
 pub struct Sum;
 
 impl ExampleWeights for Sum {
-    fn weigh(&mut self, examples: &Examples<'_>, weights: &mut Vec<f32>) -> Result<()> {
-        weights.clear();
-        weights.resize(examples.n, 1.0);
-        Ok(())
+    fn weigh(&mut self, device: &Device, examples: &Examples<'_>, weights: &mut Buffer<f32>) -> Result<()> {
+        alike(device, Reduction::Sum, examples.n, weights)
     }
+}
+
+/// The same weight for all of `n` examples.
+fn alike(device: &Device, reduction: Reduction, n: usize, weights: &mut Buffer<f32>) -> Result<()> {
+    if let Device::Cpu = device {
+        device.resize(weights, n);
+        return Ok(fill_column(device, reduction.scale(n), 0, 1, n, weights)?);
+    }
+    // What a kernel would write, a copy brings with the batch's indices: a launch costs more.
+    device.write(weights, &vec![reduction.scale(n); n]);
+    Ok(())
 }
 
 /// How the losses of a batch become one.

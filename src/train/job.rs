@@ -74,6 +74,7 @@ impl Job {
             // Training again on both parts makes a larger graph.
             n_pairs: self.split.train.len() + if self.train.refit { self.split.valid.len() } else { 0 },
             batch_size: self.train.batch_size,
+            n_judges: if self.debias.looks_ahead() { self.split.uniform.len() } else { 0 },
         };
         models::check_room(&self.model, &self.objective, size, &self.device)?;
         models::check_memory(&self.model, self.split.n_users(), self.split.n_items())
@@ -152,9 +153,7 @@ impl Job {
             let problem = format!("the debiasing method {name} does not fit the model {}", self.model.name());
             return refuse(problem, "it fits models that are trained on a loss, such as lightgcn and mf");
         };
-        if !self.debias.is_none() {
-            self.device.expect_cpu("debiasing")?;
-        }
+        self.debias.check_device(&self.device)?;
         if self.train.refit && self.split.labelled {
             let problem = "train.refit would train on the labelled validation rows of uniform exposure".to_string();
             return refuse(problem, "remove --refit");

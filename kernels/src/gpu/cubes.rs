@@ -39,6 +39,29 @@ pub(crate) fn lane_sum(shared: &mut SharedMemory<f32>, value: f32) -> f32 {
     sum
 }
 
+/// `<a[a_at..], b[b_at..]>` over `width` numbers, which the lanes of a row share; every lane of the row gets it, and 0 where the row is not `inside`. All
+/// units of the cube must take part.
+#[cube]
+pub(crate) fn lane_dot(
+    shared: &mut SharedMemory<f32>,
+    a: &Array<f32>,
+    a_at: usize,
+    b: &Array<f32>,
+    b_at: usize,
+    width: usize,
+    inside: bool,
+) -> f32 {
+    let mut sum = f32::new(0.0);
+    if inside {
+        let mut column = UNIT_POS as usize % LANES;
+        while column < width {
+            sum += a[a_at + column] * b[b_at + column];
+            column += LANES;
+        }
+    }
+    lane_sum(shared, sum)
+}
+
 /// The sum of the values of all units, halves onto each other; every unit gets it. All units of the cube must take part.
 #[cube]
 pub(crate) fn cube_sum(shared: &mut SharedMemory<f32>, value: f32) -> f32 {
@@ -90,6 +113,15 @@ pub(crate) fn copy_kernel(from: &Array<f32>, to: &mut Array<f32>, from_at: u32, 
     let at = ABSOLUTE_POS;
     if at < n as usize {
         to[to_at as usize + at] = from[from_at as usize + at];
+    }
+}
+
+/// Copies words, whatever they mean.
+#[cube(launch_unchecked)]
+pub(crate) fn copy_words_kernel(from: &Array<u32>, to: &mut Array<u32>) {
+    let at = ABSOLUTE_POS;
+    if at < to.len() {
+        to[at] = from[at];
     }
 }
 

@@ -349,10 +349,27 @@ impl GpuArray {
         unsafe { ArrayArg::from_raw_parts(self.handle.clone(), self.len / width) }
     }
 
-    /// A copy in memory of its own.
+    /// A copy in memory of its own. Nobody waits for it where the numbers fill whole words.
     pub(crate) fn duplicate<T: Element>(&self) -> GpuArray {
-        let mut values = Vec::<T>::new();
-        self.gpu.read(self, &mut values);
-        self.gpu.upload(&values)
+        let bytes = self.len * size_of::<T>();
+        if !bytes.is_multiple_of(size_of::<u32>()) {
+            let mut values = Vec::<T>::new();
+            self.gpu.read(self, &mut values);
+            return self.gpu.upload(&values);
+        }
+        let words = bytes / size_of::<u32>();
+        let copy = GpuArray { largest: self.largest, ..self.gpu.empty::<T>(self.len) };
+        // SAFETY: both arrays hold `len` elements, which are so many words; the kernel stays below their number.
+        unsafe {
+            let (from, to) = (self.handle.clone(), copy.handle.clone());
+            launch!(
+                &self.gpu,
+                cubes_for(words),
+                cubes::copy_words_kernel,
+                ArrayArg::from_raw_parts(from, words),
+                ArrayArg::from_raw_parts(to, words)
+            );
+        }
+        copy
     }
 }

@@ -7,6 +7,9 @@ use crate::error::{Result, expect_len};
 use crate::parallel::ELEMENTS_PER_TASK;
 use crate::{Buffer, Device, KernelError};
 
+#[cfg(feature = "gpu")]
+mod gpu;
+
 /// The definition, in plain loops: see [`adam_tangent`].
 pub fn adam_tangent_reference(
     config: &AdamConfig,
@@ -21,13 +24,15 @@ pub fn adam_tangent_reference(
 }
 
 /// The motion of every parameter when the gradient of an Adam step moves along `gradient_dot`: `p_dot = -lr J g_dot` with
-/// `J = (1 - b1) / ((1 - b1^t) r) - m (1 - b2) g / ((1 - b2^t) sqrt(v) r^2)`, where `m` and `v` are the moments after the step with their bias
-/// corrected, and `r = sqrt(v) + eps`. A parameter that never had a gradient (`v = 0`) does not move.
+/// `J = (1 - b1) / ((1 - b1^t) r) - m' (1 - b2) g / ((1 - b2^t) s r^2)`, where `m'` and `s` are the mean and the root of the mean square after the step,
+/// their bias corrected, and `r = s + eps`. A parameter that never had a gradient does not move.
 ///
-/// `J` is small where it is the difference of two large numbers, as in the first step; it is worked out in f64.
+/// In a first step the two terms of `J` are equal but for `eps`. Written with the moments before the step they share what cancels:
+/// `J = ((1 - b1) b2 v - (1 - b2) b1 m g) / (c s r^2) + (1 - b1) eps / ((1 - b1^t) r^2)` with `c = (1 - b1^t) (1 - b2^t)`. That is what is worked out, in f64 on
+/// the CPU and in f32 on a GPU.
 ///
 /// # Shapes
-/// - `gradient`, `m`, `v`, `gradient_dot`: `[n]`, moments as [`adam_step`](super::adam::adam_step) left them; `motion` becomes `[n]`
+/// - `gradient`, `m`, `v`, `gradient_dot`: `[n]`, moments as they were before [`adam_step`](super::adam::adam_step); `motion` becomes `[n]`
 ///
 /// # Errors
 /// [`KernelError::Shape`] when lengths differ, [`KernelError::Argument`] for step 0.
@@ -42,7 +47,6 @@ pub fn adam_tangent(
     motion: &mut Buffer<f32>,
 ) -> Result<()> {
     const OP: &str = "adam_tangent";
-    device.expect_cpu("the look-ahead of debiasing")?;
     let n = gradient.len();
     expect_len(OP, "m", m.len(), n)?;
     expect_len(OP, "v", v.len(), n)?;
@@ -52,12 +56,18 @@ pub fn adam_tangent(
     }
     device.resize(motion, n);
     let slope = Slope::new(config, step);
-    let (gradient, m, v, dot) = (gradient.host(), m.host(), v.host(), gradient_dot.host());
-    let tasks = motion.host_mut().par_iter_mut().with_min_len(ELEMENTS_PER_TASK).enumerate();
-    tasks.for_each(|(i, motion)| {
-        let slope = slope.at(f64::from(gradient[i]), f64::from(m[i]), f64::from(v[i]));
-        *motion = (slope * f64::from(dot[i])) as f32;
-    });
+    match device {
+        Device::Cpu => {
+            let (gradient, m, v, dot) = (gradient.host(), m.host(), v.host(), gradient_dot.host());
+            let tasks = motion.host_mut().par_iter_mut().with_min_len(ELEMENTS_PER_TASK).enumerate();
+            tasks.for_each(|(i, motion)| {
+                let slope = slope.at(f64::from(gradient[i]), f64::from(m[i]), f64::from(v[i]));
+                *motion = (slope * f64::from(dot[i])) as f32;
+            });
+        }
+        #[cfg(feature = "gpu")]
+        Device::Gpu(gpu) => gpu::motion(gpu, &slope, gradient, (m, v), gradient_dot, motion),
+    }
     Ok(())
 }
 
@@ -66,34 +76,44 @@ pub fn adam_tangent(
 struct Slope {
     learning_rate: f64,
     epsilon: f64,
-    rest1: f64,
+    beta2: f64,
     rest2: f64,
-    correction1: f64,
-    correction2: f64,
+    /// `1 / sqrt(1 - b2^t)`.
+    root_scale: f64,
+    /// What the past mean square and the past mean times the gradient count: `(1 - b1) b2 / c` and `(1 - b2) b1 / c`.
+    by_square: f64,
+    by_mean: f64,
+    /// `(1 - b1) eps / (1 - b1^t)`.
+    at_rest: f64,
 }
 
 impl Slope {
     fn new(config: &AdamConfig, step: u64) -> Self {
         let (beta1, beta2) = (f64::from(config.beta1), f64::from(config.beta2));
+        let (rest1, rest2) = (1.0 - beta1, 1.0 - beta2);
+        let (first, second) = (1.0 - beta1.powf(step as f64), 1.0 - beta2.powf(step as f64));
+        let epsilon = f64::from(config.epsilon);
         Slope {
             learning_rate: f64::from(config.learning_rate),
-            epsilon: f64::from(config.epsilon),
-            rest1: 1.0 - beta1,
-            rest2: 1.0 - beta2,
-            correction1: 1.0 - beta1.powf(step as f64),
-            correction2: 1.0 - beta2.powf(step as f64),
+            epsilon,
+            beta2,
+            rest2,
+            root_scale: 1.0 / second.sqrt(),
+            by_square: rest1 * beta2 / (first * second),
+            by_mean: rest2 * beta1 / (first * second),
+            at_rest: rest1 * epsilon / first,
         }
     }
 
     fn at(&self, gradient: f64, m: f64, v: f64) -> f64 {
-        if v <= 0.0 {
+        let square = self.beta2 * v + self.rest2 * gradient * gradient;
+        if square <= 0.0 {
             return 0.0;
         }
-        let (mean, root) = (m / self.correction1, (v / self.correction2).sqrt());
+        let root = square.sqrt() * self.root_scale;
         let r = root + self.epsilon;
-        let through_mean = self.rest1 / (self.correction1 * r);
-        let through_square = mean * self.rest2 * gradient / (self.correction2 * root * r * r);
-        -self.learning_rate * (through_mean - through_square)
+        let bent = (self.by_square * v - self.by_mean * m * gradient) / root;
+        -self.learning_rate * (bent + self.at_rest) / (r * r)
     }
 }
 
@@ -105,10 +125,22 @@ mod tests {
     const CPU: Device = Device::Cpu;
 
     /// One step in f64 from given moments: the parameters after it.
-    fn stepped(config: &AdamConfig, step: u64, gradient: &[f64], m: &[f64], v: &[f64]) -> [Vec<f64>; 3] {
+    fn stepped(config: &AdamConfig, step: u64, gradient: &[f64], m: &[f64], v: &[f64]) -> Vec<f64> {
         let (mut m, mut v, mut p) = (m.to_vec(), v.to_vec(), vec![0.5; gradient.len()]);
         adam_step_reference(config, step, gradient, &mut m, &mut v, &mut p);
-        [p, m, v]
+        p
+    }
+
+    /// From rest a step is `lr g / (|g| + eps)`, whose slope is `lr eps / (|g| + eps)^2`.
+    #[test]
+    fn a_first_step_hardly_feels_the_length_of_its_gradient() {
+        let config = AdamConfig { learning_rate: 0.5, epsilon: 0.25, ..AdamConfig::default() };
+        let [g, zeros] = [&[0.75f32, -0.25], &[0.0; 2]].map(|x| CPU.upload(x));
+        let mut motion = Buffer::default();
+        adam_tangent(&CPU, &config, 1, &g, &zeros, &zeros, &CPU.upload(&[1.0, -2.0]), &mut motion).unwrap();
+        // -.5 * .25 / 1, and -.5 * .25 / .25 * -2.
+        let found = CPU.read(&motion);
+        assert!((found[0] + 0.125).abs() < 1e-6 && (found[1] - 1.0).abs() < 1e-6, "{found:?}");
     }
 
     /// Central differences of the whole step in f64 with h = 1e-6: the formula's own error is h^2 times a third derivative, the rounding 1e-10.
@@ -118,12 +150,11 @@ mod tests {
         let (g, dot) = ([0.3, -0.2, 0.05, 0.7], [1.0, -0.4, 0.3, 2.0]);
         let (m0, v0) = ([0.1, 0.2, -0.3, 0.0], [0.02, 0.01, 0.3, 0.0]);
         for step in [1, 7] {
-            let [_, m, v] = stepped(&config, step, &g, &m0, &v0);
-            let found = adam_tangent_reference(&config, step, &g, &m, &v, &dot);
+            let found = adam_tangent_reference(&config, step, &g, &m0, &v0, &dot);
             for (i, &found) in found.iter().enumerate() {
                 let at = |h: f64| {
                     let moved: Vec<f64> = g.iter().zip(&dot).map(|(g, d)| g + h * d).collect();
-                    stepped(&config, step, &moved, &m0, &v0)[0][i]
+                    stepped(&config, step, &moved, &m0, &v0)[i]
                 };
                 let expected = (at(1e-6) - at(-1e-6)) / 2e-6;
                 assert!((found - expected).abs() < 1e-7 * (1.0 + expected.abs()), "{i}: {found} {expected}");
@@ -144,7 +175,7 @@ mod tests {
         let mut motion = Buffer::default();
         adam_tangent(&CPU, &config, 5, &g, &m, &v, &dot, &mut motion).unwrap();
         let found = CPU.read(&motion);
-        assert_eq!(found[0], 0.0, "v = 0 there");
+        assert_eq!(found[0], 0.0, "neither a gradient nor moments there");
         for (found, expected) in found.iter().zip(&expected) {
             assert!((f64::from(*found) - expected).abs() <= 1e-6 * expected.abs(), "{found} {expected}");
         }

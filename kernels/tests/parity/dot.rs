@@ -2,15 +2,15 @@
 
 use std::ops::Range;
 
+use gcnrec_kernels::Device;
 use gcnrec_kernels::ops::combine::dot::{dot_backward_reference, dot_reference, dot_tangent_reference};
 use gcnrec_kernels::ops::combine::global::{global_backward_reference, global_reference, global_tangent_reference};
 use gcnrec_kernels::ops::combine::{
     DotShape, DotWorkspace, dot_backward, dot_forward, dot_tangent, global_backward, global_forward, global_tangent,
 };
-use gcnrec_kernels::{Buffer, Device};
 
-use crate::attention::{cut, hops};
-use crate::{assert_close, assert_same_bits, numbers, on_each, upload_all, wide, wide_all};
+use crate::passes::{Passes, compare, cut, hops};
+use crate::{assert_close, assert_same_bits, numbers, on_each, wide, wide_all};
 
 /// (rows, range, dim, key_dim, layers, bound): one row, an empty range, more rows than a part of a long sum, widths around a tile.
 fn shapes() -> Vec<(usize, Range<usize>, usize, usize, usize, f32)> {
@@ -23,62 +23,6 @@ fn shapes() -> Vec<(usize, Range<usize>, usize, usize, usize, f32)> {
         (5, 3..3, 4, 8, 2, 0.0),
         (5, 4..5, 128, 1, 1, 0.0),
     ]
-}
-
-/// What the three passes of a combination read and write on a device.
-struct Passes {
-    e: Vec<Buffer<f32>>,
-    e_dot: Vec<Buffer<f32>>,
-    g: Buffer<f32>,
-    pooled: Buffer<f32>,
-    attention: Buffer<f32>,
-    d_parameters: Buffer<f32>,
-    d_pooled: Buffer<f32>,
-    direct: Vec<Buffer<f32>>,
-}
-
-impl Passes {
-    /// What is to be written holds nines.
-    fn new(device: &Device, n_rows: usize, dim: usize, n_hops: usize, n_parameters: usize) -> Passes {
-        let (len, nines) = (n_rows * dim, |len: usize| device.upload(&vec![9.0; len]));
-        Passes {
-            e: upload_all(device, &hops(1, n_hops, len)),
-            e_dot: upload_all(device, &hops(2, n_hops, len)),
-            g: device.upload(&numbers(8, len)),
-            pooled: nines(len),
-            attention: nines(n_rows * n_hops),
-            d_parameters: nines(n_parameters),
-            d_pooled: nines(len),
-            direct: (0..n_hops).map(|_| nines(len)).collect(),
-        }
-    }
-
-    fn read(&self, device: &Device) -> Vec<Vec<f32>> {
-        let fixed = [&self.pooled, &self.attention, &self.d_parameters, &self.d_pooled];
-        fixed.into_iter().chain(&self.direct).map(|values| device.read(values)).collect()
-    }
-}
-
-/// Compares what [`Passes::read`] found with `(pooled, direct, d_parameters, d_pooled)` on the rows of `own`, and sees to it that the others kept their
-/// nines.
-#[track_caller]
-fn compare(
-    found: &[Vec<f32>],
-    own: &Range<usize>,
-    (pooled, direct, d_parameters, d_pooled): (Vec<f64>, Vec<Vec<f64>>, Vec<f64>, Vec<f64>),
-    what: &str,
-) {
-    // Scores of up to 128 columns and activations to a few parts in a million.
-    assert_close(&found[0][own.clone()], &pooled, 2e-5, &format!("{what} pooled"));
-    // Sums over up to 687 rows of 4 layers.
-    assert_close(&found[2], &d_parameters, 3e-4, &format!("{what} parameters"));
-    assert_close(&found[3][own.clone()], &d_pooled, 1e-4, &format!("{what} moved"));
-    for (found, expected) in found[4..].iter().zip(&direct) {
-        assert_close(&found[own.clone()], expected, 5e-5, &format!("{what} direct"));
-    }
-    for written in [&found[0], &found[3]].into_iter().chain(&found[4..]) {
-        assert!(written[..own.start].iter().chain(&written[own.end..]).all(|&x| x == 9.0), "{what}");
-    }
 }
 
 #[test]

@@ -32,7 +32,7 @@ fn term(imputed: Imputed, seen: &[(u32, u32, f32, f32)]) -> DoublyRobust {
     let n = term.learned.value.len();
     term.learned.value = wave(n, 1.3, 0.5);
     let all: Vec<u32> = (0..(N_USERS + N_ITEMS) as u32).collect();
-    term.prepare(&batch(seen), &all).unwrap();
+    term.take(&batch(seen), &all).unwrap();
     term
 }
 

@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex};
 
 use gcnrec_graphs::{Interactions, ItemId, Seed, UserId};
-use gcnrec_kernels::Device;
 use gcnrec_kernels::ops::adam::AdamConfig;
 use gcnrec_kernels::ops::combine::additive::AdditiveShape;
+use gcnrec_kernels::{Buffer, Device};
 
 use super::reference::{Optimizer, World};
 use super::*;
@@ -30,9 +30,9 @@ struct Probe {
 }
 
 impl ExampleWeights for Probe {
-    fn weigh(&mut self, examples: &Examples<'_>, weights: &mut Vec<f32>) -> Result<()> {
-        weights.clear();
-        weights.extend(examples.batch.edges.iter().map(|&edge| self.weights[edge as usize]));
+    fn weigh(&mut self, device: &Device, examples: &Examples<'_>, weights: &mut Buffer<f32>) -> Result<()> {
+        let found: Vec<f32> = examples.batch.edges.iter().map(|&edge| self.weights[edge as usize]).collect();
+        device.write(weights, &found);
         Ok(())
     }
 
@@ -40,8 +40,8 @@ impl ExampleWeights for Probe {
         epoch == BEFORE
     }
 
-    fn learn(&mut self, _batch: &Batch, hypergradient: &[f32]) -> Result<()> {
-        *self.seen.lock().unwrap() = hypergradient.iter().map(|&h| f64::from(h)).collect();
+    fn learn(&mut self, device: &Device, _batch: &Batch, hypergradient: &Buffer<f32>) -> Result<()> {
+        *self.seen.lock().unwrap() = device.read(hypergradient).iter().map(|&h| f64::from(h)).collect();
         Ok(())
     }
 }
@@ -53,23 +53,23 @@ struct Watched {
 }
 
 impl AuxiliaryTerm for Watched {
-    fn prepare(&mut self, batch: &Batch, nodes: &[u32]) -> Result<()> {
-        self.term.prepare(batch, nodes)
+    fn prepare(&mut self, device: &Device, batch: &Batch, nodes: &[u32]) -> Result<()> {
+        self.term.prepare(device, batch, nodes)
     }
 
-    fn forward(&self, rows: &[f32]) -> f64 {
-        self.term.forward(rows)
+    fn forward(&self, device: &Device, rows: &Buffer<f32>) -> Result<f64> {
+        self.term.forward(device, rows)
     }
 
-    fn backward(&self, rows: &[f32], gradient: &mut [f32]) {
-        self.term.backward(rows, gradient);
+    fn backward(&mut self, device: &Device, rows: &Buffer<f32>, gradient: &mut Buffer<f32>) -> Result<()> {
+        self.term.backward(device, rows, gradient)
     }
 
-    fn tangent(&mut self, rows: &[f32], rows_dot: &[f32]) -> f64 {
-        let moved = self.term.tangent(rows, rows_dot);
+    fn tangent(&mut self, device: &Device, rows: &Buffer<f32>, rows_dot: &Buffer<f32>) -> Result<()> {
+        self.term.tangent(device, rows, rows_dot)?;
         let (by_weight, by_value) = self.term.kept();
         *self.seen.lock().unwrap() = [by_weight, by_value].concat();
-        moved
+        Ok(())
     }
 
     fn learns(&self, epoch: u64) -> bool {

@@ -7,6 +7,7 @@ mod sanity;
 use std::sync::Arc;
 
 use gcnrec_graphs::Seed;
+use gcnrec_kernels::Device;
 use gcnrec_kernels::ops::adam::AdamConfig;
 use gcnrec_kernels::ops::combine::additive::AdditiveShape;
 
@@ -145,7 +146,7 @@ fn term(world: &World, meta: &Meta) -> Imputation {
         ..Batch::default()
     };
     let all: Vec<u32> = (0..(N_USERS + N_ITEMS) as u32).collect();
-    term.prepare(&batch, &all).unwrap();
+    term.prepare(&Device::Cpu, &batch, &all).unwrap();
     term
 }
 

@@ -32,10 +32,7 @@ impl Optimizer {
     fn motion(&self, gradient: &[f64], dot: &[f64]) -> Vec<f64> {
         match self.moments.clone() {
             None => dot.iter().map(|d| -f64::from(self.config.learning_rate) * d).collect(),
-            Some((t, mut m, mut v)) => {
-                adam_step_reference(&self.config, t, gradient, &mut m, &mut v, &mut vec![0.0; gradient.len()]);
-                adam_tangent_reference(&self.config, t, gradient, &m, &v, dot)
-            }
+            Some((t, m, v)) => adam_tangent_reference(&self.config, t, gradient, &m, &v, dot),
         }
     }
 }

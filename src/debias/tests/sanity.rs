@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use gcnrec_graphs::{Interactions, ItemId, Purpose, UserId};
-use gcnrec_kernels::Device;
+use gcnrec_kernels::{Buffer, Device};
 use rand::RngExt;
 
 use super::*;
@@ -145,23 +145,20 @@ struct Recorded {
 }
 
 impl ExampleWeights for Recorded {
-    fn weigh(&mut self, examples: &Examples<'_>, weights: &mut Vec<f32>) -> crate::Result<()> {
-        self.inner.weigh(examples, weights)?;
+    fn weigh(&mut self, device: &Device, examples: &Examples<'_>, weights: &mut Buffer<f32>) -> crate::Result<()> {
+        self.inner.weigh(device, examples, weights)?;
         let mut seen = self.seen.lock().unwrap();
-        examples.batch.edges.iter().zip(weights).for_each(|(&edge, weight)| seen[edge as usize] = *weight);
+        let weights = device.read(weights);
+        examples.batch.edges.iter().zip(&weights).for_each(|(&edge, weight)| seen[edge as usize] = *weight);
         Ok(())
-    }
-
-    fn reads_losses(&self) -> bool {
-        self.inner.reads_losses()
     }
 
     fn learns(&self, epoch: u64) -> bool {
         self.inner.learns(epoch)
     }
 
-    fn learn(&mut self, batch: &Batch, hypergradient: &[f32]) -> crate::Result<()> {
-        self.inner.learn(batch, hypergradient)
+    fn learn(&mut self, device: &Device, batch: &Batch, hypergradient: &Buffer<f32>) -> crate::Result<()> {
+        self.inner.learn(device, batch, hypergradient)
     }
 }
 

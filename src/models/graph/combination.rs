@@ -296,7 +296,7 @@ impl Combination {
         let groups = self.groups().iter().zip(before.groups());
         let moved = groups.map(|(group, before)| {
             let mut motion = Buffer::default();
-            adam_tangent(device, config, step, &before.gradient, &group.m, &group.v, &group.gradient, &mut motion)?;
+            adam_tangent(device, config, step, &before.gradient, &before.m, &before.v, &group.gradient, &mut motion)?;
             Ok(motion)
         });
         moved.collect()

@@ -170,18 +170,16 @@ impl GraphLearner {
             pass.assign(device, task, train.n_users())?;
         }
         if let Some(term) = &mut self.learning.auxiliary {
-            term.prepare(&self.pass.batch, self.pass.rows.rows())?;
+            term.prepare(device, &self.pass.batch, self.pass.rows.rows())?;
         }
         let loss = self.pass.forward(device, &self.propagation, &self.combination, &mut self.task)?;
         if let Some(term) = self.learning.auxiliary.as_mut().filter(|term| term.fits()) {
-            term.fit(&device.read(&self.pass.pooled));
+            term.fit(device, &self.pass.pooled);
         }
         let at = |what| Waiting { what, epoch, step };
         let loss = known(&mut self.waiting, at(LOSS), loss)?;
         self.step += 1;
-        if let Some(judged) = self.learn_weights(epoch)? {
-            at("loss of the uniform log").finite(judged)?;
-        }
+        self.learn_weights(epoch, step)?;
         let device = &self.setup.device;
         let (learning, combination) = (&mut self.learning, &mut self.combination);
         let (weights, term) = (&mut *learning.weights, learning.auxiliary.as_deref_mut());
@@ -237,22 +235,21 @@ impl GraphLearner {
         Ok(gradient)
     }
 
-    /// Lets the example weights and the auxiliary term learn from the step that is about to be taken, when it is their turn. Answers the loss of the
-    /// uniform log.
-    fn learn_weights(&mut self, epoch: u64) -> Result<Option<f64>> {
-        let Some(mut look_ahead) = self.look_ahead.take() else { return Ok(None) };
-        let judged = self.judge_step(epoch, &mut look_ahead);
+    /// Lets the example weights and the auxiliary term learn from the step that is about to be taken, when it is their turn.
+    fn learn_weights(&mut self, epoch: u64, step: usize) -> Result<()> {
+        let Some(mut look_ahead) = self.look_ahead.take() else { return Ok(()) };
+        let judged = self.judge_step(epoch, step, &mut look_ahead);
         self.look_ahead = Some(look_ahead);
         judged
     }
 
-    fn judge_step(&mut self, epoch: u64, look_ahead: &mut LookAhead) -> Result<Option<f64>> {
+    fn judge_step(&mut self, epoch: u64, step: usize, look_ahead: &mut LookAhead) -> Result<()> {
         let learning = &mut self.learning;
         let weights_learn = learning.weights.learns(epoch);
         let term_learns = learning.auxiliary.as_ref().is_some_and(|term| term.learns(epoch));
         let due = (self.step - 1).is_multiple_of(look_ahead.uniform.every.max(1));
         if !due || !(weights_learn || term_learns) {
-            return Ok(None);
+            return Ok(());
         }
         let dim = self.propagation.dim;
         let mut gradient = Buffer::default();
@@ -266,7 +263,7 @@ impl GraphLearner {
         }
         let config = &self.setup.config;
         let attention = AdamConfig { learning_rate: config.attention.learning_rate, ..Default::default() };
-        let step = Step {
+        let about_to_be_taken = Step {
             optimizer: self.learning.optimizer,
             adam: AdamConfig { learning_rate: self.setup.learning_rate, ..Default::default() },
             number: self.step,
@@ -277,18 +274,20 @@ impl GraphLearner {
             constant: self.constant,
         };
         let device = &self.setup.device;
-        look_ahead.tangent(device, &mut self.propagation, &self.combination, &self.pass, &step)?;
+        let judged =
+            look_ahead.tangent(device, &mut self.propagation, &self.combination, &mut self.pass, &about_to_be_taken)?;
+        known(&mut self.waiting, Waiting { what: "loss of the uniform log", epoch, step }, judged)?;
         if weights_learn {
-            let mut loss_dot = Buffer::default();
-            self.task.objective.tangent(device, &self.pass.pooled, &look_ahead.rows_dot, &mut loss_dot)?;
-            self.learning.weights.learn(&self.pass.batch, &device.read(&loss_dot))?;
+            let (objective, loss_dot) = (&mut self.task.objective, &mut look_ahead.loss_dot);
+            objective.tangent(device, &self.pass.pooled, &look_ahead.rows_dot, loss_dot)?;
+            self.learning.weights.learn(device, &self.pass.batch, loss_dot)?;
         }
         if let Some(term) = self.learning.auxiliary.as_mut().filter(|_| term_learns) {
-            term.tangent(&device.read(&self.pass.pooled), &device.read(&look_ahead.rows_dot));
+            term.tangent(device, &self.pass.pooled, &look_ahead.rows_dot)?;
             term.learn(epoch);
         }
         self.propagation.recycle(gradient);
-        Ok(Some(look_ahead.value))
+        Ok(())
     }
 
     /// The pairs that are trained on.
@@ -317,8 +316,10 @@ impl GraphLearner {
         if !self.learning.weights.weighs_pairs() {
             return Ok(None);
         }
-        let mut weights = Vec::new();
-        self.learning.weights.weigh(&Examples { batch: &batch, n: train.n_edges(), losses: &[] }, &mut weights)?;
+        let (device, mut weights, no_losses) = (&self.setup.device, Buffer::default(), Buffer::default());
+        let examples = Examples { batch: &batch, n: train.n_edges(), losses: &no_losses };
+        self.learning.weights.weigh(device, &examples, &mut weights)?;
+        let mut weights = device.read(&weights);
         let scale = self.learning.reduction.scale(train.n_edges());
         weights.iter_mut().for_each(|weight| *weight /= scale);
         Ok(Some(weights))

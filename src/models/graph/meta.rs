@@ -13,6 +13,7 @@ use gcnrec_kernels::ops::adam::{AdamConfig, adam_step, sgd_step};
 use gcnrec_kernels::ops::adam_tangent::adam_tangent;
 use gcnrec_kernels::ops::place::{fill_column, place};
 use gcnrec_kernels::ops::row_set::RowSet;
+use gcnrec_kernels::ops::rows::scale_all;
 use gcnrec_kernels::{Buffer, Device};
 
 use super::combination::{Combination, RowGroups, Scratch};
@@ -103,8 +104,8 @@ pub(super) struct LookAhead {
     hop_rows_dot: Vec<Buffer<f32>>,
     /// How the final embeddings of the batch's rows move.
     pub rows_dot: Buffer<f32>,
-    /// The loss of the uniform log at the point that was judged, summed.
-    pub value: f64,
+    /// How the loss of every example moves with them.
+    pub loss_dot: Buffer<f32>,
 }
 
 impl LookAhead {
@@ -136,11 +137,12 @@ impl LookAhead {
             v: Buffer::default(),
             spare: Buffer::default(),
             rows_dot: Buffer::default(),
-            value: 0.0,
+            loss_dot: Buffer::default(),
         })
     }
 
-    /// Fills [`LookAhead::rows_dot`] for the rows of `pass`, whose `forward` and `backward` were just taken.
+    /// Fills [`LookAhead::rows_dot`] for the rows of `pass`, whose `forward` and `backward` were just taken. Answers the loss of the uniform log at the
+    /// point that was judged as [`Pass::forward`] answers its own.
     ///
     /// # Errors
     /// Those of the ops.
@@ -149,9 +151,9 @@ impl LookAhead {
         device: &Device,
         propagation: &mut Propagation,
         combination: &Combination,
-        pass: &Pass,
+        pass: &mut Pass,
         step: &Step<'_>,
-    ) -> Result<()> {
+    ) -> Result<Option<f64>> {
         copy(device, &propagation.hops[0], &mut self.layers[0])?;
         let mut ahead = combination.clone();
         let look_ahead = self.uniform.look_ahead;
@@ -168,7 +170,8 @@ impl LookAhead {
         });
         std::mem::swap(&mut propagation.hops, &mut self.layers);
         let (hops, dots, scratch) = (&pass.hop_rows, &self.hop_rows_dot, &mut self.scratch);
-        combination.tangent(device, hops, pass.groups, dots, &gathered?, &mut self.rows_dot, scratch)
+        combination.tangent(device, hops, pass.groups, dots, &gathered?, &mut self.rows_dot, scratch)?;
+        Ok(pass.losses.push(device, &self.loss)?)
     }
 
     fn take_step(&mut self, device: &Device, ahead: &mut Combination, step: &Step<'_>) -> Result<()> {
@@ -198,7 +201,6 @@ impl LookAhead {
         propagation.gather(device, &self.rows, &mut self.hop_rows)?;
         ahead.forward(device, &self.hop_rows, self.groups, &mut self.pooled, &mut self.attention, &mut self.scratch)?;
         self.objective.forward(device, &self.pooled, &mut self.loss)?;
-        self.value = device.read(&self.loss).iter().map(|&loss| f64::from(loss)).sum();
         self.objective.backward(device, &self.pooled, &self.ones, &mut self.gradient)?;
         let (attention, gradient, direct) = (&self.attention, &self.gradient, &mut self.direct);
         ahead.backward(device, &self.hop_rows, self.groups, attention, gradient, direct, &mut self.scratch)?;
@@ -210,13 +212,9 @@ impl LookAhead {
         let (adam, base) = (&step.adam, &mut propagation.hops[0]);
         match (step.optimizer, self.uniform.look_ahead) {
             (Optimizer::Adam, true) => {
-                adam_tangent(device, adam, step.number, step.gradient, &self.m, &self.v, &wanted, base)?;
+                adam_tangent(device, adam, step.number, step.gradient, step.m, step.v, &wanted, base)?;
             }
-            _ => {
-                let n = base.len();
-                *base = device.zeros(n);
-                sgd_step(device, adam.learning_rate, &wanted, base)?;
-            }
+            _ => scale_all(device, -adam.learning_rate, &wanted, base),
         }
         self.spare = wanted;
         match step.attention {

@@ -169,17 +169,10 @@ pub struct Pass {
     /// The loss of every example of the last [`Pass::run`].
     pub loss: Buffer<f32>,
     gradient: Buffer<f32>,
-    weights: Vec<f32>,
-    device_weights: Buffer<f32>,
+    weights: Buffer<f32>,
     decay: Buffer<f32>,
     /// The sums of losses that are still on the device.
     pub losses: LossSums,
-    /// What was read back last.
-    host: Vec<f32>,
-    /// The final embeddings, read back for an auxiliary term.
-    host_rows: Vec<f32>,
-    /// The loss of every example, read back for weights that depend on it.
-    host_losses: Vec<f32>,
     /// A bias is a column of the embeddings; true when weight decay leaves the last two columns alone.
     pub(super) free_biases: bool,
     without_biases: Buffer<f32>,
@@ -201,13 +194,9 @@ impl Pass {
             attention: Buffer::default(),
             loss: Buffer::default(),
             gradient: Buffer::default(),
-            weights: Vec::new(),
-            device_weights: Buffer::default(),
+            weights: Buffer::default(),
             decay: Buffer::default(),
             losses: LossSums::default(),
-            host: Vec::new(),
-            host_rows: Vec::new(),
-            host_losses: Vec::new(),
             free_biases: false,
             without_biases: Buffer::default(),
             batch: Batch::default(),
@@ -279,12 +268,8 @@ impl Pass {
     /// # Errors
     /// Those of the weights.
     pub fn weigh(&mut self, device: &Device, task: &Task, example_weights: &mut dyn ExampleWeights) -> Result<()> {
-        self.host_losses.clear();
-        if example_weights.reads_losses() {
-            device.read_into(&self.loss, &mut self.host_losses);
-        }
-        let examples = Examples { batch: &self.batch, n: task.objective.n_examples(), losses: &self.host_losses };
-        example_weights.weigh(&examples, &mut self.weights)
+        let examples = Examples { batch: &self.batch, n: task.objective.n_examples(), losses: &self.loss };
+        example_weights.weigh(device, &examples, &mut self.weights)
     }
 
     /// Back to the gradient of every layer's rows (in `direct`) and of the combination. Call after `forward`; it can be called again with other
@@ -303,13 +288,9 @@ impl Pass {
         auxiliary: Option<&mut (dyn AuxiliaryTerm + 'static)>,
     ) -> Result<()> {
         self.weigh(device, task, example_weights)?;
-        device.write(&mut self.device_weights, &self.weights);
-        task.objective.backward(device, &self.pooled, &self.device_weights, &mut self.gradient)?;
+        task.objective.backward(device, &self.pooled, &self.weights, &mut self.gradient)?;
         if let Some(term) = auxiliary {
-            device.read_into(&self.pooled, &mut self.host_rows);
-            device.read_into(&self.gradient, &mut self.host);
-            term.backward(&self.host_rows, &mut self.host);
-            device.write(&mut self.gradient, &self.host);
+            term.backward(device, &self.pooled, &mut self.gradient)?;
         }
         let (attention, gradient, direct) = (&self.attention, &self.gradient, &mut self.direct);
         combination.backward(device, &self.hop_rows, self.groups, attention, gradient, direct, &mut self.scratch)?;

@@ -9,6 +9,15 @@ use crate::gpu::cubes::{cube_sum, tanh};
 use crate::gpu::{Gpu, UNITS, cubes_for, launch};
 use crate::ops::place::gpu::copy;
 
+/// Sets numbers that a unit owns to zero.
+#[cube]
+pub(super) fn clear(values: &mut Array<f32>, #[comptime] n: usize) {
+    #[unroll]
+    for at in 0..n {
+        values[at] = f32::new(0.0);
+    }
+}
+
 /// `bound * tanh(s / bound)`, or `s` without a bound.
 #[cube]
 pub(super) fn bounded(s: f32, bound: f32) -> f32 {

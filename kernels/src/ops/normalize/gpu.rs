@@ -4,7 +4,7 @@ use cubecl::prelude::*;
 
 use super::SHORTEST;
 use crate::Buffer;
-use crate::gpu::cubes::{LANES, ROWS, cubes_for_rows, lane_sum};
+use crate::gpu::cubes::{LANES, ROWS, cubes_for_rows, lane_dot};
 use crate::gpu::{Gpu, UNITS, launch};
 
 #[cube(launch_unchecked)]
@@ -14,16 +14,7 @@ fn forward_kernel(x: &Array<f32>, y: &mut Array<f32>, norms: &mut Array<f32>, di
     let row = CUBE_POS * ROWS + UNIT_POS as usize / LANES;
     let lane = UNIT_POS as usize % LANES;
     let inside = row < norms.len();
-    let mut sum = f32::new(0.0);
-    if inside {
-        let mut column = lane;
-        while column < dim {
-            let value = x[row * dim + column];
-            sum += value * value;
-            column += LANES;
-        }
-    }
-    let norm = f32::sqrt(lane_sum(&mut shared, sum));
+    let norm = f32::sqrt(lane_dot(&mut shared, x, row * dim, x, row * dim, dim, inside));
     if inside {
         let divisor = f32::max(norm, f32::new(SHORTEST));
         let mut column = lane;
@@ -44,15 +35,7 @@ fn project_kernel(y: &Array<f32>, norms: &Array<f32>, v: &Array<f32>, out: &mut 
     let row = CUBE_POS * ROWS + UNIT_POS as usize / LANES;
     let lane = UNIT_POS as usize % LANES;
     let inside = row < norms.len();
-    let mut sum = f32::new(0.0);
-    if inside {
-        let mut column = lane;
-        while column < dim {
-            sum += y[row * dim + column] * v[row * dim + column];
-            column += LANES;
-        }
-    }
-    let along = lane_sum(&mut shared, sum);
+    let along = lane_dot(&mut shared, y, row * dim, v, row * dim, dim, inside);
     if inside {
         let norm = norms[row];
         let mut inverse = f32::new(0.0);

@@ -5,7 +5,7 @@ use cubecl::prelude::*;
 use super::super::super::gpu::{bounded_slope, layer_weights};
 use super::{CHUNK, COLUMNS, SLOTS};
 use crate::gpu::UNITS;
-use crate::gpu::cubes::{LANES, ROWS, lane_sum};
+use crate::gpu::cubes::{LANES, ROWS, lane_dot, lane_sum};
 
 /// `out[r] = <q, x[r]>`.
 #[cube(launch_unchecked)]
@@ -14,15 +14,7 @@ pub(super) fn score_kernel(x: &Array<f32>, parameters: &Array<f32>, out: &mut Ar
     let width = hidden as usize;
     let row = CUBE_POS * ROWS + UNIT_POS as usize / LANES;
     let lane = UNIT_POS as usize % LANES;
-    let mut sum = f32::new(0.0);
-    if row < out.len() {
-        let mut column = lane;
-        while column < width {
-            sum += parameters[query_at as usize + column] * x[row * width + column];
-            column += LANES;
-        }
-    }
-    let sum = lane_sum(&mut shared, sum);
+    let sum = lane_dot(&mut shared, parameters, query_at as usize, x, row * width, width, row < out.len());
     if row < out.len() && lane == 0 {
         out[row] = sum;
     }
@@ -76,15 +68,7 @@ pub(super) fn slopes_kernel(
     let mut mean = f32::new(0.0);
     #[unroll]
     for k in 0..n_hops {
-        let mut sum = f32::new(0.0);
-        if row < n {
-            let mut column = lane;
-            while column < dim {
-                sum += g[(first + row) * dim + column] * stack[(k * n + row) * dim + column];
-                column += LANES;
-            }
-        }
-        let dot = lane_sum(&mut shared, sum);
+        let dot = lane_dot(&mut shared, g, (first + row) * dim, stack, (k * n + row) * dim, dim, row < n);
         dots[k] = dot;
         if row < n {
             mean += attention[(first + row) * n_hops + k] * dot;

@@ -2,9 +2,9 @@
 
 use cubecl::prelude::*;
 
-use super::super::super::gpu::{bounded_slope, layer_weights};
+use super::super::super::gpu::{bounded_slope, clear, layer_weights};
 use crate::gpu::UNITS;
-use crate::gpu::cubes::{LANES, ROWS, lane_sum};
+use crate::gpu::cubes::{LANES, ROWS, lane_dot};
 
 /// `out[(r * n_b + j) * n + row] = scale * <a[r, row], b[j, row]>`: 16 units per number.
 #[cube(launch_unchecked)]
@@ -21,19 +21,9 @@ pub(super) fn cross_dots_kernel(
     let (n, width, n_b) = (n as usize, width as usize, n_b as usize);
     let cell = CUBE_POS * ROWS + UNIT_POS as usize / LANES;
     let lane = UNIT_POS as usize % LANES;
-    let mut sum = f32::new(0.0);
-    if cell < out.len() {
-        let row = cell % n;
-        let pair = cell / n;
-        let left = (pair / n_b * n + row) * width;
-        let right = (pair % n_b * n + row) * width;
-        let mut column = lane;
-        while column < width {
-            sum += a[left + column] * b[right + column];
-            column += LANES;
-        }
-    }
-    let sum = lane_sum(&mut shared, sum);
+    let (row, pair) = (cell % n, cell / n);
+    let (left, right) = ((pair / n_b * n + row) * width, (pair % n_b * n + row) * width);
+    let sum = lane_dot(&mut shared, a, left, b, right, width, cell < out.len());
     if cell < out.len() && lane == 0 {
         out[cell] = sum * scale;
     }
@@ -57,10 +47,7 @@ pub(super) fn attend_kernel(
     if row < n {
         let mut line = Array::<f32>::new(n_hops);
         let mut totals = Array::<f32>::new(n_hops);
-        #[unroll]
-        for j in 0..n_hops {
-            totals[j] = f32::new(0.0);
-        }
+        clear(&mut totals, n_hops);
         for r in 0..n_hops {
             let at = r * n_hops * n + row;
             layer_weights(scores, parameters, &mut line, at, n, bound, f32::new(1.0), n_hops);
@@ -96,10 +83,7 @@ pub(super) fn slopes_kernel(
     let n = n as usize;
     if row < n {
         let mut totals = Array::<f32>::new(n_hops);
-        #[unroll]
-        for j in 0..n_hops {
-            totals[j] = f32::new(0.0);
-        }
+        clear(&mut totals, n_hops);
         for r in 0..n_hops {
             let at = r * n_hops * n + row;
             let mut mean = f32::new(0.0);
@@ -197,10 +181,7 @@ pub(super) fn means_dot_kernel(
     if row < n {
         let mut line = Array::<f32>::new(n_hops);
         let mut totals = Array::<f32>::new(n_hops);
-        #[unroll]
-        for j in 0..n_hops {
-            totals[j] = f32::new(0.0);
-        }
+        clear(&mut totals, n_hops);
         for r in 0..n_hops {
             let at = r * n_hops * n + row;
             let mut mean = f32::new(0.0);
