@@ -125,9 +125,18 @@ pub(super) struct Parameters {
 impl Parameters {
     /// Parameters at their start: each draws from a stream of its own, by its place in the list.
     pub(super) fn new(layout: Vec<Parameter>, seed: Seed) -> Self {
+        Parameters::drawn(layout, seed, 0)
+    }
+
+    /// The same from other streams.
+    pub(super) fn another(layout: Vec<Parameter>, seed: Seed) -> Self {
+        Parameters::drawn(layout, seed, 1)
+    }
+
+    fn drawn(layout: Vec<Parameter>, seed: Seed, number: u64) -> Self {
         let trained = layout.into_iter().enumerate().map(|(place, parameter)| {
             let n = parameter.shape[0] * parameter.shape[1];
-            let mut random = seed.stream(Purpose::Init, 0, place as u64);
+            let mut random = seed.stream(Purpose::Init, number, place as u64);
             let values = match parameter.init {
                 Init::Normal(std) => normal(random, n, std),
                 Init::Uniform(bound) => (0..n).map(|_| bound * (2.0 * random.random::<f32>() - 1.0)).collect(),
