@@ -47,7 +47,11 @@ fn check(config: &Config, n_users: usize, n_items: usize, available: Option<u64>
     match config {
         Config::ItemKnn(c) => return by_keys(neighbour_bytes(n_items, c.neighbours), "model.item_knn.neighbours"),
         Config::Rp3beta(c) => return by_keys(neighbour_bytes(n_items, c.neighbours), "model.rp3beta.neighbours"),
-        Config::Gru4rec(c) => return by_keys(super::sequential::needed_bytes(n_items, c.dim), "model.gru4rec.dim"),
+        Config::Gru4rec(c) => {
+            // A teacher has tables of its own.
+            let n_tables = if c.teacher_weight > 0.0 { 2 } else { 1 };
+            return by_keys(super::sequential::needed_bytes(n_tables * n_items, c.dim), "model.gru4rec.dim");
+        }
         Config::Narm(c) => return by_keys(super::sequential::needed_bytes(n_items, c.dim), "model.narm.dim"),
         // A table of users, one of last items, and two of next items.
         Config::Fpmc(c) => {

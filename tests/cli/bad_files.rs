@@ -166,8 +166,16 @@ fn data_from_which_nothing_is_left_are_refused_with_what_was_asked() {
             .refused(2, &["data.half_life_days does not fit the model ease", "data.recent_days"]),
             Case::new("a half-life beside propensities", "train --debias ips --set data.half_life_days=7")
                 .refused(2, &["data.half_life_days and the debiasing method ips both weigh"]),
-            with("fine-tuning without times", "user,item\n1,2\n1,3\n", "--model gru4rec --set train.finetune_epochs=1")
+            Case::new("fine-tuning without times", "train --data f.csv --model gru4rec --set train.finetune_epochs=1")
+                .file("f.csv", "user,item\n1,2\n1,3\n1,4\n2,2\n2,3\n2,4\n")
                 .refused(4, &["train.finetune_recent_fraction", "the files have no times", "data.time_column"]),
+            Case::new("no dense layer between unequal widths", "train --model gru4rec --set model.gru4rec.dense=false")
+                .refused(4, &["model.gru4rec.hidden: found 128", "expected 64, as dim is, where dense is false"]),
+            Case::new(
+                "a teacher beside drawn items",
+                "train --model gru4rec --set model.gru4rec.teacher_weight=0.5 --set model.gru4rec.loss=bpr",
+            )
+            .refused(4, &["model.gru4rec.teacher_weight: found 0.5", "unless loss is cross_entropy"]),
             Case::new("fine-tuning a graph model", "train --set train.finetune_epochs=1")
                 .refused(2, &["train.finetune_epochs does not fit the model lightgcn", "gru4rec"]),
             with("two windows", "user,item\n1,2\n", "--set data.recent_days=7 --set data.recent_fraction=0.5")

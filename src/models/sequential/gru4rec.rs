@@ -5,7 +5,8 @@
 //!
 //! Tan et al. make every prefix of a session an example (`batches = "prefixes"`). With whole sequences all positions are trained in one pass through time,
 //! with the same gradients, at a fraction of the time; what the prefixes have beside that is a dropout mask of their own. `random_cuts` trains a
-//! sequence up to a place that is drawn anew each epoch, which a session's first items survive more often than its last ones.
+//! sequence up to a place that is drawn anew each epoch, which a session's first items survive more often than its last ones. `teacher_weight` mixes in
+//! what a second network says that reads the session from its end ([`super::teacher`]).
 //!
 //! # Source
 //! Hidasi et al., *Session-based Recommendations with Recurrent Neural Networks*, ICLR 2016 ([`super::lanes`] trains as they do), in the form of Tan et al.,
@@ -19,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::blocks::{length, rate};
 use super::parameters::Rule;
-use super::{Encoder, ITEMS, Init, Input, Loss, Noise, Objective, Parameter, Task, Weights, expect};
+use super::{Encoder, ITEMS, Init, Input, Loss, Noise, Objective, Parameter, Task, Teaching, Weights, expect};
 use crate::error::Result;
 use crate::samplers::{Examples, Windows};
 
@@ -84,6 +85,10 @@ pub struct Config {
     pub bpreg: f32,
     /// How far `gbce` corrects the target's probability, 0..=1: 0 not at all, 1 in full. Default 0.75.
     pub gbce_t: f32,
+    /// What a teacher that reads the items after the target weighs beside it, 0..=1; for `cross_entropy` on whole or cut sequences. Default 0: none.
+    pub teacher_weight: f32,
+    /// The teacher's scores are divided by it, 0.01..=100. Default 1.
+    pub teacher_temperature: f32,
 }
 
 impl Default for Config {
@@ -105,6 +110,8 @@ impl Default for Config {
             sample_alpha: 0.0,
             bpreg: 1.0,
             gbce_t: 0.75,
+            teacher_weight: 0.0,
+            teacher_temperature: 1.0,
         }
     }
 }
@@ -121,6 +128,22 @@ impl Encoder for Config {
         let fits = self.dense || self.hidden == self.dim;
         expect(fits, key("hidden"), self.hidden, &format!("{}, as dim is, where dense is false", self.dim))?;
         self.task().objective.validate("model.gru4rec")?;
+        let (weight, temperature) = (self.teacher_weight, self.teacher_temperature);
+        expect((0.0..=1.0).contains(&weight), key("teacher_weight"), weight, "a number from 0 to 1")?;
+        expect(
+            (0.01..=100.0).contains(&temperature),
+            key("teacher_temperature"),
+            temperature,
+            "a number from 0.01 to 100",
+        )?;
+        let taught =
+            self.loss == Loss::CrossEntropy && matches!(self.batches, Batches::WholeSequences | Batches::RandomCuts);
+        expect(
+            weight == 0.0 || taught,
+            key("teacher_weight"),
+            weight,
+            "0, unless loss is cross_entropy and batches are whole_sequences or random_cuts",
+        )?;
         length(key("max_len"), self.max_len)
     }
 
@@ -133,6 +156,11 @@ impl Encoder for Config {
         let Config { loss, n_negatives, sample_alpha, bpreg, gbce_t, .. } = *self;
         let objective = Objective { loss, n_negatives, gbce_t, sample_alpha, bpreg };
         Task { max_len: self.max_len, windows: self.windows, examples, objective }
+    }
+
+    fn teaching(&self) -> Option<Teaching> {
+        let teaching = Teaching { weight: self.teacher_weight, temperature: self.teacher_temperature };
+        (teaching.weight > 0.0).then_some(teaching)
     }
 
     fn rule(&self, learning_rate: f32) -> Rule {

@@ -1,8 +1,8 @@
 //! GRU4Rec trained on sessions side by side: a step takes one position of each lane, and the states that it leaves are where the next step starts.
 //!
-//! The gradient of a step ends at the states that it reads. Losses with drawn items hold a lane's target against those of the other lanes too. With `m`
-//! lanes beside it, `k` drawn items, `P` the share of an item in the training histories and `q` its probability in a draw, an item is
-//! expected `m P + k q` times among them, and its logQ counts it as often.
+//! The gradient of a step ends at the states that it reads: what a state should keep for later is not learned, only what to make of what it keeps.
+//! Losses with drawn items hold a lane's target against those of the other lanes too. With `m` lanes beside it, `k` drawn items, `P` the share of an
+//! item in the training histories and `q` its probability in a draw, an item is expected `m P + k q` times among them, and its logQ counts it as often.
 //!
 //! # Source
 //! Hidasi et al., *Session-based Recommendations with Recurrent Neural Networks*, ICLR 2016, section 3; Hidasi and Karatzoglou, CIKM 2018; settings as in

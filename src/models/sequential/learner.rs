@@ -7,6 +7,7 @@ use gcnrec_kernels::burn_bridge::{LossScratch, Sequences, gather};
 
 use super::negatives::Draws;
 use super::parameters::{Noise, Parameters, Rule, Tape};
+use super::teacher::Teacher;
 use super::{BATCH_SIZE, Encoder, ITEMS, Input, Objective, SequenceScorer, Setup, Task, Weights};
 use crate::error::{Place, RecError, Result};
 use crate::models::state::State;
@@ -21,6 +22,7 @@ pub struct SequenceLearner<M: Encoder> {
     draws: Draws,
     sampler: SequenceSampler,
     parameters: Parameters,
+    teacher: Option<Teacher<M>>,
     batch: SequenceBatch,
     scratch: LossScratch,
 }
@@ -47,7 +49,8 @@ impl<M: Encoder> SequenceLearner<M> {
         let parameters = Parameters::new(model.parameters(setup.n_items), setup.seed);
         let (batch, scratch) = (SequenceBatch::default(), LossScratch::default());
         let draws = Draws::new(objective, &setup.histories, setup.n_items);
-        Ok(SequenceLearner { objective, draws, model, setup, sampler, parameters, batch, scratch })
+        let teacher = model.teaching().map(|teaching| Teacher::new(model.clone(), teaching, setup.n_items, setup.seed));
+        Ok(SequenceLearner { objective, draws, teacher, model, setup, sampler, parameters, batch, scratch })
     }
 
     /// One step; answers the sum of the examples' losses and their number.
@@ -75,8 +78,14 @@ impl<M: Encoder> SequenceLearner<M> {
         let items = weights.get(ITEMS);
         let bias = self.model.item_bias().map(|name| weights.get(name));
         let negatives = self.draws.draw(batch, &self.setup.histories, (self.setup.seed, epoch, step));
-        let losses = self.objective.losses(hidden, (items, bias), &batch.targets, &negatives, &self.scratch);
         let rule = self.model.rule(self.setup.learning_rate());
+        let mut losses =
+            self.objective.losses(hidden.clone(), (items.clone(), bias), &batch.targets, &negatives, &self.scratch);
+        if let Some(teacher) = &mut self.teacher
+            && let Some(lesson) = teacher.teach(batch, &mut noise, &rule)?
+        {
+            losses = teacher.mix(losses, &lesson, hidden, items, &batch.targets);
+        }
         settle(losses, &mut self.parameters, &weights, &rule, (epoch, step))
     }
 }
@@ -141,10 +150,12 @@ impl<M: Encoder> Learner for SequenceLearner<M> {
     fn state(&self) -> State {
         let mut state = State::default();
         self.parameters.save(&mut state, true);
+        self.teacher.iter().for_each(|teacher| teacher.save(&mut state));
         state
     }
 
     fn restore(&mut self, state: &State) -> Result<()> {
+        self.teacher.iter_mut().try_for_each(|teacher| teacher.restore(state))?;
         self.parameters.restore(state)
     }
 

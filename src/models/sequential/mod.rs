@@ -20,6 +20,7 @@ mod negatives;
 mod parameters;
 pub mod sasrec;
 mod scorer;
+mod teacher;
 
 use std::sync::Arc;
 
@@ -38,6 +39,7 @@ pub use learner::SequenceLearner;
 pub use losses::{Loss, Objective};
 pub use parameters::{Init, Noise, Parameter, Rule, Weights};
 pub use scorer::SequenceScorer;
+pub use teacher::Teaching;
 
 /// The name of the parameter that holds a vector for each item, `[n_items, dim]`. A mask has a parameter of its own.
 pub const ITEMS: &str = "items";
@@ -85,6 +87,11 @@ pub trait Encoder: Serialize + DeserializeOwned + Clone + Send + Sync + 'static 
     /// How the parameters follow their gradients. By default Adam.
     fn rule(&self, learning_rate: f32) -> Rule {
         Rule::adam(learning_rate)
+    }
+
+    /// How much a teacher says that reads what comes after a target. By default there is none.
+    fn teaching(&self) -> Option<Teaching> {
+        None
     }
 
     /// All parameters, [`ITEMS`] among them, in a fixed order. Vectors are matrices of one row.

@@ -207,9 +207,19 @@ pub(super) struct Parameters {
 impl Parameters {
     /// Parameters at their start: each draws from a stream of its own, by its place in the list.
     pub(super) fn new(layout: Vec<Parameter>, seed: Seed) -> Self {
+        Parameters::drawn(layout, seed, 0)
+    }
+
+    /// The same from other streams.
+    pub(super) fn another(layout: Vec<Parameter>, seed: Seed) -> Self {
+        Parameters::drawn(layout, seed, 1)
+    }
+
+    fn drawn(layout: Vec<Parameter>, seed: Seed, number: u64) -> Self {
         let trained = layout.into_iter().enumerate().map(|(place, parameter)| {
             let Parameter { name, shape, init } = parameter;
-            Trained::new(name, shape, &init.draw(shape[0] * shape[1], seed.stream(Purpose::Init, 0, place as u64)))
+            let random = seed.stream(Purpose::Init, number, place as u64);
+            Trained::new(name, shape, &init.draw(shape[0] * shape[1], random))
         });
         Parameters { trained: trained.collect(), step: 0 }
     }

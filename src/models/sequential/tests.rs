@@ -297,8 +297,14 @@ fn gru4rec_learns_the_rule_from_negatives_that_a_batch_shares() {
 }
 
 #[test]
+fn gru4rec_learns_the_rule_beside_a_teacher_that_reads_the_future() {
+    check_rule(&gru4rec::Config { teacher_weight: 0.3, teacher_temperature: 2.0, ..small_gru4rec() }, 2, 80);
+}
+
+#[test]
 fn gru4rec_depends_on_nothing_but_seed_and_data() {
     check_conduct(&gru4rec::Config { layers: 2, item_dropout: 0.1, ..small_gru4rec() });
+    check_conduct(&gru4rec::Config { teacher_weight: 0.3, batches: gru4rec::Batches::RandomCuts, ..small_gru4rec() });
     check_conduct(&gru4rec::Config { loss: Loss::BprMax, sample_alpha: 0.7, ..small_gru4rec() });
 }
 
