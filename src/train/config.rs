@@ -1,5 +1,7 @@
 //! What a user can choose about training.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::{RecError, Result};
@@ -34,6 +36,9 @@ pub struct Config {
     pub block: [usize; 2],
     /// Train again on training and validation pairs, for as many epochs as validation chose, before test is scored. Default false.
     pub refit: bool,
+    /// A run whose item vectors a sequential model starts from, by the names of the items. Default: random vectors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub init_items_from: Option<PathBuf>,
     /// Seconds that pass at least between two checkpoints at validations, 0 or more. Default 10.
     pub checkpoint_seconds: f64,
     /// Steps between two checkpoints within an epoch; 0 means only at validations and at the end. Default 0.
@@ -67,6 +72,7 @@ impl Default for Config {
             sampling: Sampling::Pair,
             block: [64, 64],
             refit: false,
+            init_items_from: None,
             checkpoint_seconds: 10.0,
             checkpoint_every_steps: 0,
         }

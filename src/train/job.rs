@@ -63,6 +63,7 @@ impl Job {
         }
         self.check_recency()?;
         self.check_debias()?;
+        super::start::start_items(self)?;
         if !self.split.labelled {
             check_lists(&self.train.metric)?;
         }

@@ -10,6 +10,7 @@ mod progress;
 #[cfg(test)]
 mod resume_tests;
 mod stages;
+mod start;
 mod store;
 mod trainer;
 mod verify;

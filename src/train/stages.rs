@@ -18,6 +18,7 @@ use super::job::{Job, Stop};
 use super::judge::Judge;
 use super::observer::{Observer, Stage};
 use super::progress::{Chosen, Progress};
+use super::start::start_items;
 use super::store::{Resumed, RunStore};
 use super::trainer::Trainer;
 use crate::data::{self, Part};
@@ -27,7 +28,7 @@ use crate::eval::{Metrics, Protocol, SelectedOn};
 use crate::models::graph::config::{Combination, Fit};
 use crate::models::graph::{GraphLearner, Learning, Setup, Teacher};
 use crate::models::state::{State, Tensor};
-use crate::models::{self, LayerWeights, Learner, Scorer, fit_closed_form, sequential};
+use crate::models::{self, LayerWeights, Learner, PairWeights, Scorer, fit_closed_form, sequential};
 use crate::objectives::Batching;
 use crate::samplers::PairOrder;
 
@@ -263,7 +264,15 @@ impl Plan {
                 seed: job.seed,
             };
             let learner = sequential::learner(&job.model, setup)?;
-            return Ok(Trained::Sequential(learner.expect("closed forms should have returned earlier")));
+            let mut learner = learner.expect("closed forms should have returned earlier");
+            let pairs = if stage == Stage::Refit { &self.final_pairs } else { &self.train };
+            if let Some(weights) = job.split.recency_weights(pairs) {
+                learner.weigh_pairs(PairWeights { pairs: pairs.clone(), weights })?;
+            }
+            if let Some(items) = start_items(job)? {
+                learner.start_with_items(&items)?;
+            }
+            return Ok(Trained::Sequential(learner));
         };
         Ok(Trained::Graph(Box::new(self.graph_learner(job, config, stage, prior)?)))
     }

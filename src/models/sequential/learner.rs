@@ -2,13 +2,14 @@
 
 use std::ops::Range;
 
+use burn::tensor::{Tensor, TensorData};
 use gcnrec_kernels::burn_bridge::{LossScratch, Sequences, gather};
 
 use super::parameters::{Noise, Parameters};
 use super::{BATCH_SIZE, Encoder, ITEMS, Input, Objective, SequenceScorer, Setup, Task};
 use crate::error::{Place, RecError, Result};
 use crate::models::state::State;
-use crate::models::{Learner, Scorer, StepReport};
+use crate::models::{Learner, PairWeights, Scorer, StartItems, StepReport};
 use crate::samplers::{SequenceBatch, SequenceSampler, beside_batch};
 
 /// A sequential model in training.
@@ -20,6 +21,8 @@ pub struct SequenceLearner<M: Encoder> {
     parameters: Parameters,
     batch: SequenceBatch,
     scratch: LossScratch,
+    /// None where all predictions count alike.
+    weights: Option<PairWeights>,
 }
 
 impl<M: Encoder> SequenceLearner<M> {
@@ -43,7 +46,7 @@ impl<M: Encoder> SequenceLearner<M> {
         }
         let parameters = Parameters::new(model.parameters(setup.n_items), setup.seed);
         let (batch, scratch) = (SequenceBatch::default(), LossScratch::default());
-        Ok(SequenceLearner { objective, model, setup, sampler, parameters, batch, scratch })
+        Ok(SequenceLearner { objective, model, setup, sampler, parameters, batch, scratch, weights: None })
     }
 
     /// One step; answers the sum of the examples' losses and their number.
@@ -72,7 +75,11 @@ impl<M: Encoder> SequenceLearner<M> {
         let bias = self.model.item_bias().map(|name| weights.get(name));
         let place = (self.setup.seed, epoch, step);
         let negatives = self.objective.negatives(batch, &self.setup.histories, n_items, place);
-        let losses = self.objective.losses(hidden, (items, bias), &batch.targets, &negatives, &self.scratch);
+        let mut losses = self.objective.losses(hidden, (items, bias), &batch.targets, &negatives, &self.scratch);
+        if let Some(weights) = &self.weights {
+            let data = TensorData::new(weights_of(batch, weights), [n, 1]);
+            losses = losses.clone() * Tensor::from_data(data, &losses.device());
+        }
         let values: Vec<f32> =
             losses.clone().into_data().into_vec().expect("losses should be 32-bit floats as their inputs are");
         let loss: f64 = values.iter().map(|&loss| f64::from(loss)).sum();
@@ -80,6 +87,19 @@ impl<M: Encoder> SequenceLearner<M> {
         self.parameters.descend(&weights, losses.sum() / n as f32, &self.setup.adam())?;
         Ok((loss, n as u64))
     }
+}
+
+/// How much each prediction of a batch counts.
+fn weights_of(batch: &SequenceBatch, weights: &PairWeights) -> Vec<f32> {
+    let (mut found, mut sequence) = (Vec::with_capacity(batch.rows.len()), 0);
+    // Rows rise, and so do the ends of the sequences that hold them.
+    for (&row, &target) in batch.rows.iter().zip(&batch.targets) {
+        while batch.starts[sequence + 1] <= row {
+            sequence += 1;
+        }
+        found.push(weights.of(batch.users[sequence], target));
+    }
+    found
 }
 
 /// There is nothing to learn an order from.
@@ -131,6 +151,20 @@ impl<M: Encoder> Learner for SequenceLearner<M> {
 
     fn restore(&mut self, state: &State) -> Result<()> {
         self.parameters.restore(state)
+    }
+
+    fn weigh_pairs(&mut self, weights: PairWeights) -> Result<()> {
+        self.weights = Some(weights);
+        Ok(())
+    }
+
+    fn start_with_items(&mut self, items: &StartItems) -> Result<()> {
+        let layout = self.model.parameters(self.setup.n_items);
+        let table = layout.iter().find(|parameter| parameter.name == ITEMS);
+        let table = table.expect("every encoder should have a vector for each item");
+        items.check(M::NAME, table.shape[1])?;
+        self.parameters.change(ITEMS, |values| items.put(table.init.std(), values));
+        Ok(())
     }
 
     fn n_parameters(&self) -> usize {

@@ -7,7 +7,6 @@ use gcnrec_kernels::burn_bridge::gather;
 use gcnrec_kernels::ops::adam::AdamConfig;
 
 use super::*;
-use crate::samplers::SequenceBatch;
 
 /// A fixture of `tests/data/sequential/make.py`: one step computed in f64 from the formulas.
 struct Fixture(serde_json::Value);
