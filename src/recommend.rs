@@ -1,14 +1,14 @@
 //! Serving: a checkpoint, opened once, answers by name for users it knows, for histories of users it has never seen, and for items.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use gcnrec_graphs::{ItemId, UserId};
 use gcnrec_kernels::Device;
 use rayon::prelude::*;
 use serde_json::Value;
 
-use crate::checkpoint::{self, Contents, EXCLUDE_SEEN, HOLDS, Ids, RECOVERED_FROM};
+use crate::checkpoint::{self, Contents, EXCLUDE_SEEN, Ids, RECOVERED_FROM};
 use crate::error::{RecError, Result};
 use crate::models::{self, Query, Scorer};
 
@@ -43,15 +43,7 @@ impl Recommender {
     /// [`RecError::Missing`] when there is no checkpoint; [`RecError::Checkpoint`] when it is damaged, foreign, newer than this program or holds
     /// a training in progress; those of [`models::load_scorer`].
     pub fn open(run: impl AsRef<Path>) -> Result<Recommender> {
-        let folder = checkpoint_of(run.as_ref())?;
-        let contents = checkpoint::load(&folder)?;
-        if contents.facts.get(HOLDS).and_then(Value::as_str) == Some("learner") {
-            return Err(RecError::Checkpoint {
-                path: folder,
-                problem: "it holds a training in progress, not a model that answers".into(),
-                todo: "let the run reach its first validation, or go on with train --resume".into(),
-            });
-        }
+        let (folder, contents) = checkpoint::load_frozen(run.as_ref())?;
         let scorer =
             models::load_scorer(&Device::Cpu, &contents.model, &contents.state).map_err(|error| match error {
                 RecError::Checkpoint { problem, todo, .. } => {
@@ -255,34 +247,10 @@ impl Names {
     }
 }
 
-/// The checkpoint that stands for what was named.
-fn checkpoint_of(path: &Path) -> Result<PathBuf> {
-    let (best, last) = (path.join("best"), path.join("last"));
-    let is_checkpoint = ["manifest.json", "model.safetensors"].iter().any(|name| path.join(name).exists());
-    if is_checkpoint || (!path.exists() && checkpoint::exists(path)) {
-        return Ok(path.to_path_buf());
-    }
-    if checkpoint::exists(&best) {
-        return Ok(best);
-    }
-    if checkpoint::exists(&last) {
-        return Ok(last);
-    }
-    let (what, name, todo) = if path.is_dir() {
-        (
-            "checkpoint",
-            best,
-            "this folder holds no trained model; train first, or let the run reach its first validation",
-        )
-    } else {
-        ("run folder", path.to_path_buf(), "check the path, or train first")
-    };
-    Err(RecError::Missing { what, name: name.display().to_string(), todo: todo.into() })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::checkpoint::HOLDS;
     use crate::models::state::State;
 
     /// Scores an item by its place in a list, plus one tenth of the number of items in the history that are its neighbours.

@@ -14,7 +14,7 @@ use gcnrec::models::linear::{ease, popularity};
 use gcnrec::models::state::State;
 use gcnrec::models::{self, Query, Scorer};
 use gcnrec::train::Job;
-use gcnrec_graphs::{Interactions, Seed};
+use gcnrec_graphs::{Interactions, ItemId, Seed};
 use gcnrec_kernels::ops::top_k::TopK;
 use jobs::{COMBINATIONS, digest, job, lightgcn, log, loss, run, split, taught};
 
@@ -286,7 +286,9 @@ fn a_half_life_moves_every_model_that_weighs_pairs_and_equal_ages_move_none() {
     let models =
         [(lightgcn(Combination::Uniform), "softmax"), (lightgcn(Combination::Uniform), "bpr"), (popularity(), "bpr")];
     let markov = models::Config::named("markov").unwrap();
-    for (model, objective) in models.into_iter().chain([(markov, "bpr")]) {
+    let read_an_order = ["fpmc", "gru4rec", "narm", "sasrec", "bert4rec", "fmlp"]
+        .map(|name| (models::Config::named(name).unwrap(), "bpr"));
+    for (model, objective) in models.into_iter().chain([(markov, "bpr")]).chain(read_an_order) {
         let trained = |change: &dyn Fn(&mut Split)| {
             let mut split = demo();
             change(&mut split);
@@ -298,7 +300,10 @@ fn a_half_life_moves_every_model_that_weighs_pairs_and_equal_ages_move_none() {
             let mut scores = Vec::new();
             outcome
                 .scorer
-                .score_block(&[Query { user: Some(gcnrec_graphs::UserId(3)), history: &[] }], &mut scores)
+                .score_block(
+                    &[Query { user: Some(gcnrec_graphs::UserId(3)), history: &[ItemId(1), ItemId(4)] }],
+                    &mut scores,
+                )
                 .unwrap();
             scores
         };

@@ -18,11 +18,13 @@ mod contents;
 mod damage_tests;
 mod disk;
 pub(crate) mod failpoint;
+mod frozen;
 mod manifest;
 mod run_folder;
 mod store;
 mod tensors;
 
 pub use contents::{Contents, EXCLUDE_SEEN, HOLDS, Ids, RECOVERED_FROM};
+pub use frozen::load_frozen;
 pub use run_folder::RunFolder;
 pub use store::{exists, load, save};

@@ -39,7 +39,7 @@ enum Target {
     L2,
 }
 
-const TARGETS: [(&str, Target); 30] = [
+const TARGETS: [(&str, Target); 31] = [
     ("--data", Target::Key("data.path")),
     ("--train", Target::Key("data.train")),
     ("--valid", Target::Key("data.valid")),
@@ -62,6 +62,7 @@ const TARGETS: [(&str, Target); 30] = [
     ("--lr", Target::Steps("train.learning_rate")),
     ("--epochs", Target::Steps("train.max_epochs")),
     ("--batch-size", Target::Steps("train.batch_size")),
+    ("--init-items", Target::Key("train.init_items_from")),
     ("--refit", Target::Steps("train.refit")),
     ("--k", Target::Key("eval.k")),
     ("--metrics", Target::Key("eval.metrics")),

@@ -8,14 +8,19 @@ use super::entry::Entry;
 use crate::data;
 use crate::error::{RecError, Result};
 
-/// The keys that hold paths. `data.path` is one source, the others belong to each other: naming one source drops the other of lower layers.
+/// The keys that hold the paths of data. `data.path` is one source, the others belong to each other: naming one source drops the other of lower layers.
 const KEYS: [&str; 7] =
     ["data.path", "data.train", "data.valid", "data.test", "data.uniform", "data.candidates", "data.items"];
+
+/// True when a key holds a path.
+fn is_path(key: &str) -> bool {
+    KEYS.contains(&key) || key == "train.init_items_from"
+}
 
 /// Makes the path of an entry absolute, if it holds one.
 pub(super) fn locate(entry: &mut Entry, base: &Path, data_folder: Option<&Path>) {
     if let Value::String(written) = &entry.value
-        && KEYS.contains(&entry.key().as_str())
+        && is_path(&entry.key())
         && let Some(found) = find(Path::new(written), base, data_folder).to_str()
     {
         entry.value = Value::String(found.into());
@@ -87,6 +92,9 @@ mod tests {
         assert_eq!(metric.value, Value::String("ndcg@20".into()));
         let mut train = Entry::new("data.train", "u1.base", "run.toml:1");
         locate(&mut train, Path::new("/base"), None);
+        let mut run = Entry::new("train.init_items_from", "runs/mf-1", "run.toml:1");
+        locate(&mut run, Path::new("/base"), None);
+        assert_eq!(run.value, Value::String("/base/runs/mf-1".into()));
         assert_eq!(train.value, Value::String("/base/u1.base".into()));
     }
 

@@ -170,10 +170,19 @@ impl Config {
 
     /// True for a model that is trained by steps on sequences.
     pub fn is_sequential(&self) -> bool {
+        let recurrent = matches!(self, Config::Gru4rec(_) | Config::Narm(_));
+        recurrent || matches!(self, Config::Fpmc(_) | Config::Sasrec(_) | Config::Bert4rec(_) | Config::Fmlp(_))
+    }
+
+    /// The width of the item vectors, for models that read a history with one vector for each item.
+    pub fn item_dim(&self) -> Option<usize> {
         match self {
-            Config::Fpmc(_) | Config::Gru4rec(_) | Config::Narm(_) => true,
-            Config::Sasrec(_) | Config::Bert4rec(_) | Config::Fmlp(_) => true,
-            _ => false,
+            Config::Sasrec(config) => Some(config.dim),
+            Config::Bert4rec(config) => Some(config.dim),
+            Config::Fmlp(config) => Some(config.dim),
+            Config::Gru4rec(config) => Some(config.dim),
+            Config::Narm(config) => Some(config.dim),
+            _ => None,
         }
     }
 
@@ -191,10 +200,10 @@ impl Config {
     pub fn weighs_pairs(&self) -> bool {
         match self {
             Config::ItemKnn(_) | Config::Ease(_) | Config::GfCf(_) | Config::Rp3beta(_) => false,
-            Config::Fpmc(_) | Config::Gru4rec(_) | Config::Narm(_) => false,
-            Config::Sasrec(_) | Config::Bert4rec(_) | Config::Fmlp(_) => false,
             Config::Fusion(fusion) => fusion.members().iter().all(|member| member.model.weighs_pairs()),
             Config::Lightgcn(_) | Config::Mf(_) | Config::Popularity(_) | Config::Markov(_) => true,
+            Config::Fpmc(_) | Config::Gru4rec(_) | Config::Narm(_) => true,
+            Config::Sasrec(_) | Config::Bert4rec(_) | Config::Fmlp(_) => true,
         }
     }
 

@@ -6,9 +6,11 @@ pub mod fusion;
 pub mod graph;
 pub mod linear;
 mod memory;
+mod pair_weights;
 mod ranking;
 mod registry;
 pub mod sequential;
+mod start;
 pub mod state;
 
 use std::ops::Range;
@@ -20,7 +22,9 @@ use crate::error::{RecError, Result};
 pub use config::{Config, Mf};
 pub use device::{TrainingSize, check_device, check_room};
 pub use memory::check_memory;
+pub use pair_weights::PairWeights;
 pub use registry::{fit_closed_form, load_scorer};
+pub use start::StartItems;
 use state::State;
 
 /// One question: what should come next for this user?
@@ -165,6 +169,27 @@ pub trait Learner {
             problem: "it always starts anew".into(),
             todo: "remove train.finetune_epochs".into(),
         })
+    }
+
+    /// Lets some training pairs count more than others, before the first step.
+    ///
+    /// # Errors
+    /// [`RecError::Usage`] for a model that was not told to weigh its pairs when it was made, and cannot be told later.
+    fn weigh_pairs(&mut self, weights: PairWeights) -> Result<()> {
+        let _ = weights;
+        Err(RecError::Usage {
+            problem: "data.half_life_days does not fit this way to train".into(),
+            todo: "its examples cannot count more or less; use data.recent_days or data.recent_fraction".into(),
+        })
+    }
+
+    /// Starts from the item vectors of another model, before the first step.
+    ///
+    /// # Errors
+    /// [`RecError::Config`] when their width is another one; [`RecError::Usage`] for a model that does not have one vector for each item.
+    fn start_with_items(&mut self, items: &StartItems) -> Result<()> {
+        let _ = items;
+        Err(StartItems::nowhere("this model"))
     }
 
     /// Number of trained scalars.

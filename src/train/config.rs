@@ -1,5 +1,7 @@
 //! What a user can choose about training.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::{RecError, Result};
@@ -38,6 +40,9 @@ pub struct Config {
     pub finetune_epochs: u64,
     /// The share of the rows that are the newest ones there, above 0, up to 1. Default 0.1.
     pub finetune_recent_fraction: f64,
+    /// A run whose item vectors a sequential model starts from, by the names of the items. Default: random vectors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub init_items_from: Option<PathBuf>,
     /// Seconds that pass at least between two checkpoints at validations, 0 or more. Default 10.
     pub checkpoint_seconds: f64,
     /// Steps between two checkpoints within an epoch; 0 means only at validations and at the end. Default 0.
@@ -73,6 +78,7 @@ impl Default for Config {
             refit: false,
             finetune_epochs: 0,
             finetune_recent_fraction: 0.1,
+            init_items_from: None,
             checkpoint_seconds: 10.0,
             checkpoint_every_steps: 0,
         }

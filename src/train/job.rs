@@ -64,6 +64,7 @@ impl Job {
         self.check_recency()?;
         self.check_debias()?;
         self.check_finetuning()?;
+        super::start::start_items(self)?;
         if !self.split.labelled {
             check_lists(&self.train.metric)?;
         }

@@ -8,12 +8,13 @@ use super::config::Sampling;
 use super::job::Job;
 use super::observer::Stage;
 use super::outcome::ExampleWeightReport;
+use super::start::start_items;
 use super::teaching::Teaching;
 use crate::data::Part;
 use crate::debias;
 use crate::error::Result;
 use crate::models::graph::{GraphLearner, Learning, Setup};
-use crate::models::{self, Learner, Scorer, sequential};
+use crate::models::{self, Learner, PairWeights, Scorer, sequential};
 use crate::objectives::Batching;
 use crate::samplers::PairOrder;
 
@@ -34,7 +35,7 @@ impl Trained {
     ) -> Result<Self> {
         match job.model.graph() {
             Some(config) => Ok(Trained::Graph(Box::new(graph_learner(job, config, teaching, stage, pairs, prior)?))),
-            None => Ok(Trained::Sequential(sequence_learner(job, stage)?)),
+            None => Ok(Trained::Sequential(sequence_learner(job, stage, pairs)?)),
         }
     }
 
@@ -103,9 +104,8 @@ fn graph_learner(
     GraphLearner::with(setup, learning)
 }
 
-fn sequence_learner(job: &Job, stage: Stage) -> Result<Box<dyn Learner>> {
-    let with_valid = stage == Stage::Refit || (stage == Stage::Finetune && job.train.refit);
-    let parts = if with_valid { &[Part::Train, Part::Valid][..] } else { &[Part::Train] };
+fn sequence_learner(job: &Job, stage: Stage, pairs: Arc<Interactions>) -> Result<Box<dyn Learner>> {
+    let parts = if learns_from_valid(job, stage) { &[Part::Train, Part::Valid][..] } else { &[Part::Train] };
     let histories = match stage {
         Stage::Finetune => job.split.histories_in(&job.newest_rows(parts)?),
         _ => job.split.histories(parts),
@@ -117,5 +117,18 @@ fn sequence_learner(job: &Job, stage: Stage) -> Result<Box<dyn Learner>> {
         learning_rate: job.train.learning_rate,
         seed: job.seed,
     };
-    Ok(sequential::learner(&job.model, setup)?.expect("closed forms should have returned earlier"))
+    let learner = sequential::learner(&job.model, setup)?;
+    let mut learner = learner.expect("closed forms should have returned earlier");
+    if let Some(weights) = job.split.recency_weights(&pairs) {
+        learner.weigh_pairs(PairWeights { pairs, weights })?;
+    }
+    if let Some(items) = start_items(job)? {
+        learner.start_with_items(&items)?;
+    }
+    Ok(learner)
+}
+
+/// Whether a stage learns from the validation part too.
+pub(super) fn learns_from_valid(job: &Job, stage: Stage) -> bool {
+    stage == Stage::Refit || (stage == Stage::Finetune && job.train.refit)
 }

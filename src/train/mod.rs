@@ -12,6 +12,7 @@ mod progress;
 #[cfg(test)]
 mod resume_tests;
 mod stages;
+mod start;
 mod store;
 mod teaching;
 mod trainer;

@@ -8,7 +8,7 @@ use gcnrec_graphs::Interactions;
 use super::fusion;
 use super::job::{Job, Stop};
 use super::judge::{Judge, Selection};
-use super::learners::Trained;
+use super::learners::{Trained, learns_from_valid};
 use super::observer::{Observer, Stage};
 use super::outcome::{ExampleWeightReport, Outcome};
 use super::progress::{Best, Chosen, Progress};
@@ -114,7 +114,7 @@ impl Plan {
         let mut before: Option<Box<dyn Scorer>> = None;
         loop {
             let stage = trainer.progress.stage;
-            let pairs = if stage == Stage::Refit { &self.final_pairs } else { &self.train };
+            let pairs = if learns_from_valid(job, stage) { &self.final_pairs } else { &self.train };
             let mut learner = Trained::new(job, self.teaching, stage, pairs.clone(), trainer.progress.prior.clone())?;
             match (state.take(), before.as_deref()) {
                 (Some(state), _) => learner.as_dyn().restore(&state)?,

@@ -232,9 +232,17 @@ const OUT_OF_RANGE: &[(&str, &str, &str)] = &[
     ("eval.exclude_seen", "2", "true or false"),
 ];
 
-/// Keys that name files: any text is in range, and what is wrong with a file is in `bad_files.rs`.
-const FILES: [&str; 7] =
-    ["data.path", "data.train", "data.valid", "data.test", "data.uniform", "data.candidates", "data.items"];
+/// Keys that name files and runs: any text is in range, and what is wrong with them is in `bad_files.rs` and `bad_runs.rs`.
+const FILES: [&str; 8] = [
+    "data.path",
+    "data.train",
+    "data.valid",
+    "data.test",
+    "data.uniform",
+    "data.candidates",
+    "data.items",
+    "train.init_items_from",
+];
 /// Keys that name columns: whether a column is there is seen when the file is read.
 const COLUMNS: [&str; 6] = [
     "data.user_column",

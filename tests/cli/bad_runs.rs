@@ -22,6 +22,11 @@ fn folders_that_hold_no_run_are_refused_by_name() {
                 .refused(3, &["run folder nope is not there", "train first"]),
             line("evaluate nothing", "evaluate nope").refused(3, &["run folder nope is not there"]),
             line("inspect nothing", "inspect nope").refused(3, &["nope is not there"]),
+            line("item vectors of nothing", "train --model sasrec --init-items nope")
+                .refused(3, &["nope is not there", "train first"]),
+            line("item vectors of a folder of something else", "train --model sasrec --init-items a")
+                .file("a/b", "")
+                .refused(3, &["holds no trained model"]),
             line("similar items from nothing", "similar nope --item 1").refused(3, &["run folder nope is not there"]),
             line("recommend from a folder of something else", "recommend a --user 1")
                 .file("a/b", "")
@@ -60,6 +65,10 @@ fn a_finished_run_is_never_overwritten_or_changed_by_accident() {
                 .refused(4, &["--lr: train.learning_rate: found 0.5", "resume it as it began"]),
             line("resume as another model", "train --out run --resume --model ease")
                 .refused(4, &["as the run in run began"]),
+            line("item vectors of another width", "train --model sasrec --dim 8 --init-items run")
+                .refused(4, &["model.sasrec.dim: found 8, expected 4, the width of the item vectors", "--dim 4"]),
+            line("item vectors for a model that has no use for them", "train --model ease --init-items run")
+                .refused(2, &["train.init_items_from does not fit the model ease", "sasrec"]),
             line("an unknown user", "recommend run --user nobody")
                 .refused(3, &["user \"nobody\" is not in this checkpoint", "pass a history"]),
             line("an unknown item in a history", "recommend run --history nothing")

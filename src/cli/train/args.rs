@@ -123,6 +123,9 @@ pub(super) struct TrainingArgs {
     /// Step size
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     lr: Option<f64>,
+    /// A run whose item vectors a sequential model starts from
+    #[arg(long, value_name = "RUN")]
+    init_items: Option<String>,
     /// Train again on training and validation pairs before test is scored
     #[arg(long)]
     refit: bool,
@@ -191,6 +194,7 @@ impl Args {
             ("--epochs", whole(training.epochs)),
             ("--batch-size", whole(training.batch_size)),
             ("--lr", training.lr.map(Value::Float)),
+            ("--init-items", text(&training.init_items)),
             ("--refit", training.refit.then_some(Value::Boolean(true))),
             ("--k", training.k.as_ref().map(list)),
             ("--device", text(&run.device)),
@@ -302,6 +306,8 @@ mod tests {
             "--lr",
             "1",
             "--refit",
+            "--init-items",
+            "/runs/mf-1",
             "--debias",
             "none",
             "--k",
@@ -335,6 +341,7 @@ mod tests {
             "batch_size = 9",
             "learning_rate = 1.0",
             "refit = true",
+            "init_items_from = \"/runs/mf-1\"",
             "device = \"cpu\"",
             "threads = 2",
             "seed = 1",

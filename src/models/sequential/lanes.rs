@@ -15,13 +15,13 @@ use burn_tensor::{Tensor, TensorData, activation};
 use gcnrec_kernels::burn_bridge::{LossScratch, OpBackend};
 
 use super::gru4rec::{Config, without_bias};
-use super::learner::{nothing_follows, settle};
+use super::learner::{nothing_follows, put_items, settle, weigh};
 use super::negatives::{Draws, counts};
 use super::parameters::{Noise, Parameters, Tape};
 use super::{BATCH_SIZE, Encoder, ITEMS, Objective, SequenceScorer, Setup, Task, Weights};
 use crate::error::Result;
 use crate::models::state::State;
-use crate::models::{Learner, Scorer, StepReport};
+use crate::models::{Learner, PairWeights, Scorer, StartItems, StepReport};
 use crate::samplers::{SequenceBatch, SessionLanes, beside_batch};
 
 /// The name of the states of all lanes in a checkpoint.
@@ -40,6 +40,8 @@ pub(super) struct LaneLearner {
     /// `[layers, lanes, hidden]`: what the last step left.
     states: Vec<f32>,
     scratch: LossScratch,
+    /// None where all predictions count alike.
+    weights: Option<PairWeights>,
 }
 
 impl LaneLearner {
@@ -61,8 +63,8 @@ impl LaneLearner {
         let shares = counts.into_iter().map(|count| (f64::from(count) / total) as f32).collect();
         let parameters = Parameters::new(model.parameters(setup.n_items), setup.seed);
         let states = vec![0.0; model.layers * lanes.n_lanes() * model.hidden];
-        let scratch = LossScratch::default();
-        Ok(LaneLearner { model, setup, objective, draws, shares, lanes, parameters, states, scratch })
+        let (scratch, weights) = (LossScratch::default(), None);
+        Ok(LaneLearner { model, setup, objective, draws, shares, lanes, parameters, states, scratch, weights })
     }
 
     fn state_shape(&self) -> [usize; 3] {
@@ -105,7 +107,10 @@ impl LaneLearner {
             negatives.add_others(&batch.targets, &self.shares);
         }
         let items = (weights.get(ITEMS), None);
-        let losses = self.objective.losses(hidden, items, &batch.targets, &negatives, &self.scratch);
+        let mut losses = self.objective.losses(hidden, items, &batch.targets, &negatives, &self.scratch);
+        if let Some(weights) = &self.weights {
+            losses = weigh(losses, &batch, weights);
+        }
         let rule = self.model.rule(self.setup.learning_rate());
         settle(losses, &mut self.parameters, &weights, &rule, (epoch, step))
     }
@@ -183,6 +188,15 @@ impl Learner for LaneLearner {
 
     fn start_from(&mut self, frozen: &State) -> Result<()> {
         self.parameters.start_from(frozen)
+    }
+
+    fn weigh_pairs(&mut self, weights: PairWeights) -> Result<()> {
+        self.weights = Some(weights);
+        Ok(())
+    }
+
+    fn start_with_items(&mut self, items: &StartItems) -> Result<()> {
+        put_items(items, &self.model, self.setup.n_items, &mut self.parameters)
     }
 
     fn n_parameters(&self) -> usize {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gcnrec_graphs::{ItemId, Seed};
+use gcnrec_graphs::{Interactions, ItemId, Seed, UserId};
 use gcnrec_kernels::burn_bridge::{Flex, Sequences};
 
 use super::super::tests::{N_ITEMS, conduct_is_right, digest, right_of_rule, small_gru4rec, train, users};
@@ -178,4 +178,28 @@ fn lanes_without_any_order_are_refused() {
     let setup = Setup { histories, n_items: 2, batch_size: None, learning_rate: None, seed: Seed(1) };
     let refused = LaneLearner::new(small(), setup).err().unwrap();
     assert_eq!(refused.exit_code(), 3);
+}
+
+#[test]
+fn a_pair_counts_in_a_lane_as_much_as_it_weighs() {
+    let (model, n_users) = (small(), 40);
+    let histories = users(n_users);
+    let of_user =
+        |(user, items): (u32, &Vec<ItemId>)| items.iter().map(move |&item| (UserId(user), item)).collect::<Vec<_>>();
+    let all = (0..).zip(histories.iter()).flat_map(of_user);
+    let pairs = Arc::new(Interactions::from_pairs(n_users as usize, N_ITEMS as usize, all).unwrap());
+    let after = |weight: Option<f32>| {
+        let mut learner = learner(&model, n_users);
+        if let Some(weight) = weight {
+            let weights = vec![weight; pairs.n_edges()];
+            learner.weigh_pairs(PairWeights { pairs: pairs.clone(), weights }).unwrap();
+        }
+        let report = learner.steps(0, 0..2).unwrap();
+        (report.loss, digest(&learner.freeze().unwrap().state()))
+    };
+    let (loss, unweighed) = after(None);
+    assert_eq!(after(Some(1.0)), (loss, unweighed.clone()));
+    let start = digest(&learner(&model, n_users).freeze().unwrap().state());
+    assert_eq!(after(Some(0.0)), (0.0, start.clone()));
+    assert_ne!(unweighed, start);
 }

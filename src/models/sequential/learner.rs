@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use burn_tensor::Tensor;
+use burn_tensor::{Tensor, TensorData};
 use gcnrec_kernels::burn_bridge::{LossScratch, Sequences, gather};
 
 use super::negatives::Draws;
@@ -11,7 +11,7 @@ use super::teacher::Teacher;
 use super::{BATCH_SIZE, Encoder, ITEMS, Input, Objective, SequenceScorer, Setup, Task, Weights};
 use crate::error::{Place, RecError, Result};
 use crate::models::state::State;
-use crate::models::{Learner, Scorer, StepReport};
+use crate::models::{Learner, PairWeights, Scorer, StartItems, StepReport};
 use crate::samplers::{SequenceBatch, SequenceSampler, beside_batch};
 
 /// A sequential model in training.
@@ -25,6 +25,8 @@ pub struct SequenceLearner<M: Encoder> {
     teacher: Option<Teacher<M>>,
     batch: SequenceBatch,
     scratch: LossScratch,
+    /// None where all predictions count alike.
+    weights: Option<PairWeights>,
 }
 
 impl<M: Encoder> SequenceLearner<M> {
@@ -50,7 +52,8 @@ impl<M: Encoder> SequenceLearner<M> {
         let (batch, scratch) = (SequenceBatch::default(), LossScratch::default());
         let draws = Draws::new(objective, &setup.histories, setup.n_items);
         let teacher = model.teaching().map(|teaching| Teacher::new(model.clone(), teaching, setup.n_items, setup.seed));
-        Ok(SequenceLearner { objective, draws, teacher, model, setup, sampler, parameters, batch, scratch })
+        let weights = None;
+        Ok(SequenceLearner { objective, draws, teacher, model, setup, sampler, parameters, batch, scratch, weights })
     }
 
     /// One step; answers the sum of the examples' losses and their number.
@@ -86,8 +89,45 @@ impl<M: Encoder> SequenceLearner<M> {
         {
             losses = teacher.mix(losses, &lesson, hidden, items, &batch.targets);
         }
+        if let Some(weights) = &self.weights {
+            losses = weigh(losses, batch, weights);
+        }
         settle(losses, &mut self.parameters, &weights, &rule, (epoch, step))
     }
+}
+
+/// The losses of a batch's predictions, each as much as its pair counts.
+pub(super) fn weigh(losses: Tensor<Tape, 2>, batch: &SequenceBatch, weights: &PairWeights) -> Tensor<Tape, 2> {
+    let data = TensorData::new(weights_of(batch, weights), losses.dims());
+    losses.clone() * Tensor::from_data(data, &losses.device())
+}
+
+/// How much each prediction of a batch counts.
+fn weights_of(batch: &SequenceBatch, weights: &PairWeights) -> Vec<f32> {
+    let (mut found, mut sequence) = (Vec::with_capacity(batch.rows.len()), 0);
+    // Rows rise, and so do the ends of the sequences that hold them.
+    for (&row, &target) in batch.rows.iter().zip(&batch.targets) {
+        while batch.starts[sequence + 1] <= row {
+            sequence += 1;
+        }
+        found.push(weights.of(batch.users[sequence], target));
+    }
+    found
+}
+
+/// Lets the items of a model at step 0 start from other vectors.
+pub(super) fn put_items<M: Encoder>(
+    items: &StartItems,
+    model: &M,
+    n_items: usize,
+    parameters: &mut Parameters,
+) -> Result<()> {
+    let layout = model.parameters(n_items);
+    let table = layout.iter().find(|parameter| parameter.name == ITEMS);
+    let table = table.expect("every encoder should have a vector for each item");
+    items.check(M::NAME, table.shape[1])?;
+    parameters.change(ITEMS, |values| items.put(table.init.std(), values));
+    Ok(())
 }
 
 /// There is nothing to learn an order from.
@@ -161,6 +201,15 @@ impl<M: Encoder> Learner for SequenceLearner<M> {
 
     fn start_from(&mut self, frozen: &State) -> Result<()> {
         self.parameters.start_from(frozen)
+    }
+
+    fn weigh_pairs(&mut self, weights: PairWeights) -> Result<()> {
+        self.weights = Some(weights);
+        Ok(())
+    }
+
+    fn start_with_items(&mut self, items: &StartItems) -> Result<()> {
+        put_items(items, &self.model, self.setup.n_items, &mut self.parameters)
     }
 
     fn n_parameters(&self) -> usize {

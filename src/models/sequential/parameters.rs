@@ -39,6 +39,15 @@ impl Init {
         Init::Uniform((6.0 / (rows + columns) as f32).sqrt())
     }
 
+    /// The root mean square of the numbers.
+    pub(super) fn std(self) -> f32 {
+        match self {
+            Init::Normal(std) => std,
+            Init::Uniform(bound) => bound / 3f32.sqrt(),
+            Init::Constant(value) => value.abs(),
+        }
+    }
+
     /// `n` numbers from a stream.
     pub(super) fn draw(self, n: usize, mut random: impl Rng) -> Vec<f32> {
         match self {
@@ -226,6 +235,15 @@ impl Parameters {
 
     pub(super) fn n_parameters(&self) -> usize {
         self.trained.iter().map(|trained| trained.value.len()).sum()
+    }
+
+    /// Changes the numbers of a parameter by its name, which should be one of the model's own.
+    pub(super) fn change(&mut self, name: &str, change: impl FnOnce(&mut [f32])) {
+        let found = self.trained.iter_mut().find(|trained| trained.name == name);
+        let trained = found.unwrap_or_else(|| unreachable!("\"{name}\" should be a parameter of the model"));
+        let mut values = Device::Cpu.read(&trained.value);
+        change(&mut values);
+        Device::Cpu.write(&mut trained.value, &values);
     }
 
     /// The parameters at the start of a tape.

@@ -5,12 +5,13 @@ mod steps;
 
 use std::sync::Arc;
 
-use gcnrec_graphs::{Purpose, UserId};
+use gcnrec_graphs::{Interactions, Purpose, UserId};
 use rand::RngExt;
 
 use super::*;
 use crate::models::Query;
 use crate::models::state::Tensor as Stored;
+use crate::samplers::SequenceBatch;
 
 pub(super) const N_ITEMS: u32 = 30;
 
@@ -243,6 +244,75 @@ fn a_training_part_without_any_order_is_refused() {
     let refused = learner(&Config::Sasrec(sasrec::Config::default()), setup).err().unwrap();
     assert_eq!(refused.exit_code(), 3);
     assert!(refused.to_string().contains("no history of two items"), "{refused}");
+}
+
+#[test]
+fn a_pair_without_weight_teaches_nothing() {
+    let model = sasrec::Config { dropout: 0.0, attention_dropout: 0.0, ..small_sasrec() };
+    let of_one = SequenceBatch {
+        starts: vec![0, 3],
+        items: vec![1, 2, 3],
+        users: vec![0],
+        rows: vec![0, 1, 2],
+        targets: vec![2, 3, 4],
+    };
+    let of_both = SequenceBatch {
+        starts: vec![0, 3, 5],
+        items: vec![1, 2, 3, 2, 8],
+        users: vec![0, 1],
+        rows: vec![0, 1, 2, 4],
+        targets: vec![2, 3, 4, 9],
+    };
+    let gradients = |batch: &SequenceBatch, weights: Option<[f32; 4]>| {
+        let mut learner = learner_of(&model, 8);
+        if let Some(weights) = weights {
+            let pairs = [(0, 2), (0, 3), (0, 4), (1, 9)].map(|(user, item)| (UserId(user), ItemId(item)));
+            let pairs = Arc::new(Interactions::from_pairs(8, N_ITEMS as usize, pairs).unwrap());
+            learner.weigh_pairs(crate::models::PairWeights { pairs, weights: weights.to_vec() }).unwrap();
+        }
+        let (loss, n) = learner.learn(batch, 0, 0).unwrap();
+        let state = learner.state();
+        let moments = state.tensors.iter().filter(|(name, _)| name.starts_with("adam.m."));
+        let sums = moments.flat_map(|(_, tensor)| match tensor {
+            Stored::F32 { values, .. } => values.iter().map(|value| value * n as f32).collect::<Vec<f32>>(),
+            Stored::U32 { .. } => unreachable!("moments are floats"),
+        });
+        (loss, sums.collect::<Vec<f32>>())
+    };
+    let assert_same = |(loss, sums): (f64, Vec<f32>), (other, others): (f64, Vec<f32>)| {
+        // Sums of a few hundred products below 1 in f32.
+        assert!((loss - other).abs() < 1e-5, "{loss} {other}");
+        assert!(sums.iter().zip(&others).all(|(a, b)| (a - b).abs() < 1e-6 + 1e-4 * b.abs()));
+        assert!(sums.iter().any(|sum| sum.abs() > 1e-3));
+    };
+    let alone = gradients(&of_one, None);
+    assert_same(gradients(&of_both, Some([1.0, 1.0, 1.0, 0.0])), alone.clone());
+    let twice = (2.0 * alone.0, alone.1.iter().map(|sum| 2.0 * sum).collect());
+    assert_same(gradients(&of_one, Some([2.0, 2.0, 2.0, 0.0])), twice);
+}
+
+#[test]
+fn a_model_starts_from_the_item_vectors_of_another() {
+    let (items, vectors) = (vec![ItemId(7), ItemId(2)], (0..64).map(|at| at as f32 - 31.5).collect());
+    let start = crate::models::StartItems { dim: 32, items, vectors };
+    fn rows(learner: &SequenceLearner<impl Encoder>) -> Vec<f32> {
+        learner.state().f32(ITEMS, &[N_ITEMS as usize, 32]).unwrap().to_vec()
+    }
+    let mut learner = learner_of(&small_bert4rec(), 8);
+    let before = rows(&learner);
+    learner.start_with_items(&start).unwrap();
+    let after = rows(&learner);
+    // The mean square of (n - 31.5) over n below 64 is (64^2 - 1) / 12 = 341.25; the model starts at .02.
+    let factor = 0.02 / 341.25f32.sqrt();
+    for (at, (before, after)) in before.chunks(32).zip(after.chunks(32)).enumerate() {
+        match at {
+            7 => assert!((0..32).all(|c| (after[c] - factor * (c as f32 - 31.5)).abs() < 1e-7)),
+            2 => assert!((0..32).all(|c| (after[c] - factor * (c as f32 + 0.5)).abs() < 1e-7)),
+            _ => assert_eq!(before, after),
+        }
+    }
+    let narrow = sasrec::Config { dim: 16, ..small_sasrec() };
+    assert_eq!(learner_of(&narrow, 8).start_with_items(&start).unwrap_err().exit_code(), 4);
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::models::sequential::Setup;
 use crate::models::sequential::learner::{check_loss, nothing_follows};
 use crate::models::sequential::parameters::Rule;
 use crate::models::state::State;
-use crate::models::{Learner, Scorer, StepReport};
+use crate::models::{Learner, PairWeights, Scorer, StepReport};
 
 /// The examples of a step.
 #[derive(Debug, Default)]
@@ -25,6 +25,8 @@ pub(super) struct Batch {
     pub(super) next: Vec<u32>,
     /// Drawn items, with [`Loss::Bpr`].
     pub(super) negatives: Vec<u32>,
+    /// How much each counts.
+    pub(super) weights: Vec<f32>,
 }
 
 /// FPMC in training.
@@ -38,6 +40,8 @@ pub struct FpmcLearner {
     pub(super) tables: [Table; 3],
     workspace: SoftmaxWorkspace,
     step: u64,
+    /// None where all examples count alike.
+    weights: Option<PairWeights>,
 }
 
 impl FpmcLearner {
@@ -60,7 +64,17 @@ impl FpmcLearner {
             Table::new(TABLES[2], n_items, &[dim, dim], seed, 2),
         ];
         let (workspace, shuffled) = (SoftmaxWorkspace::default(), Vec::new());
-        Ok(FpmcLearner { config, setup, examples, shuffled, shuffled_for: None, tables, workspace, step: 0 })
+        Ok(FpmcLearner {
+            config,
+            setup,
+            examples,
+            shuffled,
+            shuffled_for: None,
+            tables,
+            workspace,
+            step: 0,
+            weights: None,
+        })
     }
 
     fn batch_size(&self) -> usize {
@@ -81,6 +95,8 @@ impl FpmcLearner {
             batch.users.push(user);
             batch.last.push(history[at as usize - 1].0);
             batch.next.push(history[at as usize].0);
+            let next = history[at as usize].0;
+            batch.weights.push(self.weights.as_ref().map_or(1.0, |weights| weights.of(user, next)));
         }
         if self.config.loss == Loss::Bpr {
             let (mut random, others) =
@@ -119,8 +135,9 @@ impl FpmcLearner {
             let apart: Vec<f32> = good.iter().zip(bad).map(|(good, bad)| good - bad).collect();
             let x: f64 = q.iter().zip(&apart).map(|(q, d)| f64::from(q * d)).sum();
             // softplus(-x), without overflow.
-            loss += (-x).max(0.0) + (-x.abs()).exp().ln_1p();
-            let d = (-1.0 / (1.0 + x.exp()) / n as f64) as f32;
+            let weight = f64::from(batch.weights[example]);
+            loss += weight * ((-x).max(0.0) + (-x.abs()).exp().ln_1p());
+            let d = (-weight / (1.0 + x.exp()) / n as f64) as f32;
             users.add(batch.users[example], d, &apart[..dim]);
             last.add(batch.last[example], d, &apart[dim..]);
             next.add(batch.next[example], d, q);
@@ -148,7 +165,7 @@ impl FpmcLearner {
             workspace,
             &mut losses,
         )?;
-        let weights = device.upload(&vec![1.0 / n as f32; n]);
+        let weights = device.upload(&batch.weights.iter().map(|weight| weight / n as f32).collect::<Vec<_>>());
         let (w, c) = (&weights, next.trained.value());
         softmax_backward(
             device,
@@ -169,7 +186,7 @@ impl FpmcLearner {
             users.add(batch.users[example], 1.0, &d[..dim]);
             last.add(batch.last[example], 1.0, &d[dim..]);
         }
-        Ok(device.read(&losses).iter().map(|&loss| f64::from(loss)).sum())
+        Ok(device.read(&losses).iter().zip(&batch.weights).map(|(&loss, &weight)| f64::from(weight * loss)).sum())
     }
 }
 
@@ -214,6 +231,11 @@ impl Learner for FpmcLearner {
     fn restore(&mut self, state: &State) -> Result<()> {
         self.tables.iter_mut().try_for_each(|table| table.trained.restore(state))?;
         self.step = state.fact("step")?;
+        Ok(())
+    }
+
+    fn weigh_pairs(&mut self, weights: PairWeights) -> Result<()> {
+        self.weights = Some(weights);
         Ok(())
     }
 

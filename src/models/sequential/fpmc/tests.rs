@@ -33,10 +33,12 @@ fn plain(tables: &[Vec<f64>; 3], batch: &Batch, loss: Loss, n_items: u32) -> f64
     };
     let example = |e: usize| {
         let score = |item| score(batch.users[e], batch.last[e], item);
-        match loss {
-            Loss::Bpr => (1.0 + (score(batch.negatives[e]) - score(batch.next[e])).exp()).ln(),
-            Loss::Softmax => (0..n_items).map(|j| score(j).exp()).sum::<f64>().ln() - score(batch.next[e]),
-        }
+        let weight = f64::from(batch.weights[e]);
+        weight
+            * match loss {
+                Loss::Bpr => (1.0 + (score(batch.negatives[e]) - score(batch.next[e])).exp()).ln(),
+                Loss::Softmax => (0..n_items).map(|j| score(j).exp()).sum::<f64>().ln() - score(batch.next[e]),
+            }
     };
     (0..batch.users.len()).map(example).sum::<f64>() / batch.users.len() as f64
 }
@@ -45,7 +47,9 @@ fn plain(tables: &[Vec<f64>; 3], batch: &Batch, loss: Loss, n_items: u32) -> f64
 fn gradients_match_differences_of_the_formula() {
     for loss in [Loss::Bpr, Loss::Softmax] {
         let mut learner = learner(loss);
-        let batch = learner.draw(0, 0);
+        let mut batch = learner.draw(0, 0);
+        assert!(batch.weights.iter().all(|&weight| weight == 1.0));
+        (0..).zip(&mut batch.weights).for_each(|(e, weight)| *weight = 0.5 + 0.5 * e as f32);
         let wide = |table: &Table| -> Vec<f64> {
             Device::Cpu.read(table.trained.value()).iter().map(|&value| f64::from(value)).collect()
         };

@@ -6,7 +6,6 @@ use burn_tensor::activation;
 use gcnrec_kernels::burn_bridge::gather;
 
 use super::*;
-use crate::samplers::SequenceBatch;
 
 /// A fixture of `tests/data/sequential/make.py`: one step computed in f64 from the formulas.
 struct Fixture(serde_json::Value);
