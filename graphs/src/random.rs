@@ -30,6 +30,8 @@ pub enum Purpose {
     World = 6,
     /// Dropout masks of neural layers.
     Dropout = 7,
+    /// Which examples judge a look-ahead.
+    Judge = 9,
     /// Everything a test or an analysis draws.
     Analysis = 8,
 }

@@ -79,6 +79,9 @@ pub struct Autodebias {
     pub every: u64,
     /// Judge the point after the step; false judges the point before it (gradient alignment), for two thirds of the cost. Default true.
     pub look_ahead: bool,
+    /// Rows of the uniform log that judge a look-ahead (for `bpr` pairs of a liked and a disliked row of one user), drawn afresh for each: 1 to as many as
+    /// there are. Default: all up to 4096, and so many of more.
+    pub judge_rows: Option<usize>,
     /// The loss of the uniform log: `mse`, `logistic` or `bpr`. Default: that of the objective, and `bpr` for losses of rankings.
     pub uniform_loss: Option<Judge>,
     /// True when the time column is the position in the list that was shown: one more feature of the weights. Default false.
@@ -124,6 +127,7 @@ impl Default for Autodebias {
             frozen_epochs: 20,
             every: 1,
             look_ahead: true,
+            judge_rows: None,
             uniform_loss: None,
             positions: false,
             weight_rate: 1e-3,
@@ -260,6 +264,7 @@ impl Config {
             Config::Autodebias(c) => {
                 range("imputation", c.imputation.unwrap_or(0.0), 0.0, 1e6)?;
                 range("every", c.every as f64, 1.0, 1e6)?;
+                range("judge_rows", c.judge_rows.unwrap_or(1) as f64, 1.0, 1e9)?;
                 let rates = [
                     ("weight_rate", c.weight_rate),
                     ("weight_decay", c.weight_decay),

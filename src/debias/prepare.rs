@@ -26,6 +26,9 @@ use crate::samplers::Batch;
 /// The weight of the imputation term where nothing is said: that of coat (SPEC C.2).
 const DEFAULT_IMPUTATION: f64 = 0.05;
 
+/// Rows of the uniform log that judge a look-ahead where nothing is said and it has more.
+const DEFAULT_JUDGES: usize = 4096;
+
 /// What a learner is to be trained on.
 pub struct Training<'a> {
     /// The data.
@@ -116,13 +119,13 @@ pub fn prepare(config: &Config, training: &Training<'_>) -> Result<Prepared> {
             learning.weights = Box::new(Reweight { reduction, weights: Buffer::default() });
             let judge = c.uniform_loss.unwrap_or_else(|| judge_of(training.objective));
             learning.uniform =
-                Some(Uniform { loss: judge, batch: judged(judge, &uniform)?, every: 1, look_ahead: false });
+                Some(Uniform { every: 1, look_ahead: false, ..all_of(judge, judged(judge, &uniform)?, seed) });
         }
         Config::MetaWeightNet(c) => {
             learning.weights = Box::new(MetaWeightNet::new(c, reduction, seed));
             let judge = c.uniform_loss.unwrap_or_else(|| judge_of(training.objective));
             let batch = judged(judge, &uniform)?;
-            learning.uniform = Some(Uniform { loss: judge, batch, every: c.every, look_ahead: true });
+            learning.uniform = Some(Uniform { every: c.every, ..all_of(judge, batch, seed) });
         }
         Config::Dr(c) | Config::DrJl(c) => {
             let imputed = if matches!(config, Config::Dr(_)) { Imputed::Labels } else { Imputed::Errors };
@@ -171,9 +174,22 @@ fn autodebias(
         learning.auxiliary = Some(Box::new(term) as Box<dyn AuxiliaryTerm>);
     }
     let judge = config.uniform_loss.unwrap_or_else(|| judge_of(training.objective));
+    let batch = judged(judge, uniform)?;
+    let n_judges = batch.positives.len();
+    if let Some(wanted) = config.judge_rows.filter(|&wanted| wanted > n_judges) {
+        let what = if judge == Judge::Bpr { "pairs of a liked and a disliked row" } else { "rows" };
+        let expected = format!("a number from 1 to {n_judges}, the {what} of the uniform log");
+        return Err(RecError::range("debias.autodebias.judge_rows", wanted, expected));
+    }
+    let sample = Some(config.judge_rows.unwrap_or(DEFAULT_JUDGES));
     let (every, look_ahead) = (config.every, config.look_ahead);
-    learning.uniform = Some(Uniform { loss: judge, batch: judged(judge, uniform)?, every, look_ahead });
+    learning.uniform = Some(Uniform { every, look_ahead, sample, ..all_of(judge, batch, seed) });
     Ok(())
+}
+
+/// A look-ahead in every step that the whole log judges.
+fn all_of(loss: Judge, batch: Batch, seed: Seed) -> Uniform {
+    Uniform { loss, batch, every: 1, look_ahead: true, sample: None, seed }
 }
 
 /// Refuses a method whose loss cannot be that of the objective.

@@ -221,6 +221,15 @@ fn data_from_which_nothing_is_left_are_refused_with_what_was_asked() {
             .refused(3, &["log of uniform exposure for layer weights that it teaches is not there", "--uniform"]),
             log_of_uniform("a uniform log of one class", "--debias ips --uniform u.csv", Some("1,3,5\n2,3,4\n"))
                 .refused(3, &["uniform part: found 2 rows, all with the label +1", "--min-rating"]),
+            log_of_uniform(
+                "more rows that judge than there are",
+                "--debias autodebias --uniform u.csv --set debias.autodebias.judge_rows=3",
+                Some("1,3,5\n2,3,1\n"),
+            )
+            .refused(
+                4,
+                &["debias.autodebias.judge_rows: found 3", "a number from 1 to 2, the rows of the uniform log"],
+            ),
             log_of_uniform("a uniform log with unknown users", "--uniform u.csv", Some("1,3,5\n9,3,1\n"))
                 .refused(3, &["u.csv:3: found user \"9\", who has no training row"]),
             log_of_uniform(

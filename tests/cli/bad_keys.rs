@@ -174,6 +174,7 @@ const OUT_OF_RANGE: &[(&str, &str, &str)] = &[
     ("debias.autodebias.frozen_epochs", "-1", "a whole number of 0 or more"),
     ("debias.autodebias.every", "0", "a number from 1 to 1000000"),
     ("debias.autodebias.look_ahead", "2", "true or false"),
+    ("debias.autodebias.judge_rows", "0", "a number from 1 to 1000000000"),
     ("debias.autodebias.uniform_loss", "auc", "unknown loss of the uniform log \"auc\""),
     ("debias.autodebias.positions", "2", "true or false"),
     ("debias.autodebias.weight_rate", "-1", "a number from 0 to 1000"),

@@ -327,7 +327,7 @@ mod tests {
     fn motions_of_rows_are_sums_over_the_other_side() {
         let case = Case::new();
         let found = all_pairs_motion_reference(&case.pairs(), &case.known, &case.x, &case.x_dot);
-        let mut expected = vec![[0.0; 2]; N_ROWS];
+        let mut expected = [[0.0; 2]; N_ROWS];
         let mut known = Vec::new();
         for (l, r, _, _, s, moved) in case.listed(&case.x) {
             for (row, other) in [(l, r), (r, l)] {

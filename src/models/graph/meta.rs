@@ -6,15 +6,22 @@
 //! `<gradient of loss b, x_dot>`, which is how loss `b` moves along `x_dot`. No tape and no second derivative of the propagation is needed: it costs
 //! the look-ahead's layers, one Horner pass for `V` and the layers of the motion.
 //!
+//! Where the uniform log is long, a sample of its examples judges each look-ahead, drawn afresh, and each counts as many as it stands for: `V` is then right
+//! on average, and only the layers' rows of the sample are needed.
+//!
 //! Without the look-ahead, `V` is taken at `x` itself, and the step counts as gradient descent (Ren et al. 2018, exactly): one Horner pass and the
 //! layers of the motion remain.
 
+use std::collections::BTreeSet;
+
+use gcnrec_graphs::{Purpose, Seed};
 use gcnrec_kernels::ops::adam::{AdamConfig, adam_step, sgd_step};
 use gcnrec_kernels::ops::adam_tangent::adam_tangent;
 use gcnrec_kernels::ops::place::{fill_column, place};
 use gcnrec_kernels::ops::row_set::RowSet;
 use gcnrec_kernels::ops::rows::scale_all;
 use gcnrec_kernels::{Buffer, Device};
+use rand::RngExt;
 
 use super::combination::{Combination, RowGroups, Scratch};
 use super::pass::{Pass, Propagation};
@@ -40,10 +47,45 @@ pub struct Uniform {
     pub loss: Judge,
     /// The whole log, as one batch.
     pub batch: Batch,
+    /// Examples that judge a look-ahead, drawn afresh for each; `None`, and where there are no more of them, takes all.
+    pub sample: Option<usize>,
+    /// What the draws depend on, beside the number of the step.
+    pub seed: Seed,
     /// Steps from one look-ahead to the next, 1 or more.
     pub every: u64,
     /// Judge the point after the step; otherwise the point before it.
     pub look_ahead: bool,
+}
+
+impl Uniform {
+    /// The examples that judge a step: places in the whole log, rising and different. None stands for all of them.
+    fn draw(&self, step: u64) -> Option<Vec<usize>> {
+        let all = self.batch.positives.len();
+        let wanted = self.sample.filter(|&wanted| wanted < all)?;
+        // Robert Floyd's: every set of so many places is equally likely, and no list of all places is needed.
+        let mut random = self.seed.stream(Purpose::Judge, step, 0);
+        let mut chosen = BTreeSet::new();
+        for last in all - wanted..all {
+            let place = random.random_range(0..=last);
+            if !chosen.insert(place) {
+                chosen.insert(last);
+            }
+        }
+        Some(chosen.into_iter().collect())
+    }
+}
+
+/// The examples of a batch at some places, which have one negative each, or none.
+fn examples_at(batch: &Batch, places: &[usize], chosen: &mut Batch) {
+    let pick = |from: &[u32], to: &mut Vec<u32>| {
+        to.clear();
+        to.extend(places.iter().filter_map(|&place| from.get(place)));
+    };
+    pick(&batch.users, &mut chosen.users);
+    pick(&batch.positives, &mut chosen.positives);
+    pick(&batch.negatives, &mut chosen.negatives);
+    chosen.labels.clear();
+    chosen.labels.extend(places.iter().filter_map(|&place| batch.labels.get(place)));
 }
 
 /// A column of users and one of items that are the constant 1, where a model has biases.
@@ -93,8 +135,11 @@ pub(super) struct LookAhead {
     pooled: Buffer<f32>,
     attention: Buffer<f32>,
     scratch: Scratch,
+    nodes: Nodes,
+    sample: Batch,
     loss: Buffer<f32>,
-    ones: Buffer<f32>,
+    /// What every example counts: 1, or as many as it stands for.
+    weights: Buffer<f32>,
     gradient: Buffer<f32>,
     /// A second set of layers: those of the look-ahead, then those of the motion.
     layers: Vec<Buffer<f32>>,
@@ -111,19 +156,18 @@ pub(super) struct LookAhead {
 impl LookAhead {
     /// For tables of `nodes` rows, `dim` columns and `layers` layers.
     pub fn new(device: &Device, uniform: Uniform, nodes: Nodes, dim: usize, layers: usize) -> Result<Self> {
-        let mut objective = judge(uniform.loss, nodes, dim);
-        objective.prepare(device, &uniform.batch)?;
-        let mut rows = RowSet::new(device, nodes.len());
-        rows.assign(device, objective.rows())?;
-        let n_users = objective.rows().partition_point(|&row| (row as usize) < nodes.n_users);
-        let ones = device.upload(&vec![1.0; objective.n_examples()]);
+        let all = uniform.batch.positives.len();
+        let counted = uniform.sample.map_or(all, |wanted| wanted.min(all));
+        let weights = device.upload(&vec![all as f32 / counted.max(1) as f32; counted]);
         let per_layer = || (0..=layers).map(|_| Buffer::default()).collect::<Vec<_>>();
-        Ok(LookAhead {
-            groups: RowGroups { n_users, n_rows: rows.len() },
+        let mut look_ahead = LookAhead {
+            groups: RowGroups { n_users: 0, n_rows: 0 },
+            objective: judge(uniform.loss, nodes, dim),
+            rows: RowSet::new(device, nodes.len()),
             uniform,
-            objective,
-            rows,
-            ones,
+            nodes,
+            sample: Batch::default(),
+            weights,
             hop_rows: per_layer(),
             direct: per_layer(),
             layers: per_layer(),
@@ -138,7 +182,26 @@ impl LookAhead {
             spare: Buffer::default(),
             rows_dot: Buffer::default(),
             loss_dot: Buffer::default(),
-        })
+        };
+        if look_ahead.uniform.draw(0).is_none() {
+            look_ahead.seat(device, None)?;
+        }
+        Ok(look_ahead)
+    }
+
+    /// Makes the examples at some places of the log those that judge, or all of them.
+    fn seat(&mut self, device: &Device, places: Option<&[usize]>) -> Result<()> {
+        let mut batch = &self.uniform.batch;
+        if let Some(places) = places {
+            examples_at(batch, places, &mut self.sample);
+            batch = &self.sample;
+        }
+        self.objective.prepare(device, batch)?;
+        let rows = self.objective.rows();
+        self.rows.assign(device, rows)?;
+        let n_users = rows.partition_point(|&row| (row as usize) < self.nodes.n_users);
+        self.groups = RowGroups { n_users, n_rows: rows.len() };
+        Ok(())
     }
 
     /// Fills [`LookAhead::rows_dot`] for the rows of `pass`, whose `forward` and `backward` were just taken. Answers the loss of the uniform log at the
@@ -154,6 +217,9 @@ impl LookAhead {
         pass: &mut Pass,
         step: &Step<'_>,
     ) -> Result<Option<f64>> {
+        if let Some(places) = self.uniform.draw(step.number) {
+            self.seat(device, Some(&places))?;
+        }
         copy(device, &propagation.hops[0], &mut self.layers[0])?;
         let mut ahead = combination.clone();
         let look_ahead = self.uniform.look_ahead;
@@ -201,7 +267,7 @@ impl LookAhead {
         propagation.gather(device, &self.rows, &mut self.hop_rows)?;
         ahead.forward(device, &self.hop_rows, self.groups, &mut self.pooled, &mut self.attention, &mut self.scratch)?;
         self.objective.forward(device, &self.pooled, &mut self.loss)?;
-        self.objective.backward(device, &self.pooled, &self.ones, &mut self.gradient)?;
+        self.objective.backward(device, &self.pooled, &self.weights, &mut self.gradient)?;
         let (attention, gradient, direct) = (&self.attention, &self.gradient, &mut self.direct);
         ahead.backward(device, &self.hop_rows, self.groups, attention, gradient, direct, &mut self.scratch)?;
         propagation.recycle(std::mem::take(&mut self.spare));
@@ -227,4 +293,49 @@ impl LookAhead {
 fn copy(device: &Device, source: &Buffer<f32>, target: &mut Buffer<f32>) -> Result<()> {
     device.resize(target, source.len());
     Ok(place(device, source, 0, target)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn uniform(n: u32, sample: Option<usize>) -> Uniform {
+        let batch = Batch {
+            users: (0..n).collect(),
+            positives: (0..n).map(|at| 100 + at).collect(),
+            negatives: (0..n).map(|at| 200 + at).collect(),
+            ..Batch::default()
+        };
+        Uniform { loss: Judge::Bpr, batch, every: 1, look_ahead: true, sample, seed: Seed(7) }
+    }
+
+    #[test]
+    fn a_sample_holds_different_examples_and_is_another_one_in_another_step() {
+        let log = uniform(50, Some(20));
+        let first = log.draw(1).unwrap();
+        assert_eq!(first.len(), 20);
+        assert!(first.windows(2).all(|two| two[0] < two[1]) && first[19] < 50);
+        assert_eq!(log.draw(1).unwrap(), first, "a step's draw is its own");
+        assert_ne!(log.draw(2).unwrap(), first);
+        assert_ne!(Uniform { seed: Seed(8), ..log.clone() }.draw(1).unwrap(), first);
+        let mut chosen = Batch::default();
+        examples_at(&log.batch, &[3, 41], &mut chosen);
+        assert_eq!((chosen.users, chosen.positives, chosen.negatives), (vec![3, 41], vec![103, 141], vec![203, 241]));
+    }
+
+    #[test]
+    fn all_examples_judge_where_no_fewer_are_asked_for() {
+        for sample in [None, Some(20), Some(21)] {
+            assert_eq!(uniform(20, sample).draw(1), None);
+        }
+    }
+
+    /// 2,000 draws of 3 out of 10: each place 600 times, with a standard deviation of sqrt(2000 * .3 * .7) = 20.
+    #[test]
+    fn every_example_is_drawn_as_often_as_another() {
+        let log = uniform(10, Some(3));
+        let mut times = [0; 10];
+        (0..2000).flat_map(|step| log.draw(step).unwrap()).for_each(|place| times[place] += 1);
+        assert!(times.iter().all(|n| (520..680).contains(n)), "{times:?}");
+    }
 }
