@@ -11,10 +11,13 @@ macro_rules! presets {
 }
 
 presets! {
+    "bert4rec-original",
+    "fmlp-original",
     "gowalla-ssm",
     "gru4rec-original",
     "lightgcn-paper",
     "ml-100k-best",
+    "sasrec-original",
 }
 
 /// The text of a preset, a run file like any other.
@@ -59,6 +62,25 @@ mod tests {
         assert_eq!((model.loss, model.n_negatives, model.sample_alpha), (Loss::SampledSoftmax, 2048, 0.75));
         assert_eq!((config.train.learning_rate, config.train.batch_size), (Some(0.1), Some(32)));
         assert_eq!(config.train.max_epochs, 10);
+    }
+
+    #[test]
+    fn sequential_models_have_the_settings_of_their_authors() {
+        let preset = |name: &str| resolve(&Sources { preset: Some(name.into()), ..Sources::default() }).unwrap().config;
+        let config = preset("sasrec-original");
+        let models::Config::Sasrec(model) = &config.model else { panic!("{:?}", config.model) };
+        assert_eq!((model.dim, model.inner, model.layers, model.heads, model.max_len), (50, 50, 2, 1, 50));
+        assert_eq!((model.dropout, model.pre_norm, model.loss), (0.5, true, Loss::Bce));
+        assert_eq!((config.train.batch_size, config.train.max_epochs), (Some(128), 201));
+        let config = preset("bert4rec-original");
+        let models::Config::Bert4rec(model) = &config.model else { panic!("{:?}", config.model) };
+        assert_eq!((model.dim, model.inner, model.layers, model.heads, model.max_len), (64, 256, 2, 2, 200));
+        assert_eq!((model.dropout, model.mask_ratio, model.loss), (0.2, 0.2, Loss::CrossEntropy));
+        assert_eq!((config.train.learning_rate, config.train.batch_size), (Some(1e-4), Some(256)));
+        let config = preset("fmlp-original");
+        let models::Config::Fmlp(model) = &config.model else { panic!("{:?}", config.model) };
+        assert_eq!((model.dim, model.layers, model.max_len, model.dropout), (64, 2, 50, 0.5));
+        assert_eq!((model.loss, config.train.batch_size, config.train.patience), (Loss::Bce, Some(256), 10));
     }
 
     #[test]

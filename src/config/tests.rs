@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::layers::resolve_text;
-use super::{Config, Flag, PRESETS, Resolved, Sources, resolve};
+use super::{Config, Flag, Resolved, Sources, resolve};
 use crate::error::{RecError, Result};
 use crate::{models, objectives};
 
@@ -364,7 +364,7 @@ fn a_run_file_that_cannot_be_read_is_named() {
 #[test]
 fn the_resolved_configuration_reads_back_equal() {
     let case = Case {
-        preset: Some(PRESETS[0]),
+        preset: Some("lightgcn-paper"),
         file: Some("seed = 5\n[data]\ntrain = \"a.txt\""),
         set: vec!["train.learning_rate=0.003", "eval.k=5,50"],
         flags: vec![Flag::new("--attn-layers", "global")],

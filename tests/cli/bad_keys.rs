@@ -91,6 +91,7 @@ const OUT_OF_RANGE: &[(&str, &str, &str)] = &[
     ("model.fmlp.activation", "step", "unknown"),
     ("model.fmlp.loss", "mse", "unknown loss \"mse\"; did you mean \"bce\"?"),
     ("model.fmlp.gbce_t", "-0.5", "a number from 0 to 1"),
+    ("model.sasrec.pre_norm", "1", "true or false"),
     ("model.sasrec.loss", "mse", "unknown loss \"mse\"; did you mean \"bce\"?"),
     ("model.fmlp.n_negatives", "0", "a whole number from 1 to 1000000"),
     ("model.sasrec.n_negatives", "1000001", "a whole number from 1 to 1000000"),

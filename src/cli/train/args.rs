@@ -23,7 +23,7 @@ Examples:
 
 Models: lightgcn, mf, popularity, item_knn, ease, gf_cf, rp3beta, markov, fpmc, gru4rec, narm, sasrec, bert4rec, fmlp, fusion.
 Losses: bpr, ssm, softmax, bsl, mse, logistic.
-Presets: lightgcn-paper, gowalla-ssm, ml-100k-best.
+Presets: lightgcn-paper, gowalla-ssm, ml-100k-best, gru4rec-original, sasrec-original, bert4rec-original, fmlp-original.
 Formats: auto, movielens, lightgcn, atomic, csv, sequence, pairs, sessions.
 
 Values come from, highest first: flags, --set, the environment (GCNREC_SEED, GCNREC_TRAIN__LEARNING_RATE, …), the run file, the preset,

@@ -46,8 +46,8 @@ pub struct Config {
     pub mask_ratio: f32,
     /// Share of the batches that mask the last item alone, as in use, 0..=1. Default 0.5.
     pub last_ratio: f32,
-    /// The loss: `cross_entropy` over all items, `sampled_softmax` or `gbce` over items that a batch draws, `bce` or `bpr` against one. Default
-    /// `cross_entropy`.
+    /// The loss: `cross_entropy` over all items; `sampled_softmax`, `bpr_max` or `gbce` over items that a batch draws; `bce` or `bpr` against one.
+    /// Default `cross_entropy`.
     pub loss: Loss,
     /// Items that a batch draws for `sampled_softmax` and `gbce`, 1..=1000000. Default 256.
     pub n_negatives: usize,

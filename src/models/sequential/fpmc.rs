@@ -59,7 +59,7 @@ impl Config {
     /// Refuses values outside their ranges.
     ///
     /// # Errors
-    /// [`RecError::Config`] for the first value outside its range.
+    /// [`crate::RecError::Config`] for the first value outside its range.
     pub fn validate(&self) -> Result<()> {
         let whole = (1..=4096).contains(&self.dim);
         expect(whole, "model.fpmc.dim".into(), self.dim, "a whole number from 1 to 4096")

@@ -6,10 +6,10 @@
 //! Tan et al. make every prefix of a session an example (`batches = "prefixes"`). With whole sequences all positions are trained in one pass through time,
 //! with the same gradients, at a fraction of the time; what the prefixes have beside that is a dropout mask of their own. `random_cuts` trains a
 //! sequence up to a place that is drawn anew each epoch, which a session's first items survive more often than its last ones. `teacher_weight` mixes in
-//! what a second network says that reads the session from its end ([`super::teacher`]).
+//! what a second network says that reads the session from its end (`teacher.rs`).
 //!
 //! # Source
-//! Hidasi et al., *Session-based Recommendations with Recurrent Neural Networks*, ICLR 2016 ([`super::lanes`] trains as they do), in the form of Tan et al.,
+//! Hidasi et al., *Session-based Recommendations with Recurrent Neural Networks*, ICLR 2016 (`lanes.rs` trains as they do), in the form of Tan et al.,
 //! *Improved Recurrent Neural Networks for Session-based Recommendations*, DLRS 2016, section 3: every prefix is an example, and whole clicks can be dropped.
 //! Sizes, rates and initial weights are those of RecBole 1.2.1 (`model/sequential_recommender/gru4rec.py`). Deliberate difference: a dropped click enters as
 //! zeros, while Tan et al. take it out of the sequence.

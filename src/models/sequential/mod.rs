@@ -18,6 +18,7 @@ mod losses;
 pub mod narm;
 mod negatives;
 mod parameters;
+mod pre_norm;
 pub mod sasrec;
 mod scorer;
 mod teacher;

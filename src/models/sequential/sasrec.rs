@@ -9,11 +9,11 @@
 //! a window, not at the last of every prefix; sequences are not filled up to one length.
 
 use burn_tensor::Tensor;
-use gcnrec_kernels::burn_bridge::{OpBackend, gather};
+use gcnrec_kernels::burn_bridge::{OpBackend, dropout, gather};
 use serde::{Deserialize, Serialize};
 
 use super::blocks::{Blocks, embed, embedding, length, places};
-use super::{Activation, Encoder, ITEMS, Input, Loss, Noise, Objective, Parameter, Task, Weights};
+use super::{Activation, Encoder, ITEMS, Init, Input, Loss, Noise, Objective, Parameter, Task, Weights, pre_norm};
 use crate::error::Result;
 use crate::samplers::{Examples, Windows};
 
@@ -39,6 +39,9 @@ pub struct Config {
     pub norm_epsilon: f32,
     /// Standard deviation of the initial weights, above 0. Default 0.02.
     pub init_std: f32,
+    /// True for the blocks of the authors' code: queries and feed-forward layers read normalised vectors, the result is normalised once more, nothing
+    /// projects what the heads found, and item vectors are scaled by the root of `dim`. Default false: RecBole's blocks.
+    pub pre_norm: bool,
     /// Items of a history that are read, 1..=10000: the last ones. Default 50.
     pub max_len: usize,
     /// What is trained on of a longer history: `all` of it in windows, or the `last` items. Default `all`.
@@ -64,6 +67,7 @@ impl Default for Config {
             activation: Activation::Gelu,
             norm_epsilon: 1e-12,
             init_std: 0.02,
+            pre_norm: false,
             max_len: 50,
             windows: Windows::All,
             loss: Loss::CrossEntropy,
@@ -106,6 +110,12 @@ impl Encoder for Config {
     }
 
     fn parameters(&self, n_items: usize) -> Vec<Parameter> {
+        if self.pre_norm {
+            let rows = |name: &str, n| Parameter::new(name, [n, self.dim], Init::Normal(self.init_std));
+            let mut all = vec![rows(ITEMS, n_items), rows("positions", self.max_len)];
+            all.extend(pre_norm::parameters(&self.blocks()));
+            return all;
+        }
         let mut all = embedding(n_items, self.max_len, self.dim, self.init_std);
         all.extend(self.blocks().parameters());
         all
@@ -113,6 +123,12 @@ impl Encoder for Config {
 
     fn encode<B: OpBackend>(&self, weights: &Weights<B>, input: &Input<'_>, noise: &mut Noise) -> Tensor<B, 2> {
         let items = gather(weights.get(ITEMS), input.items.iter().copied().map(Some));
+        if self.pre_norm {
+            let positions = gather(weights.get("positions"), places(input.sequences).map(Some));
+            let x = items * (self.dim as f32).sqrt() + positions;
+            let x = dropout(x, noise.drop(self.dropout));
+            return pre_norm::run(&self.blocks(), weights, x, input.sequences, noise);
+        }
         let x = embed(weights, items, places(input.sequences), self.norm_epsilon, noise.drop(self.dropout));
         self.blocks().run(weights, x, input.sequences, noise)
     }

@@ -156,6 +156,12 @@ fn sasrec_learns_a_rule_of_second_order() {
 #[test]
 fn sasrec_depends_on_nothing_but_seed_and_data() {
     check_conduct(&small_sasrec());
+    check_conduct(&sasrec::Config { pre_norm: true, ..small_sasrec() });
+}
+
+#[test]
+fn sasrec_as_its_authors_wrote_it_learns_a_rule_of_second_order() {
+    check_rule(&sasrec::Config { pre_norm: true, activation: Activation::Relu, ..small_sasrec() }, 2, 60);
 }
 
 #[test]

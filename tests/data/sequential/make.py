@@ -191,6 +191,47 @@ def sasrec(dim=6, inner=7, layers=2, heads=2, max_len=5, eps=1e-12):
     return config, shapes, loss
 
 
+def sasrec_original(dim=6, inner=7, layers=2, heads=2, max_len=5, eps=1e-8):
+    """Queries read LN(x), keys and values x; x = LN(x) + attention, then with f = LN(x): x = f + W_down relu(W_up f); LN at the end.
+
+    Items enter as sqrt(dim) times their vectors, without a norm; the heads' results are not projected. All positions are trained on all items.
+    """
+    shapes = {"items": (N_ITEMS, dim), "positions": (max_len, dim), "output_norm.gain": (dim,), "output_norm.bias": (dim,)}
+    for layer in range(layers):
+        at = f"blocks.{layer}"
+        for name in ("query_norm", "feed_forward_norm"):
+            shapes |= {f"{at}.{name}.gain": (dim,), f"{at}.{name}.bias": (dim,)}
+        for name in ("query", "key", "value"):
+            shapes |= {f"{at}.{name}.weight": (dim, dim), f"{at}.{name}.bias": (dim,)}
+        shapes |= {f"{at}.up.weight": (inner, dim), f"{at}.up.bias": (inner,), f"{at}.down.weight": (dim, inner), f"{at}.down.bias": (dim,)}
+    width = dim // heads
+
+    def loss(w):
+        normal = lambda name, x: layer_norm(x, w[f"{name}.gain"], w[f"{name}.bias"], eps)
+        rows, targets = [], []
+        for sequence in SEQUENCES:
+            n = len(sequence) - 1
+            x = w["items"][sequence[:-1]] * math.sqrt(dim) + w["positions"][:n]
+            later = torch.ones(n, n, dtype=torch.bool).triu(1)
+            for layer in range(layers):
+                at = f"blocks.{layer}"
+                asked = normal(f"{at}.query_norm", x)
+                q, k, v = affine(w, f"{at}.query", asked), affine(w, f"{at}.key", x), affine(w, f"{at}.value", x)
+                mixed = []
+                for head in range(heads):
+                    columns = slice(head * width, (head + 1) * width)
+                    logits = (q[:, columns] @ k[:, columns].T / math.sqrt(width)).masked_fill(later, -math.inf)
+                    mixed.append(torch.softmax(logits, dim=1) @ v[:, columns])
+                read = normal(f"{at}.feed_forward_norm", asked + torch.cat(mixed, dim=1))
+                x = read + affine(w, f"{at}.down", torch.relu(affine(w, f"{at}.up", read)))
+            rows.append(normal("output_norm", x))
+            targets += sequence[1:]
+        return cross_entropy(torch.cat(rows) @ w["items"].T, targets)
+
+    config = {"dim": dim, "inner": inner, "layers": layers, "heads": heads, "max_len": max_len, "eps": eps, "activation": "relu"}
+    return config, shapes, loss
+
+
 MASKED = [[1, 4], [2], [0, 3], [1]]
 
 
@@ -311,6 +352,7 @@ def main():
     write("sasrec", 3, *sasrec())
     write("bert4rec", 4, *bert4rec())
     write("fmlp", 5, *fmlp())
+    write("sasrec-original", 6, *sasrec_original())
 
 
 if __name__ == "__main__":

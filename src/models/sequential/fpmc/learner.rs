@@ -48,7 +48,7 @@ impl FpmcLearner {
     /// A learner at step 0.
     ///
     /// # Errors
-    /// [`RecError::Config`] for a setting outside its range, [`RecError::Input`] when no history has two items.
+    /// [`crate::RecError::Config`] for a setting outside its range, [`crate::RecError::Input`] when no history has two items.
     pub fn new(config: Config, setup: Setup) -> Result<Self> {
         config.validate()?;
         let (histories, n_items, dim, seed) = (&setup.histories, setup.n_items, config.dim, setup.seed);

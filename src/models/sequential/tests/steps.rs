@@ -117,6 +117,24 @@ fn a_step_of_sasrec_is_that_of_its_formulas() {
 }
 
 #[test]
+fn a_step_of_sasrec_as_its_authors_wrote_it_is_that_of_its_formulas() {
+    let rates =
+        sasrec::Config { dropout: 0.0, attention_dropout: 0.0, norm_epsilon: 1e-8, ..sasrec::Config::default() };
+    let model = sasrec::Config { dim: 6, inner: 7, max_len: 5, pre_norm: true, activation: Activation::Relu, ..rates };
+    let fixture = Fixture::read("sasrec-original.json");
+    let ours = |part: &str, name: &str| {
+        // Keys and values lie side by side here.
+        let Some((layer, kind)) = name.split_once(".key_value.") else { return fixture.ours(part, name) };
+        let [keys, values] = ["key", "value"].map(|which| fixture.ours(part, &format!("{layer}.{which}.{kind}")));
+        if kind == "bias" {
+            return [keys, values].concat();
+        }
+        keys.chunks(6).zip(values.chunks(6)).flat_map(|(key, value)| [key, value].concat()).collect()
+    };
+    check_step(&model, &fixture, ours, |setup, state| one_step(&model, setup, state));
+}
+
+#[test]
 fn a_step_of_bert4rec_is_that_of_its_formulas() {
     let rates = bert4rec::Config { dropout: 0.0, attention_dropout: 0.0, ..bert4rec::Config::default() };
     let model = bert4rec::Config { dim: 6, inner: 7, max_len: 6, ..rates };
