@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use super::adam::AdamConfig;
+use crate::dispatch;
 use crate::error::{Result, expect_len};
 use crate::parallel::ELEMENTS_PER_TASK;
 use crate::{Buffer, Device, KernelError};
@@ -58,12 +59,11 @@ pub fn adam_tangent(
     let slope = Slope::new(config, step);
     match device {
         Device::Cpu => {
-            let (gradient, m, v, dot) = (gradient.host(), m.host(), v.host(), gradient_dot.host());
-            let tasks = motion.host_mut().par_iter_mut().with_min_len(ELEMENTS_PER_TASK).enumerate();
-            tasks.for_each(|(i, motion)| {
-                let slope = slope.at(f64::from(gradient[i]), f64::from(m[i]), f64::from(v[i]));
-                *motion = (slope * f64::from(dot[i])) as f32;
-            });
+            let moments = m.host().par_chunks(ELEMENTS_PER_TASK).zip(v.host().par_chunks(ELEMENTS_PER_TASK));
+            let gradients = gradient.host().par_chunks(ELEMENTS_PER_TASK);
+            let gradients = gradients.zip(gradient_dot.host().par_chunks(ELEMENTS_PER_TASK));
+            let tasks = motion.host_mut().par_chunks_mut(ELEMENTS_PER_TASK).zip(gradients).zip(moments);
+            tasks.for_each(|((motion, (gradient, dot)), (m, v))| moved(slope, gradient, m, v, dot, motion));
         }
         #[cfg(feature = "gpu")]
         Device::Gpu(gpu) => gpu::motion(gpu, &slope, gradient, (m, v), gradient_dot, motion),
@@ -105,15 +105,34 @@ impl Slope {
         }
     }
 
+    #[inline(always)]
     fn at(&self, gradient: f64, m: f64, v: f64) -> f64 {
         let square = self.beta2 * v + self.rest2 * gradient * gradient;
-        if square <= 0.0 {
-            return 0.0;
-        }
         let root = square.sqrt() * self.root_scale;
         let r = root + self.epsilon;
         let bent = (self.by_square * v - self.by_mean * m * gradient) / root;
-        -self.learning_rate * (bent + self.at_rest) / (r * r)
+        let slope = -self.learning_rate * (bent + self.at_rest) / (r * r);
+        // Chosen after it is worked out, so that several elements go at once.
+        if square > 0.0 { slope } else { 0.0 }
+    }
+}
+
+dispatch! {
+    fn moved(slope: Slope, gradient: &[f32], m: &[f32], v: &[f32], dot: &[f32], motion: &mut [f32]) = moved_body
+}
+
+/// Nothing is fused: every instruction set gives the same bits.
+#[inline(always)]
+fn moved_body<const FUSED: bool>(
+    slope: Slope,
+    gradient: &[f32],
+    m: &[f32],
+    v: &[f32],
+    dot: &[f32],
+    motion: &mut [f32],
+) {
+    for ((((motion, &gradient), &m), &v), &dot) in motion.iter_mut().zip(gradient).zip(m).zip(v).zip(dot) {
+        *motion = (slope.at(f64::from(gradient), f64::from(m), f64::from(v)) * f64::from(dot)) as f32;
     }
 }
 

@@ -12,8 +12,6 @@
 //! Without the look-ahead, `V` is taken at `x` itself, and the step counts as gradient descent (Ren et al. 2018, exactly): one Horner pass and the
 //! layers of the motion remain.
 
-use std::collections::BTreeSet;
-
 use gcnrec_graphs::{Purpose, Seed};
 use gcnrec_kernels::ops::adam::{AdamConfig, adam_step, sgd_step};
 use gcnrec_kernels::ops::adam_tangent::adam_tangent;
@@ -64,14 +62,20 @@ impl Uniform {
         let wanted = self.sample.filter(|&wanted| wanted < all)?;
         // Robert Floyd's: every set of so many places is equally likely, and no list of all places is needed.
         let mut random = self.seed.stream(Purpose::Judge, step, 0);
-        let mut chosen = BTreeSet::new();
+        let mut chosen = vec![0u64; all.div_ceil(64)];
         for last in all - wanted..all {
             let place = random.random_range(0..=last);
-            if !chosen.insert(place) {
-                chosen.insert(last);
+            let place = if chosen[place / 64] >> (place % 64) & 1 == 0 { place } else { last };
+            chosen[place / 64] |= 1 << (place % 64);
+        }
+        let mut places = Vec::with_capacity(wanted);
+        for (word, mut bits) in chosen.into_iter().enumerate() {
+            while bits != 0 {
+                places.push(word * 64 + bits.trailing_zeros() as usize);
+                bits &= bits - 1;
             }
         }
-        Some(chosen.into_iter().collect())
+        Some(places)
     }
 }
 
