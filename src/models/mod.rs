@@ -98,6 +98,19 @@ pub struct StepReport {
     pub n_examples: u64,
 }
 
+impl StepReport {
+    /// Takes steps one after the other, each of which answers the sum of its examples' losses and their number.
+    pub(crate) fn of(steps: Range<usize>, mut step: impl FnMut(usize) -> Result<(f64, u64)>) -> Result<Self> {
+        let mut report = StepReport::default();
+        for number in steps {
+            let (loss, n_examples) = step(number)?;
+            report.loss += loss;
+            report.n_examples += n_examples;
+        }
+        Ok(report)
+    }
+}
+
 /// The learned layer weights, as a report shows them.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct LayerWeights {

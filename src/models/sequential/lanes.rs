@@ -15,10 +15,10 @@ use burn_tensor::{Tensor, TensorData, activation};
 use gcnrec_kernels::burn_bridge::{LossScratch, OpBackend};
 
 use super::gru4rec::{Config, without_bias};
-use super::learner::{nothing_follows, put_items, settle, weigh};
+use super::learner::{freeze, nothing_follows, put_items, settle, weigh};
 use super::negatives::{Draws, counts};
 use super::parameters::{Noise, Parameters, Tape};
-use super::{BATCH_SIZE, Encoder, ITEMS, Objective, SequenceScorer, Setup, Task, Weights};
+use super::{BATCH_SIZE, Encoder, ITEMS, Objective, Setup, Task, Weights};
 use crate::error::Result;
 use crate::models::state::State;
 use crate::models::{Learner, PairWeights, Scorer, StartItems, StepReport};
@@ -155,20 +155,11 @@ impl Learner for LaneLearner {
     }
 
     fn steps(&mut self, epoch: u64, steps: Range<usize>) -> Result<StepReport> {
-        let mut report = StepReport::default();
-        for step in steps {
-            let (loss, n_examples) = self.step(epoch, step)?;
-            report.loss += loss;
-            report.n_examples += n_examples;
-        }
-        Ok(report)
+        StepReport::of(steps, |step| self.step(epoch, step))
     }
 
     fn freeze(&mut self) -> Result<Box<dyn Scorer>> {
-        let mut state = State::default();
-        self.parameters.save(&mut state, false);
-        let scorer = SequenceScorer::new(self.model.clone(), &self.setup.histories, self.setup.n_items, state)?;
-        Ok(Box::new(scorer))
+        freeze(&self.model, &self.setup, &self.parameters)
     }
 
     /// The parameters, and where every lane stands in its session: a run may go on within an epoch.

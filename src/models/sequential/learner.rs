@@ -115,6 +115,13 @@ fn weights_of(batch: &SequenceBatch, weights: &PairWeights) -> Vec<f32> {
     found
 }
 
+/// The model as it is, without what only training needs.
+pub(super) fn freeze<M: Encoder>(model: &M, setup: &Setup, parameters: &Parameters) -> Result<Box<dyn Scorer>> {
+    let mut state = State::default();
+    parameters.save(&mut state, false);
+    Ok(Box::new(SequenceScorer::new(model.clone(), &setup.histories, setup.n_items, state)?))
+}
+
 /// Lets the items of a model at step 0 start from other vectors.
 pub(super) fn put_items<M: Encoder>(
     items: &StartItems,
@@ -171,20 +178,11 @@ impl<M: Encoder> Learner for SequenceLearner<M> {
     }
 
     fn steps(&mut self, epoch: u64, steps: Range<usize>) -> Result<StepReport> {
-        let mut report = StepReport::default();
-        for step in steps {
-            let (loss, n_examples) = self.step(epoch, step)?;
-            report.loss += loss;
-            report.n_examples += n_examples;
-        }
-        Ok(report)
+        StepReport::of(steps, |step| self.step(epoch, step))
     }
 
     fn freeze(&mut self) -> Result<Box<dyn Scorer>> {
-        let mut state = State::default();
-        self.parameters.save(&mut state, false);
-        let scorer = SequenceScorer::new(self.model.clone(), &self.setup.histories, self.setup.n_items, state)?;
-        Ok(Box::new(scorer))
+        freeze(&self.model, &self.setup, &self.parameters)
     }
 
     fn state(&self) -> State {

@@ -196,9 +196,8 @@ impl Learner for FpmcLearner {
     }
 
     fn steps(&mut self, epoch: u64, steps: Range<usize>) -> Result<StepReport> {
-        let mut report = StepReport::default();
         let rule = Rule::adam(self.setup.learning_rate());
-        for step in steps {
+        StepReport::of(steps, |step| {
             let batch = self.draw(epoch, step);
             let loss = self.differentiate(&batch)?;
             check_loss(loss, epoch, step)?;
@@ -206,10 +205,8 @@ impl Learner for FpmcLearner {
             self.tables
                 .iter_mut()
                 .try_for_each(|Table { trained, gradient }| trained.descend(gradient, self.step, &rule))?;
-            report.loss += loss;
-            report.n_examples += batch.users.len() as u64;
-        }
-        Ok(report)
+            Ok((loss, batch.users.len() as u64))
+        })
     }
 
     fn freeze(&mut self) -> Result<Box<dyn Scorer>> {
