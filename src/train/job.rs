@@ -64,6 +64,7 @@ impl Job {
         self.check_recency()?;
         self.check_debias()?;
         self.check_finetuning()?;
+        self.check_steps()?;
         super::start::start_items(self)?;
         if !self.split.labelled {
             check_lists(&self.train.metric)?;
@@ -108,6 +109,23 @@ impl Job {
             return refuse(problem, "give one of the two");
         }
         Ok(())
+    }
+
+    /// Refuses choices of the graph models that sequential models would not ask for.
+    fn check_steps(&self) -> Result<()> {
+        let (own, usual) = (&self.train, super::Config::default());
+        let changed = [
+            ("train.optimizer", own.optimizer != usual.optimizer),
+            ("train.reduction", own.reduction != usual.reduction),
+            ("train.sampling", own.sampling != usual.sampling),
+        ];
+        match changed.iter().find(|(_, changed)| *changed) {
+            Some((key, _)) if self.model.is_sequential() => Err(RecError::Usage {
+                problem: format!("{key} does not fit the model {}", self.model.name()),
+                todo: "it fits lightgcn and mf; remove the key".into(),
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// The rows that fine-tuning learns from.

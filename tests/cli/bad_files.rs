@@ -176,6 +176,8 @@ fn data_from_which_nothing_is_left_are_refused_with_what_was_asked() {
                 "train --model gru4rec --set model.gru4rec.teacher_weight=0.5 --set model.gru4rec.loss=bpr",
             )
             .refused(4, &["model.gru4rec.teacher_weight: found 0.5", "unless loss is cross_entropy"]),
+            Case::new("the optimiser of graph models", "train --model sasrec --set train.optimizer=sgd")
+                .refused(2, &["train.optimizer does not fit the model sasrec", "lightgcn and mf"]),
             Case::new("fine-tuning a graph model", "train --set train.finetune_epochs=1")
                 .refused(2, &["train.finetune_epochs does not fit the model lightgcn", "gru4rec"]),
             with("two windows", "user,item\n1,2\n", "--set data.recent_days=7 --set data.recent_fraction=0.5")
