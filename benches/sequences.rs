@@ -1,4 +1,5 @@
-//! How long is a training step of the sequential models: 128 sequences of 50 items, 3,416 items as in MovieLens 1M?
+//! How long is a training step of the sequential models: 128 sequences of 50 items, 3,416 items as in MovieLens 1M? What would its products take at the rate
+//! of the `gemm` crate?
 //!
 //! `cargo bench --bench sequences -- sasrec` runs the cases whose names hold that word.
 
@@ -6,7 +7,7 @@ mod common;
 
 use std::sync::Arc;
 
-use common::{line, median, threads, timed, title};
+use common::{Time, line, median, numbers, square_product, threads, timed, title};
 use gcnrec::models::sequential::{self, Setup};
 use gcnrec::models::{Config, Learner};
 use gcnrec_graphs::{ItemId, Purpose, Seed};
@@ -16,19 +17,49 @@ const N_ITEMS: usize = 3_416;
 const SEQUENCES: usize = 128;
 const LEN: usize = 50;
 const STEPS: usize = 12;
+/// Widths of RecBole's defaults.
+const DIM: usize = 64;
+const INNER: usize = 256;
+const HIDDEN: usize = 128;
 
 fn main() {
     let only: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let wanted = |name: &str| only.is_empty() || only.iter().any(|only| name.contains(only.as_str()));
     title("a step of 128 sequences of 50 items, 3,416 items, width 64, softmax over all items");
-    for name in ["sasrec", "bert4rec", "fmlp"] {
-        if wanted(name) {
-            step(name);
-        }
+    for name in ["sasrec", "bert4rec", "fmlp", "gru4rec", "narm"].into_iter().filter(|name| wanted(name)) {
+        let rate = gemm_rate();
+        step(name, rate);
     }
 }
 
-fn step(name: &str) {
+/// Multiply-adds that a model takes for each item that it reads, without the scores of the items. Two blocks, one recurrent layer.
+fn multiply_adds(name: &str) -> usize {
+    // A position that reads those before it reads half of them on average.
+    let earlier = LEN.div_ceil(2);
+    let block = |keys| 4 * DIM * DIM + 2 * DIM * INNER + 2 * DIM * keys;
+    let gru = 3 * HIDDEN * (DIM + HIDDEN);
+    match name {
+        "sasrec" => 2 * block(earlier),
+        "bert4rec" => 2 * block(LEN) + DIM * DIM,
+        // To the frequencies and back, each with a cosine and a sine.
+        "fmlp" => 2 * (2 * DIM * INNER + 4 * (LEN / 2 + 1) * DIM),
+        "gru4rec" => gru + HIDDEN * DIM,
+        "narm" => gru + 2 * HIDDEN * HIDDEN + 2 * HIDDEN * earlier + 2 * HIDDEN * DIM,
+        _ => unreachable!("{name} should be one of the models above"),
+    }
+}
+
+/// Multiply-adds a second of a large product, by the wall clock and by processor time.
+fn gemm_rate() -> Time {
+    let n = 1024;
+    let (a, b, mut out) = (numbers(1, n * n), numbers(2, n * n), vec![0.0; n * n]);
+    let mut flops = 0.0;
+    let times: Vec<_> = (0..9).map(|_| timed(threads(), || flops = square_product(n, &a, &b, &mut out))).collect();
+    let time = median(&times);
+    Time { wall: flops / 2.0 / time.wall, busy: flops / 2.0 / time.busy }
+}
+
+fn step(name: &str, rate: Time) {
     let mut random = Seed(1).stream(Purpose::Analysis, 0, 0);
     // One item more than a sequence holds: the last one is only predicted.
     let mut history = || (0..=LEN).map(|_| ItemId(random.random_range(0..N_ITEMS as u32))).collect();
@@ -50,4 +81,11 @@ fn step(name: &str) {
     let times: Vec<_> = (1..=STEPS as u64).map(|epoch| timed(threads(), || one(&mut *learner, epoch))).collect();
     let time = median(&times);
     line(name, time, &format!("{positions} positions, {:.0} a second", positions as f64 / time.wall));
+    // Forward once, backward twice as much.
+    let done = 3.0 * (SEQUENCES * LEN * multiply_adds(name)) as f64 + 3.0 * (positions as usize * N_ITEMS * DIM) as f64;
+    let products = Time { wall: done / rate.wall, busy: done / rate.busy };
+    let shares = format!("{:.2} of the step (busy {:.2})", products.wall / time.wall, products.busy / time.busy);
+    line("its products at the rate of gemm", products, &shares);
+    let query = (LEN * multiply_adds(name) + N_ITEMS * DIM) as f64;
+    println!("{:.2} million multiply-adds to score all items for a history of {LEN}", query / 1e6);
 }
