@@ -14,7 +14,8 @@ const CONFIG: &str = "config.toml";
 const METRICS: &str = "metrics.jsonl";
 const REPORT_JSON: &str = "report.json";
 const REPORT_HTML: &str = "report.html";
-const FILES: [&str; 4] = [METRICS, REPORT_JSON, REPORT_HTML, CONFIG];
+const WEIGHTS: &str = "weights.csv";
+const FILES: [&str; 5] = [METRICS, REPORT_JSON, REPORT_HTML, WEIGHTS, CONFIG];
 /// Where the members of a fusion are: each is a run folder of its own.
 const MEMBERS: &str = "members";
 const CHECKPOINTS: [&str; 6] = ["best", "best.tmp", "best.old", "last", "last.tmp", "last.old"];
@@ -119,6 +120,11 @@ impl RunFolder {
     /// The folder.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The table of what debiasing learned of every training pair.
+    pub fn weights(&self) -> PathBuf {
+        self.path.join(WEIGHTS)
     }
 
     /// The checkpoint of the epoch that validation chose.

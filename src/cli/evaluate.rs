@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use gcnrec::config::{self, Flag};
 use gcnrec::data::{self, Part, Split};
-use gcnrec::eval::{Metrics, Protocol, SelectedOn};
+use gcnrec::eval::Metrics;
 use gcnrec::report::{Cell, Table};
 use gcnrec::{RecError, Recommender, Result};
 use gcnrec_graphs::Seed;
@@ -96,12 +96,18 @@ pub(super) fn run(args: &Args) -> Result<()> {
     let recommender = recommend::open(run)?;
     let split = data::load(&config.data, Seed(config.seed))?;
     check_data(run, &recommender, &split)?;
-    let learnt_from_valid = config.train.refit || config.objective.is_none();
-    if args.part == JudgedPart::Valid && learnt_from_valid {
+    let learnt_from_valid = config.train.refit || config.model.is_closed_form();
+    if args.part == JudgedPart::Valid && learnt_from_valid && !split.labelled && !split.valid.is_empty() {
         say("warning: this model has learnt from the validation pairs, so these numbers are too good");
     }
     if labeled {
         return labeled::judge(args, config, &split, recommender.scorer());
+    }
+    if let (true, Some(candidates)) = (split.labelled, &args.candidates) {
+        return Err(RecError::Usage {
+            problem: format!("--candidates {candidates} ranks items, and this run is judged on labelled rows"),
+            todo: "drop --candidates".into(),
+        });
     }
 
     let job = train::job(config, Arc::new(split), gcnrec_kernels::Device::Cpu, config.to_toml()?)?;
@@ -126,18 +132,8 @@ pub(super) fn run(args: &Args) -> Result<()> {
         }
         (None, _) => {}
     }
-    let selected = config.objective.is_some() && !job.split.valid.is_empty();
-    let protocol = Protocol {
-        candidates: job.judged_candidates(),
-        exclude_seen: config.eval.exclude_seen,
-        selected_on: match selected {
-            true if job.split.labelled => SelectedOn::Uniform,
-            true => SelectedOn::Valid,
-            false => SelectedOn::None,
-        },
-        refit: selected && config.train.refit,
-        n_eval_users: judge.n_eval_users(),
-    };
+    let selected = !config.model.is_closed_form() && !job.split.valid.is_empty();
+    let protocol = job.protocol(part, selected, judge.n_eval_users());
     let asked: Vec<String> = config.eval.metrics_at()?.iter().map(ToString::to_string).collect();
     // Labelled rows are also judged by what no list has.
     let names = if job.split.labelled { metrics.iter().map(|(name, _)| name.to_string()).collect() } else { asked };

@@ -67,7 +67,8 @@ pub(super) fn report(run: &RunReport<'_>) -> Result<Report> {
     report.learning_curve = learning_curve(&run.folder.read_metrics()?, &job.train.metric);
     report.stages = stages(job, outcome)?;
     report.warnings = outcome.warnings.clone();
-    if split.n_overlap > 0 && job.eval.exclude_seen {
+    // Labelled rows are judged one by one, and nothing is left out of them.
+    if split.n_overlap > 0 && job.eval.exclude_seen && !split.labelled {
         report.warnings.push(format!(
             "{} test pairs are also in the training or the validation part; they stay in the denominator and cannot be found",
             split.n_overlap

@@ -68,7 +68,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
     let outcome = outcome?;
     let report = run_report::report(&RunReport { job: &job, outcome: &outcome, load_s, folder: &folder })?;
     if let Some(learned) = &outcome.example_weights {
-        let (labels, path) = (learned.labels.as_ref().map(|l| l.as_slice()), folder.path().join("weights.csv"));
+        let (labels, path) = (learned.labels.as_ref().map(|l| l.as_slice()), folder.weights());
         let (users, items) = (&job.split.users, &job.split.items);
         debias::export(&path, users, items, &learned.pairs, labels, &learned.weights)?;
     }

@@ -22,10 +22,28 @@ pub(super) fn check(entry: &Entry) -> Result<()> {
     let mut table = Table::new();
     insert(&mut table, &entry.path, entry.value.clone());
     match Config::deserialize(Value::Table(table)) {
+        // serde would read a list as a table's values in the order of its fields.
+        Ok(_) if entry.value.is_array() && takes_a_table(&entry.path) => Err(RecError::Config {
+            key: entry.key(),
+            origin: entry.origin.clone(),
+            found: show(&entry.value),
+            expected: "a table".into(),
+            todo: format!("name the key in it that you mean: {}.KEY", entry.key()),
+        }),
         Ok(_) => Ok(()),
         // A table with required keys is judged when it is whole.
         Err(error) if error.message().starts_with("missing field") => Ok(()),
         Err(error) => Err(explain(entry, error.message())),
+    }
+}
+
+/// True for a key with keys below it.
+fn takes_a_table(path: &[String]) -> bool {
+    let mut table = Table::new();
+    insert(&mut table, path, Value::Table(Table::new()));
+    match Config::deserialize(Value::Table(table)) {
+        Ok(_) => true,
+        Err(error) => error.message().starts_with("missing field"),
     }
 }
 

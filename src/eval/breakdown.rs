@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::evaluator::Evaluator;
 use super::metrics::MetricAt;
-use crate::error::{RecError, Result};
+use crate::error::Result;
 use crate::models::{Query, Scorer};
 
 /// Groups of users, and groups of items.
@@ -65,25 +65,24 @@ pub struct ItemGroup {
 pub type Lists = Vec<Vec<u32>>;
 
 impl Breakdown {
-    /// Judges a scorer once more, by groups. `known` are the pairs that the model may have learnt from.
+    /// Judges a scorer once more, by groups and by the first of `metrics` that has a value for each user; nothing where none has. `known` are the pairs that
+    /// the model may have learnt from.
     ///
     /// # Errors
-    /// Those of [`Evaluator::evaluate_per_user`]; [`RecError::Missing`] for a metric that the evaluator does not compute.
+    /// Those of [`Evaluator::evaluate_per_user`].
     pub fn new(
         scorer: &dyn Scorer,
         evaluator: &Evaluator,
         known: &Interactions,
-        metric: MetricAt,
-    ) -> Result<(Breakdown, Lists)> {
-        let values = evaluator.evaluate_per_user(scorer)?.column(metric).ok_or_else(|| RecError::Missing {
-            what: "metric",
-            name: metric.to_string(),
-            todo: "add it to eval.metrics".into(),
-        })?;
+        metrics: &[MetricAt],
+    ) -> Result<Option<(Breakdown, Lists)>> {
+        let per_user = evaluator.evaluate_per_user(scorer)?;
+        let found = metrics.iter().find_map(|&metric| Some((metric, per_user.column(metric)?)));
+        let Some((metric, values)) = found else { return Ok(None) };
         let lists = lists(scorer, evaluator, metric.k)?;
         let users = user_groups(evaluator, known, &values);
         let (items, coverage) = item_groups(evaluator, known, &lists);
-        Ok((Breakdown { metric: metric.to_string(), users, items, coverage }, lists))
+        Ok(Some((Breakdown { metric: metric.to_string(), users, items, coverage }, lists)))
     }
 }
 
@@ -215,9 +214,13 @@ mod tests {
         let known = pairs(3, 4, &[(0, 0), (1, 0), (1, 1), (2, 1), (2, 2)]);
         let held_out = pairs(3, 4, &[(0, 1), (1, 3), (2, 0)]);
         let judged = HeldOut::new(&held_out, &known, &vec![Vec::new(); 3]).unwrap();
-        let metric: MetricAt = "recall@1".parse().unwrap();
-        let evaluator = Evaluator::new(judged, &[metric]).unwrap();
-        let (breakdown, lists) = Breakdown::new(&Falling(4), &evaluator, &known, metric).unwrap();
+        // Coverage is no mean over users.
+        let [coverage, recall] = ["itemcoverage@1", "recall@1"].map(|name| name.parse::<MetricAt>().unwrap());
+        let evaluator = Evaluator::new(judged, &[coverage, recall]).unwrap();
+        assert!(Breakdown::new(&Falling(4), &evaluator, &known, &[coverage]).unwrap().is_none());
+        let judged = Breakdown::new(&Falling(4), &evaluator, &known, &[coverage, recall]).unwrap();
+        let (breakdown, lists) = judged.unwrap();
+        assert_eq!(breakdown.metric, "recall@1");
         // User 0 lacks 0 and gets 1 (a hit), user 1 lacks 0 and 1 and gets 2 (a miss), user 2 gets 0 (a hit).
         assert_eq!(lists, [vec![1], vec![2], vec![0]]);
         assert_eq!(breakdown.coverage, 0.75);

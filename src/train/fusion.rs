@@ -20,7 +20,6 @@ use super::stages;
 use super::store::RunStore;
 use crate::data::{Log, Part, Split};
 use crate::error::{RecError, Result};
-use crate::eval::{Protocol, SelectedOn};
 use crate::models::fusion::{Config, Fusion, Member};
 use crate::models::{Scorer, fit_closed_form};
 
@@ -92,13 +91,7 @@ pub fn run(
     let test = job.evaluator(Part::Test, &[Part::Train, Part::Valid])?;
     let judged = test.as_ref().map(|judge| judge.evaluate(&fusion)).transpose()?;
     Ok(Outcome {
-        protocol: Protocol {
-            candidates: job.judged_candidates(),
-            exclude_seen: job.eval.exclude_seen,
-            selected_on: if valid.is_some() { SelectedOn::Valid } else { SelectedOn::None },
-            refit: job.train.refit && has_valid,
-            n_eval_users: test.as_ref().map_or(0, Judge::n_eval_users),
-        },
+        protocol: job.protocol(Part::Test, valid.is_some(), test.as_ref().map_or(0, Judge::n_eval_users)),
         scorer: Box::new(fusion),
         best_epoch: 0,
         finetuned: None,

@@ -19,7 +19,10 @@ pub fn insight(job: &Job, scorer: &dyn Scorer) -> Result<Option<Insight>> {
     let judge = job.evaluator(Part::Test, &seen)?;
     let Some(evaluator) = judge.as_ref().and_then(Judge::lists) else { return Ok(None) };
     let known = job.split.joint_interactions(&seen)?;
-    let (breakdown, lists) = Breakdown::new(scorer, evaluator, &known, job.train.metric.parse()?)?;
+    // Not every metric has a value for each user: of those that have, the one that picked the epoch, or else the first.
+    let mut metrics = job.eval.metrics_at()?;
+    metrics.insert(0, job.train.metric.parse()?);
+    let Some((breakdown, lists)) = Breakdown::new(scorer, evaluator, &known, &metrics)? else { return Ok(None) };
     let title = |item: u32| match job.split.titles.get(item as usize).filter(|title| !title.is_empty()) {
         Some(title) => title.clone(),
         None => job.split.items.key(item).to_string(),

@@ -11,7 +11,7 @@ use super::judge::{Judge, OF_LABELS, check_lists};
 use crate::data::{Log, Part, Split};
 use crate::error::{Place, RecError, Result};
 use crate::eval::metrics::{ValueMetric, value_named};
-use crate::eval::{self, Candidates, Evaluator, HeldOut, ItemCounts, LabeledRows, MetricAt};
+use crate::eval::{self, Candidates, Evaluator, HeldOut, ItemCounts, LabeledRows, MetricAt, Protocol, SelectedOn};
 use crate::models::graph::config::{Combination, Fit};
 use crate::samplers::{NegativeSampler, draw_candidates};
 use crate::{debias, models, objectives, train};
@@ -54,13 +54,7 @@ impl Job {
                 todo: "lower data.min_rating, or raise the first of data.ratios".into(),
             });
         }
-        if self.eval.candidates == Candidates::Given && self.split.candidates.is_empty() {
-            return Err(RecError::Missing {
-                what: "file",
-                name: "of candidates".into(),
-                todo: "add data.candidates (--candidates-file), or set eval.candidates = \"all\"".into(),
-            });
-        }
+        self.check_candidates()?;
         self.check_recency()?;
         self.check_debias()?;
         self.check_finetuning()?;
@@ -207,19 +201,53 @@ impl Job {
         debias::lesson(&self.objective, &self.split).map(drop)
     }
 
-    /// Users of whom only a context is known, rising.
+    /// Users of whom only a context is known, rising. At least one item of it was trained on: of other users no model knows anything, whoever they are.
     fn strangers(&self) -> Vec<UserId> {
         let mut is_stranger = vec![false; self.split.n_users()];
-        self.split.context.users.iter().for_each(|&user| is_stranger[user as usize] = true);
+        let mut is_trained = vec![false; self.split.n_items()];
+        self.split.train.items.iter().for_each(|&item| is_trained[item as usize] = true);
+        let context = &self.split.context;
+        for (&user, &item) in context.users.iter().zip(&context.items) {
+            is_stranger[user as usize] |= is_trained[item as usize];
+        }
         for log in [&self.split.train, &self.split.valid] {
             log.users.iter().for_each(|&user| is_stranger[user as usize] = false);
         }
         (0..).map(UserId).zip(is_stranger).filter(|(_, is_stranger)| *is_stranger).map(|(user, _)| user).collect()
     }
 
-    /// Which items are ranked when a held-out part is judged.
-    pub fn judged_candidates(&self) -> Candidates {
-        if self.split.labelled { Candidates::Labeled } else { self.eval.candidates }
+    /// True when what is served learns from the validation pairs as well. Labelled rows were shown, not chosen: they are no pairs to learn from.
+    pub fn learns_from_valid(&self) -> bool {
+        (self.train.refit || self.model.is_closed_form()) && !self.split.labelled
+    }
+
+    /// How the numbers of a held-out part come about; `selected` where a validation part picked the epoch.
+    pub fn protocol(&self, part: Part, selected: bool, n_eval_users: usize) -> Protocol {
+        let candidates = match self.eval.candidates {
+            _ if self.split.labelled => Candidates::Labeled,
+            // A file of candidates is about what is tested.
+            Candidates::Given if part == Part::Valid => Candidates::All,
+            candidates => candidates,
+        };
+        let selected_on = match selected {
+            true if self.split.labelled => SelectedOn::Uniform,
+            true => SelectedOn::Valid,
+            false => SelectedOn::None,
+        };
+        let (exclude_seen, refit) = (self.eval.exclude_seen, selected && self.train.refit);
+        Protocol { candidates, exclude_seen, selected_on, refit, n_eval_users }
+    }
+
+    /// Refuses candidates of a file where there is none.
+    fn check_candidates(&self) -> Result<()> {
+        if self.eval.candidates != Candidates::Given || !self.split.candidates.is_empty() {
+            return Ok(());
+        }
+        Err(RecError::Missing {
+            what: "file",
+            name: "of candidates".into(),
+            todo: "add data.candidates (--candidates-file), or set eval.candidates = \"all\"".into(),
+        })
     }
 
     /// Judges a held-out part while the pairs of others are masked; `None` when the part is empty.
@@ -268,13 +296,16 @@ impl Job {
         if let Some(candidates) = self.candidates(part, &relevant)? {
             held_out = held_out.with_candidates(candidates)?;
         }
-        let counts = ItemCounts::new(self.split.train_interactions()?.item_counts(), self.eval.tail_ratio);
+        let learnt: &[Part] =
+            if part == Part::Test && self.learns_from_valid() { &[Part::Train, Part::Valid] } else { &[Part::Train] };
+        let counts = ItemCounts::new(self.split.joint_interactions(learnt)?.item_counts(), self.eval.tail_ratio);
         Ok(Some(Judge::Lists(Evaluator::new(held_out, &metrics)?.with_counts(counts))))
     }
 
     /// What is ranked beside the held-out items where that is not everything. Draws avoid all that the user has in the parts up to this one; where seen
     /// items may return, only what is held out. Popularity is counted over all parts, as in RecBole.
     fn candidates(&self, part: Part, relevant: &Interactions) -> Result<Option<Vec<Vec<u32>>>> {
+        self.check_candidates()?;
         let all = [Part::Train, Part::Valid, Part::Test];
         let (sampler, n_draws) = match self.eval.candidates {
             Candidates::All | Candidates::Labeled => return Ok(None),

@@ -17,7 +17,6 @@ use super::teaching::Teaching;
 use super::trainer::{StageResult, Trainer};
 use crate::data::Part;
 use crate::error::Result;
-use crate::eval::{Protocol, SelectedOn};
 use crate::models::state::{State, Tensor};
 use crate::models::{self, Scorer, fit_closed_form};
 
@@ -72,12 +71,12 @@ impl Plan {
     fn new(job: &Job) -> Result<Self> {
         let split = &job.split;
         let train = Arc::new(job.train_pairs()?);
-        let closed_form = job.model.is_closed_form();
-        // Labelled rows were shown, not chosen: they are no pairs to learn from.
-        let refit = (job.train.refit || closed_form) && !split.labelled;
-        let final_pairs =
-            if refit { Arc::new(split.joint_interactions(&[Part::Train, Part::Valid])?) } else { train.clone() };
-        let valid = if closed_form { None } else { job.evaluator(Part::Valid, &[Part::Train])? };
+        let final_pairs = if job.learns_from_valid() {
+            Arc::new(split.joint_interactions(&[Part::Train, Part::Valid])?)
+        } else {
+            train.clone()
+        };
+        let valid = if job.model.is_closed_form() { None } else { job.evaluator(Part::Valid, &[Part::Train])? };
         Ok(Plan {
             test: job.evaluator(Part::Test, &[Part::Train, Part::Valid])?,
             teaching: Teaching::of(job),
@@ -180,17 +179,8 @@ impl Plan {
         let test = self.test.as_ref().map(|evaluator| evaluator.evaluate(&*scorer)).transpose()?;
         let chosen = progress.chosen.as_ref();
         let valid = chosen.and_then(|chosen| chosen.metrics.clone());
-        let protocol = Protocol {
-            candidates: job.judged_candidates(),
-            exclude_seen: job.eval.exclude_seen,
-            selected_on: match valid {
-                Some(_) if job.split.labelled => SelectedOn::Uniform,
-                Some(_) => SelectedOn::Valid,
-                None => SelectedOn::None,
-            },
-            refit: job.train.refit && valid.is_some(),
-            n_eval_users: self.test.as_ref().or(self.valid.as_ref()).map_or(0, Judge::n_eval_users),
-        };
+        let n_eval_users = self.test.as_ref().or(self.valid.as_ref()).map_or(0, Judge::n_eval_users);
+        let protocol = job.protocol(Part::Test, valid.is_some(), n_eval_users);
         let layer_weights = scorer.layer_weights().filter(|weights| weights.mean.len() > 1).cloned();
         let collapsed = layer_weights.as_ref().and_then(|w| w.mean.iter().position(|&mean| mean > COLLAPSED));
         let warnings = collapsed

@@ -178,6 +178,16 @@ fn data_from_which_nothing_is_left_are_refused_with_what_was_asked() {
             .refused(4, &["model.gru4rec.teacher_weight: found 0.5", "unless loss is cross_entropy"]),
             Case::new("the optimiser of graph models", "train --model sasrec --set train.optimizer=sgd")
                 .refused(2, &["train.optimizer does not fit the model sasrec", "lightgcn and mf"]),
+            Case::new("a number for a table", "train --set model.lightgcn=2")
+                .refused(4, &["model.lightgcn: found 2", "expected a table"]),
+            Case::new(
+                "a number for a table, and then one of its keys",
+                "train --set data.demo=3 --set data.demo.n_users=60",
+            )
+            .refused(4, &["data.demo: found 3", "expected a table"]),
+            Case::new("a list for a table", "train r.toml")
+                .file("r.toml", "[model]\nlightgcn = [2, 16]\n")
+                .refused(4, &["r.toml:2: model.lightgcn: found [2, 16], expected a table", "model.lightgcn.KEY"]),
             Case::new("fine-tuning a graph model", "train --set train.finetune_epochs=1")
                 .refused(2, &["train.finetune_epochs does not fit the model lightgcn", "gru4rec"]),
             with("two windows", "user,item\n1,2\n", "--set data.recent_days=7 --set data.recent_fraction=0.5")
@@ -277,6 +287,15 @@ fn odd_but_honest_data_are_accepted() {
             )
             .file("t.txt", "0 5 7\n1\n2 5\n")
             .file("s.txt", "0 6\n1\n2\n"),
+            Case::new(
+                "an epoch picked by a metric that no single user has",
+                "train --data f.csv --model mf --dim 2 --epochs 1 --set train.metric=itemcoverage@2 --out out",
+            )
+            .file("f.csv", "user,item\n1,2\n1,3\n1,4\n2,2\n2,3\n2,5\n"),
+            Case::new("held-out sessions of items that training never saw", PARTS)
+                .with("--model lightgcn --epochs 1 --valid-fraction 0 --format sessions --out out")
+                .file("train.csv", "1 2\n2 3\n")
+                .file("test.csv", "1\t3\n7\t3\n"),
             Case::new("test users and items that training never saw", PARTS)
                 .file("train.csv", "user,item\n1,2\n")
                 .file("test.csv", "user,item\n8,9\n1,9\n"),

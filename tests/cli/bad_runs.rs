@@ -14,6 +14,17 @@ fn trained(folder: &Path) {
 }
 
 #[test]
+fn what_a_run_was_not_trained_with_is_refused() {
+    let base = tempfile::tempdir().unwrap();
+    trained(base.path());
+    judge_all(
+        &[Case::new("candidates of a file that the run does not name", "evaluate run --candidates given")
+            .refused(3, &["file of candidates is not there", "--candidates-file"])],
+        Some(&base.path().join("run")),
+    );
+}
+
+#[test]
 fn folders_that_hold_no_run_are_refused_by_name() {
     let line = Case::new;
     judge_all(

@@ -88,6 +88,21 @@ fn evaluate_finds_the_numbers_of_the_report_again() {
 }
 
 #[test]
+fn evaluate_says_what_picked_the_epoch_of_a_sequential_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = "train --model gru4rec --epochs 1 --set model.gru4rec.dim=4 --set model.gru4rec.hidden=4 --out run \
+                --set data.demo.n_users=50 --set data.demo.n_items=60 --set data.demo.n_communities=2 \
+                --set data.demo.interactions_per_user=8";
+    run(folder.path(), line);
+    for part in ["test", "valid"] {
+        let output = run(folder.path(), &format!("evaluate run --part {part}"));
+        let (printed, said) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+        assert!(printed.contains("selected on validation"), "{printed}");
+        assert!(!said.contains("has learnt from the validation pairs"), "{said}");
+    }
+}
+
+#[test]
 fn recommend_answers_for_a_user_for_a_file_of_users_and_for_a_history() {
     let (folder, _) = demo();
     let one = stdout(folder.path(), "recommend runs/lightgcn-1 --user user-0001 -k 3 --output csv");
@@ -207,6 +222,8 @@ fn a_debiased_run_tells_what_its_examples_count() {
     let page = file("report.html");
     assert!(page.contains("What the training pairs count") && page.contains("Imputed labels"));
     assert!(file("weights.csv").lines().count() > 30_000, "a line for each training pair");
+    // The folder is known for a run, whatever debiasing adds to it.
+    run(folder.path(), &format!("{line} --out runs/mf-1 --force"));
     let shown = stdout(folder.path(), "inspect runs/mf-1 --output csv");
     for row in ["example weights,all", "example weights,\"imputed value, unobserved\""] {
         assert!(shown.contains(row), "{row} is not in\n{shown}");
