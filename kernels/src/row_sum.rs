@@ -3,8 +3,13 @@
 use crate::simd::{BLOCK, fused, mul_add, prefetch};
 use crate::stored::Stored;
 
-/// Edges between a row's use and its prefetch: far enough to cover a trip to memory, near enough to stay in the first cache.
-pub(crate) const PREFETCH_DISTANCE: usize = 16;
+/// Edges between a row's use and its prefetch: far enough to cover a trip to memory, near enough to stay in the first cache. A table that stays in
+/// the second cache needs none: there the processor's own reordering hides the trip, and asking costs a sixth of a hop.
+pub(crate) fn prefetch_distance<E>(x: &[E]) -> usize {
+    const DISTANCE: usize = 16;
+    const SECOND_CACHE: usize = 1 << 20;
+    if size_of_val(x) <= SECOND_CACHE { usize::MAX } else { DISTANCE }
+}
 
 /// Calls `$body::<_, ISA, N>(arguments)`, where the type is that of the stored numbers, `N` the number of 16-column blocks when `dim` is 16, 32, … 128, and 0 for any other width.
 macro_rules! by_width {
