@@ -2,8 +2,10 @@
 
 mod common;
 
-use common::{Contender, adjacency, compare, gowalla, line, numbers, ratio, stream, stream_buffer, threads, title};
-use gcnrec_kernels::ops::propagate::{Adjacency, propagate};
+use common::{
+    Contender, adjacency, compare, gowalla, line, numbers, ratio, stream, stream_buffer, threads, title, upload,
+};
+use gcnrec_kernels::ops::propagate::propagate;
 use gcnrec_kernels::ops::table::{Precision, Table, propagate_stored, store};
 use gcnrec_kernels::{Buffer, Device};
 use sprs::CsMatViewI;
@@ -18,7 +20,7 @@ fn main() {
     let graph = adjacency(&train);
     let (n, nnz, device) = (graph.n_nodes(), graph.col_idx().len(), Device::Cpu);
     let x = numbers(1, n * DIM);
-    let a = Adjacency::upload(&device, n, graph.row_ptr(), graph.col_idx(), graph.values()).expect("a sound graph");
+    let a = upload(&device, &graph);
     let matrix = CsMatViewI::new((n, n), graph.row_ptr(), graph.col_idx(), graph.values());
     let (x32, buffer) = (device.upload(&x), stream_buffer());
     let dense = ndarray::ArrayView2::from_shape((n, DIM), &x).expect("n rows of 64");

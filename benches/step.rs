@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use common::{
     Contender, Time, adjacency, compare, gowalla, line, median, numbers, ratio, square_product, threads, timed, title,
+    upload,
 };
 use gcnrec::models::Learner;
 use gcnrec::models::graph::config::Storage;
@@ -16,9 +17,7 @@ use gcnrec::objectives::{self, Batching};
 use gcnrec::samplers::{Batch, NegativeSampler, PairOrder, PairSampler, Sampler};
 use gcnrec_graphs::{Interactions, Seed};
 use gcnrec_kernels::ops::adam::{AdamConfig, adam_step};
-use gcnrec_kernels::ops::propagate::{
-    Adjacency, RowSet, propagate, propagate_add, propagate_from_rows_add, propagate_rows,
-};
+use gcnrec_kernels::ops::propagate::{RowSet, propagate, propagate_add, propagate_from_rows_add, propagate_rows};
 use gcnrec_kernels::{Buffer, Device};
 
 const DIM: usize = 64;
@@ -115,7 +114,7 @@ fn whole_steps(
 fn bpr_phases(train: &Interactions, step: Time) {
     let (graph, device) = (adjacency(train), Device::Cpu);
     let n = graph.n_nodes();
-    let a = Adjacency::upload(&device, n, graph.row_ptr(), graph.col_idx(), graph.values()).expect("a sound graph");
+    let a = upload(&device, &graph);
     let negatives = Some((NegativeSampler::uniform(train.n_items()), 1));
     let mut sampler = PairSampler::new(train, Seed(1), PairOrder::PairUniform, BATCH, negatives);
     let mut batch = Batch::default();

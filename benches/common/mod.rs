@@ -7,7 +7,11 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use gcnrec::data::{self, Format};
-use gcnrec_graphs::{BipartiteGraph, Interactions, ItemId, Normalization, NormalizedAdjacency, Purpose, Seed, UserId};
+use gcnrec_graphs::{
+    BipartiteGraph, Interactions, ItemId, NodeOrder, Normalization, NormalizedAdjacency, Purpose, Seed, UserId,
+};
+use gcnrec_kernels::Device;
+use gcnrec_kernels::ops::adjacency::Adjacency;
 use rand::RngExt;
 use rayon::prelude::*;
 
@@ -61,6 +65,13 @@ pub fn generated(n_users: usize, n_items: usize, n_edges: usize, seed: u64) -> I
 pub fn adjacency(train: &Interactions) -> NormalizedAdjacency {
     NormalizedAdjacency::from_graph(&BipartiteGraph::from_train(train), Normalization::Symmetric)
         .expect("a graph of weights 1 should normalise")
+}
+
+/// The graph as training on the processor has it: rows summed community by community.
+pub fn upload(device: &Device, graph: &NormalizedAdjacency) -> Adjacency {
+    let order = NodeOrder::Communities.of(graph);
+    let (n, row_ptr, col_idx) = (graph.n_nodes(), graph.row_ptr(), graph.col_idx());
+    Adjacency::upload_in_order(device, n, row_ptr, col_idx, graph.values(), order.old_of()).expect("a sound graph")
 }
 
 /// `n` numbers from -0.1 to 0.1.
@@ -146,7 +157,7 @@ pub fn ratio(slow: Time, fast: Time) -> String {
 
 /// Prints the title of a table and how it was measured.
 pub fn title(text: &str) {
-    println!("\n## {text} ({} threads, {})", rayon::current_num_threads(), gcnrec_kernels::Device::Cpu.arithmetic());
+    println!("\n## {text} ({} threads, {})", rayon::current_num_threads(), Device::Cpu.arithmetic());
 }
 
 /// A buffer whose streaming read, by all threads, is the yardstick of bandwidth: 18 MiB, the size of Gowalla's embeddings.

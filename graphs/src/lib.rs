@@ -2,6 +2,7 @@
 
 mod adjacency;
 mod bipartite;
+mod communities;
 mod dropout;
 mod error;
 mod hops;

@@ -1,6 +1,10 @@
 //! Work split into row blocks that are cut once: who runs a block never changes what it computes.
 
+use std::marker::PhantomData;
 use std::ops::Range;
+
+use crate::buffer::Element;
+use crate::simd::prefetch_to_write;
 
 /// Rows of a dense op that one task takes: small enough to share out a batch, large enough to hide the cost of a task.
 pub(crate) const ROWS_PER_TASK: usize = 32;
@@ -30,21 +34,55 @@ pub(crate) fn equal_work_blocks(row_ptr: &[u32]) -> Vec<Range<usize>> {
     blocks
 }
 
-/// Runs `work(block, its rows of y)` for every block; `y` holds `width` values for each row of the blocks, which follow one another.
-///
-/// Halves the list of blocks until one is left, so nothing is allocated.
-pub(crate) fn for_each_block<T, F>(blocks: &[Range<usize>], width: usize, y: &mut [T], work: &F)
+/// A matrix whose rows are filled by several tasks side by side.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SharedRows<'a, T> {
+    // Invariant, set by `of`: `n_rows` rows of `dim` numbers, borrowed alone for 'a.
+    start: *mut T,
+    n_rows: usize,
+    dim: usize,
+    borrowed: PhantomData<&'a mut [T]>,
+}
+
+// SAFETY: a row is plain numbers, and who asks for one (`row`) vouches that nobody else has it.
+unsafe impl<T: Element> Send for SharedRows<'_, T> {}
+// SAFETY: as above.
+unsafe impl<T: Element> Sync for SharedRows<'_, T> {}
+
+impl<'a, T: Element> SharedRows<'a, T> {
+    pub(crate) fn of(y: &'a mut [T], dim: usize) -> Self {
+        SharedRows { start: y.as_mut_ptr(), n_rows: y.len() / dim, dim, borrowed: PhantomData }
+    }
+
+    /// One row.
+    ///
+    /// # Safety
+    /// Nobody else has this row while the answer is in use.
+    #[inline(always)]
+    pub(crate) unsafe fn row(self, row: u32) -> &'a mut [T] {
+        assert!((row as usize) < self.n_rows, "a row should lie inside the matrix");
+        // SAFETY: the row lies inside the matrix, and the caller vouches that it is borrowed alone.
+        unsafe { std::slice::from_raw_parts_mut(self.start.add(row as usize * self.dim), self.dim) }
+    }
+
+    /// Fetches a row that is about to be overwritten.
+    #[inline(always)]
+    pub(crate) fn prefetch(self, row: u32) {
+        prefetch_to_write(self.start.wrapping_add(row as usize * self.dim), self.dim);
+    }
+}
+
+/// Runs `work(block)` for every block. Halves the list of blocks until one is left, so nothing is allocated.
+pub(crate) fn for_each_block<F>(blocks: &[Range<usize>], work: &F)
 where
-    T: Send,
-    F: Fn(Range<usize>, &mut [T]) + Sync,
+    F: Fn(Range<usize>) + Sync,
 {
     match blocks {
         [] => {}
-        [block] => work(block.clone(), y),
+        [block] => work(block.clone()),
         _ => {
             let (low, high) = blocks.split_at(blocks.len() / 2);
-            let (low_y, high_y) = y.split_at_mut((high[0].start - low[0].start) * width);
-            rayon::join(|| for_each_block(low, width, low_y, work), || for_each_block(high, width, high_y, work));
+            rayon::join(|| for_each_block(low, work), || for_each_block(high, work));
         }
     }
 }
@@ -52,6 +90,7 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::{AtomicU32, Ordering};
 
     #[test]
     fn blocks_follow_one_another_and_a_hub_row_closes_its_block() {
@@ -71,10 +110,14 @@ mod tests {
     }
 
     #[test]
-    fn every_block_gets_its_own_rows() {
+    fn every_block_is_run_once() {
         let blocks = [2..3, 3..6, 6..7];
-        let mut y = vec![0.0; 10];
-        for_each_block(&blocks, 2, &mut y, &|block, rows| rows.fill(block.start as f32));
-        assert_eq!(y, [2.0, 2.0, 3.0, 3.0, 3.0, 3.0, 3.0, 3.0, 6.0, 6.0]);
+        let runs: [AtomicU32; 8] = Default::default();
+        for_each_block(&blocks, &|block| {
+            for row in block {
+                runs[row].fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        assert_eq!(runs.map(AtomicU32::into_inner), [0, 0, 1, 1, 1, 1, 1, 0]);
     }
 }

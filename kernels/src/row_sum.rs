@@ -3,8 +3,13 @@
 use crate::simd::{BLOCK, fused, mul_add, prefetch};
 use crate::stored::Stored;
 
-/// Edges between a row's use and its prefetch: far enough to cover a trip to memory, near enough to stay in the first cache.
-pub(crate) const PREFETCH_DISTANCE: usize = 16;
+/// Edges between a row's use and its prefetch: far enough to cover a trip to memory, near enough to stay in the first cache. A table that stays in
+/// the second cache needs none: there the processor's own reordering hides the trip, and asking costs a sixth of a hop.
+pub(crate) fn prefetch_distance<E>(x: &[E]) -> usize {
+    const DISTANCE: usize = 16;
+    const SECOND_CACHE: usize = 1 << 20;
+    if size_of_val(x) <= SECOND_CACHE { usize::MAX } else { DISTANCE }
+}
 
 /// Calls `$body::<_, ISA, N>(arguments)`, where the type is that of the stored numbers, `N` the number of 16-column blocks when `dim` is 16, 32, … 128, and 0 for any other width.
 macro_rules! by_width {
@@ -85,23 +90,43 @@ unsafe fn add_window<E: Stored, const ISA: u8, const N: usize, const FRESH: bool
     if !FRESH {
         sums.as_flattened_mut().copy_from_slice(y);
     }
-    for (edge, (&row, &value)) in terms.columns.iter().zip(terms.values).enumerate() {
-        if let Some(&ahead) = terms.ahead.get(edge) {
-            prefetch(x, ahead as usize * dim + column, N * BLOCK);
-        }
-        let start = row as usize * dim + column;
-        debug_assert!(start + N * BLOCK <= x.len());
-        // SAFETY: row < x.len() / dim and column + 16 N <= dim, so the window ends inside `x`; an array needs no more than its element's alignment.
-        let source = unsafe { &*x.as_ptr().add(start).cast::<[[E; BLOCK]; N]>() };
-        // Written out: given a loop over 8 blocks, the compiler vectorises across the blocks, with gathers.
-        macro_rules! add_blocks {
-            ($($block:literal)*) => {
-                $(if $block < N { add_block::<E, ISA>(value, &source[$block], &mut sums[$block]) })*
-            };
-        }
-        add_blocks!(0 1 2 3 4 5 6 7);
+    let near = terms.ahead.len().min(terms.columns.len());
+    let (ahead_columns, last_columns) = terms.columns.split_at(near);
+    let (ahead_values, last_values) = terms.values.split_at(near);
+    // Two loops: asking at each edge whether there is anything to fetch costs as much as the fetch.
+    for ((&row, &value), &ahead) in ahead_columns.iter().zip(ahead_values).zip(terms.ahead) {
+        prefetch(x, ahead as usize * dim + column, N * BLOCK);
+        // SAFETY: row < x.len() / dim and column + 16 N <= dim.
+        unsafe { add_row::<E, ISA, N>(value, x, row as usize * dim + column, &mut sums) };
+    }
+    for (&row, &value) in last_columns.iter().zip(last_values) {
+        // SAFETY: as above.
+        unsafe { add_row::<E, ISA, N>(value, x, row as usize * dim + column, &mut sums) };
     }
     y.copy_from_slice(sums.as_flattened());
+}
+
+/// Adds 16 N numbers from `start` on, times `value`.
+///
+/// # Safety
+/// They lie inside `x`.
+#[inline(always)]
+unsafe fn add_row<E: Stored, const ISA: u8, const N: usize>(
+    value: f32,
+    x: &[E],
+    start: usize,
+    sums: &mut [[f32; BLOCK]; N],
+) {
+    debug_assert!(start + N * BLOCK <= x.len());
+    // SAFETY: the caller vouches for the range; an array needs no more than its element's alignment.
+    let source = unsafe { &*x.as_ptr().add(start).cast::<[[E; BLOCK]; N]>() };
+    // Written out: given a loop over 8 blocks, the compiler vectorises across the blocks, with gathers.
+    macro_rules! add_blocks {
+        ($($block:literal)*) => {
+            $(if $block < N { add_block::<E, ISA>(value, &source[$block], &mut sums[$block]) })*
+        };
+    }
+    add_blocks!(0 1 2 3 4 5 6 7);
 }
 
 /// The last, fewer than 16, columns of [`add_terms`].

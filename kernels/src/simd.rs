@@ -138,6 +138,21 @@ pub fn prefetch<T>(values: &[T], start: usize, len: usize) {
     let _ = (values, start, len);
 }
 
+/// As [`prefetch`], for memory that is about to be overwritten.
+#[inline(always)]
+pub fn prefetch_to_write<T>(values: *const T, len: usize) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
+        for element in (0..len).step_by(64 / size_of::<T>()) {
+            // SAFETY: as in `prefetch`: a hint writes nothing either.
+            unsafe { _mm_prefetch::<_MM_HINT_ET0>(values.wrapping_add(element).cast()) };
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (values, len);
+}
+
 /// Defines a function that runs one of three compilations of the same `#[inline(always)]` body.
 ///
 /// `dispatch! { pub(crate) fn name(arguments) -> T = body }` calls `body::<FUSED>(arguments)`. With `= isa body` it calls `body::<ISA>(arguments)`,

@@ -1,9 +1,12 @@
 //! Moving whole blocks of numbers: one array into a range of another.
 
+use rayon::prelude::*;
+
 use crate::buffer::Buffer;
 use crate::device::Device;
-use crate::error::{Result, expect_len};
-use crate::ops::row_set::RowSet;
+use crate::error::{Result, expect_dim, expect_len};
+use crate::ops::row_set::{NO_SLOT, RowSet};
+use crate::parallel::ROWS_PER_TASK;
 
 #[cfg(feature = "gpu")]
 pub(crate) mod gpu;
@@ -56,15 +59,22 @@ pub fn fill_column(
 /// # Errors
 /// [`crate::KernelError::Shape`] when `x` does not have one row per member of `rows`.
 pub fn place_rows(device: &Device, dim: usize, rows: &RowSet, x: &Buffer<f32>, y: &mut Buffer<f32>) -> Result<()> {
+    expect_dim("place_rows", dim)?;
     expect_len("place_rows", "x", x.len(), rows.len() * dim)?;
     device.resize(y, rows.n_rows() * dim);
     match device {
         Device::Cpu => {
-            let y = y.host_mut();
-            y.fill(0.0);
-            for (&row, source) in rows.rows().iter().zip(x.host().chunks_exact(dim)) {
-                y[row as usize * dim..][..dim].copy_from_slice(source);
-            }
+            let x = x.host();
+            let tasks =
+                y.host_mut().par_chunks_mut(ROWS_PER_TASK * dim).zip(rows.slot_of.host().par_chunks(ROWS_PER_TASK));
+            tasks.for_each(|(y, slots)| {
+                for (y, &slot) in y.chunks_exact_mut(dim).zip(slots) {
+                    match slot {
+                        NO_SLOT => y.fill(0.0),
+                        slot => y.copy_from_slice(&x[slot as usize * dim..][..dim]),
+                    }
+                }
+            });
         }
         #[cfg(feature = "gpu")]
         Device::Gpu(gpu) => gpu::place_rows(gpu, dim, rows, x, y),

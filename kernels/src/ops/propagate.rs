@@ -9,12 +9,13 @@ use std::ops::Range;
 
 use crate::dispatch;
 use crate::error::{Result, expect_dim, expect_len};
-use crate::parallel::for_each_block;
-use crate::row_sum::{PREFETCH_DISTANCE, Terms, add_terms, by_width};
+use crate::parallel::{SharedRows, for_each_block};
+use crate::row_sum::{Terms, add_terms, by_width, prefetch_distance};
 use crate::stored::Stored;
 use crate::{Buffer, Device};
 
 pub use super::adjacency::Adjacency;
+use super::adjacency::Schedule;
 use super::row_set::NO_SLOT;
 pub use super::row_set::RowSet;
 
@@ -147,9 +148,10 @@ pub fn propagate_from_rows_add(
         Device::Cpu => {
             let (edges, slot_of, x_rows) = (Edges::of(a), rows.slot_of.host(), x_rows.host());
             let addend = Addend::of(rows, addend);
-            for_each_block(&a.row_blocks, dim, y.host_mut(), &|block, y| {
-                sum_from_slots(edges, dim, slot_of, x_rows, block.clone(), y);
-                add_at_slots(addend, dim, block, y);
+            let y = SharedRows::of(y.host_mut(), dim);
+            for_each_block(&a.schedule.blocks, &|block| {
+                let target = Target { y, places: &edges.rows[block.clone()] };
+                sum_from_slots(edges, addend, dim, slot_of, x_rows, block, target);
             });
         }
         #[cfg(feature = "gpu")]
@@ -158,14 +160,12 @@ pub fn propagate_from_rows_add(
     Ok(())
 }
 
-/// All rows of `A x`, in one pass over memory: a block's rows are still in the cache when the addend comes.
+/// All rows of `A x`, in one pass over memory: a row is still in a register or nearly so when its addend comes.
 pub(super) fn all_rows<E: Stored>(a: &Adjacency, dim: usize, x: &[E], addend: Option<Addend<'_>>, y: &mut [f32]) {
-    let edges = Edges::of(a);
-    for_each_block(&a.row_blocks, dim, y, &|block, y| {
-        sum_block(edges, dim, x, block.clone(), y);
-        if let Some(addend) = addend {
-            add_at_slots(addend, dim, block, y);
-        }
+    let (edges, y) = (Edges::of(a), SharedRows::of(y, dim));
+    for_each_block(&a.schedule.blocks, &|block| {
+        let target = Target { y, places: &edges.rows[block.clone()] };
+        sum_block(edges, addend, dim, x, block, target);
     });
 }
 
@@ -179,6 +179,10 @@ pub(super) fn chosen_rows<E: Stored>(a: &Adjacency, dim: usize, x: &[E], rows: &
 /// An [`Adjacency`] in host memory, with its invariant: columns are below `n_cols`.
 #[derive(Clone, Copy)]
 pub(super) struct Edges<'a> {
+    /// The row at each position of the schedule.
+    pub(super) rows: &'a [u32],
+    ptr: &'a [u32],
+    start: &'a [u32],
     row_ptr: &'a [u32],
     col_idx: &'a [u32],
     values: &'a [f32],
@@ -186,12 +190,47 @@ pub(super) struct Edges<'a> {
 
 impl<'a> Edges<'a> {
     pub(super) fn of(a: &'a Adjacency) -> Edges<'a> {
-        Edges { row_ptr: a.row_ptr.host(), col_idx: a.col_idx.host(), values: a.values.host() }
+        let (Schedule { rows, ptr, start, .. }, row_ptr) = (&a.schedule, a.row_ptr.host());
+        Edges { rows, ptr, start, row_ptr, col_idx: a.col_idx.host(), values: a.values.host() }
     }
 
+    /// The entries of the row at a position.
+    #[inline(always)]
+    fn at(self, position: usize) -> Range<usize> {
+        self.ptr[position] as usize..self.ptr[position + 1] as usize
+    }
+
+    /// The entries of a row.
     #[inline(always)]
     fn row(self, row: usize) -> Range<usize> {
-        self.row_ptr[row] as usize..self.row_ptr[row + 1] as usize
+        let start = self.start[row] as usize;
+        start..start + (self.row_ptr[row + 1] - self.row_ptr[row]) as usize
+    }
+}
+
+/// Where the sums of a block of positions go.
+#[derive(Clone, Copy)]
+pub(super) struct Target<'a> {
+    /// No other task has the rows that `places` names.
+    pub(super) y: SharedRows<'a, f32>,
+    /// The row of `y` for each position of the block, no row twice.
+    pub(super) places: &'a [u32],
+}
+
+impl<'a> Target<'a> {
+    /// Positions between a row's sum and the fetch of its place in `y`, which may lie anywhere.
+    const AHEAD: usize = 3;
+
+    /// Each position's row of `y`.
+    #[inline(always)]
+    fn rows(self) -> impl Iterator<Item = &'a mut [f32]> {
+        self.places.iter().enumerate().map(move |(at, &place)| {
+            if let Some(&later) = self.places.get(at + Self::AHEAD) {
+                self.y.prefetch(later);
+            }
+            // SAFETY: no other task has this row, and here it comes once.
+            unsafe { self.y.row(place) }
+        })
     }
 }
 
@@ -206,12 +245,13 @@ impl<'a> Addend<'a> {
     pub(super) fn of(rows: &'a RowSet, addend: &'a Buffer<f32>) -> Addend<'a> {
         Addend { slot_of: rows.slot_of.host(), rows: addend.host() }
     }
-}
 
-pub(super) fn add_at_slots(addend: Addend<'_>, dim: usize, block: Range<usize>, y: &mut [f32]) {
-    for (y, &slot) in y.chunks_exact_mut(dim).zip(&addend.slot_of[block]) {
+    #[inline(always)]
+    fn add_to(self, row: u32, y: &mut [f32]) {
+        let slot = self.slot_of[row as usize];
         if slot != NO_SLOT {
-            for (y, add) in y.iter_mut().zip(&addend.rows[slot as usize * dim..][..dim]) {
+            let dim = y.len();
+            for (y, add) in y.iter_mut().zip(&self.rows[slot as usize * dim..][..dim]) {
                 *y += add;
             }
         }
@@ -219,26 +259,42 @@ pub(super) fn add_at_slots(addend: Addend<'_>, dim: usize, block: Range<usize>, 
 }
 
 dispatch! {
-    pub(super) fn sum_block<E: Stored>(edges: Edges<'_>, dim: usize, x: &[E], block: Range<usize>, y: &mut [f32]) = isa sum_block_body
+    pub(super) fn sum_block<E: Stored>(
+        edges: Edges<'_>,
+        addend: Option<Addend<'_>>,
+        dim: usize,
+        x: &[E],
+        block: Range<usize>,
+        target: Target<'_>,
+    ) = isa sum_block_body
 }
 
 #[inline(always)]
-fn sum_block_body<E: Stored, const ISA: u8>(edges: Edges<'_>, dim: usize, x: &[E], block: Range<usize>, y: &mut [f32]) {
-    by_width!(ISA, dim, sum_block_width(edges, dim, x, block, y));
+fn sum_block_body<E: Stored, const ISA: u8>(
+    edges: Edges<'_>,
+    addend: Option<Addend<'_>>,
+    dim: usize,
+    x: &[E],
+    block: Range<usize>,
+    target: Target<'_>,
+) {
+    by_width!(ISA, dim, sum_block_width(edges, addend, dim, x, block, target));
 }
 
 #[inline(always)]
 fn sum_block_width<E: Stored, const ISA: u8, const N: usize>(
     edges: Edges<'_>,
+    addend: Option<Addend<'_>>,
     dim: usize,
     x: &[E],
     block: Range<usize>,
-    y: &mut [f32],
+    target: Target<'_>,
 ) {
-    for (row, y) in block.zip(y.chunks_exact_mut(dim)) {
-        let here = edges.row(row);
+    let distance = prefetch_distance(x);
+    for (position, y) in block.zip(target.rows()) {
+        let here = edges.at(position);
         // Rows follow one another, so looking ahead may run on into the next rows' edges.
-        let ahead = (here.start + PREFETCH_DISTANCE).min(edges.col_idx.len());
+        let ahead = here.start.saturating_add(distance).min(edges.col_idx.len());
         let terms = Terms {
             columns: &edges.col_idx[here.clone()],
             values: &edges.values[here],
@@ -246,6 +302,9 @@ fn sum_block_width<E: Stored, const ISA: u8, const N: usize>(
         };
         // SAFETY: `y` is one row, `by_width` matches N to dim, and columns are below n_cols = x.len() / dim, checked by the callers.
         unsafe { add_terms::<E, ISA, N, true>(terms, dim, x, y) };
+        if let Some(addend) = addend {
+            addend.add_to(edges.rows[position], y);
+        }
     }
 }
 
@@ -266,9 +325,10 @@ fn sum_chosen_width<E: Stored, const ISA: u8, const N: usize>(
     rows: &[u32],
     y: &mut [f32],
 ) {
+    let distance = prefetch_distance(x);
     for (slot, y) in y.chunks_exact_mut(dim).enumerate() {
         let here = edges.row(rows[slot] as usize);
-        let ahead = (here.start + PREFETCH_DISTANCE).min(here.end);
+        let ahead = here.start.saturating_add(distance).min(here.end);
         let terms = Terms {
             ahead: &edges.col_idx[ahead..here.end],
             columns: &edges.col_idx[here.clone()],
@@ -280,35 +340,46 @@ fn sum_chosen_width<E: Stored, const ISA: u8, const N: usize>(
 }
 
 dispatch! {
-    pub(super) fn sum_from_slots(edges: Edges<'_>, dim: usize, slot_of: &[u32], x_rows: &[f32], block: Range<usize>, y: &mut [f32]) = isa sum_from_slots_body
+    pub(super) fn sum_from_slots(
+        edges: Edges<'_>,
+        addend: Addend<'_>,
+        dim: usize,
+        slot_of: &[u32],
+        x_rows: &[f32],
+        block: Range<usize>,
+        target: Target<'_>,
+    ) = isa sum_from_slots_body
 }
 
 #[inline(always)]
 fn sum_from_slots_body<const ISA: u8>(
     edges: Edges<'_>,
+    addend: Addend<'_>,
     dim: usize,
     slot_of: &[u32],
     x_rows: &[f32],
     block: Range<usize>,
-    y: &mut [f32],
+    target: Target<'_>,
 ) {
-    by_width!(ISA, dim, sum_from_slots_width(edges, dim, slot_of, x_rows, block, y));
+    by_width!(ISA, dim, sum_from_slots_width(edges, addend, dim, slot_of, x_rows, block, target));
 }
 
 #[inline(always)]
 fn sum_from_slots_width<E: Stored, const ISA: u8, const N: usize>(
     edges: Edges<'_>,
+    addend: Addend<'_>,
     dim: usize,
     slot_of: &[u32],
     x_rows: &[E],
     block: Range<usize>,
-    y: &mut [f32],
+    target: Target<'_>,
 ) {
     const CHUNK: usize = 256;
+    let distance = prefetch_distance(x_rows);
     let (mut slots, mut values) = ([0u32; CHUNK], [0f32; CHUNK]);
-    for (row, y) in block.zip(y.chunks_exact_mut(dim)) {
+    for (position, y) in block.zip(target.rows()) {
         y.fill(0.0);
-        let here = edges.row(row);
+        let here = edges.at(position);
         for (columns, weights) in edges.col_idx[here.clone()].chunks(CHUNK).zip(edges.values[here].chunks(CHUNK)) {
             // Most columns are outside the batch in no pattern: edges are packed without a branch that could be guessed wrong.
             let mut kept = 0;
@@ -318,11 +389,12 @@ fn sum_from_slots_width<E: Stored, const ISA: u8, const N: usize>(
                 values[kept] = weight;
                 kept += usize::from(slot != NO_SLOT);
             }
-            let ahead = PREFETCH_DISTANCE.min(kept);
+            let ahead = distance.min(kept);
             let terms = Terms { columns: &slots[..kept], values: &values[..kept], ahead: &slots[ahead..kept] };
             // SAFETY: `y` is one row, `by_width` matches N to dim, and a slot is below S = x_rows.len() / dim, as `RowSet` keeps it.
             unsafe { add_terms::<E, ISA, N, false>(terms, dim, x_rows, y) };
         }
+        addend.add_to(edges.rows[position], y);
     }
 }
 

@@ -167,3 +167,26 @@ fn sizes_that_do_not_fit_are_refused() {
     );
     assert!(y.is_empty());
 }
+
+#[test]
+fn the_order_in_which_rows_are_summed_changes_no_bit() {
+    let (a, csr) = upload(NODES);
+    // 701 is a prime, so steps of 300 meet every row once.
+    let order: Vec<u32> = (0..NODES as u32).map(|position| position * 300 % NODES as u32).collect();
+    let ordered = Adjacency::upload_in_order(&CPU, NODES, &csr.0, &csr.1, &csr.2, &order).unwrap();
+    let rows = batch();
+    for dim in DIMS {
+        let (x, x_rows) = (CPU.upload(&numbers(1, NODES * dim)), CPU.upload(&numbers(2, rows.len() * dim)));
+        let addend = CPU.upload(&numbers(3, rows.len() * dim));
+        let all = |a: &Adjacency| {
+            let mut y = [(); 4].map(|()| Buffer::default());
+            propagate(&CPU, a, dim, &x, &mut y[0]).unwrap();
+            propagate_add(&CPU, a, dim, &x, &rows, &addend, &mut y[1]).unwrap();
+            propagate_rows(&CPU, a, dim, &x, &rows, &mut y[2]).unwrap();
+            propagate_from_rows_add(&CPU, a, dim, &rows, &x_rows, &addend, &mut y[3]).unwrap();
+            y.map(|y| CPU.read(&y)).concat()
+        };
+        let found = same_on_any_threads(|| all(&ordered));
+        assert_eq!(bits(&found), bits(&all(&a)), "dim {dim}");
+    }
+}

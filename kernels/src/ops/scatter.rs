@@ -8,7 +8,7 @@ use crate::dispatch;
 use crate::error::expect_largest;
 use crate::error::{Result, expect_dim, expect_indices, expect_len, expect_rows};
 use crate::parallel::ROWS_PER_TASK;
-use crate::row_sum::{PREFETCH_DISTANCE, Terms, add_terms, by_width};
+use crate::row_sum::{Terms, add_terms, by_width, prefetch_distance};
 use crate::stored::Stored;
 use crate::{Buffer, Device, KernelError};
 
@@ -195,7 +195,7 @@ fn sum_entries_width<E: Stored, const ISA: u8, const N: usize>(
     for (ends, y) in ptr.windows(2).zip(y.chunks_exact_mut(dim)) {
         y.fill(0.0);
         for columns in entries[ends[0] as usize..ends[1] as usize].chunks(CHUNK) {
-            let ahead = PREFETCH_DISTANCE.min(columns.len());
+            let ahead = prefetch_distance(x).min(columns.len());
             // Times one is exact, fused or not: this is a plain sum.
             let terms = Terms { columns, values: &ONES[..columns.len()], ahead: &columns[ahead..] };
             // SAFETY: `y` is one row, `by_width` matches N to dim, and entries are below n_entries = x.len() / dim, as `Segments` keeps them.
@@ -246,7 +246,7 @@ fn weigh_entries_width<E: Stored, const ISA: u8, const N: usize>(
             for ((column, value), &entry) in columns.iter_mut().zip(&mut values).zip(entries) {
                 (*column, *value) = (source[entry as usize], coefficient[entry as usize]);
             }
-            let ahead = PREFETCH_DISTANCE.min(entries.len());
+            let ahead = prefetch_distance(x).min(entries.len());
             let columns = &columns[..entries.len()];
             let terms = Terms { columns, values: &values[..entries.len()], ahead: &columns[ahead..] };
             // SAFETY: as in `sum_entries_width`; sources were checked to be rows of `x`.

@@ -8,11 +8,9 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::propagate::{
-    Addend, Adjacency, Edges, RowSet, add_at_slots, all_rows, chosen_rows, sum_block, sum_from_slots,
-};
+use super::propagate::{Addend, Adjacency, Edges, RowSet, Target, all_rows, chosen_rows, sum_block, sum_from_slots};
 use crate::error::{Result, expect_dim, expect_len};
-use crate::parallel::{ELEMENTS_PER_TASK, ROWS_PER_TASK, for_each_block};
+use crate::parallel::{ELEMENTS_PER_TASK, ROWS_PER_TASK, SharedRows, for_each_block};
 use crate::stored::{Bf16, F16, Stored, narrow_all, widen_all};
 use crate::{Buffer, Device};
 
@@ -218,8 +216,7 @@ pub fn propagate_from_rows_stored(
             let (edges, slot_of, x_rows) = (Edges::of(a), rows.slot_of.host(), x_rows.host());
             let addend = Addend::of(rows, addend);
             round_blocks(a, dim, y.host_mut(), &|block, sums| {
-                sum_from_slots(edges, dim, slot_of, x_rows, block.clone(), sums);
-                add_at_slots(addend, dim, block, sums);
+                sum_from_slots(edges, addend, dim, slot_of, x_rows, block, sums);
             });
         }),
         #[cfg(feature = "gpu")]
@@ -230,27 +227,37 @@ pub fn propagate_from_rows_stored(
 
 fn rounded_rows<X: Stored, Y: Stored>(a: &Adjacency, dim: usize, x: &[X], addend: Option<Addend<'_>>, y: &mut [Y]) {
     let edges = Edges::of(a);
-    round_blocks(a, dim, y, &|block, sums| {
-        sum_block(edges, dim, x, block.clone(), sums);
-        if let Some(addend) = addend {
-            add_at_slots(addend, dim, block, sums);
-        }
-    });
+    round_blocks(a, dim, y, &|block, sums| sum_block(edges, addend, dim, x, block, sums));
 }
 
-/// Lets `sum(rows, their sums)` fill a few rows at a time in f32, and rounds them into `y`.
-fn round_blocks<Y: Stored>(a: &Adjacency, dim: usize, y: &mut [Y], sum: &(impl Fn(Range<usize>, &mut [f32]) + Sync)) {
+/// Lets `sum(positions, where their sums go)` fill a few rows at a time in f32, and rounds them into their places in `y`.
+fn round_blocks<Y: Stored>(a: &Adjacency, dim: usize, y: &mut [Y], sum: &(impl Fn(Range<usize>, Target<'_>) + Sync)) {
     thread_local! {
         /// Kept from call to call, so that a training step does not allocate.
         static SUMS: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
     }
-    for_each_block(&a.row_blocks, dim, y, &|block, y| {
+    const PLACES: [u32; ROWS_AT_ONCE] = {
+        let mut places = [0; ROWS_AT_ONCE];
+        let mut place = 0;
+        while place < ROWS_AT_ONCE {
+            places[place] = place as u32;
+            place += 1;
+        }
+        places
+    };
+    let y = SharedRows::of(y, dim);
+    for_each_block(&a.schedule.blocks, &|block| {
         SUMS.with_borrow_mut(|sums| {
             sums.resize(ROWS_AT_ONCE * dim, 0.0);
-            for (first, y) in block.step_by(ROWS_AT_ONCE).zip(y.chunks_mut(ROWS_AT_ONCE * dim)) {
-                let sums = &mut sums[..y.len()];
-                sum(first..first + y.len() / dim, sums);
-                narrow_all(sums, y);
+            for first in block.clone().step_by(ROWS_AT_ONCE) {
+                let rows = &a.schedule.rows[first..block.end.min(first + ROWS_AT_ONCE)];
+                rows.iter().for_each(|&row| y.prefetch(row));
+                let target = Target { y: SharedRows::of(sums, dim), places: &PLACES[..rows.len()] };
+                sum(first..first + rows.len(), target);
+                for (sums, &row) in sums.chunks_exact(dim).zip(rows) {
+                    // SAFETY: the schedule has every row once, and its blocks do not meet.
+                    narrow_all(sums, unsafe { y.row(row) });
+                }
             }
         });
     });

@@ -137,3 +137,25 @@ fn sizes_that_do_not_fit_are_refused() {
     assert!(message.starts_with("propagate_from_rows_stored: x_rows has 0 elements"), "{message}");
     assert!(out.is_empty());
 }
+
+#[test]
+fn the_order_in_which_rows_are_summed_changes_no_bit_of_a_table() {
+    let ((row_ptr, col_idx, values), rows) = (awkward_square(NODES), batch());
+    // 331 is a prime, so steps of 100 meet every row once.
+    let order: Vec<u32> = (0..NODES as u32).map(|position| position * 100 % NODES as u32).collect();
+    let ordered = Adjacency::upload_in_order(&CPU, NODES, &row_ptr, &col_idx, &values, &order).unwrap();
+    for dim in DIMS {
+        let addend = CPU.upload(&numbers(4, rows.len() * dim));
+        for (precision, _) in FORMATS {
+            let table = stored(precision, &numbers(1, NODES * dim));
+            let all = |a: &Adjacency| {
+                let mut y = [(); 2].map(|()| Table::new(precision));
+                propagate_stored(&CPU, a, dim, &table, Some((&rows, &addend)), &mut y[0]).unwrap();
+                propagate_from_rows_stored(&CPU, a, dim, &rows, &addend, &addend, &mut y[1]).unwrap();
+                y.map(|y| read(&y)).concat()
+            };
+            let found = same_on_any_threads(|| all(&ordered));
+            assert_eq!(bits(&found), bits(&all(&graph())), "{precision:?}, dim {dim}");
+        }
+    }
+}

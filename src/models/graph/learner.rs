@@ -10,7 +10,9 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use gcnrec_graphs::{BipartiteGraph, Interactions, Normalization, NormalizedAdjacency, Purpose};
+use gcnrec_graphs::{
+    BipartiteGraph, Interactions, NodeOrder, NodePermutation, Normalization, NormalizedAdjacency, Purpose,
+};
 use gcnrec_kernels::ops::adam::{AdamConfig, adam_step, sgd_step};
 use gcnrec_kernels::ops::adjacency::Adjacency;
 use gcnrec_kernels::{Buffer, Device};
@@ -94,11 +96,13 @@ impl GraphLearner {
             &BipartiteGraph::from_train(learning.graph.as_ref().unwrap_or(train)),
             Normalization::Symmetric,
         )?;
-        let adjacency = Adjacency::upload(device, nodes.len(), graph.row_ptr(), graph.col_idx(), graph.values())?;
-        let degrees = graph.row_ptr().windows(2).map(|ends| ends[1] - ends[0]).collect();
-        let graph = (config.edge_dropout > 0.0).then_some(graph);
         // Biases are two more columns: [p_u, b_u, 1] . [q_i, 1, b_i] = p_u q_i + b_u + b_i.
         let dim = config.dim + if config.biases { 2 } else { 0 };
+        let order = summing_order(device, &graph, config.layers * nodes.len() * dim);
+        let (row_ptr, col_idx, values) = (graph.row_ptr(), graph.col_idx(), graph.values());
+        let adjacency = Adjacency::upload_in_order(device, nodes.len(), row_ptr, col_idx, values, order.old_of())?;
+        let degrees = graph.row_ptr().windows(2).map(|ends| ends[1] - ends[0]).collect();
+        let graph = (config.edge_dropout > 0.0).then_some(graph);
         let init_std = config.init_std.unwrap_or_else(|| setup.objective.default_init_std());
         let mut base = normal(setup.seed.stream(Purpose::Init, 0, 0), nodes.len() * dim, init_std);
         if config.biases {
@@ -456,6 +460,16 @@ impl Learner for GraphLearner {
     fn layer_logits(&self) -> Option<Vec<f32>> {
         self.combination.logits(&self.setup.device)
     }
+}
+
+/// In which order a processor sums rows, for tables of `n_numbers` in all: communities after one another where a table outgrows the caches near a core.
+fn summing_order(device: &Device, graph: &NormalizedAdjacency, n_numbers: usize) -> NodePermutation {
+    const CACHED: usize = 1 << 20; // 4 MiB
+    let order = match device {
+        Device::Cpu if n_numbers > CACHED => NodeOrder::Communities,
+        _ => NodeOrder::Natural,
+    };
+    order.of(graph)
 }
 
 /// The loss of a step where it is known; otherwise it is waited for later, and until then counts 0.
