@@ -10,6 +10,7 @@ use common::{line, median, threads, timed, title};
 use gcnrec::models::sequential::{self, Setup};
 use gcnrec::models::{Config, Learner};
 use gcnrec_graphs::{ItemId, Purpose, Seed};
+use gcnrec_kernels::Device;
 use rand::RngExt;
 
 const N_ITEMS: usize = 3_416;
@@ -38,6 +39,7 @@ fn step(name: &str) {
         batch_size: Some(SEQUENCES),
         learning_rate: None,
         seed: Seed(1),
+        device: Device::Cpu,
     };
     let model = Config::named(name).expect("a registered model");
     let learner = sequential::learner(&model, setup).expect("the settings should be valid");
