@@ -11,6 +11,7 @@ use common::{Time, line, median, numbers, square_product, threads, timed, title}
 use gcnrec::models::sequential::{self, Setup};
 use gcnrec::models::{Config, Learner};
 use gcnrec_graphs::{ItemId, Purpose, Seed};
+use gcnrec_kernels::Device;
 use rand::RngExt;
 
 const N_ITEMS: usize = 3_416;
@@ -69,6 +70,7 @@ fn step(name: &str, rate: Time) {
         batch_size: Some(SEQUENCES),
         learning_rate: None,
         seed: Seed(1),
+        device: Device::Cpu,
     };
     let model = Config::named(name).expect("a registered model");
     let learner = sequential::learner(&model, setup).expect("the settings should be valid");

@@ -82,6 +82,7 @@ fn take_two_steps(mut resolved: Resolved) {
             batch_size: config.train.batch_size,
             learning_rate: config.train.learning_rate,
             seed,
+            device: Device::Cpu,
         };
         let mut learner = sequential::learner(&config.model, setup).unwrap().unwrap();
         let report = learner.steps(0, 0..2).unwrap();

@@ -7,6 +7,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod jobs;
+#[path = "parity/sequences.rs"]
+mod sequences;
 
 use std::sync::Arc;
 

@@ -42,7 +42,7 @@ pub struct Found {
 
 /// A device in the words of its runtime.
 #[cfg(feature = "gpu")]
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Place {
     #[cfg(feature = "cuda")]
     Cuda(usize),

@@ -13,6 +13,9 @@ use crate::objectives;
 /// # Errors
 /// [`gcnrec_kernels::KernelError::Device`], exit code 5, with the name of what is missing.
 pub fn check_device(config: &Config, device: &Device) -> Result<()> {
+    if config.is_sequential() && !matches!(config, Config::Fpmc(_)) {
+        return Ok(());
+    }
     let Some(graph) = config.graph() else { return Ok(device.expect_cpu(&format!("the model {}", config.name()))?) };
     let precision = match graph.storage {
         Storage::F32 => Precision::F32,
@@ -45,6 +48,10 @@ pub struct TrainingSize {
 /// # Errors
 /// [`gcnrec_kernels::KernelError::Device`], exit code 5, with what is needed and what is there.
 pub fn check_room(config: &Config, objective: &objectives::Config, size: TrainingSize, device: &Device) -> Result<()> {
+    if let Some([largest, total]) = super::sequential::room(config, size.n_items, size.batch_size) {
+        let what = format!("the model {} and {} items", config.name(), size.n_items);
+        return Ok(device.expect_room(largest, total, &what)?);
+    }
     let Some(graph) = config.graph() else { return Ok(()) };
     let room = Room::of(&graph, objective, size);
     let TrainingSize { n_users, n_items, n_pairs, .. } = size;

@@ -116,6 +116,7 @@ fn sequence_learner(job: &Job, stage: Stage, pairs: Arc<Interactions>) -> Result
         batch_size: job.train.batch_size,
         learning_rate: job.train.learning_rate,
         seed: job.seed,
+        device: job.device.clone(),
     };
     let learner = sequential::learner(&job.model, setup)?;
     let mut learner = learner.expect("closed forms should have returned earlier");

@@ -8,6 +8,9 @@ use crate::elementary::{exp, softplus_sigmoid, tanh};
 use crate::parallel::ELEMENTS_PER_TASK;
 use crate::simd::mul_add;
 
+#[cfg(feature = "gpu")]
+mod gpu;
+
 /// A function of each number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Activation {

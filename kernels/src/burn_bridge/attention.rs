@@ -17,6 +17,9 @@ use super::{Drop, Matrix, Op, OpBackend, Output, Sequences, apply};
 use crate::elementary::{exp, tree};
 use crate::tile::{Left, Panels, ROW_BLOCK, Store, product};
 
+#[cfg(feature = "gpu")]
+mod gpu;
+
 #[derive(Debug, Clone)]
 struct Attention {
     sequences: Sequences,

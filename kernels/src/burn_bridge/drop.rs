@@ -8,6 +8,9 @@ use rayon::prelude::*;
 use super::{Matrix, Op, OpBackend, Output, apply};
 use crate::parallel::ELEMENTS_PER_TASK;
 
+#[cfg(feature = "gpu")]
+pub(super) mod gpu;
+
 /// Which numbers are dropped.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Drop {
@@ -36,6 +39,12 @@ impl Drop {
     /// True when nothing is dropped.
     pub fn is_nothing(&self) -> bool {
         self.kept_below == 1 << 24
+    }
+
+    /// What a kernel takes of it: both keys, the threshold, the scale.
+    #[cfg(feature = "gpu")]
+    pub(super) fn parts(&self) -> (u32, u32, u32, f32) {
+        (self.key[0], self.key[1], self.kept_below, self.scale)
     }
 
     /// What number `i` is multiplied by: 0 or the scale.

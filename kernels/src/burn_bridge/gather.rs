@@ -7,6 +7,9 @@ use rayon::prelude::*;
 
 use super::{Matrix, Op, OpBackend, Output, ROWS_PER_TASK, apply};
 
+#[cfg(feature = "gpu")]
+mod gpu;
+
 /// Stands for no row: it reads as zeros.
 pub(super) const NONE: u32 = u32::MAX;
 

@@ -19,6 +19,9 @@ use super::{Matrix, Op, OpBackend, Output, ROWS_PER_TASK, Sequences, apply};
 use crate::elementary::{softplus_sigmoid, tanh};
 use crate::tile::{Left, Panels, ROW_BLOCK, Store, product};
 
+#[cfg(feature = "gpu")]
+mod gpu;
+
 /// Sequences that run side by side.
 const GROUP: usize = 32;
 /// Numbers that the backward pass needs of each unit at each position: both gates, the new state, and what the state before made of it.

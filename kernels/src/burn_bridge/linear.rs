@@ -8,6 +8,9 @@ use rayon::prelude::*;
 use super::{Matrix, Op, OpBackend, Output, ROWS_PER_TASK, apply};
 use crate::tile::{Left, Panels, ROW_BLOCK, Store, product};
 
+#[cfg(feature = "gpu")]
+mod gpu;
+
 #[derive(Debug, Clone)]
 struct Linear;
 

@@ -15,6 +15,9 @@ use rayon::prelude::*;
 use super::{Matrix, Op, OpBackend, Output, Sequences, apply};
 use crate::elementary::{softplus_sigmoid, tree};
 
+#[cfg(feature = "gpu")]
+mod gpu;
+
 #[derive(Debug, Clone)]
 struct LocalAttention {
     sequences: Sequences,

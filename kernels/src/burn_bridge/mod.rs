@@ -1,13 +1,19 @@
 //! Our ops as Burn ops: what the sequential models are built of, each with its own backward pass.
 //!
 //! An op is one file: its formula, its passes over plain matrices (an [`Op`]), and the function that a model calls. This file alone knows how Burn
-//! keeps its tape. Sums have a fixed order, and the numbers of a row depend on that row alone: neither the number of threads nor what else is in a
-//! batch enters. All matrices are row-major and of two dimensions; sequences follow one another in the rows, without padding (see [`Sequences`]).
+//! keeps its tape. On a GPU the same op is kernels of ours, in a file `gpu.rs` beside it, on the memory of Burn's tensors. Burn's own products over GPUs are
+//! not used, nor its sum of all numbers: which kernel multiplies, and with how many digits, is up to the device, and that sum is in no fixed order. What
+//! stands between the ops (functions of each number, sums along rows, parts of matrices) is Burn's.
+//!
+//! Sums have a fixed order, and the numbers of a row depend on that row alone: neither the number of threads nor what else is in a batch enters. All
+//! matrices are row-major and of two dimensions; sequences follow one another in the rows, without padding (see [`Sequences`]).
 
 mod activation;
 mod attention;
 mod drop;
 mod gather;
+#[cfg(feature = "gpu")]
+pub mod gpu;
 mod gru;
 mod linear;
 mod local_attention;
@@ -23,7 +29,7 @@ use burn_autodiff::checkpoint::base::Checkpointer;
 use burn_autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn_autodiff::grads::Gradients;
 use burn_autodiff::ops::{Backward, Ops, OpsKind};
-use burn_flex::FlexTensor;
+use burn_flex::{FlexDevice, FlexTensor};
 use burn_tensor::backend::{AutodiffBackend, Backend};
 use burn_tensor::ops::FloatTensor;
 use burn_tensor::{Tensor, TensorData, TensorPrimitive};
@@ -34,12 +40,16 @@ pub use burn_autodiff::Autodiff;
 pub use burn_flex::Flex;
 pub use drop::{Drop, dropout};
 pub use gather::gather;
+#[cfg(feature = "gpu")]
+pub use gpu::Passes;
 pub use gru::gru;
 pub use linear::linear;
 pub use local_attention::local_attention;
 pub use residual_norm::residual_norm;
 pub use softmax_loss::{LossScratch, softmax_loss};
 pub use spectral::spectral_filter;
+
+use crate::{Buffer, Device};
 
 /// Rows that one task of a row-wise op takes.
 const ROWS_PER_TASK: usize = 256;
@@ -97,7 +107,7 @@ pub struct Output<S> {
 }
 
 /// A function of `N` matrices with a written-out derivative.
-pub trait Op<const N: usize>: Debug + Clone + Send + Sync + 'static {
+pub trait Op<const N: usize>: Passes<N> + Debug + Clone + Send + Sync + 'static {
     /// What the forward pass keeps for the backward pass.
     type Saved: Debug + Clone + Send + Sync + 'static;
 
@@ -108,18 +118,71 @@ pub trait Op<const N: usize>: Debug + Clone + Send + Sync + 'static {
     fn backward(&self, inputs: [Matrix<'_>; N], saved: &Self::Saved, gradient: Matrix<'_>) -> [Vec<f32>; N];
 }
 
+/// What an op needs beside its passes on the processor: in a build without GPUs nothing.
+#[cfg(not(feature = "gpu"))]
+pub trait Passes<const N: usize> {}
+#[cfg(not(feature = "gpu"))]
+impl<O, const N: usize> Passes<N> for O {}
+
 /// A backend that runs our ops.
 pub trait OpBackend: Backend {
+    /// What the forward pass of an op keeps for the backward pass.
+    type Saved<O: Op<N>, const N: usize>: Debug + Clone + Send + Sync + 'static;
+
     /// Runs an op forward.
-    fn run_forward<O: Op<N>, const N: usize>(op: &O, inputs: [FloatTensor<Self>; N]) -> (FloatTensor<Self>, O::Saved);
+    fn run_forward<O: Op<N>, const N: usize>(
+        op: &O,
+        inputs: [FloatTensor<Self>; N],
+    ) -> (FloatTensor<Self>, Self::Saved<O, N>);
 
     /// Runs an op backward.
     fn run_backward<O: Op<N>, const N: usize>(
         op: &O,
         inputs: [FloatTensor<Self>; N],
-        saved: &O::Saved,
+        saved: &Self::Saved<O, N>,
         gradient: FloatTensor<Self>,
     ) -> [FloatTensor<Self>; N];
+
+    /// Where the tensors of one of our devices live. The device should be one of those that the backend is for: see [`on_tape_of`].
+    fn place(device: &Device) -> Self::Device;
+
+    /// The numbers of a buffer as a matrix. On a GPU both are the same memory.
+    fn to_tensor(device: &Device, values: &Buffer<f32>, shape: [usize; 2]) -> FloatTensor<Self>;
+
+    /// The numbers of a tensor, row by row. On a GPU both are the same memory where the rows lie one after the other.
+    fn to_buffer(device: &Device, tensor: FloatTensor<Self>) -> Buffer<f32>;
+}
+
+/// A backend with a tape on which our ops run.
+pub trait Tape: OpBackend + AutodiffBackend<InnerBackend: OpBackend> {}
+impl<T: OpBackend + AutodiffBackend<InnerBackend: OpBackend>> Tape for T {}
+
+/// Something to do on a tape of any kind.
+pub trait OnAnyTape {
+    /// What comes of it.
+    type Answer;
+
+    /// Does it.
+    fn run<T: Tape>(self) -> Self::Answer;
+}
+
+/// Does something on the tape that belongs to a device.
+pub fn on_tape_of<W: OnAnyTape>(device: &Device, work: W) -> W::Answer {
+    match device {
+        Device::Cpu => work.run::<Autodiff<Flex>>(),
+        #[cfg(feature = "gpu")]
+        Device::Gpu(gpu) => gpu::on_tape_of(gpu, work),
+    }
+}
+
+/// The numbers of a buffer as a matrix: see [`OpBackend::to_tensor`].
+pub fn to_tensor<B: OpBackend>(device: &Device, values: &Buffer<f32>, shape: [usize; 2]) -> Tensor<B, 2> {
+    Tensor::from_primitive(TensorPrimitive::Float(B::to_tensor(device, values, shape)))
+}
+
+/// The numbers of a matrix, row by row: see [`OpBackend::to_buffer`].
+pub fn to_buffer<B: OpBackend>(device: &Device, tensor: Tensor<B, 2>) -> Buffer<f32> {
+    B::to_buffer(device, tensor.into_primitive().tensor())
 }
 
 /// The value of an op, on the tape where there is one.
@@ -143,6 +206,8 @@ fn tensor(values: Vec<f32>, rows: usize, columns: usize) -> FlexTensor {
 }
 
 impl OpBackend for Flex {
+    type Saved<O: Op<N>, const N: usize> = O::Saved;
+
     fn run_forward<O: Op<N>, const N: usize>(op: &O, inputs: [FlexTensor; N]) -> (FlexTensor, O::Saved) {
         let inputs = contiguous(inputs);
         let Output { values, columns, saved } = op.forward(inputs.each_ref().map(matrix));
@@ -164,6 +229,18 @@ impl OpBackend for Flex {
             tensor(values, input.rows, input.columns)
         })
     }
+
+    fn place(_: &Device) -> Self::Device {
+        FlexDevice
+    }
+
+    fn to_tensor(device: &Device, values: &Buffer<f32>, [rows, columns]: [usize; 2]) -> FlexTensor {
+        tensor(device.read(values), rows, columns)
+    }
+
+    fn to_buffer(device: &Device, tensor: FlexTensor) -> Buffer<f32> {
+        device.upload(matrix(&tensor.to_contiguous()).values)
+    }
 }
 
 /// The step of the tape that belongs to an op.
@@ -171,7 +248,7 @@ impl OpBackend for Flex {
 struct OnTape<O, const N: usize>(PhantomData<O>);
 
 impl<B: OpBackend, O: Op<N>, const N: usize> Backward<B, N> for OnTape<O, N> {
-    type State = (O, O::Saved, [FloatTensor<B>; N]);
+    type State = (O, B::Saved<O, N>, [FloatTensor<B>; N]);
 
     fn backward(self, ops: Ops<Self::State, N>, gradients: &mut Gradients, _: &mut Checkpointer) {
         let gradient = gradients.consume::<B>(&ops.node);
@@ -186,7 +263,12 @@ impl<B: OpBackend, O: Op<N>, const N: usize> Backward<B, N> for OnTape<O, N> {
 }
 
 impl<B: OpBackend, C: CheckpointStrategy> OpBackend for Autodiff<B, C> {
-    fn run_forward<O: Op<N>, const N: usize>(op: &O, inputs: [FloatTensor<Self>; N]) -> (FloatTensor<Self>, O::Saved) {
+    type Saved<O: Op<N>, const N: usize> = B::Saved<O, N>;
+
+    fn run_forward<O: Op<N>, const N: usize>(
+        op: &O,
+        inputs: [FloatTensor<Self>; N],
+    ) -> (FloatTensor<Self>, Self::Saved<O, N>) {
         let nodes = inputs.each_ref().map(|input| input.node.clone());
         let inner = inputs.each_ref().map(|input| input.primitive.clone());
         let (output, saved) = B::run_forward(op, inner.clone());
@@ -205,11 +287,23 @@ impl<B: OpBackend, C: CheckpointStrategy> OpBackend for Autodiff<B, C> {
     fn run_backward<O: Op<N>, const N: usize>(
         op: &O,
         inputs: [FloatTensor<Self>; N],
-        saved: &O::Saved,
+        saved: &Self::Saved<O, N>,
         gradient: FloatTensor<Self>,
     ) -> [FloatTensor<Self>; N] {
         // On the inner backend: the derivative has no derivative.
         B::run_backward(op, inputs.map(Self::inner), saved, Self::inner(gradient)).map(Self::from_inner)
+    }
+
+    fn place(device: &Device) -> Self::Device {
+        B::place(device)
+    }
+
+    fn to_tensor(device: &Device, values: &Buffer<f32>, shape: [usize; 2]) -> FloatTensor<Self> {
+        Self::from_inner(B::to_tensor(device, values, shape))
+    }
+
+    fn to_buffer(device: &Device, tensor: FloatTensor<Self>) -> Buffer<f32> {
+        B::to_buffer(device, Self::inner(tensor))
     }
 }
 

@@ -12,6 +12,9 @@ use super::drop::drop_all;
 use super::{Drop, Matrix, Op, OpBackend, Output, ROWS_PER_TASK, apply};
 use crate::elementary::tree;
 
+#[cfg(feature = "gpu")]
+mod gpu;
+
 #[derive(Debug, Clone)]
 struct ResidualNorm {
     drop: Drop,

@@ -12,6 +12,9 @@ use super::{Matrix, Op, OpBackend, Output, apply};
 use crate::ops::softmax::{SoftmaxConfig, SoftmaxWorkspace, softmax_backward, softmax_forward};
 use crate::{Buffer, Device};
 
+#[cfg(feature = "gpu")]
+mod gpu;
+
 const PLAIN: SoftmaxConfig = SoftmaxConfig { tau: 1.0, t2: 1.0 };
 
 /// Memory of the op that lives from step to step. Clones share it.

@@ -15,6 +15,9 @@ use rayon::prelude::*;
 use super::{Matrix, Op, OpBackend, Output, apply};
 use crate::tile::{Left, Panels, ROW_BLOCK, Store, product};
 
+#[cfg(feature = "gpu")]
+mod gpu;
+
 /// Sequences that one task takes; what they add to the gradient of the filter is one partial sum.
 const SEQUENCES_PER_TASK: usize = 16;
 

@@ -16,7 +16,7 @@ use cubecl::server::Handle;
 use crate::buffer::Element;
 use crate::error::{KernelError, Result};
 use crate::ops::table::Precision;
-use crate::probe::Found;
+use crate::probe::{Found, Place};
 use failure::{BROKEN, no_room, one_line, quietly, watch_service_threads};
 
 /// Units in every cube. All devices that are taken can hold as many; no kernel knows how many of them form a plane.
@@ -158,6 +158,24 @@ impl Gpu {
 
     pub(crate) fn client(&self) -> &Client {
         &self.0.client
+    }
+
+    /// A device that somebody else opened too, with counters of its own.
+    pub(crate) fn beside(client: Client, found: Found) -> Gpu {
+        Gpu(Arc::new(Inner { client, found, counters: Counters::default(), failure: OnceLock::new() }))
+    }
+
+    /// Where the runtime finds it.
+    pub(crate) fn place(&self) -> &Place {
+        &self.0.found.place
+    }
+
+    /// Lets every device of this process tell the failure of this one, if it failed.
+    pub(crate) fn share_failure(&self) {
+        if let Some(problem) = self.0.failure.get() {
+            // A second failure follows from the first.
+            let _ = BROKEN.set(problem.clone());
+        }
     }
 
     /// The name a user types.
@@ -315,11 +333,9 @@ impl Client {
     fn open(found: &Found) -> Client {
         match found.place {
             #[cfg(feature = "cuda")]
-            crate::probe::Place::Cuda(index) => {
-                Client::Cuda(cubecl::cuda::CudaRuntime::client(&cubecl::cuda::CudaDevice { index }))
-            }
+            Place::Cuda(index) => Client::Cuda(cubecl::cuda::CudaRuntime::client(&cubecl::cuda::CudaDevice { index })),
             #[cfg(feature = "vulkan")]
-            crate::probe::Place::Vulkan(ref device) => Client::Vulkan(cubecl::wgpu::WgpuRuntime::client(device)),
+            Place::Vulkan(ref device) => Client::Vulkan(cubecl::wgpu::WgpuRuntime::client(device)),
         }
     }
 }
@@ -327,6 +343,17 @@ impl Client {
 impl GpuArray {
     pub(crate) fn len(&self) -> usize {
         self.len
+    }
+
+    /// An array in memory that somebody else reserved, and that holds `len` 32-bit floats from its first byte on.
+    pub(crate) fn of_floats(gpu: &Gpu, handle: Handle, len: usize) -> GpuArray {
+        GpuArray { gpu: gpu.clone(), handle, len, capacity: len, largest: u32::MAX }
+    }
+
+    /// The memory of the elements, 32-bit floats, without what is reserved beyond them.
+    pub(crate) fn memory_of_floats(&self) -> Handle {
+        let beyond = self.handle.size_in_used() - (self.len * size_of::<f32>()) as u64;
+        if beyond == 0 { self.handle.clone() } else { self.handle.clone().offset_end(beyond) }
     }
 
     /// One past the largest index, where the array holds uploaded indices.

@@ -1,4 +1,4 @@
-//! Optimiser steps: Adam in one pass over parameters and moments, and plain gradient descent.
+//! Optimiser steps: Adam in one pass over parameters and moments, Adagrad, and plain gradient descent.
 
 use rayon::prelude::*;
 
@@ -10,6 +10,9 @@ use crate::{Buffer, Device, KernelError};
 
 #[cfg(feature = "gpu")]
 mod gpu;
+
+/// Added to Adagrad's sum of squares.
+const ADAGRAD_EPSILON: f32 = 1e-6;
 
 /// Adam's constants.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -86,6 +89,39 @@ pub fn adam_step(
         }
         #[cfg(feature = "gpu")]
         Device::Gpu(gpu) => gpu::adam(gpu, factors, gradient, m, v, parameters),
+    }
+    Ok(())
+}
+
+/// One step of Adagrad on every element: `v += g^2`, `p -= lr g / sqrt(v + 1e-6)`.
+///
+/// # Shapes
+/// - `gradient`, `v`, `parameters`: `[n]`
+///
+/// # Errors
+/// [`KernelError::Shape`] when lengths differ.
+///
+/// # Source
+/// Duchi et al., *Adaptive Subgradient Methods*, JMLR 2011; the constant is that of GRU4Rec's authors.
+pub fn adagrad_step(
+    device: &Device,
+    learning_rate: f32,
+    gradient: &Buffer<f32>,
+    v: &mut Buffer<f32>,
+    parameters: &mut Buffer<f32>,
+) -> Result<()> {
+    expect_len("adagrad_step", "gradient", gradient.len(), parameters.len())?;
+    expect_len("adagrad_step", "v", v.len(), parameters.len())?;
+    match device {
+        Device::Cpu => {
+            let values = parameters.host_mut().iter_mut().zip(v.host_mut());
+            for ((parameter, square), g) in values.zip(gradient.host()) {
+                *square += g * g;
+                *parameter -= learning_rate * g / (*square + ADAGRAD_EPSILON).sqrt();
+            }
+        }
+        #[cfg(feature = "gpu")]
+        Device::Gpu(gpu) => gpu::adagrad(gpu, learning_rate, gradient, v, parameters),
     }
     Ok(())
 }
@@ -235,6 +271,19 @@ mod tests {
         });
         // Five updates, each a few roundings of numbers below 1.
         assert_close(&found, &[m, v, p].concat(), 1e-6, "m, v, parameters");
+    }
+
+    #[test]
+    fn adagrad_divides_by_the_root_of_all_squares_so_far() {
+        let (mut squares, mut values) = (CPU.upload(&[0.0, 7.0]), CPU.upload(&[1.0, 1.0]));
+        adagrad_step(&CPU, 0.5, &CPU.upload(&[3.0, 3.0]), &mut squares, &mut values).unwrap();
+        // 1 - .5 * 3 / 3 and 1 - .5 * 3 / 4; then 3^2 + 4^2 = 5^2: .5 - .5 * 4 / 5.
+        assert_close(values.host(), &[0.5, 0.625], 1e-6, "step 1");
+        adagrad_step(&CPU, 0.5, &CPU.upload(&[4.0, 0.0]), &mut squares, &mut values).unwrap();
+        assert_close(values.host(), &[0.1, 0.625], 1e-6, "step 2");
+        assert_eq!(CPU.read(&squares), [25.0, 16.0]);
+        let refused = adagrad_step(&CPU, 0.5, &CPU.zeros(3), &mut squares, &mut values).unwrap_err();
+        assert_eq!(refused.to_string(), "adagrad_step: gradient has 3 elements, expected 2");
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod losses;
 mod memory;
 mod passes;
 mod rows;
+mod sequences;
 mod softmax;
 mod top_k;
 

@@ -1,7 +1,7 @@
 //! Ops over rows: copies, sums of segments, lengths, optimisers.
 
 use gcnrec_kernels::Buffer;
-use gcnrec_kernels::ops::adam::{AdamConfig, adam_step, adam_step_reference, sgd_step};
+use gcnrec_kernels::ops::adam::{AdamConfig, adagrad_step, adam_step, adam_step_reference, sgd_step};
 use gcnrec_kernels::ops::coefficients::signed_coefficients;
 use gcnrec_kernels::ops::gather::{gather_indices, gather_reference, gather_rows};
 use gcnrec_kernels::ops::normalize::{
@@ -167,6 +167,11 @@ fn optimisers_step_as_defined() {
         for (found, expected) in [(&on_m, &m), (&on_v, &v), (&on_p, &p)] {
             assert_close(&device.read(found), expected, 2e-6, &device.name());
         }
+        let (mut squares, mut p) = (device.upload(&[0.0, 7.0]), device.upload(&[1.0, 1.0]));
+        adagrad_step(device, 0.5, &device.upload(&[3.0, 3.0]), &mut squares, &mut p).unwrap();
+        // 1 - .5 * 3 / 3 and 1 - .5 * 3 / 4.
+        assert_close(&device.read(&p), &[0.5, 0.625], 1e-6, &device.name());
+        assert_eq!(device.read(&squares), [9.0, 16.0]);
         let mut p = device.upload(&[1.0, 2.0]);
         sgd_step(device, 0.5, &device.upload(&[3.0, -1.0]), &mut p).unwrap();
         assert_eq!(device.read(&p), [-0.5, 2.5]);

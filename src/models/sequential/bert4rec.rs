@@ -128,6 +128,10 @@ impl Encoder for Config {
         all
     }
 
+    fn held(&self) -> [usize; 2] {
+        self.blocks().held(self.max_len)
+    }
+
     fn encode<B: OpBackend>(&self, weights: &Weights<B>, input: &Input<'_>, noise: &mut Noise) -> Tensor<B, 2> {
         let table = weights.get(ITEMS);
         let n_items = table.dims()[0] as u32;

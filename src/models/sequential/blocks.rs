@@ -79,6 +79,12 @@ impl Blocks {
             .collect()
     }
 
+    /// Numbers that a step has for each position of sequences of at most `max_len`: in its widest array, and in all of them.
+    pub(super) fn held(&self, max_len: usize) -> [usize; 2] {
+        let (weights, of_block) = (self.heads * max_len, 10 * self.dim + 3 * self.inner);
+        [weights.max(3 * self.dim).max(self.inner), 6 * self.dim + self.layers * (of_block + 2 * weights)]
+    }
+
     /// All blocks over the rows of `x`.
     pub(super) fn run<B: OpBackend>(
         &self,

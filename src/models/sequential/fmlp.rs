@@ -100,6 +100,12 @@ impl Encoder for Config {
         all
     }
 
+    fn held(&self) -> [usize; 2] {
+        // A spectrum has up to one row more than its sequence, for real and imaginary parts each.
+        let of_layer = 14 * self.dim + 3 * self.inner;
+        [(2 * self.dim).max(self.inner), 6 * self.dim + self.layers * of_layer]
+    }
+
     fn encode<B: OpBackend>(&self, weights: &Weights<B>, input: &Input<'_>, noise: &mut Noise) -> Tensor<B, 2> {
         let n = self.max_len;
         let filled = input.sequences.ranges().flat_map(|rows| {

@@ -190,6 +190,10 @@ impl Encoder for Config {
         all
     }
 
+    fn held(&self) -> [usize; 2] {
+        [(4 * self.hidden).max(self.dim), 6 * self.dim + self.layers * 16 * self.hidden]
+    }
+
     fn encode<B: OpBackend>(&self, weights: &Weights<B>, input: &Input<'_>, noise: &mut Noise) -> Tensor<B, 2> {
         let x = self.read_items(weights, input.items, noise);
         self.read_out(weights, run_gru(weights, x, input, self.layers), noise)

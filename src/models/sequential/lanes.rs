@@ -9,15 +9,17 @@
 //! SPEC D.1. Deliberate differences: layers and scores have no biases; the mean of the losses is taken, not their sum; logQ counts both sources of
 //! negatives together, and the target's own score stays as it is.
 
+use std::marker::PhantomData;
 use std::ops::Range;
 
-use burn_tensor::{Tensor, TensorData, activation};
-use gcnrec_kernels::burn_bridge::{LossScratch, OpBackend};
+use burn_tensor::{Tensor, activation};
+use gcnrec_kernels::Buffer;
+use gcnrec_kernels::burn_bridge::{LossScratch, OpBackend, Tape, gather, to_buffer, to_tensor};
 
 use super::gru4rec::{Config, without_bias};
-use super::learner::{freeze, nothing_follows, put_items, settle, weigh};
+use super::learner::{LateLosses, freeze, nothing_follows, put_items, settle, weigh};
 use super::negatives::{Draws, counts};
-use super::parameters::{Noise, Parameters, Tape};
+use super::parameters::{Noise, Parameters};
 use super::{BATCH_SIZE, Encoder, ITEMS, Objective, Setup, Task, Weights};
 use crate::error::Result;
 use crate::models::state::State;
@@ -27,8 +29,8 @@ use crate::samplers::{SequenceBatch, SessionLanes, beside_batch};
 /// The name of the states of all lanes in a checkpoint.
 const STATES: &str = "lanes.states";
 
-/// GRU4Rec in training, session by session.
-pub(super) struct LaneLearner {
+/// GRU4Rec in training, session by session, on the tape of its device.
+pub(super) struct LaneLearner<T: Tape> {
     model: Config,
     setup: Setup,
     objective: Objective,
@@ -37,14 +39,16 @@ pub(super) struct LaneLearner {
     shares: Vec<f32>,
     lanes: SessionLanes,
     parameters: Parameters,
-    /// `[layers, lanes, hidden]`: what the last step left.
-    states: Vec<f32>,
+    /// `[lanes, hidden]` for each layer: what the last step left, on the device.
+    states: Vec<Buffer<f32>>,
     scratch: LossScratch,
     /// None where all predictions count alike.
     weights: Option<PairWeights>,
+    late: LateLosses,
+    tape: PhantomData<T>,
 }
 
-impl LaneLearner {
+impl<T: Tape> LaneLearner<T> {
     /// A learner at step 0.
     ///
     /// # Errors
@@ -61,45 +65,58 @@ impl LaneLearner {
         let counts = counts(&setup.histories, setup.n_items);
         let total: f64 = counts.iter().map(|&count| f64::from(count)).sum();
         let shares = counts.into_iter().map(|count| (f64::from(count) / total) as f32).collect();
-        let parameters = Parameters::new(model.parameters(setup.n_items), setup.seed);
-        let states = vec![0.0; model.layers * lanes.n_lanes() * model.hidden];
-        let (scratch, weights) = (LossScratch::default(), None);
-        Ok(LaneLearner { model, setup, objective, draws, shares, lanes, parameters, states, scratch, weights })
+        let parameters = Parameters::new(&setup.device, model.parameters(setup.n_items), setup.seed);
+        let states = (0..model.layers).map(|_| setup.device.zeros(lanes.n_lanes() * model.hidden)).collect();
+        Ok(LaneLearner {
+            model,
+            setup,
+            objective,
+            draws,
+            shares,
+            lanes,
+            parameters,
+            states,
+            scratch: LossScratch::default(),
+            weights: None,
+            late: LateLosses::default(),
+            tape: PhantomData,
+        })
     }
 
     fn state_shape(&self) -> [usize; 3] {
         [self.model.layers, self.lanes.n_lanes(), self.model.hidden]
     }
 
-    /// The states of the first `n` lanes, one tensor for each layer; those of fresh sessions are zeros.
-    fn states(&self, n: usize, fresh: &[bool]) -> Vec<Tensor<Tape, 2>> {
+    /// The states of all lanes, a matrix for each layer.
+    fn kept(&self) -> impl Iterator<Item = Tensor<T::InnerBackend, 2>> + '_ {
         let [_, n_lanes, hidden] = self.state_shape();
-        let of_layer = |states: &[f32]| {
-            let mut rows = states[..n * hidden].to_vec();
-            for (row, _) in rows.chunks_exact_mut(hidden).zip(fresh).filter(|(_, fresh)| **fresh) {
-                row.fill(0.0);
-            }
-            Tensor::from_data(TensorData::new(rows, [n, hidden]), &Default::default())
-        };
-        self.states.chunks_exact(n_lanes * hidden).map(of_layer).collect()
+        self.states.iter().map(move |states| to_tensor(&self.setup.device, states, [n_lanes, hidden]))
     }
 
-    fn keep(&mut self, states: Vec<Tensor<Tape, 2>>) {
-        let [_, n_lanes, hidden] = self.state_shape();
-        for (kept, states) in self.states.chunks_exact_mut(n_lanes * hidden).zip(states) {
-            let values: Vec<f32> =
-                states.into_data().into_vec().expect("states should be 32-bit floats as weights are");
-            kept[..values.len()].copy_from_slice(&values);
-        }
+    /// The states of the first lanes, of which `fresh` says for each whether its session is new; those of new sessions are zeros.
+    fn states(&self, fresh: &[bool]) -> Vec<Tensor<T, 2>> {
+        let lanes = || fresh.iter().zip(0..).map(|(&fresh, lane)| (!fresh).then_some(lane));
+        self.kept().map(|states| Tensor::from_inner(gather(states, lanes()))).collect()
+    }
+
+    /// Takes the states of the first lanes; those of the others stay.
+    fn keep(&mut self, states: Vec<Tensor<T, 2>>) {
+        let [_, n_lanes, _] = self.state_shape();
+        let joined = self.kept().zip(states).map(|(kept, states)| {
+            let (n, states) = (states.dims()[0], states.inner());
+            let all = if n < n_lanes { Tensor::cat(vec![states, kept.narrow(0, n, n_lanes - n)], 0) } else { states };
+            to_buffer(&self.setup.device, all)
+        });
+        self.states = joined.collect();
     }
 
     /// One step; answers the sum of the positions' losses and their number.
     fn step(&mut self, epoch: u64, step: usize) -> Result<(f64, u64)> {
         let (mut batch, mut fresh) = (SequenceBatch::default(), Vec::new());
         self.lanes.step(epoch, step, &mut batch, &mut fresh);
-        let weights = self.parameters.on_tape();
+        let weights = self.parameters.on_tape::<T>();
         let mut noise = Noise::from(beside_batch(self.setup.seed, epoch, step));
-        let before = self.states(batch.rows.len(), &fresh);
+        let before = self.states(&fresh);
         let (hidden, after) = run_step(&self.model, &weights, &batch.items, before, &mut noise);
         self.keep(after);
         let mut negatives = self.draws.draw(&batch, &self.setup.histories, (self.setup.seed, epoch, step));
@@ -112,7 +129,7 @@ impl LaneLearner {
             losses = weigh(losses, &batch, weights);
         }
         let rule = self.model.rule(self.setup.learning_rate());
-        settle(losses, &mut self.parameters, &weights, &rule, (epoch, step))
+        settle(losses, &mut self.parameters, &weights, &rule, (epoch, step), &mut self.late)
     }
 }
 
@@ -149,13 +166,17 @@ fn cell<B: OpBackend>(x: Tensor<B, 2>, u: Tensor<B, 2>, state: Tensor<B, 2>) -> 
     new.clone() + update * (state - new)
 }
 
-impl Learner for LaneLearner {
+impl<T: Tape> Learner for LaneLearner<T> {
     fn steps_per_epoch(&self) -> usize {
         self.lanes.n_steps()
     }
 
     fn steps(&mut self, epoch: u64, steps: Range<usize>) -> Result<StepReport> {
         StepReport::of(steps, |step| self.step(epoch, step))
+    }
+
+    fn late_loss(&mut self) -> Result<f64> {
+        self.late.take(&self.setup.device)
     }
 
     fn freeze(&mut self) -> Result<Box<dyn Scorer>> {
@@ -166,14 +187,16 @@ impl Learner for LaneLearner {
     fn state(&self) -> State {
         let mut state = State::default();
         self.parameters.save(&mut state, true);
-        state.put_f32(STATES, &self.state_shape(), self.states.clone());
+        let states = self.states.iter().flat_map(|states| self.setup.device.read(states)).collect();
+        state.put_f32(STATES, &self.state_shape(), states);
         state
     }
 
     fn restore(&mut self, state: &State) -> Result<()> {
         self.parameters.restore(state)?;
-        let shape = self.state_shape();
-        self.states.copy_from_slice(state.f32(STATES, &shape)?);
+        let shape @ [_, n_lanes, hidden] = self.state_shape();
+        let saved = state.f32(STATES, &shape)?.chunks_exact(n_lanes * hidden);
+        self.states.iter_mut().zip(saved).for_each(|(states, saved)| self.setup.device.write(states, saved));
         Ok(())
     }
 

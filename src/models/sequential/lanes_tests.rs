@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use burn_tensor::TensorData;
 use gcnrec_graphs::{Interactions, ItemId, Seed, UserId};
+use gcnrec_kernels::Device;
 use gcnrec_kernels::burn_bridge::{Flex, Sequences};
 
-use super::super::tests::{N_ITEMS, conduct_is_right, digest, right_of_rule, small_gru4rec, train, users};
+use super::super::tests::{N_ITEMS, OnCpu, conduct_is_right, digest, right_of_rule, small_gru4rec, train, users};
 use super::super::{Input, Loss};
 use super::*;
 
@@ -20,17 +22,18 @@ fn setup(n_users: u32) -> Setup {
         batch_size: Some(32),
         learning_rate: Some(3e-3),
         seed: Seed(2020),
+        device: Device::Cpu,
     }
 }
 
-fn learner(model: &Config, n_users: u32) -> LaneLearner {
-    LaneLearner::new(model.clone(), setup(n_users)).unwrap()
+fn learner(model: &Config, n_users: u32) -> LaneLearner<OnCpu> {
+    LaneLearner::<OnCpu>::new(model.clone(), setup(n_users)).unwrap()
 }
 
 /// Two layers without noise, and their weights.
 fn two_layers() -> (Config, Weights<Flex>) {
     let model = Config { layers: 2, dropout: 0.0, dim: 5, hidden: 7, ..small() };
-    let parameters = Parameters::new(model.parameters(11), Seed(4));
+    let parameters = Parameters::new(&Device::Cpu, model.parameters(11), Seed(4));
     let mut state = State::default();
     parameters.save(&mut state, false);
     let layout = model.parameters(11);
@@ -85,7 +88,7 @@ fn the_derivative_of_a_cell_is_that_of_central_differences() {
     };
     let tensor = |values: &[f64], columns: usize| {
         let values: Vec<f32> = values.iter().map(|&value| value as f32).collect();
-        Tensor::<Tape, 2>::from_data(TensorData::new(values, [ROWS, columns]), &Default::default())
+        Tensor::<OnCpu, 2>::from_data(TensorData::new(values, [ROWS, columns]), &Default::default())
     };
     let given =
         [(0, 3 * HIDDEN), (1, 3 * HIDDEN), (2, HIDDEN)].map(|(i, width)| tensor(&inputs[i], width).require_grad());
@@ -113,7 +116,7 @@ fn sessions_in_parallel_learn_a_rule_of_second_order() {
     let drawn = Config { loss: Loss::SampledSoftmax, n_negatives: 10, sample_alpha: 0.5, ..wide.clone() };
     for model in [wide, drawn] {
         let setup = Setup { batch_size: Some(64), ..setup(2000) };
-        let (right, asked) = right_of_rule(&mut LaneLearner::new(model.clone(), setup).unwrap(), 2, 2);
+        let (right, asked) = right_of_rule(&mut LaneLearner::<OnCpu>::new(model.clone(), setup).unwrap(), 2, 2);
         assert!(right * 100 >= asked * 95, "{:?}: {right} of {asked}", model.loss);
     }
 }
@@ -175,8 +178,9 @@ fn a_learner_that_starts_from_a_frozen_model_is_that_model_at_step_0() {
 #[test]
 fn lanes_without_any_order_are_refused() {
     let histories = Arc::new(vec![vec![ItemId(0)], vec![], vec![ItemId(1)]]);
-    let setup = Setup { histories, n_items: 2, batch_size: None, learning_rate: None, seed: Seed(1) };
-    let refused = LaneLearner::new(small(), setup).err().unwrap();
+    let setup =
+        Setup { histories, n_items: 2, batch_size: None, learning_rate: None, seed: Seed(1), device: Device::Cpu };
+    let refused = LaneLearner::<OnCpu>::new(small(), setup).err().unwrap();
     assert_eq!(refused.exit_code(), 3);
 }
 

@@ -1,12 +1,15 @@
 //! A sequential model in training: encode a batch of sequences, take the loss at the positions that are predicted, move with Adam.
 
+use std::marker::PhantomData;
 use std::ops::Range;
 
 use burn_tensor::{Tensor, TensorData};
-use gcnrec_kernels::burn_bridge::{LossScratch, Sequences, gather};
+use gcnrec_kernels::burn_bridge::{LossScratch, Sequences, Tape, gather, to_buffer};
+use gcnrec_kernels::ops::loss_sum::LossSums;
+use gcnrec_kernels::{Buffer, Device};
 
 use super::negatives::Draws;
-use super::parameters::{Noise, Parameters, Rule, Tape};
+use super::parameters::{Noise, Parameters, Rule};
 use super::teacher::Teacher;
 use super::{BATCH_SIZE, Encoder, ITEMS, Input, Objective, SequenceScorer, Setup, Task, Weights};
 use crate::error::{Place, RecError, Result};
@@ -14,8 +17,8 @@ use crate::models::state::State;
 use crate::models::{Learner, PairWeights, Scorer, StartItems, StepReport};
 use crate::samplers::{SequenceBatch, SequenceSampler, beside_batch};
 
-/// A sequential model in training.
-pub struct SequenceLearner<M: Encoder> {
+/// A sequential model in training, on the tape of its device.
+pub struct SequenceLearner<M: Encoder, T: Tape> {
     model: M,
     setup: Setup,
     objective: Objective,
@@ -27,9 +30,11 @@ pub struct SequenceLearner<M: Encoder> {
     scratch: LossScratch,
     /// None where all predictions count alike.
     weights: Option<PairWeights>,
+    late: LateLosses,
+    tape: PhantomData<T>,
 }
 
-impl<M: Encoder> SequenceLearner<M> {
+impl<M: Encoder, T: Tape> SequenceLearner<M, T> {
     /// A learner at step 0.
     ///
     /// # Errors
@@ -48,12 +53,24 @@ impl<M: Encoder> SequenceLearner<M> {
         if sampler.n_batches() == 0 {
             return Err(nothing_follows());
         }
-        let parameters = Parameters::new(model.parameters(setup.n_items), setup.seed);
+        let parameters = Parameters::new(&setup.device, model.parameters(setup.n_items), setup.seed);
         let (batch, scratch) = (SequenceBatch::default(), LossScratch::default());
         let draws = Draws::new(objective, &setup.histories, setup.n_items);
-        let teacher = model.teaching().map(|teaching| Teacher::new(model.clone(), teaching, setup.n_items, setup.seed));
-        let weights = None;
-        Ok(SequenceLearner { objective, draws, teacher, model, setup, sampler, parameters, batch, scratch, weights })
+        let teacher = |teaching| Teacher::new(model.clone(), teaching, (&setup.device, setup.n_items), setup.seed);
+        Ok(SequenceLearner {
+            objective,
+            draws,
+            teacher: model.teaching().map(teacher),
+            model,
+            setup,
+            sampler,
+            parameters,
+            batch,
+            scratch,
+            weights: None,
+            late: LateLosses::default(),
+            tape: PhantomData,
+        })
     }
 
     /// One step; answers the sum of the examples' losses and their number.
@@ -71,7 +88,7 @@ impl<M: Encoder> SequenceLearner<M> {
         if n == 0 {
             return Ok((0.0, 0));
         }
-        let weights = self.parameters.on_tape();
+        let weights = self.parameters.on_tape::<T>();
         let sequences = Sequences::new(batch.starts.clone());
         let mut noise = Noise::from(beside_batch(self.setup.seed, epoch, step));
         let mut hidden = self.model.encode(&weights, &Input { items: &batch.items, sequences: &sequences }, &mut noise);
@@ -92,12 +109,12 @@ impl<M: Encoder> SequenceLearner<M> {
         if let Some(weights) = &self.weights {
             losses = weigh(losses, batch, weights);
         }
-        settle(losses, &mut self.parameters, &weights, &rule, (epoch, step))
+        settle(losses, &mut self.parameters, &weights, &rule, (epoch, step), &mut self.late)
     }
 }
 
 /// The losses of a batch's predictions, each as much as its pair counts.
-pub(super) fn weigh(losses: Tensor<Tape, 2>, batch: &SequenceBatch, weights: &PairWeights) -> Tensor<Tape, 2> {
+pub(super) fn weigh<T: Tape>(losses: Tensor<T, 2>, batch: &SequenceBatch, weights: &PairWeights) -> Tensor<T, 2> {
     let data = TensorData::new(weights_of(batch, weights), losses.dims());
     losses.clone() * Tensor::from_data(data, &losses.device())
 }
@@ -156,29 +173,63 @@ pub(super) fn check_loss(loss: f64, epoch: u64, step: usize) -> Result<()> {
     Err(RecError::NotFinite { what: "loss", value: loss, place, todo: "lower the learning rate".into() })
 }
 
-/// Ends a step: the sum of the positions' losses and their number, once the parameters have moved by the gradient of the mean.
-pub(super) fn settle(
-    losses: Tensor<Tape, 2>,
-    parameters: &mut Parameters,
-    weights: &Weights<Tape>,
-    rule: &Rule,
-    (epoch, step): (u64, usize),
-) -> Result<(f64, u64)> {
-    let values: Vec<f32> =
-        losses.clone().into_data().into_vec().expect("losses should be 32-bit floats as their inputs are");
-    let loss: f64 = values.iter().map(|&loss| f64::from(loss)).sum();
-    check_loss(loss, epoch, step)?;
-    parameters.descend(weights, losses.sum() / values.len() as f32, rule)?;
-    Ok((loss, values.len() as u64))
+/// The losses of steps that a device still has.
+#[derive(Default)]
+pub(super) struct LateLosses {
+    sums: LossSums,
+    /// Epoch and step of each.
+    steps: Vec<(u64, usize)>,
 }
 
-impl<M: Encoder> Learner for SequenceLearner<M> {
+impl LateLosses {
+    /// Adds the losses of a step: answers their sum where it is known at once, and 0 where it is not.
+    fn push(&mut self, device: &Device, losses: &Buffer<f32>, (epoch, step): (u64, usize)) -> Result<f64> {
+        let Some(sum) = self.sums.push(device, losses)? else {
+            self.steps.push((epoch, step));
+            return Ok(0.0);
+        };
+        check_loss(sum, epoch, step)?;
+        Ok(sum)
+    }
+
+    /// Waits for all of them, and answers their sum.
+    pub(super) fn take(&mut self, device: &Device) -> Result<f64> {
+        let mut total = 0.0;
+        for ((epoch, step), sum) in self.steps.drain(..).zip(self.sums.take(device)?) {
+            check_loss(sum, epoch, step)?;
+            total += sum;
+        }
+        Ok(total)
+    }
+}
+
+/// Ends a step: the sum of the positions' losses, as far as it is known, and their number, once the parameters have moved by the gradient of the mean.
+pub(super) fn settle<T: Tape>(
+    losses: Tensor<T, 2>,
+    parameters: &mut Parameters,
+    weights: &Weights<T>,
+    rule: &Rule,
+    place: (u64, usize),
+    late: &mut LateLosses,
+) -> Result<(f64, u64)> {
+    let n = losses.dims()[0];
+    let values = to_buffer(parameters.device(), losses.clone());
+    let loss = late.push(parameters.device(), &values, place)?;
+    parameters.descend(weights, losses / n as f32, rule)?;
+    Ok((loss, n as u64))
+}
+
+impl<M: Encoder, T: Tape> Learner for SequenceLearner<M, T> {
     fn steps_per_epoch(&self) -> usize {
         self.sampler.n_batches()
     }
 
     fn steps(&mut self, epoch: u64, steps: Range<usize>) -> Result<StepReport> {
         StepReport::of(steps, |step| self.step(epoch, step))
+    }
+
+    fn late_loss(&mut self) -> Result<f64> {
+        self.late.take(&self.setup.device)
     }
 
     fn freeze(&mut self) -> Result<Box<dyn Scorer>> {

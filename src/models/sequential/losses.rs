@@ -117,11 +117,13 @@ impl Objective {
             Loss::Gbce => {
                 let (share, t) = (negatives.n_against as f32 / (n_items as f32 - 1.0).max(1.0), self.gbce_t);
                 let beta = share * (t * (1.0 - 1.0 / share) + 1.0 / share);
-                let negative = scores(hidden, drawn) + shift(targets, negatives, |_, _| 0.0);
+                let shift = shift(targets, negatives, |_, _| 0.0, &hidden.device());
+                let negative = scores(hidden, drawn) + shift;
                 activation::softplus(target.neg(), 1.0) * beta + activation::softplus(negative, 1.0).sum_dim(1)
             }
             Loss::BprMax => {
-                let (raw, shift) = (scores(hidden, drawn), shift(targets, negatives, |_, _| 0.0));
+                let shift = shift(targets, negatives, |_, _| 0.0, &hidden.device());
+                let raw = scores(hidden, drawn);
                 let counted = raw.clone() + shift.clone();
                 let all = log_sum_exp(counted.clone());
                 // Where nothing counts the weights would be those of the target.
@@ -137,7 +139,8 @@ impl Objective {
                     let (p_t, p_j) = (negatives.of_targets[position], negatives.probabilities[negative]);
                     ((1.0 - p_t).max(f32::MIN_POSITIVE) / (k * p_j)).ln()
                 };
-                let negative = scores(hidden, drawn) + shift(targets, negatives, stands_for);
+                let shift = shift(targets, negatives, stands_for, &hidden.device());
+                let negative = scores(hidden, drawn) + shift;
                 log_sum_exp(Tensor::cat(vec![target.clone(), negative], 1)) - target
             }
         }
@@ -154,14 +157,19 @@ fn scores<B: OpBackend>(hidden: Tensor<B, 2>, negatives: Tensor<B, 2>) -> Tensor
 }
 
 /// What is added to these scores: a number for each, and where the negative is the position's own target what rules it out.
-fn shift<B: OpBackend>(targets: &[u32], negatives: &Negatives, plus: impl Fn(usize, usize) -> f32) -> Tensor<B, 2> {
+fn shift<B: OpBackend>(
+    targets: &[u32],
+    negatives: &Negatives,
+    plus: impl Fn(usize, usize) -> f32,
+    place: &B::Device,
+) -> Tensor<B, 2> {
     let ids = &negatives.items;
     let row = |(position, target): (usize, &u32)| {
         let of = |(at, id): (usize, &u32)| if id == target { RULED_OUT } else { plus(position, at) };
         ids.iter().enumerate().map(of).collect::<Vec<f32>>()
     };
     let all: Vec<f32> = targets.iter().enumerate().flat_map(row).collect();
-    Tensor::from_data(TensorData::new(all, [targets.len(), ids.len()]), &Default::default())
+    Tensor::from_data(TensorData::new(all, [targets.len(), ids.len()]), place)
 }
 
 /// `log sum exp` of each row.

@@ -2,7 +2,7 @@
 
 use gcnrec_kernels::burn_bridge::Flex;
 
-use super::super::parameters::Tape;
+use super::super::tests::OnCpu;
 use super::*;
 
 /// Negatives that were drawn alike among `n_items`.
@@ -165,7 +165,7 @@ fn every_derivative_is_that_of_central_differences() {
         let device = Default::default();
         let tensor = |values: &[f64], shape: [usize; 2]| {
             let values: Vec<f32> = values.iter().map(|&value| value as f32).collect();
-            Tensor::<Tape, 2>::from_data(TensorData::new(values, shape), &device).require_grad()
+            Tensor::<OnCpu, 2>::from_data(TensorData::new(values, shape), &device).require_grad()
         };
         let inputs = [tensor(&hidden, [ROWS, WIDTH]), tensor(&items, [ITEMS, WIDTH]), tensor(&bias, [1, ITEMS])];
         let [h, i, b] = inputs.clone();

@@ -3,7 +3,8 @@
 //! A model is an [`Encoder`]: the layout of its parameters, and a function from the items of sequences to a vector for each position. Everything else
 //! is the same for all: an item scores the inner product of its vector with that of the last position.
 //!
-//! Burn holds the tape and nothing more. Parameters, their moments and every random number are ours, so a stopped run goes on with the same bits; the
+//! Burn holds the tape and nothing more, on the device of the run: that is the only type parameter, and it is erased here. A frozen model computes
+//! on the processor, wherever it was trained. Parameters, their moments and every random number are ours, so a stopped run goes on with the same bits; the
 //! ops are those of `gcnrec_kernels::burn_bridge`, in which a row's numbers depend on its own sequence alone: no padding, and a batch answers as its
 //! queries one by one.
 
@@ -27,7 +28,8 @@ use std::sync::Arc;
 
 use burn_tensor::Tensor;
 use gcnrec_graphs::{ItemId, Seed};
-use gcnrec_kernels::burn_bridge::{OpBackend, Sequences};
+use gcnrec_kernels::Device;
+use gcnrec_kernels::burn_bridge::{OnAnyTape, OpBackend, Sequences, Tape, on_tape_of};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -104,6 +106,9 @@ pub trait Encoder: Serialize + DeserializeOwned + Clone + Send + Sync + 'static 
     /// - returns `[input.items.len(), dim]`
     fn encode<B: OpBackend>(&self, weights: &Weights<B>, input: &Input<'_>, noise: &mut Noise) -> Tensor<B, 2>;
 
+    /// Numbers that a step has for each position of a batch: in its widest array, and in all of them. For the memory of a GPU, roughly.
+    fn held(&self) -> [usize; 2];
+
     /// The parameter that adds to each item's score, `[1, n_items]`, where there is one.
     fn item_bias(&self) -> Option<&'static str> {
         None
@@ -128,6 +133,8 @@ pub struct Setup {
     pub learning_rate: Option<f32>,
     /// The seed of the run.
     pub seed: Seed,
+    /// Where training computes.
+    pub device: Device,
 }
 
 impl Setup {
@@ -140,20 +147,40 @@ impl Setup {
 /// The learner of a sequential model; nothing for the models of other families.
 ///
 /// # Errors
-/// [`RecError::Config`] for a setting outside its range, [`RecError::Input`] when no history has two items.
+/// [`RecError::Config`] for a setting outside its range, [`RecError::Input`] when no history has two items, [`RecError::Kernel`] for FPMC on a GPU: it
+/// has no kernels there.
 pub fn learner(config: &Config, setup: Setup) -> Result<Option<Box<dyn Learner>>> {
-    Ok(match config {
-        Config::Sasrec(model) => Some(Box::new(SequenceLearner::new(model.clone(), setup)?)),
-        Config::Bert4rec(model) => Some(Box::new(SequenceLearner::new(model.clone(), setup)?)),
-        Config::Fmlp(model) => Some(Box::new(SequenceLearner::new(model.clone(), setup)?)),
-        Config::Gru4rec(model) if model.batches == gru4rec::Batches::SessionsInParallel => {
-            Some(Box::new(lanes::LaneLearner::new(model.clone(), setup)?))
+    let device = setup.device.clone();
+    on_tape_of(&device, Training { config, setup })
+}
+
+/// A training, on whichever tape.
+struct Training<'a> {
+    config: &'a Config,
+    setup: Setup,
+}
+
+impl OnAnyTape for Training<'_> {
+    type Answer = Result<Option<Box<dyn Learner>>>;
+
+    fn run<T: Tape>(self) -> Self::Answer {
+        fn of<T: Tape, M: Encoder>(model: &M, setup: Setup) -> Result<Option<Box<dyn Learner>>> {
+            Ok(Some(Box::new(SequenceLearner::<M, T>::new(model.clone(), setup)?)))
         }
-        Config::Gru4rec(model) => Some(Box::new(SequenceLearner::new(model.clone(), setup)?)),
-        Config::Narm(model) => Some(Box::new(SequenceLearner::new(model.clone(), setup)?)),
-        Config::Fpmc(model) => Some(Box::new(fpmc::FpmcLearner::new(model.clone(), setup)?)),
-        _ => None,
-    })
+        let setup = self.setup;
+        match self.config {
+            Config::Sasrec(model) => of::<T, _>(model, setup),
+            Config::Bert4rec(model) => of::<T, _>(model, setup),
+            Config::Fmlp(model) => of::<T, _>(model, setup),
+            Config::Gru4rec(model) if model.batches == gru4rec::Batches::SessionsInParallel => {
+                Ok(Some(Box::new(lanes::LaneLearner::<T>::new(model.clone(), setup)?)))
+            }
+            Config::Gru4rec(model) => of::<T, _>(model, setup),
+            Config::Narm(model) => of::<T, _>(model, setup),
+            Config::Fpmc(model) => Ok(Some(Box::new(fpmc::FpmcLearner::new(model.clone(), setup)?))),
+            _ => Ok(None),
+        }
+    }
 }
 
 /// A scorer from its checkpointed state; nothing for the names of other families.
@@ -169,6 +196,29 @@ pub fn load(model: &str, state: &State) -> Result<Option<Box<dyn Scorer>>> {
         narm::Config::NAME => Some(Box::new(SequenceScorer::<narm::Config>::load(state)?)),
         fpmc::NAME => Some(Box::new(fpmc::Fpmc::load(state)?)),
         _ => None,
+    })
+}
+
+/// Bytes that a training has on a GPU: in its largest array, and in all. Nothing for models that have no kernels there.
+pub(super) fn room(config: &Config, n_items: usize, batch_size: Option<usize>) -> Option<[u128; 2]> {
+    fn of<M: Encoder>(model: &M, n_items: usize, n_positions: usize) -> [u128; 2] {
+        let sizes = || model.parameters(n_items).into_iter().map(|parameter| parameter.shape.map(|n| n as u128));
+        let numbers: u128 = sizes().map(|[rows, columns]| rows * columns).sum();
+        let table = sizes().map(|[rows, columns]| rows * columns).max().unwrap_or(0);
+        let [widest, all] = model.held().map(|held| held as u128 * n_positions as u128);
+        // Parameters, their moments and gradients, and those of a teacher; what the tape keeps, and its gradients.
+        let networks = if model.teaching().is_some() { 2 } else { 1 };
+        [4 * table.max(widest), 4 * networks * (4 * numbers + 2 * all)]
+    }
+    let n = batch_size.unwrap_or(BATCH_SIZE);
+    Some(match config {
+        Config::Sasrec(model) => of(model, n_items, n * model.max_len),
+        Config::Bert4rec(model) => of(model, n_items, n * model.max_len),
+        Config::Fmlp(model) => of(model, n_items, n * model.max_len),
+        Config::Gru4rec(model) if model.batches == gru4rec::Batches::SessionsInParallel => of(model, n_items, n),
+        Config::Gru4rec(model) => of(model, n_items, n * model.max_len),
+        Config::Narm(model) => of(model, n_items, n * model.max_len),
+        _ => return None,
     })
 }
 

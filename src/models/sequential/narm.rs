@@ -104,6 +104,11 @@ impl Encoder for Config {
         all
     }
 
+    fn held(&self) -> [usize; 2] {
+        let (states, weights) = (4 * self.hidden, self.max_len);
+        [states.max(self.dim).max(weights), 6 * self.dim + (self.layers + 1) * 4 * states + 2 * weights]
+    }
+
     fn encode<B: OpBackend>(&self, weights: &Weights<B>, input: &Input<'_>, noise: &mut Noise) -> Tensor<B, 2> {
         let x = gather(weights.get(ITEMS), input.items.iter().map(|&item| Some(item)));
         let states = run_gru(weights, dropout(x, noise.drop(self.dropout)), input, self.layers);

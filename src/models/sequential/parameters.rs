@@ -5,17 +5,14 @@ use std::collections::BTreeMap;
 use burn_tensor::backend::Backend;
 use burn_tensor::{Tensor, TensorData};
 use gcnrec_graphs::{Purpose, Seed};
-use gcnrec_kernels::burn_bridge::{Autodiff, Drop, Flex};
-use gcnrec_kernels::ops::adam::{AdamConfig, adam_step};
+use gcnrec_kernels::burn_bridge::{Drop, Flex, Tape, to_buffer, to_tensor};
+use gcnrec_kernels::ops::adam::{AdamConfig, adagrad_step, adam_step};
 use gcnrec_kernels::{Buffer, Device};
 use rand::{Rng, RngExt};
 
 use crate::error::Result;
 use crate::models::graph::normal;
 use crate::models::state::State;
-
-/// What training runs on.
-pub(super) type Tape = Autodiff<Flex>;
 
 /// Where a parameter starts.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -145,6 +142,7 @@ impl Rule {
 
 /// One parameter in training: its numbers, and what its rule remembers of the gradients.
 pub(super) struct Trained {
+    device: Device,
     name: String,
     shape: [usize; 2],
     value: Buffer<f32>,
@@ -154,9 +152,16 @@ pub(super) struct Trained {
 
 impl Trained {
     /// A parameter at its start.
-    pub(super) fn new(name: impl Into<String>, shape: [usize; 2], values: &[f32]) -> Self {
-        let zeros = || Device::Cpu.zeros(values.len());
-        Trained { name: name.into(), shape, value: Device::Cpu.upload(values), m: zeros(), v: zeros() }
+    pub(super) fn new(device: &Device, name: impl Into<String>, shape: [usize; 2], values: &[f32]) -> Self {
+        let zeros = || device.zeros(values.len());
+        Trained {
+            device: device.clone(),
+            name: name.into(),
+            shape,
+            value: device.upload(values),
+            m: zeros(),
+            v: zeros(),
+        }
     }
 
     /// Rows and columns.
@@ -170,28 +175,22 @@ impl Trained {
     }
 
     /// Moves against the gradient; `step` counts from 1.
-    pub(super) fn descend(&mut self, gradient: &[f32], step: u64, rule: &Rule) -> Result<()> {
+    pub(super) fn descend(&mut self, gradient: &Buffer<f32>, step: u64, rule: &Rule) -> Result<()> {
+        let Trained { device, value, m, v, .. } = self;
         match rule {
-            Rule::Adam(adam) => {
-                let gradient = Device::Cpu.upload(gradient);
-                adam_step(&Device::Cpu, adam, step, &gradient, &mut self.m, &mut self.v, &mut self.value)?;
-            }
-            Rule::Adagrad { learning_rate } => {
-                let (mut squares, mut values) = (Device::Cpu.read(&self.v), Device::Cpu.read(&self.value));
-                adagrad_step(*learning_rate, gradient, &mut squares, &mut values);
-                Device::Cpu.write(&mut self.v, &squares);
-                Device::Cpu.write(&mut self.value, &values);
-            }
+            Rule::Adam(adam) => adam_step(device, adam, step, gradient, m, v, value)?,
+            Rule::Adagrad { learning_rate } => adagrad_step(device, *learning_rate, gradient, v, value)?,
         }
         Ok(())
     }
 
     /// Adds the numbers, and with `moments` what the next step needs beside them.
     pub(super) fn save(&self, state: &mut State, moments: bool) {
-        state.put_f32(&self.name, &self.shape, Device::Cpu.read(&self.value));
+        let Trained { device, name, shape, .. } = self;
+        state.put_f32(name, shape, device.read(&self.value));
         if moments {
-            state.put_f32(&format!("adam.m.{}", self.name), &self.shape, Device::Cpu.read(&self.m));
-            state.put_f32(&format!("adam.v.{}", self.name), &self.shape, Device::Cpu.read(&self.v));
+            state.put_f32(&format!("adam.m.{name}"), shape, device.read(&self.m));
+            state.put_f32(&format!("adam.v.{name}"), shape, device.read(&self.v));
         }
     }
 
@@ -200,37 +199,39 @@ impl Trained {
     /// # Errors
     /// [`crate::RecError::Checkpoint`] when the state belongs to another model.
     pub(super) fn restore(&mut self, state: &State) -> Result<()> {
-        Device::Cpu.write(&mut self.value, state.f32(&self.name, &self.shape)?);
-        Device::Cpu.write(&mut self.m, state.f32(&format!("adam.m.{}", self.name), &self.shape)?);
-        Device::Cpu.write(&mut self.v, state.f32(&format!("adam.v.{}", self.name), &self.shape)?);
+        let Trained { device, name, shape, .. } = self;
+        device.write(&mut self.value, state.f32(name, shape)?);
+        device.write(&mut self.m, state.f32(&format!("adam.m.{name}"), shape)?);
+        device.write(&mut self.v, state.f32(&format!("adam.v.{name}"), shape)?);
         Ok(())
     }
 }
 
-/// All parameters in training.
+/// All parameters in training. They stay on the device, and their gradients too.
 pub(super) struct Parameters {
+    device: Device,
     trained: Vec<Trained>,
     step: u64,
 }
 
 impl Parameters {
     /// Parameters at their start: each draws from a stream of its own, by its place in the list.
-    pub(super) fn new(layout: Vec<Parameter>, seed: Seed) -> Self {
-        Parameters::drawn(layout, seed, 0)
+    pub(super) fn new(device: &Device, layout: Vec<Parameter>, seed: Seed) -> Self {
+        Parameters::drawn(device, layout, seed, 0)
     }
 
     /// The same from other streams.
-    pub(super) fn another(layout: Vec<Parameter>, seed: Seed) -> Self {
-        Parameters::drawn(layout, seed, 1)
+    pub(super) fn another(device: &Device, layout: Vec<Parameter>, seed: Seed) -> Self {
+        Parameters::drawn(device, layout, seed, 1)
     }
 
-    fn drawn(layout: Vec<Parameter>, seed: Seed, number: u64) -> Self {
+    fn drawn(device: &Device, layout: Vec<Parameter>, seed: Seed, number: u64) -> Self {
         let trained = layout.into_iter().enumerate().map(|(place, parameter)| {
             let Parameter { name, shape, init } = parameter;
             let random = seed.stream(Purpose::Init, number, place as u64);
-            Trained::new(name, shape, &init.draw(shape[0] * shape[1], random))
+            Trained::new(device, name, shape, &init.draw(shape[0] * shape[1], random))
         });
-        Parameters { trained: trained.collect(), step: 0 }
+        Parameters { trained: trained.collect(), step: 0, device: device.clone() }
     }
 
     pub(super) fn n_parameters(&self) -> usize {
@@ -241,30 +242,32 @@ impl Parameters {
     pub(super) fn change(&mut self, name: &str, change: impl FnOnce(&mut [f32])) {
         let found = self.trained.iter_mut().find(|trained| trained.name == name);
         let trained = found.unwrap_or_else(|| unreachable!("\"{name}\" should be a parameter of the model"));
-        let mut values = Device::Cpu.read(&trained.value);
+        let mut values = self.device.read(&trained.value);
         change(&mut values);
-        Device::Cpu.write(&mut trained.value, &values);
+        self.device.write(&mut trained.value, &values);
+    }
+
+    /// The device that they are on.
+    pub(super) fn device(&self) -> &Device {
+        &self.device
     }
 
     /// The parameters at the start of a tape.
-    pub(super) fn on_tape(&self) -> Weights<Tape> {
-        let device = Default::default();
+    pub(super) fn on_tape<T: Tape>(&self) -> Weights<T> {
         let tensor = |trained: &Trained| {
-            let data = TensorData::new(Device::Cpu.read(&trained.value), trained.shape);
-            (trained.name.clone(), Tensor::from_data(data, &device).require_grad())
+            let tensor = to_tensor::<T>(&self.device, &trained.value, trained.shape);
+            (trained.name.clone(), tensor.require_grad())
         };
         Weights(self.trained.iter().map(tensor).collect())
     }
 
-    /// Goes back along the tape from `loss`, and moves every parameter by the rule. One that the loss does not read stays.
-    pub(super) fn descend(&mut self, weights: &Weights<Tape>, loss: Tensor<Tape, 1>, rule: &Rule) -> Result<()> {
-        let gradients = loss.backward();
+    /// Goes back along the tape from the sum of `losses`, and moves every parameter by the rule. One that the losses do not read stays.
+    pub(super) fn descend<T: Tape>(&mut self, weights: &Weights<T>, losses: Tensor<T, 2>, rule: &Rule) -> Result<()> {
+        let gradients = losses.backward();
         self.step += 1;
         for trained in &mut self.trained {
             let Some(gradient) = weights.get(&trained.name).grad(&gradients) else { continue };
-            let gradient: Vec<f32> =
-                gradient.into_data().into_vec().expect("a gradient should have 32-bit floats as its parameter has");
-            trained.descend(&gradient, self.step, rule)?;
+            trained.descend(&to_buffer(&self.device, gradient), self.step, rule)?;
         }
         Ok(())
     }
@@ -283,7 +286,7 @@ impl Parameters {
     /// [`crate::RecError::Checkpoint`] when the state belongs to another model.
     pub(super) fn start_from(&mut self, state: &State) -> Result<()> {
         for Trained { name, shape, value, .. } in &mut self.trained {
-            Device::Cpu.write(value, state.f32(name, shape)?);
+            self.device.write(value, state.f32(name, shape)?);
         }
         Ok(())
     }
@@ -296,30 +299,5 @@ impl Parameters {
         self.trained.iter_mut().try_for_each(|trained| trained.restore(state))?;
         self.step = state.fact("step")?;
         Ok(())
-    }
-}
-
-/// One step of Adagrad on every number: see [`Rule::Adagrad`].
-fn adagrad_step(learning_rate: f32, gradient: &[f32], squares: &mut [f32], values: &mut [f32]) {
-    const EPSILON: f32 = 1e-6;
-    for ((value, square), g) in values.iter_mut().zip(squares).zip(gradient) {
-        *square += g * g;
-        *value -= learning_rate * g / (*square + EPSILON).sqrt();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn adagrad_divides_by_the_root_of_all_squares_so_far() {
-        let (mut squares, mut values) = (vec![0.0, 7.0], vec![1.0, 1.0]);
-        adagrad_step(0.5, &[3.0, 3.0], &mut squares, &mut values);
-        // 1 - .5 * 3 / 3 and 1 - .5 * 3 / 4; then 3^2 + 4^2 = 5^2: .5 - .5 * 4 / 5.
-        assert!((values[0] - 0.5).abs() < 1e-6 && (values[1] - 0.625).abs() < 1e-6, "{values:?}");
-        adagrad_step(0.5, &[4.0, 0.0], &mut squares, &mut values);
-        assert!((values[0] - 0.1).abs() < 1e-6 && (values[1] - 0.625).abs() < 1e-6, "{values:?}");
-        assert_eq!(squares, [25.0, 16.0]);
     }
 }

@@ -121,6 +121,10 @@ impl Encoder for Config {
         all
     }
 
+    fn held(&self) -> [usize; 2] {
+        self.blocks().held(self.max_len)
+    }
+
     fn encode<B: OpBackend>(&self, weights: &Weights<B>, input: &Input<'_>, noise: &mut Noise) -> Tensor<B, 2> {
         let items = gather(weights.get(ITEMS), input.items.iter().copied().map(Some));
         if self.pre_norm {

@@ -12,9 +12,10 @@
 
 use burn_tensor::{Tensor, activation};
 use gcnrec_graphs::Seed;
-use gcnrec_kernels::burn_bridge::{LossScratch, Sequences, gather, linear};
+use gcnrec_kernels::Device;
+use gcnrec_kernels::burn_bridge::{LossScratch, Sequences, Tape, gather, linear};
 
-use super::parameters::{Noise, Parameters, Tape};
+use super::parameters::{Noise, Parameters};
 use super::{Encoder, ITEMS, Input, Loss, Objective, Rule};
 use crate::error::Result;
 use crate::models::state::State;
@@ -38,9 +39,9 @@ pub(super) struct Teacher<M: Encoder> {
 }
 
 /// What a teacher says about a batch.
-pub(super) struct Lesson {
+pub(super) struct Lesson<T: Tape> {
     /// The probability of every item, `[n_taught, n_items]`.
-    probabilities: Tensor<Tape, 2>,
+    probabilities: Tensor<T, 2>,
     /// The positions that it says something about, rising.
     positions: Vec<u32>,
 }
@@ -72,26 +73,31 @@ impl Backward {
 
 impl<M: Encoder> Teacher<M> {
     /// A teacher at step 0; it starts elsewhere than its student.
-    pub(super) fn new(model: M, teaching: Teaching, n_items: usize, seed: Seed) -> Self {
-        let parameters = Parameters::another(model.parameters(n_items), seed);
+    pub(super) fn new(model: M, teaching: Teaching, (device, n_items): (&Device, usize), seed: Seed) -> Self {
+        let parameters = Parameters::another(device, model.parameters(n_items), seed);
         Teacher { model, teaching, parameters, scratch: LossScratch::default() }
     }
 
     /// Says what it thinks of a batch, then learns from it. Nothing where no sequence has a future.
-    pub(super) fn teach(&mut self, batch: &SequenceBatch, noise: &mut Noise, rule: &Rule) -> Result<Option<Lesson>> {
+    pub(super) fn teach<T: Tape>(
+        &mut self,
+        batch: &SequenceBatch,
+        noise: &mut Noise,
+        rule: &Rule,
+    ) -> Result<Option<Lesson<T>>> {
         let Backward { items, starts, targets, positions } = Backward::of(batch);
         if items.is_empty() {
             return Ok(None);
         }
-        let (weights, sequences) = (self.parameters.on_tape(), Sequences::new(starts));
+        let (weights, sequences) = (self.parameters.on_tape::<T>(), Sequences::new(starts));
         let hidden = self.model.encode(&weights, &Input { items: &items, sequences: &sequences }, noise);
         let table = weights.get(ITEMS);
-        let zeros = Tensor::zeros([1, table.dims()[0]], &Default::default());
+        let zeros = Tensor::zeros([1, table.dims()[0]], &table.device());
         let scores = linear(hidden.clone().detach(), table.clone().detach().transpose(), zeros);
         let probabilities = activation::softmax(scores / self.teaching.temperature, 1);
         let plain = Objective { loss: Loss::CrossEntropy, ..Objective::default() };
         let losses = plain.losses(hidden, (table, None), &targets, &Default::default(), &self.scratch);
-        self.parameters.descend(&weights, losses.sum() / targets.len() as f32, rule)?;
+        self.parameters.descend(&weights, losses / targets.len() as f32, rule)?;
         // In the order of the batch.
         let mut order: Vec<u32> = (0..positions.len() as u32).collect();
         order.sort_unstable_by_key(|&row| positions[row as usize]);
@@ -104,17 +110,17 @@ impl<M: Encoder> Teacher<M> {
     ///
     /// # Shapes
     /// - `losses`: `[n, 1]`; `hidden`: `[n, dim]`; `items`: `[n_items, dim]`; `targets`: `[n]`
-    pub(super) fn mix(
+    pub(super) fn mix<T: Tape>(
         &self,
-        losses: Tensor<Tape, 2>,
-        lesson: &Lesson,
-        hidden: Tensor<Tape, 2>,
-        items: Tensor<Tape, 2>,
+        losses: Tensor<T, 2>,
+        lesson: &Lesson<T>,
+        hidden: Tensor<T, 2>,
+        items: Tensor<T, 2>,
         targets: &[u32],
-    ) -> Tensor<Tape, 2> {
+    ) -> Tensor<T, 2> {
         let own = || lesson.positions.iter().map(|&position| Some(position));
         let right = gather(items.clone(), own().map(|position| position.map(|position| targets[position as usize])));
-        let zeros = Tensor::zeros([1, items.dims()[1]], &Default::default());
+        let zeros = Tensor::zeros([1, items.dims()[1]], &items.device());
         let expected = linear(lesson.probabilities.clone(), items, zeros);
         let difference = (gather(hidden, own()) * (right - expected)).sum_dim(1) * self.teaching.weight;
         let mut taught = vec![None; targets.len()];
@@ -152,6 +158,7 @@ impl<M: Encoder> Teacher<M> {
 #[cfg(test)]
 mod tests {
     use burn_tensor::TensorData;
+    use gcnrec_kernels::burn_bridge::{Autodiff, Flex};
 
     use super::super::gru4rec::Config;
     use super::*;
@@ -170,7 +177,7 @@ mod tests {
         assert_eq!(Backward::of(&batch), expected);
     }
 
-    fn tensor(values: &[f64], shape: [usize; 2]) -> Tensor<Tape, 2> {
+    fn tensor(values: &[f64], shape: [usize; 2]) -> Tensor<Autodiff<Flex>, 2> {
         let values: Vec<f32> = values.iter().map(|&value| value as f32).collect();
         Tensor::from_data(TensorData::new(values, shape), &Default::default())
     }
@@ -199,7 +206,7 @@ mod tests {
             sum
         };
         let model = Config { dim: DIM, hidden: 3, ..Config::default() };
-        let teacher = Teacher::new(model, Teaching { weight, temperature: 1.0 }, N, Seed(1));
+        let teacher = Teacher::new(model, Teaching { weight, temperature: 1.0 }, (&Device::Cpu, N), Seed(1));
         let lesson = Lesson { probabilities: tensor(&p.concat(), [2, N]), positions };
         let inputs = [tensor(&hidden, [ROWS, DIM]).require_grad(), tensor(&items, [N, DIM]).require_grad()];
         let [h, i] = inputs.clone();
@@ -226,18 +233,18 @@ mod tests {
     #[test]
     fn a_teacher_speaks_in_the_order_of_the_batch_and_its_numbers_are_probabilities() {
         let model = Config { dim: 4, hidden: 3, ..Config::default() };
-        let mut teacher = Teacher::new(model, Teaching { weight: 0.5, temperature: 2.0 }, 7, Seed(1));
+        let mut teacher = Teacher::new(model, Teaching { weight: 0.5, temperature: 2.0 }, (&Device::Cpu, 7), Seed(1));
         let batch = SequenceBatch {
             starts: vec![0, 3, 5, 6],
             items: vec![1, 2, 3, 5, 6, 0],
             targets: vec![2, 3, 4, 6, 0, 1],
             ..SequenceBatch::default()
         };
-        let lesson = teacher.teach(&batch, &mut Noise::none(), &Rule::adam(0.1)).unwrap().unwrap();
+        let lesson = teacher.teach::<Autodiff<Flex>>(&batch, &mut Noise::none(), &Rule::adam(0.1)).unwrap().unwrap();
         assert_eq!(lesson.positions, [0, 1, 3]);
         let rows: Vec<f32> = lesson.probabilities.into_data().into_vec().unwrap();
         assert!(rows.chunks_exact(7).all(|row| (row.iter().sum::<f32>() - 1.0).abs() < 1e-5) && rows.len() == 21);
         let alone = SequenceBatch { starts: vec![0, 1], items: vec![1], targets: vec![2], ..SequenceBatch::default() };
-        assert!(teacher.teach(&alone, &mut Noise::none(), &Rule::adam(0.1)).unwrap().is_none());
+        assert!(teacher.teach::<Autodiff<Flex>>(&alone, &mut Noise::none(), &Rule::adam(0.1)).unwrap().is_none());
     }
 }

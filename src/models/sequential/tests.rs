@@ -6,6 +6,7 @@ mod steps;
 use std::sync::Arc;
 
 use gcnrec_graphs::{Interactions, Purpose, UserId};
+use gcnrec_kernels::burn_bridge::{Autodiff, Flex};
 use rand::RngExt;
 
 use super::*;
@@ -13,6 +14,8 @@ use crate::models::Query;
 use crate::models::state::Tensor as Stored;
 use crate::samplers::SequenceBatch;
 
+/// The tape of the processor.
+pub(super) type OnCpu = Autodiff<Flex>;
 pub(super) const N_ITEMS: u32 = 30;
 
 /// A user's history: `a b a+1 b+1 a+2 ..`, counted round. What comes next follows the item before the last one.
@@ -32,13 +35,14 @@ pub(super) fn users(n: u32) -> Arc<Vec<Vec<ItemId>>> {
     Arc::new((0..n).map(|_| start()).collect())
 }
 
-pub(super) fn learner_of<M: Encoder>(model: &M, n_users: u32) -> SequenceLearner<M> {
+pub(super) fn learner_of<M: Encoder>(model: &M, n_users: u32) -> SequenceLearner<M, OnCpu> {
     let setup = Setup {
         histories: users(n_users),
         n_items: N_ITEMS as usize,
         batch_size: Some(32),
         learning_rate: Some(3e-3),
         seed: Seed(2020),
+        device: Device::Cpu,
     };
     SequenceLearner::new(model.clone(), setup).unwrap()
 }
@@ -239,6 +243,20 @@ fn trainings_beside_one_another_give_the_bits_of_each_alone() {
 }
 
 #[test]
+fn the_bytes_of_a_training_on_a_gpu_are_counted_array_by_array() {
+    let model = sasrec::Config { dim: 4, inner: 8, layers: 1, heads: 2, max_len: 3, ..sasrec::Config::default() };
+    // 10 items and 3 positions of 4 numbers, and their normalisation: 40 + 12 + 8. Attention 4 (12 + 4) + 12 + 4, feed-forward layers 2 * 4 * 8 + 8 + 4, two
+    // normalisations of 8: 232 numbers with their moments and gradients. 15 positions have at most queries, keys and values in one array: 12 numbers.
+    // In all 6 * 4, and in the block 10 * 4 + 3 * 8 and 2 * 2 * 3 weights: 100 numbers, and their gradients.
+    let expected = [4 * 15 * 12, 4 * (4 * 232 + 2 * 15 * 100)];
+    assert_eq!(room(&Config::Sasrec(model), 10, Some(5)), Some(expected));
+    // A layer of 1 unit has 3 (1 + 1) weights beside 10 items of 1 number and a dense layer of 2. A step of sessions side by side has a position of each.
+    let lanes = gru4rec::Config { dim: 1, hidden: 1, batches: gru4rec::Batches::SessionsInParallel, ..small_gru4rec() };
+    assert_eq!(room(&Config::Gru4rec(lanes), 10, Some(5)), Some([4 * 5 * 4, 4 * (4 * 18 + 2 * 5 * 22)]));
+    assert_eq!(room(&Config::named("fpmc").unwrap(), 10, None), None);
+}
+
+#[test]
 fn a_training_part_without_any_order_is_refused() {
     let setup = Setup {
         histories: Arc::new(vec![vec![ItemId(0)], vec![], vec![ItemId(1)]]),
@@ -246,6 +264,7 @@ fn a_training_part_without_any_order_is_refused() {
         batch_size: None,
         learning_rate: None,
         seed: Seed(1),
+        device: Device::Cpu,
     };
     let refused = learner(&Config::Sasrec(sasrec::Config::default()), setup).err().unwrap();
     assert_eq!(refused.exit_code(), 3);
@@ -301,7 +320,7 @@ fn a_pair_without_weight_teaches_nothing() {
 fn a_model_starts_from_the_item_vectors_of_another() {
     let (items, vectors) = (vec![ItemId(7), ItemId(2)], (0..64).map(|at| at as f32 - 31.5).collect());
     let start = crate::models::StartItems { dim: 32, items, vectors };
-    fn rows(learner: &SequenceLearner<impl Encoder>) -> Vec<f32> {
+    fn rows(learner: &SequenceLearner<impl Encoder, OnCpu>) -> Vec<f32> {
         learner.state().f32(ITEMS, &[N_ITEMS as usize, 32]).unwrap().to_vec()
     }
     let mut learner = learner_of(&small_bert4rec(), 8);

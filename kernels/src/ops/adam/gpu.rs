@@ -2,7 +2,7 @@
 
 use cubecl::prelude::*;
 
-use super::Factors;
+use super::{ADAGRAD_EPSILON, Factors};
 use crate::Buffer;
 use crate::gpu::{Gpu, cubes_for, launch};
 
@@ -28,6 +28,17 @@ fn adam_kernel(
         m[at] = mean;
         v[at] = square;
         parameters[at] -= step_size * mean / (f32::sqrt(square) * root_scale + epsilon);
+    }
+}
+
+#[cube(launch_unchecked)]
+fn adagrad_kernel(gradient: &Array<f32>, v: &mut Array<f32>, parameters: &mut Array<f32>, learning_rate: f32) {
+    let at = ABSOLUTE_POS;
+    if at < parameters.len() {
+        let g = gradient[at];
+        let squares = v[at] + g * g;
+        v[at] = squares;
+        parameters[at] -= learning_rate * g / f32::sqrt(squares + f32::new(ADAGRAD_EPSILON));
     }
 }
 
@@ -64,6 +75,27 @@ pub(super) fn adam(
             factors.step_size,
             factors.root_scale,
             factors.epsilon
+        );
+    }
+}
+
+pub(super) fn adagrad(
+    gpu: &Gpu,
+    learning_rate: f32,
+    gradient: &Buffer<f32>,
+    v: &mut Buffer<f32>,
+    parameters: &mut Buffer<f32>,
+) {
+    // SAFETY: the kernel stays below the number of parameters, and `adagrad_step` checked that all three are as long.
+    unsafe {
+        launch!(
+            gpu,
+            cubes_for(parameters.len()),
+            adagrad_kernel,
+            gradient.argument(),
+            v.argument(),
+            parameters.argument(),
+            learning_rate
         );
     }
 }

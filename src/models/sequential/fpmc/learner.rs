@@ -48,9 +48,11 @@ impl FpmcLearner {
     /// A learner at step 0.
     ///
     /// # Errors
-    /// [`crate::RecError::Config`] for a setting outside its range, [`crate::RecError::Input`] when no history has two items.
+    /// [`crate::RecError::Config`] for a setting outside its range, [`crate::RecError::Input`] when no history has two items,
+    /// [`crate::RecError::Kernel`] on a GPU.
     pub fn new(config: Config, setup: Setup) -> Result<Self> {
         config.validate()?;
+        setup.device.expect_cpu("the model fpmc")?;
         let (histories, n_items, dim, seed) = (&setup.histories, setup.n_items, config.dim, setup.seed);
         let places =
             |(user, history): (usize, &Vec<ItemId>)| (1..history.len()).map(move |at| (user as u32, at as u32));
@@ -202,9 +204,9 @@ impl Learner for FpmcLearner {
             let loss = self.differentiate(&batch)?;
             check_loss(loss, epoch, step)?;
             self.step += 1;
-            self.tables
-                .iter_mut()
-                .try_for_each(|Table { trained, gradient }| trained.descend(gradient, self.step, &rule))?;
+            self.tables.iter_mut().try_for_each(|Table { trained, gradient }| {
+                trained.descend(&Device::Cpu.upload(gradient), self.step, &rule)
+            })?;
             Ok((loss, batch.users.len() as u64))
         })
     }

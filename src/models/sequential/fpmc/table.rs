@@ -26,7 +26,7 @@ impl Table {
             }
             from += dim;
         }
-        Table { trained: Trained::new(name, [n, width], &values), gradient: vec![0.0; n * width] }
+        Table { trained: Trained::new(&Device::Cpu, name, [n, width], &values), gradient: vec![0.0; n * width] }
     }
 
     /// Rows by index.

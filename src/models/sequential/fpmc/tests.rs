@@ -15,7 +15,14 @@ use crate::models::{Learner, Query, Scorer};
 fn setup(histories: Vec<Vec<u32>>, n_items: usize, batch_size: usize) -> Setup {
     let histories = histories.into_iter().map(|h| h.into_iter().map(ItemId).collect()).collect();
     let learning_rate = Some(0.01);
-    Setup { histories: Arc::new(histories), n_items, batch_size: Some(batch_size), learning_rate, seed: Seed(7) }
+    Setup {
+        histories: Arc::new(histories),
+        n_items,
+        batch_size: Some(batch_size),
+        learning_rate,
+        seed: Seed(7),
+        device: Device::Cpu,
+    }
 }
 
 fn learner(loss: Loss) -> FpmcLearner {

@@ -69,7 +69,14 @@ fn check_step<M: Encoder>(
         fixture.sequences().into_iter().map(|sequence| sequence.into_iter().map(ItemId).collect()).collect();
     let n_items = fixture.0["n_items"].as_u64().unwrap() as usize;
     let (batch_size, learning_rate) = (Some(4), Some(0.01));
-    let setup = Setup { histories: Arc::new(histories), n_items, batch_size, learning_rate, seed: Seed(1) };
+    let setup = Setup {
+        histories: Arc::new(histories),
+        n_items,
+        batch_size,
+        learning_rate,
+        seed: Seed(1),
+        device: Device::Cpu,
+    };
     let (layout, mut state) = (model.parameters(n_items), State::default());
     for Parameter { name, shape, .. } in &layout {
         let values: Vec<f32> = ours("weights", name).into_iter().map(|value| value as f32).collect();
@@ -100,7 +107,7 @@ fn check_step<M: Encoder>(
 
 /// One step of a learner from a state: its mean loss and the state after it.
 fn one_step<M: Encoder>(model: &M, setup: Setup, state: &State) -> (f64, State) {
-    let mut learner = SequenceLearner::new(model.clone(), setup).unwrap();
+    let mut learner = SequenceLearner::<_, OnCpu>::new(model.clone(), setup).unwrap();
     learner.restore(state).unwrap();
     assert_eq!(learner.steps_per_epoch(), 1);
     let report = learner.steps(0, 0..1).unwrap();
@@ -154,7 +161,7 @@ fn a_step_of_bert4rec_is_that_of_its_formulas() {
     }
     let ours = |part: &str, name: &str| fixture.ours(part, name);
     check_step(&model, &fixture, ours, |setup, state| {
-        let mut learner = SequenceLearner::new(model.clone(), setup).unwrap();
+        let mut learner = SequenceLearner::<_, OnCpu>::new(model.clone(), setup).unwrap();
         learner.restore(state).unwrap();
         let (loss, n) = learner.learn(&batch, 0, 0).unwrap();
         (loss / n as f64, learner.state())
@@ -176,9 +183,9 @@ fn a_step_of_fmlp_is_that_of_its_formulas() {
     let negatives: Vec<u32> = serde_json::from_value(fixture.0["config"]["negatives"].clone()).unwrap();
     let sequences = fixture.sequences();
     check_step(&model, &fixture, ours, |setup, state| {
-        let mut parameters = parameters::Parameters::new(model.parameters(setup.n_items), setup.seed);
+        let mut parameters = parameters::Parameters::new(&setup.device, model.parameters(setup.n_items), setup.seed);
         parameters.restore(state).unwrap();
-        let weights = parameters.on_tape();
+        let weights = parameters.on_tape::<OnCpu>();
         let (mut items, mut starts) = (Vec::new(), vec![0]);
         for sequence in &sequences {
             items.extend_from_slice(&sequence[..sequence.len() - 1]);
@@ -194,9 +201,9 @@ fn a_step_of_fmlp_is_that_of_its_formulas() {
         let positive = score(&|at| sequences[at][sequences[at].len() - 1]);
         let negative = score(&|at| negatives[at]);
         // -log s(x) = softplus(-x), -log(1 - s(x)) = softplus(x)
-        let loss = (activation::softplus(positive.neg(), 1.0) + activation::softplus(negative, 1.0)).mean();
-        let value = f64::from(loss.clone().into_scalar());
-        parameters.descend(&weights, loss, &Rule::adam(0.01)).unwrap();
+        let losses = activation::softplus(positive.neg(), 1.0) + activation::softplus(negative, 1.0);
+        let value = f64::from(losses.clone().mean().into_scalar());
+        parameters.descend(&weights, losses / sequences.len() as f32, &Rule::adam(0.01)).unwrap();
         let mut after = State::default();
         parameters.save(&mut after, true);
         (value, after)
