@@ -40,8 +40,8 @@ impl Recommender {
     /// [`Recommender::recovered_from`] says so.
     ///
     /// # Errors
-    /// [`RecError::Missing`] when there is no checkpoint; [`RecError::Checkpoint`] when it is damaged, foreign, newer than this program or holds
-    /// a training in progress; those of [`models::load_scorer`].
+    /// [`RecError::Missing`] when there is no checkpoint; [`RecError::Input`] for a file, and for a training in progress; [`RecError::Checkpoint`] when
+    /// the checkpoint is damaged, foreign or newer than this program; those of [`models::load_scorer`].
     pub fn open(run: impl AsRef<Path>) -> Result<Recommender> {
         let (folder, contents) = checkpoint::load_frozen(run.as_ref())?;
         let scorer =
@@ -415,7 +415,7 @@ mod tests {
         checkpoint::save(&base.path().join("last"), &contents(&[(HOLDS, "learner".into())])).unwrap();
         for path in [base.path().to_path_buf(), base.path().join("last")] {
             let training = refused(&path);
-            assert!(training.exit_code() == 6 && training.to_string().contains("training in progress"), "{training}");
+            assert!(training.exit_code() == 3 && training.to_string().contains("training in progress"), "{training}");
         }
         // A damaged best is not passed over.
         std::fs::create_dir(base.path().join("best")).unwrap();

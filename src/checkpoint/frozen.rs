@@ -1,29 +1,49 @@
 //! The frozen model of a run: what answers queries, and what another run may start from.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use super::contents::HOLDS;
 use super::{Contents, exists, load};
-use crate::error::{RecError, Result};
+use crate::error::{Place, RecError, Result};
 
 /// Loads the frozen model of a run folder or a checkpoint folder, and says where it lay. Of a run, `best` is taken, or `last` where there is no `best`.
 ///
 /// # Errors
-/// [`RecError::Missing`] when there is no checkpoint; [`RecError::Checkpoint`] when it is damaged, newer than this program or holds a training in
-/// progress.
+/// [`RecError::Missing`] when there is no checkpoint; [`RecError::Input`] when it holds a training in progress; those of [`check_folder`];
+/// [`RecError::Checkpoint`] when it is damaged or newer than this program.
 pub fn load_frozen(run: &Path) -> Result<(PathBuf, Contents)> {
     let folder = checkpoint_of(run)?;
     let contents = load(&folder)?;
     if contents.facts.get(HOLDS).and_then(Value::as_str) == Some("learner") {
-        return Err(RecError::Checkpoint {
-            path: folder,
-            problem: "it holds a training in progress, not a model that answers".into(),
-            todo: "let the run reach its first validation, or go on with train --resume".into(),
+        return Err(RecError::Input {
+            place: Place::file(&folder),
+            found: "a training in progress".into(),
+            expected: "a model that answers".into(),
+            todo: "go on with train --resume until the run has reached its first validation".into(),
         });
     }
     Ok((folder, contents))
+}
+
+/// Refuses what is there and cannot be the folder of a run. What is not there passes: the caller knows what it was to be.
+///
+/// # Errors
+/// [`RecError::Input`] for a file, [`RecError::Io`] for a folder that the system does not let us read.
+pub fn check_folder(path: &Path) -> Result<()> {
+    match std::fs::metadata(path) {
+        Ok(found) if found.is_dir() => std::fs::read_dir(path).map(drop).map_err(RecError::read(path)),
+        Ok(_) => Err(RecError::Input {
+            place: Place::file(path),
+            found: "a file".into(),
+            expected: "the folder of a run".into(),
+            todo: "give the folder that gcnrec train wrote, such as runs/lightgcn-1".into(),
+        }),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(RecError::read(path)(error)),
+    }
 }
 
 /// The checkpoint that stands for what was named.
@@ -39,6 +59,7 @@ fn checkpoint_of(path: &Path) -> Result<PathBuf> {
     if exists(&last) {
         return Ok(last);
     }
+    check_folder(path)?;
     let (what, name, todo) = if path.is_dir() {
         (
             "checkpoint",

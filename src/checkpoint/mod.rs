@@ -25,6 +25,6 @@ mod store;
 mod tensors;
 
 pub use contents::{Contents, EXCLUDE_SEEN, HOLDS, Ids, RECOVERED_FROM};
-pub use frozen::load_frozen;
+pub use frozen::{check_folder, load_frozen};
 pub use run_folder::RunFolder;
 pub use store::{exists, load, save};

@@ -12,13 +12,13 @@ use super::settings;
 
 /// Recommend items to users of a trained run, or to somebody with a given history
 #[derive(Debug, clap::Args)]
-#[command(after_help = "\
-Examples:
+#[command(after_help = r#"Examples:
   gcnrec recommend runs/ml-100k-1 --user 196
   gcnrec recommend runs/ml-100k-1 --users users.txt -k 20 --output csv
   gcnrec recommend runs/ml-100k-1 --history 50,172,181
+  gcnrec recommend runs/songs-1 --history '"Hello, Goodbye",Yesterday'
 
-Items that a user already has are left out.")]
+Items that a user already has are left out, unless the run keeps them: eval.exclude_seen = false, which is the default for sessions."#)]
 #[command(group = clap::ArgGroup::new("whom").required(true))]
 pub(super) struct Args {
     /// The folder of a run, such as runs/lightgcn-1
@@ -30,9 +30,9 @@ pub(super) struct Args {
     /// A file with one user a line
     #[arg(long, value_name = "FILE", group = "whom")]
     users: Option<PathBuf>,
-    /// Items that somebody new liked, oldest first, separated by commas
-    #[arg(long, value_name = "ITEM,ITEM,…", group = "whom", value_delimiter = ',', allow_hyphen_values = true)]
-    history: Option<Vec<String>>,
+    /// Items that somebody new liked, oldest first, separated by commas; a name with a comma in double quotes, as in CSV
+    #[arg(long, value_name = "ITEM,ITEM,…", group = "whom", allow_hyphen_values = true)]
+    history: Option<String>,
     /// How many items
     #[arg(short = 'k', long = "k", value_name = "N", default_value_t = 10, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..))]
     k: u32,
@@ -57,7 +57,8 @@ pub(super) fn run(args: &Args) -> Result<()> {
     let ranking = match (&args.user, &args.history) {
         (Some(user), _) => recommender.for_user(user, k)?,
         (None, Some(history)) => {
-            let items: Vec<&str> = history.iter().map(|item| item.trim()).filter(|item| !item.is_empty()).collect();
+            let items = read_history(history)?;
+            let items: Vec<&str> = items.iter().map(String::as_str).collect();
             recommender.for_history(&items, k)?
         }
         (None, None) => unreachable!("one of --user, --users and --history is required"),
@@ -89,6 +90,32 @@ fn add_rows(table: &mut Table, user: Option<&str>, recommender: &Recommender, ra
     }
 }
 
+/// The items of a history: one record of CSV. Blanks around a name and empty names do not count.
+///
+/// # Errors
+/// [`RecError::Usage`] for a quote that is never closed.
+fn read_history(text: &str) -> Result<Vec<String>> {
+    // A line end is added: a field that keeps it has run on to the end, looking for its second quote.
+    let line = format!("{}\n", text.trim());
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(line.as_bytes());
+    let mut items = Vec::new();
+    for record in reader.records() {
+        let record = record.map_err(|error| refused(&error.to_string()))?;
+        items.extend(record.iter().map(String::from));
+    }
+    if items.last().is_some_and(|item| item.ends_with('\n')) {
+        return Err(refused("a quote is never closed"));
+    }
+    Ok(items.iter().map(|item| item.trim().to_string()).filter(|item| !item.is_empty()).collect())
+}
+
+fn refused(problem: &str) -> RecError {
+    RecError::Usage {
+        problem: format!("--history: {problem}"),
+        todo: "write item,item, with double quotes around a name that has a comma".into(),
+    }
+}
+
 /// The users of a file, one a line; empty lines do not count.
 fn read_users(file: &Path) -> Result<Vec<String>> {
     let bytes = std::fs::read(file).map_err(RecError::read(file))?;
@@ -108,6 +135,16 @@ fn read_users(file: &Path) -> Result<Vec<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_history_may_name_items_with_commas_and_quotes() {
+        assert_eq!(read_history("50, 172,,181 ").unwrap(), ["50", "172", "181"]);
+        assert_eq!(read_history("\"Hello, Goodbye\",Yesterday").unwrap(), ["Hello, Goodbye", "Yesterday"]);
+        assert_eq!(read_history("\"say \"\"no\"\"\",12\" mix").unwrap(), ["say \"no\"", "12\" mix"]);
+        assert!(read_history("").unwrap().is_empty());
+        let error = read_history("a,\"b,c").unwrap_err();
+        assert_eq!((error.exit_code(), error.to_string().contains("a quote is never closed")), (2, true));
+    }
 
     #[test]
     fn a_file_of_users_may_have_empty_lines_and_windows_line_ends() {

@@ -49,10 +49,11 @@ pub(super) fn report(run: &RunReport<'_>) -> Result<Report> {
     let parts = [("valid", &outcome.valid), ("test", &outcome.test)];
     report.metrics =
         parts.into_iter().filter_map(|(part, metrics)| Some((part.into(), named(metrics.as_ref()?)))).collect();
+    let lines = run.folder.read_metrics()?;
     report.timing = Timing {
         load_s: run.load_s,
         train_s: outcome.train_s,
-        epoch_s_median: outcome.epoch_s_median,
+        epoch_s_median: median_seconds(&lines).unwrap_or(outcome.epoch_s_median),
         evaluate_s: outcome.evaluate_s,
     };
     report.evaluation_share = outcome.evaluation_share;
@@ -64,7 +65,7 @@ pub(super) fn report(run: &RunReport<'_>) -> Result<Report> {
     if outcome.protocol.selected_on != SelectedOn::None {
         report.selection_metric = Some(job.train.metric.clone());
     }
-    report.learning_curve = learning_curve(&run.folder.read_metrics()?, &job.train.metric);
+    report.learning_curve = learning_curve(&lines, &job.train.metric);
     report.stages = stages(job, outcome)?;
     report.warnings = outcome.warnings.clone();
     // Labelled rows are judged one by one, and nothing is left out of them.
@@ -97,6 +98,14 @@ fn stages(job: &Job, outcome: &Outcome) -> Result<Vec<Stage>> {
 
 fn named(metrics: &Metrics) -> BTreeMap<String, f64> {
     metrics.iter().map(|(name, value)| (name.to_string(), value)).collect()
+}
+
+/// The middle epoch of the whole run, whichever process ran it; none where no epoch was run here.
+fn median_seconds(lines: &[Value]) -> Option<f64> {
+    let mut seconds: Vec<f64> = lines.iter().filter_map(|line| line.get("seconds")?.as_f64()).collect();
+    seconds.sort_by(f64::total_cmp);
+    let middle = seconds.get(seconds.len() / 2)?;
+    Some(if seconds.len().is_multiple_of(2) { (seconds[seconds.len() / 2 - 1] + middle) / 2.0 } else { *middle })
 }
 
 /// Loss and selecting metric of the stage that picked the epoch.
@@ -141,6 +150,19 @@ mod tests {
                 CurvePoint { epoch: 2, loss: 0.25, metric: Some(0.125) }
             ]
         );
+    }
+
+    #[test]
+    fn the_middle_epoch_is_that_of_every_process_of_the_run() {
+        let lines = [
+            json!({"epoch": 1, "seconds": 3.0}),
+            json!({"epoch": 2, "seconds": 0.5}),
+            json!({"epoch": 3, "seconds": 1.5}),
+        ];
+        assert_eq!(median_seconds(&lines), Some(1.5));
+        // Of two, half of .5 + 3.
+        assert_eq!(median_seconds(&lines[..2]), Some(1.75));
+        assert_eq!(median_seconds(&[]), None);
     }
 
     #[test]

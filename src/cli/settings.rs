@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use gcnrec::checkpoint::check_folder;
 use gcnrec::config::{Config, Resolved, Sources, resolve};
 use gcnrec::{RecError, Result};
 
@@ -27,10 +28,11 @@ pub(super) fn environment() -> Result<Vec<(String, String)>> {
 /// The configuration of a finished run. Of the environment only what cannot change results counts: threads, device and the data folder.
 ///
 /// # Errors
-/// [`RecError::Missing`] when there is no such run; those of [`resolve`].
+/// [`RecError::Missing`] when there is no such run; those of [`check_folder`] and of [`resolve`].
 pub(super) fn of_run(run: &Path, flags: Vec<gcnrec::config::Flag>) -> Result<Resolved> {
     let file = run.join("config.toml");
     if !file.is_file() {
+        check_folder(run)?;
         return Err(RecError::Missing {
             what: if run.is_dir() { "config.toml of a run in" } else { "run folder" },
             name: run.display().to_string(),

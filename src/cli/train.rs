@@ -54,7 +54,10 @@ pub(super) fn run(args: &Args) -> Result<()> {
         _ => config.to_toml()?,
     };
 
-    // Whatever can be refused is refused before the first file is written.
+    // Whatever can be refused is refused before the first file is written. A run that has begun goes on as it is.
+    if !args.run.resume {
+        resolved.check_unread()?;
+    }
     let job = job(config, split, device, config_toml)?;
     job.check()?;
     let folder = RunFolder::create(&args.folder(config)?, args.run.force, args.run.resume)?;

@@ -31,9 +31,17 @@ const JUDGING: [&str; 2] = ["train.metric", "train.refit"];
 
 /// Reads all files and checks that they can be compared.
 pub fn read(plan: &Plan, seed: u64) -> Result<Vec<Contestant>> {
+    if let Some(text) = plan.set.iter().find(|text| text.split('=').next().is_some_and(|key| key.trim() == "seed")) {
+        return Err(RecError::Usage {
+            problem: format!("--set {text}: every model is trained with several seeds"),
+            todo: "say which with --seeds and --first-seed".into(),
+        });
+    }
     let mut contestants: Vec<Contestant> = Vec::new();
     for file in &plan.files {
-        let config = resolved(plan, file, &[], seed)?.config;
+        let resolved = resolved(plan, file, &[], seed)?;
+        resolved.check_unread()?;
+        let config = resolved.config;
         check_files(&config.data, None)?;
         let metric = match &plan.metric {
             Some(metric) => MetricAt::parse("--metric", metric)?,

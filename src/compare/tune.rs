@@ -76,7 +76,9 @@ fn new_draw(
     for _ in 0..DRAWS {
         let values = tune.search.draw(keys, Seed(seed), *n_draws);
         *n_draws += 1;
-        if !tried.contains(&resolved(plan, &contestant.file, &as_set(&values), seed)?.config) {
+        let drawn = resolved(plan, &contestant.file, &as_set(&values), seed)?;
+        // What nobody reads makes no other model.
+        if drawn.check_unread().is_ok() && !tried.contains(&drawn.config) {
             return Ok(Some(values));
         }
     }

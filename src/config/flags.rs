@@ -148,6 +148,8 @@ fn fit(flag: &Flag, noun: &str, name: &str, fits: &[&str]) -> Result<()> {
 fn no_loss(flag: &Flag, model: &Choice) -> RecError {
     let (why, todo) = if has_own_losses(&model.name) {
         ("has losses of its own", format!("use --set model.{}.loss", model.name))
+    } else if reads_training(&model.name) {
+        ("takes the losses of its members", "give each of model.fusion.members an objective in a run file".into())
     } else {
         ("is computed in closed form", "it fits models that are trained on a loss, such as lightgcn and mf".into())
     };

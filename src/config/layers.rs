@@ -8,7 +8,7 @@ use toml::Value;
 
 use super::choice::{Choice, DEBIAS, Family, LOSS, MODEL};
 use super::entry::{Entry, insert};
-use super::run::{Config, has_own_losses, is_trained_by_steps};
+use super::run::{Config, has_own_losses, is_trained_by_steps, reads_training};
 use super::{check, flags, paths, presets, run_file};
 use crate::error::{RecError, Result};
 
@@ -119,6 +119,9 @@ pub(super) fn resolve_text(sources: &Sources, run_file: Option<(&str, &Path)>) -
     let model = MODEL.choose(&layers).unwrap_or_else(|| Choice::default_of("lightgcn"));
     MODEL.keep(&mut layers, &model, &mut notes)?;
     let loss = choose_loss(&mut layers, &model, &mut notes)?;
+    if !reads_training(&model.name) {
+        notes.extend(layers.iter().flat_map(|layer| unread_training(layer, &model)));
+    }
     let debias = DEBIAS.choose(&layers).unwrap_or_else(|| Choice::default_of("none"));
     DEBIAS.keep(&mut layers, &debias, &mut notes)?;
     let mut settings = flags::settings(&sources.flags, &model, loss.as_ref(), &mut notes)?;
@@ -215,13 +218,25 @@ fn choose_loss(layers: &mut [Layer], model: &Choice, notes: &mut Vec<String>) ->
     }
     let chosen = model.layer.unwrap_or(0);
     for (rank, layer) in layers.iter_mut().enumerate() {
-        // `--loss` is refused together with the other flags that do not fit.
-        if rank >= chosen && layer.kind != Kind::Flags {
+        // `--loss` is refused together with the other flags that do not fit. `--set` stands beside the flag that chose the model, not below it.
+        if layer.kind == Kind::Set || (rank >= chosen && layer.kind != Kind::Flags) {
             refuse_loss(&LOSS, layer, model)?;
         }
         layer.entries.retain(|entry| !LOSS.holds(entry));
     }
     Ok(None)
+}
+
+/// What `--set` and the environment say of steps to a model that takes none. `metric` is reported whoever is judged, and the others are refused elsewhere.
+fn unread_training(layer: &Layer, model: &Choice) -> Vec<String> {
+    let is_read =
+        |key: &str| ["metric", "init_items_from", "finetune_epochs", "finetune_recent_fraction"].contains(&key);
+    let is_unread = |entry: &&Entry| matches!(&entry.path[..], [table, key, ..] if table == "train" && !is_read(key));
+    let note = |entry: &Entry| format!("{} has no effect: {} is not trained by steps", entry.origin, model.name);
+    match layer.kind {
+        Kind::Environment | Kind::Set => layer.entries.iter().filter(is_unread).map(note).collect(),
+        Kind::Preset | Kind::RunFile | Kind::Flags => Vec::new(),
+    }
 }
 
 fn refuse_loss(family: &Family, layer: &Layer, model: &Choice) -> Result<()> {
@@ -233,6 +248,9 @@ fn refuse_loss(family: &Family, layer: &Layer, model: &Choice) -> Result<()> {
             found: format!("the loss {}", entry.path[1]),
             expected: match has_own_losses(&model.name) {
                 true => format!("none beside the model {}, which has losses of its own", model.shown()),
+                false if reads_training(&model.name) => {
+                    format!("none beside the model {}, which takes the losses of its members", model.shown())
+                }
                 false => format!("no loss: the model is {}, computed in closed form", model.shown()),
             },
             todo: "remove the loss or choose a model that is trained on one, such as lightgcn".into(),

@@ -17,6 +17,7 @@ mod presets;
 mod run;
 mod run_file;
 mod settle;
+mod unread;
 
 pub use flags::{Flag, check_run_flags};
 pub use layers::{Origins, Resolved, Sources, resolve};

@@ -228,6 +228,16 @@ fn a_setting_that_a_flag_made_void_is_noted() {
     assert_eq!(resolved.notes, ["--set model.lightgcn.dim=8 has no effect: the model is ease (--model)"]);
     let resolved = flags(&[("--model", "ease".into()), ("--epochs", 3.into())]).resolve().unwrap();
     assert_eq!(resolved.notes, ["--epochs has no effect: ease is not trained by steps"]);
+    let mut case = flags(&[("--model", "ease".into())]);
+    // The metric is reported of closed forms too.
+    case.set = vec!["train.patience=3", "train.metric=ndcg@10"];
+    case.environment = vec![("GCNREC_TRAIN__OPTIMIZER", "sgd")];
+    let notes = case.resolve().unwrap().notes;
+    let why = "has no effect: ease is not trained by steps";
+    assert_eq!(notes, [format!("GCNREC_TRAIN__OPTIMIZER {why}"), format!("--set train.patience=3 {why}")]);
+    // A run file may hold what other models that it is started with read.
+    let case = Case { file: Some("[model.ease]\n[train]\npatience = 3"), ..Case::default() };
+    assert!(case.resolve().unwrap().notes.is_empty());
 }
 
 #[test]

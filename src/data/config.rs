@@ -67,7 +67,7 @@ pub struct Config {
     /// Which parts `leave_one_out` makes. Default `valid_and_test`.
     pub hold_out: HoldOut,
     /// Share of each user's training rows that becomes the validation part when there is none, from 0 to below 1; at least one row of each user
-    /// stays. 0 means no validation part. Default 0.1.
+    /// stays. Default 0.1. 0 means no validation part: what a split of `path` would make of one is training.
     pub valid_fraction: f64,
     /// Which rows these are. Default `random`, for `sessions` `last`.
     pub valid_rows: Option<ValidRows>,
@@ -281,6 +281,17 @@ impl Config {
                 return refuse(&format!("data.{name} is given without training data"), "add data.train or data.path");
             }
         }
+        if let (Some(user), Some(item)) = (&self.user_column, &self.item_column)
+            && user == item
+        {
+            return refuse(
+                &format!("data.user_column and data.item_column are both the column {user}"),
+                "name the column of users and that of items",
+            );
+        }
+        if self.split == Rule::Time && self.order == Some(Order::Random) {
+            return refuse("data.order = \"random\" does not fit data.split = \"time\"", "remove one of the two");
+        }
         if !path && (self.min_user_interactions > 0 || self.min_item_interactions > 0) {
             return refuse(
                 "data.min_user_interactions and data.min_item_interactions belong to data.path",
@@ -377,6 +388,8 @@ mod tests {
             Config { uniform: file(), ..Config::default() },
             Config { train: file(), min_user_interactions: 5, ..Config::default() },
             Config { candidates: file(), ..Config::default() },
+            Config { user_column: Some("a".into()), item_column: Some("a".into()), ..Config::default() },
+            Config { split: Rule::Time, order: Some(Order::Random), ..Config::default() },
             Config { recent_days: Some(7.0), recent_fraction: Some(0.5), ..Config::default() },
         ] {
             assert_eq!(config.validate().unwrap_err().exit_code(), 2, "{config:?}");

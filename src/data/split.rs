@@ -16,7 +16,7 @@ const SHUFFLE: u64 = 0;
 const CARVE: u64 = 1;
 
 /// Divides a log as `config.split` says: training, validation, test. Each part keeps the order of the file; the parts are disjoint and together
-/// are all rows.
+/// are all rows. With a `valid_fraction` of 0 the rows that would validate are training rows.
 ///
 /// # Errors
 /// [`RecError::Config`] when the order is by time and the log has no times.
@@ -60,6 +60,11 @@ pub fn split(log: &Log, config: &Config, seed: Seed) -> Result<[Log; 3]> {
             rest = later;
         }
     }
+    // Without a validation part, its rows are training rows.
+    if config.valid_fraction == 0.0 {
+        let rows = std::mem::take(&mut parts[1]);
+        parts[0].extend(rows);
+    }
     Ok(parts.map(|mut rows| {
         rows.sort_unstable();
         log.select(&rows)
@@ -81,7 +86,8 @@ fn by_points_in_time(log: &Log, order: &[u32], config: &Config) -> Result<[Log; 
             todo: "raise the first of data.ratios, or use --split leave-one-out".into(),
         });
     }
-    Ok([&order[..valid], &order[valid..test], &order[test..]].map(|rows| {
+    let start = if config.valid_fraction == 0.0 { test } else { valid };
+    Ok([&order[..start], &order[start..test], &order[test..]].map(|rows| {
         let mut rows = rows.to_vec();
         rows.sort_unstable();
         log.select(&rows)
@@ -307,6 +313,18 @@ mod tests {
         let still = Log { times: vec![7; 6], ..log };
         let error = split(&still, &config, Seed(1)).unwrap_err();
         assert!(error.to_string().starts_with("data.split: found time, and 6 rows"), "{error}");
+    }
+
+    #[test]
+    fn without_a_validation_part_its_rows_are_training_rows() {
+        let times = (0..10).collect();
+        let log = Log { users: vec![0; 10], items: (0..10).collect(), times, ..Log::default() };
+        let ordered = Config { order: Some(Order::Time), valid_fraction: 0.0, ..Config::default() };
+        // A tenth of ten rows, and the last one, are the same row.
+        for rule in [Rule::Ratio, Rule::LeaveOneOut, Rule::Time] {
+            let parts = split(&log, &Config { split: rule, ..ordered.clone() }, Seed(1)).unwrap();
+            assert_eq!(parts.map(|part| part.items), [(0..9).collect(), vec![], vec![9]], "{rule:?}");
+        }
     }
 
     #[test]

@@ -164,7 +164,7 @@ impl Job {
                 return Ok(());
             }
             let problem = format!("the debiasing method {name} does not fit the model {}", self.model.name());
-            return refuse(problem, "it fits models that are trained on a loss, such as lightgcn and mf");
+            return refuse(problem, "it fits the graph models, lightgcn and mf");
         };
         self.debias.check_device(&self.device)?;
         if self.train.refit && self.split.labelled {

@@ -14,7 +14,7 @@ use super::outcome::{ExampleWeightReport, Outcome};
 use super::progress::{Best, Chosen, Progress};
 use super::store::{Resumed, RunStore};
 use super::teaching::Teaching;
-use super::trainer::{StageResult, Trainer};
+use super::trainer::{StageResult, Trainer, diverged};
 use crate::data::Part;
 use crate::error::Result;
 use crate::models::state::{State, Tensor};
@@ -176,8 +176,9 @@ impl Plan {
         example_weights: Option<ExampleWeightReport>,
     ) -> Result<Outcome> {
         let started = Instant::now();
-        let test = self.test.as_ref().map(|evaluator| evaluator.evaluate(&*scorer)).transpose()?;
         let chosen = progress.chosen.as_ref();
+        let trained = |error| diverged(error, chosen.map_or(0, |chosen| chosen.epoch));
+        let test = self.test.as_ref().map(|evaluator| evaluator.evaluate(&*scorer).map_err(trained)).transpose()?;
         let valid = chosen.and_then(|chosen| chosen.metrics.clone());
         let n_eval_users = self.test.as_ref().or(self.valid.as_ref()).map_or(0, Judge::n_eval_users);
         let protocol = job.protocol(Part::Test, valid.is_some(), n_eval_users);

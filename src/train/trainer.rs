@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use gcnrec_kernels::KernelError;
+
 use super::job::{Job, Stop};
 use super::judge::{Judge, Selection};
 use super::observer::{EpochRecord, Observer, Stage, StagePlan};
@@ -26,6 +28,19 @@ pub struct Trainer<'a> {
     pub progress: Progress,
     /// Seconds of each epoch of this process.
     pub epoch_seconds: Vec<f64>,
+}
+
+/// Scores that are no numbers, of a model that has just taken steps: they say where, and what to do. Other errors stay as they are.
+pub(super) fn diverged(error: RecError, epoch: u64) -> RecError {
+    match error {
+        RecError::Kernel(KernelError::NotANumber { .. }) => RecError::NotFinite {
+            what: "score",
+            value: f64::NAN,
+            place: format!("the end of epoch {epoch}"),
+            todo: "lower the learning rate".into(),
+        },
+        other => other,
+    }
 }
 
 /// How a stage ended.
@@ -157,7 +172,7 @@ impl Trainer<'_> {
     ) -> Result<()> {
         let started = Instant::now();
         let scorer = learner.freeze()?;
-        let metrics = evaluator.evaluate(&*scorer)?;
+        let metrics = evaluator.evaluate(&*scorer).map_err(|error| diverged(error, record.epoch))?;
         let value = metrics.get(&metric.name).expect("the evaluator should hold the selecting metric: see Job");
         if self.progress.best.as_ref().is_none_or(|best| metric.improves(value, best.value)) {
             let logits = learner.layer_logits();
@@ -195,5 +210,20 @@ impl Trainer<'_> {
     pub fn enter(&mut self, stage: Stage) {
         self.progress.enter(stage);
         self.store.best_changed();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scores_that_are_no_numbers_say_after_which_epoch_and_what_to_do() {
+        let op = KernelError::NotANumber { op: "top_k", argument: "scores", row: 0 };
+        let error = diverged(RecError::Kernel(op), 5);
+        assert_eq!(error.to_string(), "score is NaN at the end of epoch 5; lower the learning rate");
+        assert_eq!(error.exit_code(), 1);
+        let other = diverged(RecError::range("eval.k", 0, "more"), 5);
+        assert_eq!(other.exit_code(), 4);
     }
 }

@@ -83,6 +83,53 @@ fn wrong_usage_ends_with_two_and_points_to_help() {
 }
 
 #[test]
+fn settings_that_nothing_would_read_end_with_two_and_say_what_they_fit() {
+    let demo = "the demo world, which is made whole";
+    let split = "data.train, a part of data that are split already";
+    judge_all(
+        &[
+            line("a split of the demo world", "train --split time")
+                .refused(2, &["--split: data.split", demo, "--data"]),
+            line("a least rating in the demo world", "train --min-rating 4").refused(2, &["data.min_rating", demo]),
+            line("a format of the demo world", "train --format csv").refused(2, &["data.format", demo]),
+            line("ratings of the demo world", "train --feedback explicit").refused(2, &["data.feedback", demo]),
+            line("columns of the demo world", "train --set data.user_column=u").refused(2, &["data.user_column", demo]),
+            line("shares of the demo world", "train --set data.ratios=[1,1,1]").refused(2, &["data.ratios", demo]),
+            with_rows("a split of parts", "train --train f.csv --split time")
+                .refused(2, &["--split: data.split", split]),
+            with_rows("shares of parts", "train --train f.csv --set data.ratios=[1,1,1]")
+                .refused(2, &["--set data.ratios=[1,1,1]: data.ratios", split]),
+            with_rows("two validation parts", "train --train f.csv --valid f.csv --valid-fraction 0.3")
+                .refused(2, &["--valid-fraction: data.valid_fraction", "data.valid", "give one of the two"]),
+            with_rows("two shares of validation", "train --data f.csv --valid-fraction 0.3")
+                .refused(2, &["--valid-fraction: data.valid_fraction", "data.ratios"]),
+            line("users for a loss that takes them anyway", "train --set train.sampling=user")
+                .refused(2, &["train.sampling", "the loss softmax", "bpr"]),
+            line("blocks without blocks", "train --set train.block=[8,8]").refused(2, &["train.block", "sampling"]),
+            line("newest rows without fine-tuning", "train --model sasrec --set train.finetune_recent_fraction=0.5")
+                .refused(2, &["train.finetune_recent_fraction", "train.finetune_epochs"]),
+            line("attention without attention", "train --set model.lightgcn.attention.hidden=8")
+                .refused(2, &["model.lightgcn.attention.hidden", "--attn-layers"]),
+            line("biases that are not there", "train --model mf --set model.mf.decay_biases=false")
+                .refused(2, &["model.mf.decay_biases", "biases = true"]),
+            line("negatives of a loss without them", "train --model sasrec --set model.sasrec.n_negatives=8")
+                .refused(2, &["model.sasrec.n_negatives", "the loss cross_entropy", "gbce"]),
+            line("a teacher without a weight", "train --model gru4rec --set model.gru4rec.teacher_temperature=2")
+                .refused(2, &["model.gru4rec.teacher_temperature", "teacher_weight"]),
+            line("a loss's setting for a model of sequences", "train --model sasrec --set objective.bpr.l2=1")
+                .refused(4, &["--set objective.bpr.l2=1", "has losses of its own"]),
+            line("a loss's setting for a closed form", "train --model ease --set objective.bpr.l2=1")
+                .refused(4, &["--set objective.bpr.l2=1", "the model is ease (--model), computed in closed form"]),
+            line("a loss for a fusion", "train --model fusion --loss bpr")
+                .refused(2, &["--loss does not fit the model fusion, which takes the losses of its members"]),
+            line("debiasing of sequences", "train --model gru4rec --set debias.ips.clip=0.2")
+                .refused(2, &["the debiasing method ips does not fit the model gru4rec", "the graph models"]),
+        ],
+        None,
+    );
+}
+
+#[test]
 fn names_that_do_not_exist_get_the_nearest_that_does() {
     judge_all(
         &[

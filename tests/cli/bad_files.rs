@@ -146,6 +146,16 @@ fn data_from_which_nothing_is_left_are_refused_with_what_was_asked() {
                 .refused(4, &["data.order", "data.time_column"]),
             with("a named column that is not there", "user,item\n1,2\n", "--set data.rating_column=stars --format csv")
                 .refused(3, &["f.csv:1: found the columns user, item, expected a column stars"]),
+            with(
+                "a named column that is not there, in a file whose format is found",
+                "user,item\n1,2\n",
+                "--set data.user_column=nosuch",
+            )
+            .refused(3, &["f.csv:1: found the columns user, item, expected a column nosuch"]),
+            with("one column for users and items", "a,b\n1,2\n", "--set data.user_column=a --set data.item_column=a")
+                .refused(2, &["data.user_column and data.item_column are both the column a"]),
+            with("points in time in a random order", "user,item,time\n1,2,9\n", "--split time --set data.order=random")
+                .refused(2, &["data.order = \"random\" does not fit data.split = \"time\""]),
             with("a numbered column that is not there", "1,2,3\n", "--set data.rating_column=7")
                 .refused(4, &["data.rating_column: found \"7\", expected a column number from 1 to 3"]),
             with("another format than the named one", "user,item\n1,2\n", "--format atomic")

@@ -38,6 +38,10 @@ fn folders_that_hold_no_run_are_refused_by_name() {
             line("item vectors of a folder of something else", "train --model sasrec --init-items a")
                 .file("a/b", "")
                 .refused(3, &["holds no trained model"]),
+            line("recommend from a file", "recommend a --user 1")
+                .file("a", "")
+                .refused(3, &["a: found a file, expected the folder of a run"]),
+            line("evaluate a file", "evaluate a").file("a", "").refused(3, &["a: found a file, expected the folder"]),
             line("similar items from nothing", "similar nope --item 1").refused(3, &["run folder nope is not there"]),
             line("recommend from a folder of something else", "recommend a --user 1")
                 .file("a/b", "")
@@ -86,6 +90,8 @@ fn a_finished_run_is_never_overwritten_or_changed_by_accident() {
                 .refused(3, &["item \"nothing\" is not in this checkpoint"]),
             line("an empty history", "recommend run --history=")
                 .refused(1, &["mf: a user it was not trained on needs a history"]),
+            line("a history with an open quote", "recommend run --history \"item-1,2")
+                .refused(2, &["--history: a quote is never closed"]),
             line("an unknown item", "similar run --item nothing")
                 .refused(3, &["item \"nothing\" is not in this checkpoint"]),
             line("a missing file of users", "recommend run --users u.txt").refused(3, &["file u.txt is not there"]),
@@ -156,7 +162,14 @@ fn checkpoints_that_lack_a_file_or_come_from_elsewhere_end_with_six() {
     refuse("a missing file", &["ids.json", "missing"], &|best| fs::remove_file(best.join("ids.json")).unwrap());
     refuse("a newer version", &["run/best"], &rewrite("\"version\": 1", "\"version\": 99"));
     refuse("a foreign format", &["run/best"], &rewrite("\"format\": \"", "\"format\": \"not "));
-    refuse("a state in training only", &["run/last", "a training in progress"], &|best| {
-        fs::remove_dir_all(best).unwrap()
-    });
+}
+
+#[test]
+fn a_training_in_progress_is_no_damage() {
+    let base = tempfile::tempdir().unwrap();
+    trained(base.path());
+    fs::remove_dir_all(base.path().join("run/best")).unwrap();
+    let says = ["run/last: found a training in progress", "train --resume"];
+    let case = |line: &str| Case::new(line, line).refused(3, &says);
+    judge_all(&[case("recommend run --user user-0001"), case("evaluate run")], Some(&base.path().join("run")));
 }

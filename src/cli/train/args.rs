@@ -77,7 +77,7 @@ struct DataArgs {
     /// Ratings below this do not count as interactions
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     min_rating: Option<f64>,
-    /// Share of each user's training pairs that validates; 0 trains on everything for a fixed number of epochs
+    /// Share of each user's training pairs that validates, where nothing else makes that part; 0 trains on everything for a fixed number of epochs
     #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
     valid_fraction: Option<f64>,
     /// How --data is split: ratio (80/10/10), leave-one-out, or time (two points in time for everybody)
@@ -129,7 +129,8 @@ pub(super) struct TrainingArgs {
     /// Train again on training and validation pairs before test is scored
     #[arg(long)]
     refit: bool,
-    /// How biased examples are weighed: none, uniform, combine, ips, snips, autodebias or reweight; all but none need --uniform
+    /// How biased examples are weighed: none, uniform, combine, ips, snips, autodebias, reweight, meta_weight_net, dr, dr_jl, cause or kd_label; all but none
+    /// need --uniform
     #[arg(long, value_name = "METHOD")]
     debias: Option<String>,
     /// Lengths of the lists that are judged

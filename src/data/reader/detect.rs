@@ -33,7 +33,18 @@ pub fn detect(source: &Source, columns: &Columns, like: Option<Format>) -> Resul
     if is_header(first, columns, &source.place()) {
         return Ok(Format::Csv);
     }
-    let numbered = [&columns.user, &columns.item, &columns.rating, &columns.time].iter().any(|c| c.is_some());
+    // Columns that were named by words are those of a header: its reader says which ones there are.
+    let named = [&columns.user, &columns.item, &columns.rating, &columns.time].into_iter().flatten();
+    let is_by_name = named.clone().any(|name| name.parse::<usize>().is_err());
+    let has_header = || {
+        let second = lines.get(1).filter(|_| delimiter(first) != b' ');
+        is_header(first, &Columns::default(), &source.place())
+            || second.is_some_and(|second| looks_like_header(first, second))
+    };
+    if is_by_name && has_header() {
+        return Ok(Format::Csv);
+    }
+    let numbered = named.count() > 0;
     if !numbered && delimiter(first) != b' ' && lines.get(1).is_some_and(|second| looks_like_header(first, second)) {
         return Ok(Format::Csv);
     }
@@ -98,6 +109,18 @@ mod tests {
             assert_eq!(detected("f", text, None).unwrap(), format, "{text}");
         }
         assert_eq!(detected("x.INTER.gz", "anything", None).unwrap(), Format::Atomic);
+    }
+
+    #[test]
+    fn a_column_that_is_named_and_not_there_is_looked_for_in_the_header() {
+        let columns = Columns { user: Some("nosuch".into()), ..Columns::default() };
+        let detected = |text: &str| {
+            let source = Source::from_reader(Path::new("f"), Cursor::new(text.as_bytes().to_vec())).unwrap();
+            detect(&source, &columns, None).unwrap()
+        };
+        assert_eq!(detected("user,item\n1,2\n"), Format::Csv);
+        assert_eq!(detected("who\twhat\n1\t2\n"), Format::Csv);
+        assert_eq!(detected("1,2\n3,4\n"), Format::Pairs);
     }
 
     #[test]
