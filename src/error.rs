@@ -192,6 +192,16 @@ pub enum RecError {
         /// What the user can do.
         todo: String,
     },
+    /// Nothing came of what was asked for, because the runs that it is made of failed. Exit code 1.
+    #[error("{}: {}{}", shown(.place), one_line(.problem), hint(.todo))]
+    Failed {
+        /// The folder of the runs.
+        place: PathBuf,
+        /// How many failed, and why.
+        problem: String,
+        /// What the user can do.
+        todo: String,
+    },
     /// The user or the system asked the run to stop; a checkpoint was written. Exit code 130 or 143.
     #[error("interrupted{}", hint(.todo))]
     Interrupted {
@@ -226,6 +236,7 @@ impl RecError {
             RecError::NotFinite { .. }
             | RecError::Unsupported { .. }
             | RecError::Different { .. }
+            | RecError::Failed { .. }
             | RecError::Kernel(_) => 1,
         }
     }

@@ -58,7 +58,9 @@ fn read(file: &Path) -> Resolved {
     let folder = data_folder().map(|folder| ("GCNREC_DATA".to_string(), folder.to_str().unwrap().to_string()));
     let sources =
         Sources { run_file: Some(file.into()), environment: folder.into_iter().collect(), ..Sources::default() };
-    resolve(&sources).unwrap_or_else(|error| panic!("{error}"))
+    let resolved = resolve(&sources).unwrap_or_else(|error| panic!("{error}"));
+    resolved.check_unread().unwrap_or_else(|error| panic!("{error}"));
+    resolved
 }
 
 /// Two steps of training, or the whole of a closed form.

@@ -22,7 +22,8 @@ Examples:
   gcnrec compare plain.toml attention.toml --tune 4 --search configs/compare/layers.toml
   gcnrec compare plain.toml attention.toml --seeds 3 --out runs/attention --resume
 
-The folder of the comparison holds compare.json, compare.html and the run folders.")]
+The folder of the comparison holds compare.json, compare.html and the run folders. A run that fails is reported in them; where the first
+model has no run that did not, the command ends with exit code 1.")]
 pub(super) struct Args {
     /// Run files; the others are compared with the first
     #[arg(value_name = "RUN.toml", required = true, num_args = 1..)]
@@ -90,5 +91,5 @@ pub(super) fn run(args: &Args) -> Result<()> {
         let verdicts: String = comparison.verdicts().iter().map(|verdict| format!("{verdict}\n")).collect();
         print(&format!("\n{verdicts}comparison: {}\n", plan.out.join("compare.html").display()))?;
     }
-    Ok(())
+    compare::check_outcome(&comparison, &plan.out)
 }

@@ -22,10 +22,10 @@ pub mod search;
 pub mod statistics;
 mod tune;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::error::{RecError, Result};
-use crate::report::{Comparison, Tuning};
+use crate::report::{Compared, Comparison, Tuning};
 pub use program::Program;
 pub use runs::{Ended, Order, Runner};
 pub use search::Search;
@@ -75,7 +75,7 @@ pub fn run(plan: &Plan, runner: &mut dyn Runner, tell: &mut dyn FnMut(&str)) -> 
     if let Some(tune) = &plan.tune {
         tune::check(tune, &contestants)?;
     }
-    runs::claim_folder(plan)?;
+    runs::claim_folder(plan, &contestants)?;
     let mut tuned = vec![None; contestants.len()];
     if let Some(tune) = &plan.tune {
         for (contestant, tuned) in contestants.iter_mut().zip(&mut tuned) {
@@ -103,4 +103,63 @@ pub fn run(plan: &Plan, runner: &mut dyn Runner, tell: &mut dyn FnMut(&str)) -> 
     runs::write(&plan.out.join("compare.html"), &comparison.to_html())?;
     runs::write(&plan.out.join("compare.json"), &comparison.to_json())?;
     Ok(comparison)
+}
+
+/// Refuses a comparison that compares nothing: one in which the first model has no finished run, or nobody has. Where other runs failed, what is left
+/// stands, and the table says which they are.
+///
+/// # Errors
+/// [`RecError::Failed`] with the number of failed runs and the first reason.
+pub fn check_outcome(comparison: &Comparison, out: &Path) -> Result<()> {
+    check_models(&comparison.models, out)
+}
+
+fn check_models(models: &[Compared], out: &Path) -> Result<()> {
+    let Some(first) = models.first().filter(|first| first.n_finished() == 0) else { return Ok(()) };
+    let runs = || models.iter().flat_map(|model| &model.runs);
+    let (n_runs, n_failed) = (runs().count(), runs().filter(|run| run.error.is_some()).count());
+    let reason = first.runs.iter().find_map(|run| run.error.as_deref()).unwrap_or_default();
+    let whose = match n_failed == n_runs {
+        true => String::new(),
+        false => format!(", among them all of {}, which the others are compared with", first.name),
+    };
+    Err(RecError::Failed {
+        place: out.to_path_buf(),
+        problem: format!("{n_failed} of {n_runs} runs failed{whose}: {reason}"),
+        todo: "mend the run file, remove the failed runs, and go on with --resume".into(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::Run;
+
+    fn model(name: &str, errors: &[Option<&str>]) -> Compared {
+        let runs = errors.iter().map(|error| Run { error: error.map(String::from), ..Run::default() }).collect();
+        Compared { name: name.into(), runs, ..Compared::default() }
+    }
+
+    fn outcome(models: Vec<Compared>) -> Option<String> {
+        check_models(&models, Path::new("c")).err().map(|error| {
+            assert_eq!(error.exit_code(), 1);
+            error.to_string()
+        })
+    }
+
+    #[test]
+    fn a_comparison_without_a_run_of_the_first_model_has_failed() {
+        let (failed, done) = (Some("loss is NaN"), None);
+        let todo = "mend the run file, remove the failed runs, and go on with --resume";
+        let all = outcome(vec![model("a", &[failed, failed])]).unwrap();
+        assert_eq!(all, format!("c: 2 of 2 runs failed: loss is NaN; {todo}"));
+        let first = outcome(vec![model("a", &[failed, failed]), model("b", &[done, failed])]).unwrap();
+        let whose = "among them all of a, which the others are compared with";
+        assert_eq!(first, format!("c: 3 of 4 runs failed, {whose}: loss is NaN; {todo}"));
+    }
+
+    #[test]
+    fn a_comparison_stands_where_the_first_model_has_a_run() {
+        assert_eq!(outcome(vec![model("a", &[None, Some("x")]), model("b", &[Some("x"), Some("x")])]), None);
+    }
 }

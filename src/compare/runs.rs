@@ -71,17 +71,50 @@ impl RunResult {
 /// Takes the folder of a comparison: a new or an empty one, or with `resume` one that holds its beginning.
 ///
 /// # Errors
-/// [`RecError::Usage`] for a folder that is taken.
-pub fn claim_folder(plan: &Plan) -> Result<()> {
+/// [`RecError::Usage`] for a folder that is taken, and for a file.
+pub fn claim_folder(plan: &Plan, contestants: &[Contestant]) -> Result<()> {
     let out = &plan.out;
-    let is_taken = out.is_file() || fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some());
+    let refuse = |what: &str, todo: &str| {
+        Err(RecError::Usage { problem: format!("{} {what}", out.display()), todo: todo.into() })
+    };
+    if out.exists() && !out.is_dir() {
+        return refuse("is a file", "a comparison takes a folder; give another --out");
+    }
+    let is_taken = fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some());
     if is_taken && !plan.resume {
-        return Err(RecError::Usage {
-            problem: format!("{} is not empty", out.display()),
-            todo: "give --resume to go on with the comparison in it, or another --out".into(),
-        });
+        return refuse("is not empty", "give --resume to go on with the comparison in it, or another --out");
+    }
+    if is_taken && !holds_comparison(out, contestants) {
+        return refuse(
+            "is not empty and holds no comparison to go on with",
+            "give the --out that the comparison began with",
+        );
     }
     create_dir(out)
+}
+
+/// True for a folder with the result of a comparison, or with the configuration of one of its runs, which is written before anything else is. The run
+/// folder of a training is none, whatever lies in it.
+fn holds_comparison(out: &Path, contestants: &[Contestant]) -> bool {
+    if out.join("config.toml").exists() {
+        return false;
+    }
+    let entries = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten().collect::<Vec<_>>();
+    let is_of_run = |entry: &fs::DirEntry| {
+        let (name, path) = (entry.file_name(), entry.path());
+        let name = name.to_string_lossy();
+        let number = name.strip_prefix("seed-").or_else(|| name.strip_prefix("trial-"));
+        let number = number.and_then(|rest| rest.strip_suffix(".toml").or_else(|| rest.strip_suffix(".tmp")));
+        path.is_file() && number.is_some_and(|number| number.parse::<u64>().is_ok())
+    };
+    // A kill may come between the folder of the first model and its first file.
+    let all = entries(out);
+    let is_ours = |name: &std::ffi::OsStr| contestants.iter().any(|contestant| *contestant.name == *name);
+    let is_empty = |entry: &fs::DirEntry| entry.path().is_dir() && entries(&entry.path()).is_empty();
+    let has_begun = all.iter().all(|entry| is_ours(&entry.file_name()) && is_empty(entry));
+    has_begun
+        || out.join("compare.json").is_file()
+        || all.iter().any(|model| entries(&model.path()).iter().any(is_of_run))
 }
 
 /// Makes or finds the run of a model and a seed.
@@ -166,4 +199,55 @@ fn create_dir(path: &Path) -> Result<()> {
 pub fn write(path: &Path, text: &str) -> Result<()> {
     let unfinished = path.with_extension("tmp");
     fs::write(&unfinished, text).and_then(|()| fs::rename(&unfinished, path)).map_err(RecError::write(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn contestant(name: &str) -> Contestant {
+        Contestant {
+            name: name.into(),
+            file: "plain.toml".into(),
+            config: Config::default(),
+            chosen: Vec::new(),
+            metric: "ndcg@20".parse().unwrap(),
+        }
+    }
+
+    /// True when a folder with these files, and folders where a name ends in a slash, can be gone on with.
+    fn is_taken_up(names: &[&str]) -> bool {
+        let folder = tempfile::tempdir().unwrap();
+        for name in names {
+            let path = folder.path().join(name);
+            fs::create_dir_all(if name.ends_with('/') { &path } else { path.parent().unwrap() }).unwrap();
+            if !name.ends_with('/') {
+                fs::write(path, "").unwrap();
+            }
+        }
+        holds_comparison(folder.path(), &[contestant("plain")])
+    }
+
+    #[test]
+    fn a_comparison_is_taken_up_wherever_it_was_stopped_and_nothing_else_is() {
+        for begun in [
+            &["plain/"][..],
+            &["plain/seed-2020.tmp"],
+            &["plain/seed-2020.toml"],
+            &["other/trial-1.toml", "plain/"],
+            &["compare.json", "plain/seed-2020/report.json"],
+        ] {
+            assert!(is_taken_up(begun), "{begun:?}");
+        }
+        for other in [
+            &["thesis.txt"][..],
+            &["photos/"],
+            &["plain/", "thesis.txt"],
+            &["plain/notes.toml"],
+            &["config.toml", "metrics.jsonl", "best/"],
+            &["config.toml", "compare.json", "plain/seed-2020.toml"],
+        ] {
+            assert!(!is_taken_up(other), "{other:?}");
+        }
+    }
 }

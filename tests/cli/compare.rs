@@ -90,6 +90,18 @@ fn a_comparison_pairs_seeds_reports_what_failed_and_comes_out_the_same_when_it_i
 }
 
 #[test]
+fn a_comparison_in_which_everything_failed_is_written_and_ends_with_one() {
+    let folder = files();
+    let output = gcnrec(folder.path()).args(words("compare hot.toml ease.toml --seeds 1 --out c")).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let last = said.lines().last().unwrap();
+    assert!(last.contains("1 of 2 runs failed, among them all of hot") && last.contains("--resume"), "{said}");
+    assert!(folder.path().join("c/compare.html").is_file());
+    assert_eq!(json(folder.path(), "c/compare.json")["models"][1]["name"], "ease");
+}
+
+#[test]
 fn a_search_gives_every_model_the_same_number_of_trials_and_looks_at_validation_only() {
     let folder = files();
     let folder = folder.path();
@@ -164,6 +176,28 @@ fn what_cannot_be_compared_is_refused_with_the_key_that_differs() {
             case("a folder that is taken", "compare a.toml b.toml --out d", &b(""))
                 .file("d/thesis.txt", "years of work")
                 .refused(2, &["d is not empty", "--resume"]),
+            case("a file for the folder of a comparison", "compare a.toml b.toml --out d", &b(""))
+                .file("d", "years of work")
+                .refused(2, &["d is a file", "another --out"]),
+            case(
+                "a comparison to go on with in a folder of something else",
+                "compare a.toml b.toml --out d --resume",
+                &b(""),
+            )
+            .file("d/thesis.txt", "years of work")
+            .refused(2, &["d is not empty and holds no comparison"]),
+            case("a comparison to go on with in a training's run", "compare a.toml b.toml --out d --resume", &b(""))
+                .file("d/config.toml", "seed = 1\n")
+                .file("d/compare.json", "{}")
+                .refused(2, &["d is not empty and holds no comparison"]),
+            case("a seed for all runs of a comparison", "compare a.toml b.toml --set seed=5 --out c", &b(""))
+                .refused(2, &["--set seed=5", "--first-seed"]),
+            case(
+                "a setting that nothing reads in a comparison",
+                "compare a.toml b.toml --out c",
+                &b("").replace("[train]", "[train]\nblock = [8, 8]"),
+            )
+            .refused(2, &["b.toml", "train.block does not fit"]),
             case("a search for a key of no model", "compare a.toml b.toml --tune 2 --search s.toml --out c", &b(""))
                 .file("s.toml", "[search]\n\"model.mf.dim\" = [8, 16]\n")
                 .refused(4, &["s.toml: model.mf.dim", "fits none of the files"]),
