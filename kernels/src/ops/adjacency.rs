@@ -10,7 +10,7 @@ const OP: &str = "adjacency";
 
 /// A sparse matrix in CSR form. The columns of row `r` are `col_idx[row_ptr[r]..row_ptr[r + 1]]`; their order is the order of every sum.
 ///
-/// In host memory entries lie row by row in [`Schedule`] order instead.
+/// In host memory entries lie row by row in the order in which rows are summed instead.
 #[derive(Debug, Clone)]
 pub struct Adjacency {
     n_cols: usize,
