@@ -237,8 +237,14 @@ impl Passes<4> for LocalAttention {
                 longest as u32
             );
             if self.normalised {
-                let (places, weights) = (kept.places.argument(), kept.weights.argument());
-                launch!(gpu, cubes_for(rows), softmax_kernel, places, weights, rows as u32);
+                launch!(
+                    gpu,
+                    cubes_for(rows),
+                    softmax_kernel,
+                    kept.places.argument(),
+                    kept.weights.argument(),
+                    rows as u32
+                );
             }
             launch!(
                 gpu,
@@ -273,8 +279,15 @@ impl Passes<4> for LocalAttention {
                 h.columns as u32
             );
             if self.normalised {
-                let (places, weights) = (kept.places.argument(), kept.weights.argument());
-                launch!(gpu, cubes_for(rows), d_softmax_kernel, places, weights, d.argument(), rows as u32);
+                launch!(
+                    gpu,
+                    cubes_for(rows),
+                    d_softmax_kernel,
+                    kept.places.argument(),
+                    kept.weights.argument(),
+                    d.argument(),
+                    rows as u32
+                );
             }
             launch!(
                 gpu,
