@@ -71,12 +71,11 @@ pub(super) fn open(config: &Config) -> Result<Device> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(feature = "cuda")))]
 mod tests {
     use super::*;
 
     #[test]
-    #[cfg(not(feature = "cuda"))]
     fn a_device_that_is_not_in_this_build_is_refused_by_name() {
         let error = open(&Config { device: "cuda:1".into(), ..Config::default() }).unwrap_err();
         assert_eq!(error.exit_code(), 5);
