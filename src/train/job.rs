@@ -73,7 +73,7 @@ impl Job {
             n_judges: if self.debias.looks_ahead() { self.split.uniform.len() } else { 0 },
         };
         models::check_room(&self.model, &self.objective, size, &self.device)?;
-        models::check_memory(&self.model, self.split.n_users(), self.split.n_items())
+        models::check_memory(&self.model, self.split.n_users(), self.split.n_items(), self.train.batch_size)
     }
 
     /// The training pairs.
