@@ -6,8 +6,9 @@
     python benches/peers/recbole_sequential.py ../shared/data/ml-100k-atomic/ml-100k.inter.gz [--models SASRec,GRU4Rec,NARM] [--steps 6]
 
 Both hold out the last two items of every user (leave-one-out), keep RecBole's hyper-parameters and look back at most 50 items. RecBole makes an example of
-every prefix: a step takes 2,048 prefixes padded to 50 and trains one position of each. Ours trains every position of a sequence in one pass. So seconds are
-compared for an epoch (every training item is a target once in both) and for a trained position.
+every prefix: a step takes 2,048 prefixes padded to 50 and trains one position of each. Ours trains every position of a sequence in one pass, and is timed
+with its own batch and with one of at most as many positions as RecBole's. So seconds are compared for an epoch (every training item is a target once in both)
+and for a trained position.
 
 RecBole's epochs take minutes, so --steps of them are timed after one step that fills caches, and the epoch is their median times the number of steps;
 --steps 0 times whole epochs. Where our program does not know a model yet, RecBole's numbers are printed alone.
@@ -42,6 +43,7 @@ from recbole.data import create_dataset, data_preparation  # noqa: E402
 from recbole.utils import get_model, init_seed  # noqa: E402
 
 BINARY, LENGTH, PREFIXES = "target/release/gcnrec", 50, 2048
+SEQUENCES = [128, PREFIXES // LENGTH]
 OURS = {"SASRec": "sasrec", "GRU4Rec": "gru4rec", "NARM": "narm"}
 
 
@@ -85,11 +87,12 @@ def recbole_epoch(model, optimizer, train, n_timed):
     return whole, n_steps, n_positions
 
 
-def our_epoch(model, path, folder, epochs):
+def our_epoch(model, path, folder, epochs, sequences):
     """Median seconds of an epoch of ours and its trained positions, as the run says; nothing where the program does not know the model."""
     out = folder / "run"
     command = [BINARY, "train", "--data", str(path), "--format", "atomic", "--split", "leave-one-out", "--model", model]
     command += ["--epochs", str(epochs), "--set", f"model.{model}.max_len={LENGTH}", "--set", f"train.validate_every={epochs}"]
+    command += ["--batch-size", str(sequences)]
     if not pathlib.Path(BINARY).exists():
         print(f"  ours: {BINARY} is not there")
         return None
@@ -119,11 +122,12 @@ def main():
         for model in args.models.split(","):
             seconds, n_steps, n_positions = recbole_epoch(*recbole_setup(model, folder), args.steps)
             print(f"{model}: {seconds:.1f} s an epoch of {n_steps} steps, {n_positions / seconds:.0f} trained positions a second")
-            ours = our_epoch(OURS[model], plain, folder, args.epochs)
-            if ours:
-                own, rate = ours
-                faster = f"{seconds / own:.1f} times faster an epoch, {rate * seconds / n_positions:.1f} times a position"
-                print(f"  ours: {own:.2f} s an epoch, {rate:.0f} trained positions a second: {faster}")
+            for sequences in SEQUENCES:
+                ours = our_epoch(OURS[model], plain, folder, args.epochs, sequences)
+                if ours:
+                    own, rate = ours
+                    faster = f"{seconds / own:.1f} times faster an epoch, {rate * seconds / n_positions:.1f} times a position"
+                    print(f"  ours, {sequences} sequences a step: {own:.2f} s an epoch, {rate:.0f} trained positions a second: {faster}")
 
 
 if __name__ == "__main__":
