@@ -105,10 +105,6 @@ impl Attention {
         }
         pieces
     }
-
-    fn n_weights(&self) -> usize {
-        self.sequences.ranges().map(|range| self.heads * range.len() * range.len()).sum()
-    }
 }
 
 /// Columns `from..from + width` of `n` rows that are `stride` apart, as one matrix.
@@ -124,7 +120,7 @@ impl Op<1> for Attention {
         let (columns, dim) = (qkv.columns, qkv.columns / 3);
         let width = dim / self.heads;
         let scale = 1.0 / (width as f32).sqrt();
-        let (mut values, mut weights) = (vec![0.0; qkv.rows * dim], vec![0.0; self.n_weights()]);
+        let (mut values, mut weights) = (vec![0.0; qkv.rows * dim], vec![0.0; self.heads * self.sequences.n_pairs()]);
         let mut rest = weights.as_mut_slice();
         let mut tasks = Vec::with_capacity(self.sequences.len());
         for piece in self.pieces(&mut values, dim) {

@@ -113,8 +113,7 @@ impl Op<4> for LocalAttention {
 
     fn forward(&self, [p, q, v, h]: [Matrix<'_>; 4]) -> Output<Self::Saved> {
         let (width, columns) = (p.columns, h.columns);
-        let n_weights = self.sequences.ranges().map(|range| range.len() * range.len()).sum();
-        let (mut values, mut weights) = (vec![0.0; h.values.len()], vec![0.0; n_weights]);
+        let (mut values, mut weights) = (vec![0.0; h.values.len()], vec![0.0; self.sequences.n_pairs()]);
         let ranges: Vec<_> = self.sequences.ranges().collect();
         let tasks = pieces(&self.sequences, &mut values, |n| n * columns).into_par_iter();
         let tasks = tasks.zip(pieces(&self.sequences, &mut weights, |n| n * n)).zip(ranges);

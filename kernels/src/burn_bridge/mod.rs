@@ -17,6 +17,8 @@ pub mod gpu;
 mod gru;
 mod linear;
 mod local_attention;
+#[cfg(feature = "gpu")]
+mod pairs;
 mod residual_norm;
 mod softmax_loss;
 mod spectral;
@@ -78,6 +80,11 @@ impl Sequences {
     /// Number of rows of all sequences.
     pub fn n_rows(&self) -> usize {
         self.0[self.len()] as usize
+    }
+
+    /// Number of pairs of positions of one sequence: the sum of their squared lengths.
+    fn n_pairs(&self) -> usize {
+        self.ranges().map(|range| range.len() * range.len()).sum()
     }
 
     /// The rows of each sequence, one after the other.

@@ -7,17 +7,9 @@ use cubecl::prelude::*;
 use super::Attention;
 use crate::Buffer;
 use crate::burn_bridge::drop::gpu::factor;
-use crate::burn_bridge::gpu::{Made, Passes, Rows, empty, indices};
+use crate::burn_bridge::gpu::{Made, Passes, Rows, empty};
+use crate::burn_bridge::pairs::PairWeights;
 use crate::gpu::{Gpu, cubes_for, launch};
-
-/// What the backward pass needs.
-#[derive(Debug)]
-pub struct Kept {
-    /// The weights before dropout, `[heads, n, n]` for each sequence.
-    weights: Buffer<f32>,
-    /// For each row: the first row of its sequence, the sequence's length, the place of its first weight.
-    places: Buffer<u32>,
-}
 
 /// `a_i` of a row and a head.
 #[cube(launch_unchecked)]
@@ -197,29 +189,18 @@ impl Attention {
     fn root(&self, columns: usize) -> f32 {
         1.0 / ((columns / 3 / self.heads) as f32).sqrt()
     }
-
-    fn places(&self) -> Vec<u32> {
-        let (mut places, mut first_weight) = (Vec::with_capacity(3 * self.sequences.n_rows()), 0);
-        for range in self.sequences.ranges() {
-            let n = range.len();
-            places.extend(range.clone().flat_map(|_| [range.start as u32, n as u32, first_weight as u32]));
-            first_weight += self.heads * n * n;
-        }
-        assert!(u32::try_from(first_weight).is_ok(), "attention: a batch should have fewer than 2^32 weights");
-        places
-    }
 }
 
 impl Passes<1> for Attention {
-    type Kept = Kept;
+    type Kept = PairWeights;
 
-    fn forward_on(&self, gpu: &Gpu, [qkv]: [Rows<'_>; 1]) -> Made<Kept> {
+    fn forward_on(&self, gpu: &Gpu, [qkv]: [Rows<'_>; 1]) -> Made<PairWeights> {
         let (rows, dim, heads) = (qkv.rows, qkv.columns / 3, self.heads);
-        let kept = Kept { weights: empty(gpu, self.n_weights()), places: indices(gpu, &self.places()) };
+        let kept = PairWeights::empty(gpu, &self.sequences, heads);
         let y = empty(gpu, rows * dim);
         let (first_key, second_key, kept_below, scale) = self.drop.parts();
         // SAFETY: the kernels stay below the numbers of rows and results; `places` has three numbers for each row, all within the rows of its own sequence and
-        // its weights, of which there are `n_weights`.
+        // its weights.
         unsafe {
             launch!(
                 gpu,
@@ -255,9 +236,9 @@ impl Passes<1> for Attention {
         Made { values: y, columns: dim, kept }
     }
 
-    fn backward_on(&self, gpu: &Gpu, [qkv]: [Rows<'_>; 1], kept: &Kept, gradient: Rows<'_>) -> [Buffer<f32>; 1] {
+    fn backward_on(&self, gpu: &Gpu, [qkv]: [Rows<'_>; 1], kept: &PairWeights, gradient: Rows<'_>) -> [Buffer<f32>; 1] {
         let (rows, dim, heads) = (qkv.rows, qkv.columns / 3, self.heads);
-        let (d_scores, d_qkv) = (empty(gpu, self.n_weights()), empty(gpu, qkv.values.len()));
+        let (d_scores, d_qkv) = (empty(gpu, kept.weights.len()), empty(gpu, qkv.values.len()));
         let (first_key, second_key, kept_below, scale) = self.drop.parts();
         // SAFETY: as in the forward pass; the gradient has as many numbers as the result.
         unsafe {

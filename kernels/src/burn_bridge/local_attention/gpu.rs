@@ -6,18 +6,10 @@ use cubecl::prelude::*;
 
 use super::LocalAttention;
 use crate::Buffer;
-use crate::burn_bridge::gpu::{Made, Passes, Rows, empty, indices, sum_of_rows};
+use crate::burn_bridge::gpu::{Made, Passes, Rows, empty, sum_of_rows};
+use crate::burn_bridge::pairs::PairWeights;
 use crate::gpu::cubes::sigmoid;
 use crate::gpu::{Gpu, cubes_for, launch};
-
-/// What the backward pass needs.
-#[derive(Debug)]
-pub struct Kept {
-    /// The weights, `[n, n]` for each sequence, of which those after the diagonal are not filled.
-    weights: Buffer<f32>,
-    /// For each row: the first row of its sequence, the sequence's length, the place of its sequence's first weight.
-    places: Buffer<u32>,
-}
 
 /// The logit of each row and each position up to it.
 #[cube(launch_unchecked)]
@@ -191,38 +183,20 @@ fn d_rows_kernel(gradient: &Array<f32>, places: &Array<u32>, weights: &Array<f32
 }
 
 impl LocalAttention {
-    fn n_weights(&self) -> usize {
-        self.sequences.ranges().map(|range| range.len() * range.len()).sum()
-    }
-
     fn longest(&self) -> usize {
         self.sequences.ranges().map(|range| range.len()).max().unwrap_or(0)
-    }
-
-    fn places(&self) -> Vec<u32> {
-        assert!(
-            u32::try_from(self.n_weights()).is_ok(),
-            "local_attention: a batch should have fewer than 2^32 weights"
-        );
-        let (mut places, mut first_weight) = (Vec::with_capacity(3 * self.sequences.n_rows()), 0);
-        for range in self.sequences.ranges() {
-            let n = range.len();
-            places.extend(range.clone().flat_map(|_| [range.start as u32, n as u32, first_weight]));
-            first_weight += (n * n) as u32;
-        }
-        places
     }
 }
 
 impl Passes<4> for LocalAttention {
-    type Kept = Kept;
+    type Kept = PairWeights;
 
-    fn forward_on(&self, gpu: &Gpu, [p, q, v, h]: [Rows<'_>; 4]) -> Made<Kept> {
+    fn forward_on(&self, gpu: &Gpu, [p, q, v, h]: [Rows<'_>; 4]) -> Made<PairWeights> {
         let (rows, longest) = (h.rows, self.longest());
-        let kept = Kept { weights: empty(gpu, self.n_weights()), places: indices(gpu, &self.places()) };
+        let kept = PairWeights::empty(gpu, &self.sequences, 1);
         let y = empty(gpu, h.values.len());
         // SAFETY: the kernels stay below the numbers of pairs, rows and results; `places` has three numbers for each row, all within the rows of its own sequence
-        // and its weights, of which there are `n_weights`; `local_attention` checked the shapes.
+        // and its weights; `local_attention` checked the shapes.
         unsafe {
             launch!(
                 gpu,
@@ -260,9 +234,15 @@ impl Passes<4> for LocalAttention {
         Made { values: y, columns: h.columns, kept }
     }
 
-    fn backward_on(&self, gpu: &Gpu, [p, q, v, h]: [Rows<'_>; 4], kept: &Kept, gradient: Rows<'_>) -> [Buffer<f32>; 4] {
+    fn backward_on(
+        &self,
+        gpu: &Gpu,
+        [p, q, v, h]: [Rows<'_>; 4],
+        kept: &PairWeights,
+        gradient: Rows<'_>,
+    ) -> [Buffer<f32>; 4] {
         let (rows, longest) = (h.rows, self.longest());
-        let (d, d_h) = (empty(gpu, self.n_weights()), empty(gpu, h.values.len()));
+        let (d, d_h) = (empty(gpu, kept.weights.len()), empty(gpu, h.values.len()));
         let [d_p, d_q, d_v] = [0; 3].map(|_| empty(gpu, p.values.len()));
         // SAFETY: as in the forward pass; the gradient is as large as `h`, and the three results of the network as large as `p`.
         unsafe {

@@ -11,32 +11,12 @@ use crate::burn_bridge::gpu::{Made, Passes, Rows, empty, sum_of_rows};
 use crate::gpu::cubes::{LANES, ROWS, cubes_for_rows, lane_sum};
 use crate::gpu::{Gpu, UNITS, launch};
 
-/// `z` at a place: the input with its dropout, and what is added to it.
-#[cube]
-fn summed(
-    x: &Array<f32>,
-    residual: &Array<f32>,
-    at: usize,
-    first_key: u32,
-    second_key: u32,
-    kept_below: u32,
-    scale: f32,
-    #[comptime] dropped: bool,
-    #[comptime] added: bool,
-) -> f32 {
-    let mut z = x[at];
-    if comptime!(dropped) {
-        z *= factor(at as u32, first_key, second_key, kept_below, scale);
-    }
-    if comptime!(added) {
-        z += residual[at];
-    }
-    z
-}
-
-/// Turns `z` into normalised rows, in `normal`; every unit gets what the row was multiplied by. All units of the cube must take part.
+/// Fills `normal` with normalised rows of `z`, the input with its dropout and what is added to it; every unit gets what its row was multiplied by. All
+/// units of the cube must take part.
 #[cube]
 fn normalize(
+    x: &Array<f32>,
+    residual: &Array<f32>,
     normal: &mut Array<f32>,
     shared: &mut SharedMemory<f32>,
     row: usize,
@@ -44,9 +24,31 @@ fn normalize(
     columns: usize,
     epsilon: f32,
     inside: bool,
-    sum: f32,
+    first_key: u32,
+    second_key: u32,
+    kept_below: u32,
+    scale: f32,
+    #[comptime] dropped: bool,
+    #[comptime] added: bool,
 ) -> f32 {
     let n = columns as f32;
+    let mut sum = f32::new(0.0);
+    if inside {
+        let mut column = lane;
+        while column < columns {
+            let at = row * columns + column;
+            let mut z = x[at];
+            if comptime!(dropped) {
+                z *= factor(at as u32, first_key, second_key, kept_below, scale);
+            }
+            if comptime!(added) {
+                z += residual[at];
+            }
+            normal[at] = z;
+            sum += z;
+            column += LANES;
+        }
+    }
     let mean = lane_sum(shared, sum) / n;
     let mut squares = f32::new(0.0);
     if inside {
@@ -91,18 +93,23 @@ fn forward_kernel(
     let row = CUBE_POS * ROWS + UNIT_POS as usize / LANES;
     let lane = UNIT_POS as usize % LANES;
     let inside = row < rows as usize;
-    let mut sum = f32::new(0.0);
-    if inside {
-        let mut column = lane;
-        while column < columns {
-            let at = row * columns + column;
-            let z = summed(x, residual, at, first_key, second_key, kept_below, scale, dropped, added);
-            y[at] = z;
-            sum += z;
-            column += LANES;
-        }
-    }
-    normalize(y, &mut shared, row, lane, columns, epsilon, inside, sum);
+    normalize(
+        x,
+        residual,
+        y,
+        &mut shared,
+        row,
+        lane,
+        columns,
+        epsilon,
+        inside,
+        first_key,
+        second_key,
+        kept_below,
+        scale,
+        dropped,
+        added,
+    );
     if inside {
         let mut column = lane;
         while column < columns {
@@ -138,18 +145,23 @@ fn backward_kernel(
     let row = CUBE_POS * ROWS + UNIT_POS as usize / LANES;
     let lane = UNIT_POS as usize % LANES;
     let inside = row < rows as usize;
-    let mut sum = f32::new(0.0);
-    if inside {
-        let mut column = lane;
-        while column < columns {
-            let at = row * columns + column;
-            let z = summed(x, residual, at, first_key, second_key, kept_below, scale, dropped, added);
-            normal[at] = z;
-            sum += z;
-            column += LANES;
-        }
-    }
-    let root = normalize(normal, &mut shared, row, lane, columns, epsilon, inside, sum);
+    let root = normalize(
+        x,
+        residual,
+        normal,
+        &mut shared,
+        row,
+        lane,
+        columns,
+        epsilon,
+        inside,
+        first_key,
+        second_key,
+        kept_below,
+        scale,
+        dropped,
+        added,
+    );
     let mut mean = f32::new(0.0);
     let mut along = f32::new(0.0);
     if inside {
