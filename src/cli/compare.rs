@@ -84,7 +84,12 @@ pub(super) fn run(args: &Args) -> Result<()> {
         std::env::current_exe().map_err(|source| RecError::Io { path: "gcnrec".into(), doing: "find", source })?;
     let stop = Stop::default();
     interrupt::listen(&stop)?;
-    let comparison = compare::run(&plan, &mut Program { path, stop }, &mut |line| say(line))?;
+    let comparison = compare::run(&plan, &mut Program { path, stop }, &mut |line| say(line));
+    if comparison.is_err() && args.out.is_none() {
+        // The name was reserved by a folder. Only an empty one goes.
+        let _ = std::fs::remove_dir(&plan.out);
+    }
+    let comparison = comparison?;
     comparison.warnings.iter().for_each(|warning| say(&format!("warning: {warning}")));
     args.output.print(&comparison.table())?;
     if args.output.for_people() {
