@@ -15,7 +15,7 @@ struct Line([u8; 64]);
 const ZERO: Line = Line([0; 64]);
 
 /// A growing array of numbers in whole cache lines.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Lines<T: Element> {
     lines: Vec<Line>,
     /// Numbers in use, which fit into the lines.
@@ -66,6 +66,13 @@ impl<T: Element> Lines<T> {
     pub(crate) fn as_mut_slice(&mut self) -> &mut [T] {
         // SAFETY: as in `as_slice`, and the lines are borrowed alone.
         unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.len) }
+    }
+}
+
+impl<T: Element> Clone for Lines<T> {
+    /// In large pages too, which a copy of the vector would not ask for.
+    fn clone(&self) -> Self {
+        Lines::from_slice(self.as_slice())
     }
 }
 

@@ -3,27 +3,27 @@
 use crate::simd::{BLOCK, fused, mul_add, prefetch};
 use crate::stored::Stored;
 
-/// Edges between a row's use and its prefetch: far enough to cover a trip to memory, near enough to stay in the first cache. A table that stays in
-/// the second cache needs none: there the processor's own reordering hides the trip, and asking costs a sixth of a hop.
+/// Edges between a row's use and its prefetch: far enough to cover a trip to memory, near enough to stay in the first cache, so the narrower its numbers
+/// the farther. A table that stays in the second cache needs none: there the processor's own reordering hides the trip, and asking costs a sixth
+/// of a hop.
 pub(crate) fn prefetch_distance<E>(x: &[E]) -> usize {
-    const DISTANCE: usize = 16;
     const SECOND_CACHE: usize = 1 << 20;
-    if size_of_val(x) <= SECOND_CACHE { usize::MAX } else { DISTANCE }
+    if size_of_val(x) <= SECOND_CACHE { usize::MAX } else { 64 / size_of::<E>() }
 }
 
-/// Calls `$body::<_, ISA, N>(arguments)`, where the type is that of the stored numbers, `N` the number of 16-column blocks when `dim` is 16, 32, … 128, and 0 for any other width.
+/// Calls `$body::<_, ISA, N>(arguments)`, where the type is that of the stored numbers (with `ISA to Y` it calls `$body::<_, Y, ISA, N>`), `N` the number of 16-column blocks when `dim` is 16, 32, … 128, and 0 for any other width.
 macro_rules! by_width {
-    ($isa:ident, $dim:expr, $body:ident($($arg:expr),* $(,)?)) => {
+    ($isa:ident $(to $y:ident)?, $dim:expr, $body:ident($($arg:expr),* $(,)?)) => {
         match $dim {
-            16 => $body::<_, $isa, 1>($($arg),*),
-            32 => $body::<_, $isa, 2>($($arg),*),
-            48 => $body::<_, $isa, 3>($($arg),*),
-            64 => $body::<_, $isa, 4>($($arg),*),
-            80 => $body::<_, $isa, 5>($($arg),*),
-            96 => $body::<_, $isa, 6>($($arg),*),
-            112 => $body::<_, $isa, 7>($($arg),*),
-            128 => $body::<_, $isa, 8>($($arg),*),
-            _ => $body::<_, $isa, 0>($($arg),*),
+            16 => $body::<_, $($y,)? $isa, 1>($($arg),*),
+            32 => $body::<_, $($y,)? $isa, 2>($($arg),*),
+            48 => $body::<_, $($y,)? $isa, 3>($($arg),*),
+            64 => $body::<_, $($y,)? $isa, 4>($($arg),*),
+            80 => $body::<_, $($y,)? $isa, 5>($($arg),*),
+            96 => $body::<_, $($y,)? $isa, 6>($($arg),*),
+            112 => $body::<_, $($y,)? $isa, 7>($($arg),*),
+            128 => $body::<_, $($y,)? $isa, 8>($($arg),*),
+            _ => $body::<_, $($y,)? $isa, 0>($($arg),*),
         }
     };
 }
@@ -38,57 +38,63 @@ pub(crate) struct Terms<'a> {
     pub(crate) ahead: &'a [u32],
 }
 
-/// `y = sum_e values[e] * x[columns[e]]`, or `y += …` where not `FRESH`. Terms are widened to f32 exactly. A column of `y` is one chain of fused (or plain) multiply-adds in edge
-/// order, so its bits depend on neither its position, nor `N`, nor how the terms are cut into calls.
+/// `y = sum_e values[e] * x[columns[e]] + addend`, or `y += …` where not `FRESH`. Terms are widened to f32 exactly. A column of `y` is one chain of fused (or plain)
+/// multiply-adds in edge order, so its bits depend on neither its position, nor `N`, nor how the terms are cut into calls; it is rounded to the format
+/// of `y` once, when all is added.
 ///
 /// # Safety
-/// `y` has `dim` elements, `N` is `dim / 16` or 0, and every column is below `x.len() / dim`.
+/// `y` and an addend have `dim` elements, `N` is `dim / 16` or 0, and every column is below `x.len() / dim`.
 #[inline(always)]
-pub(crate) unsafe fn add_terms<E: Stored, const ISA: u8, const N: usize, const FRESH: bool>(
+pub(crate) unsafe fn add_terms<X: Stored, Y: Stored, const ISA: u8, const N: usize, const FRESH: bool>(
     terms: Terms<'_>,
     dim: usize,
-    x: &[E],
-    y: &mut [f32],
+    x: &[X],
+    addend: Option<&[f32]>,
+    y: &mut [Y],
 ) {
     debug_assert!(y.len() == dim && (N == 0 || N * BLOCK == dim));
     if N > 0 {
         // SAFETY: the window is all of `dim`, and the caller vouches for the columns.
-        return unsafe { add_window::<E, ISA, N, FRESH>(terms, N * BLOCK, 0, x, y) };
+        return unsafe { add_window::<X, Y, ISA, N, FRESH>(terms, N * BLOCK, 0, x, addend, y) };
     }
     const WIDE: usize = 4;
     let mut column = 0;
     while column + WIDE * BLOCK <= dim {
         // SAFETY: the window ends at or before `dim`, and the caller vouches for the columns.
-        unsafe { add_window::<E, ISA, WIDE, FRESH>(terms, dim, column, x, y) };
+        unsafe { add_window::<X, Y, ISA, WIDE, FRESH>(terms, dim, column, x, addend, y) };
         column += WIDE * BLOCK;
     }
     while column + BLOCK <= dim {
         // SAFETY: as above.
-        unsafe { add_window::<E, ISA, 1, FRESH>(terms, dim, column, x, y) };
+        unsafe { add_window::<X, Y, ISA, 1, FRESH>(terms, dim, column, x, addend, y) };
         column += BLOCK;
     }
     if column < dim {
         // SAFETY: fewer than 16 columns are left, and the caller vouches for the columns.
-        unsafe { add_rest::<E, ISA, FRESH>(terms, dim, column, x, y) };
+        unsafe { add_rest::<X, Y, ISA, FRESH>(terms, dim, column, x, addend, y) };
     }
 }
 
 /// The columns `column..column + 16 N` of [`add_terms`], held in registers over all terms.
 ///
 /// # Safety
-/// `column + 16 N <= dim`, `y` has `dim` elements, every column is below `x.len() / dim`.
+/// `column + 16 N <= dim`, `y` and an addend have `dim` elements, every column is below `x.len() / dim`.
 #[inline(always)]
-unsafe fn add_window<E: Stored, const ISA: u8, const N: usize, const FRESH: bool>(
+unsafe fn add_window<X: Stored, Y: Stored, const ISA: u8, const N: usize, const FRESH: bool>(
     terms: Terms<'_>,
     dim: usize,
     column: usize,
-    x: &[E],
-    y: &mut [f32],
+    x: &[X],
+    addend: Option<&[f32]>,
+    y: &mut [Y],
 ) {
     let mut sums = [[0.0f32; BLOCK]; N];
-    let y = &mut y[column..column + N * BLOCK];
+    let window = column..column + N * BLOCK;
+    let (y, _) = y[window.clone()].as_chunks_mut::<BLOCK>();
     if !FRESH {
-        sums.as_flattened_mut().copy_from_slice(y);
+        for (sums, y) in sums.iter_mut().zip(&*y) {
+            *sums = Y::widen::<ISA>(y);
+        }
     }
     let near = terms.ahead.len().min(terms.columns.len());
     let (ahead_columns, last_columns) = terms.columns.split_at(near);
@@ -97,13 +103,20 @@ unsafe fn add_window<E: Stored, const ISA: u8, const N: usize, const FRESH: bool
     for ((&row, &value), &ahead) in ahead_columns.iter().zip(ahead_values).zip(terms.ahead) {
         prefetch(x, ahead as usize * dim + column, N * BLOCK);
         // SAFETY: row < x.len() / dim and column + 16 N <= dim.
-        unsafe { add_row::<E, ISA, N>(value, x, row as usize * dim + column, &mut sums) };
+        unsafe { add_row::<X, ISA, N>(value, x, row as usize * dim + column, &mut sums) };
     }
     for (&row, &value) in last_columns.iter().zip(last_values) {
         // SAFETY: as above.
-        unsafe { add_row::<E, ISA, N>(value, x, row as usize * dim + column, &mut sums) };
+        unsafe { add_row::<X, ISA, N>(value, x, row as usize * dim + column, &mut sums) };
     }
-    y.copy_from_slice(sums.as_flattened());
+    if let Some(addend) = addend {
+        for (sum, add) in sums.as_flattened_mut().iter_mut().zip(&addend[window]) {
+            *sum += add;
+        }
+    }
+    for (sums, y) in sums.iter().zip(y) {
+        Y::narrow::<ISA>(sums, y);
+    }
 }
 
 /// Adds 16 N numbers from `start` on, times `value`.
@@ -111,19 +124,19 @@ unsafe fn add_window<E: Stored, const ISA: u8, const N: usize, const FRESH: bool
 /// # Safety
 /// They lie inside `x`.
 #[inline(always)]
-unsafe fn add_row<E: Stored, const ISA: u8, const N: usize>(
+unsafe fn add_row<X: Stored, const ISA: u8, const N: usize>(
     value: f32,
-    x: &[E],
+    x: &[X],
     start: usize,
     sums: &mut [[f32; BLOCK]; N],
 ) {
     debug_assert!(start + N * BLOCK <= x.len());
     // SAFETY: the caller vouches for the range; an array needs no more than its element's alignment.
-    let source = unsafe { &*x.as_ptr().add(start).cast::<[[E; BLOCK]; N]>() };
+    let source = unsafe { &*x.as_ptr().add(start).cast::<[[X; BLOCK]; N]>() };
     // Written out: given a loop over 8 blocks, the compiler vectorises across the blocks, with gathers.
     macro_rules! add_blocks {
         ($($block:literal)*) => {
-            $(if $block < N { add_block::<E, ISA>(value, &source[$block], &mut sums[$block]) })*
+            $(if $block < N { add_block::<X, ISA>(value, &source[$block], &mut sums[$block]) })*
         };
     }
     add_blocks!(0 1 2 3 4 5 6 7);
@@ -134,18 +147,21 @@ unsafe fn add_row<E: Stored, const ISA: u8, const N: usize>(
 /// # Safety
 /// As for [`add_window`], with `dim - column < 16`.
 #[inline(always)]
-unsafe fn add_rest<E: Stored, const ISA: u8, const FRESH: bool>(
+unsafe fn add_rest<X: Stored, Y: Stored, const ISA: u8, const FRESH: bool>(
     terms: Terms<'_>,
     dim: usize,
     column: usize,
-    x: &[E],
-    y: &mut [f32],
+    x: &[X],
+    addend: Option<&[f32]>,
+    y: &mut [Y],
 ) {
     let mut sums = [0.0f32; BLOCK];
     let y = &mut y[column..dim];
     let width = y.len();
     if !FRESH {
-        sums[..width].copy_from_slice(y);
+        for (sum, y) in sums.iter_mut().zip(&*y) {
+            *sum = y.to_f32();
+        }
     }
     for (edge, (&row, &value)) in terms.columns.iter().zip(terms.values).enumerate() {
         if let Some(&ahead) = terms.ahead.get(edge) {
@@ -155,20 +171,27 @@ unsafe fn add_rest<E: Stored, const ISA: u8, const FRESH: bool>(
         debug_assert!(start + width <= x.len());
         if start + BLOCK <= x.len() {
             // SAFETY: just checked. The lanes past `width` read the next row and are never stored.
-            let source = unsafe { &*x.as_ptr().add(start).cast::<[E; BLOCK]>() };
-            add_block::<E, ISA>(value, source, &mut sums);
+            let source = unsafe { &*x.as_ptr().add(start).cast::<[X; BLOCK]>() };
+            add_block::<X, ISA>(value, source, &mut sums);
         } else {
-            let mut source = [E::default(); BLOCK];
+            let mut source = [X::default(); BLOCK];
             source[..width].copy_from_slice(&x[start..start + width]);
-            add_block::<E, ISA>(value, &source, &mut sums);
+            add_block::<X, ISA>(value, &source, &mut sums);
         }
     }
-    y.copy_from_slice(&sums[..width]);
+    if let Some(addend) = addend {
+        for (sum, add) in sums.iter_mut().zip(&addend[column..dim]) {
+            *sum += add;
+        }
+    }
+    for (y, &sum) in y.iter_mut().zip(&sums) {
+        *y = Y::from_f32(sum);
+    }
 }
 
 #[inline(always)]
-fn add_block<E: Stored, const ISA: u8>(value: f32, source: &[E; BLOCK], sums: &mut [f32; BLOCK]) {
-    let source = E::widen::<ISA>(source);
+fn add_block<X: Stored, const ISA: u8>(value: f32, source: &[X; BLOCK], sums: &mut [f32; BLOCK]) {
+    let source = X::widen::<ISA>(source);
     for k in 0..BLOCK {
         // Two branches of a constant: a const argument cannot be computed from another.
         sums[k] = if const { fused(ISA) } {

@@ -156,37 +156,37 @@ pub fn prefetch_to_write<T>(values: *const T, len: usize) {
 /// Defines a function that runs one of three compilations of the same `#[inline(always)]` body.
 ///
 /// `dispatch! { pub(crate) fn name(arguments) -> T = body }` calls `body::<FUSED>(arguments)`. With `= isa body` it calls `body::<ISA>(arguments)`,
-/// where `ISA` is [`AVX512`], [`AVX2`] or [`PORTABLE`]; there the function may have one type parameter, which comes first.
+/// where `ISA` is [`AVX512`], [`AVX2`] or [`PORTABLE`]; there the function may have type parameters, which come first.
 #[macro_export]
 macro_rules! dispatch {
     (
-        $(#[$meta:meta])* $vis:vis fn $name:ident $(<$t:ident: $bound:path>)? ($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)?
+        $(#[$meta:meta])* $vis:vis fn $name:ident $(<$($t:ident: $bound:path),+>)? ($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)?
         = isa $body:ident
     ) => {
         $(#[$meta])*
         #[allow(clippy::too_many_arguments)]
-        $vis fn $name $(<$t: $bound>)? ($($arg: $ty),*) $(-> $ret)? {
+        $vis fn $name $(<$($t: $bound),+>)? ($($arg: $ty),*) $(-> $ret)? {
             #[cfg(target_arch = "x86_64")]
             {
                 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")]
                 #[allow(clippy::too_many_arguments)]
-                fn avx512 $(<$t: $bound>)? ($($arg: $ty),*) $(-> $ret)? {
-                    $body::<$($t,)? { $crate::simd::AVX512 }>($($arg),*)
+                fn avx512 $(<$($t: $bound),+>)? ($($arg: $ty),*) $(-> $ret)? {
+                    $body::<$($($t,)+)? { $crate::simd::AVX512 }>($($arg),*)
                 }
                 #[target_feature(enable = "avx2,fma,f16c")]
                 #[allow(clippy::too_many_arguments)]
-                fn avx2 $(<$t: $bound>)? ($($arg: $ty),*) $(-> $ret)? {
-                    $body::<$($t,)? { $crate::simd::AVX2 }>($($arg),*)
+                fn avx2 $(<$($t: $bound),+>)? ($($arg: $ty),*) $(-> $ret)? {
+                    $body::<$($($t,)+)? { $crate::simd::AVX2 }>($($arg),*)
                 }
                 match $crate::simd::isa() {
                     // SAFETY: `isa` answers Avx512 only where every feature named above was detected.
-                    $crate::simd::Isa::Avx512 => return unsafe { avx512 $(::<$t>)? ($($arg),*) },
+                    $crate::simd::Isa::Avx512 => return unsafe { avx512 $(::<$($t),+>)? ($($arg),*) },
                     // SAFETY: `isa` answers Avx2 only where all its features were detected.
-                    $crate::simd::Isa::Avx2 => return unsafe { avx2 $(::<$t>)? ($($arg),*) },
+                    $crate::simd::Isa::Avx2 => return unsafe { avx2 $(::<$($t),+>)? ($($arg),*) },
                     $crate::simd::Isa::Portable => {}
                 }
             }
-            $body::<$($t,)? { $crate::simd::PORTABLE }>($($arg),*)
+            $body::<$($($t,)+)? { $crate::simd::PORTABLE }>($($arg),*)
         }
     };
     ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? = $body:ident) => {

@@ -166,11 +166,22 @@ impl Stored for F16 {
     fn narrow<const ISA: u8>(values: &[f32; BLOCK], stored: &mut [F16; BLOCK]) {
         #[cfg(target_arch = "x86_64")]
         {
-            use std::arch::x86_64::{_mm_storeu_si128, _mm256_cvtps_ph, _mm256_loadu_ps};
-            if ISA == AVX512 || ISA == AVX2 {
-                const NEAREST: i32 = 0;
+            use std::arch::x86_64::{
+                _mm_storeu_si128, _mm256_cvtps_ph, _mm256_loadu_ps, _mm256_storeu_si256, _mm512_cvtps_ph,
+                _mm512_loadu_ps,
+            };
+            const NEAREST: i32 = 0;
+            if ISA == AVX512 {
+                // SAFETY: the caller is compiled for AVX-512; 64 bytes are read and 32 written, unaligned, where arrays of that size lie.
+                unsafe {
+                    let half = _mm512_cvtps_ph::<NEAREST>(_mm512_loadu_ps(values.as_ptr()));
+                    _mm256_storeu_si256(stored.as_mut_ptr().cast(), half);
+                }
+                return;
+            }
+            if ISA == AVX2 {
                 for (values, stored) in values.chunks_exact(8).zip(stored.chunks_exact_mut(8)) {
-                    // SAFETY: both sets come with F16C; 32 bytes are read and 16 written, unaligned, where 8 elements lie.
+                    // SAFETY: the caller is compiled for AVX2 and F16C; 32 bytes are read and 16 written, unaligned, where 8 elements lie.
                     unsafe {
                         let half = _mm256_cvtps_ph::<NEAREST>(_mm256_loadu_ps(values.as_ptr()));
                         _mm_storeu_si128(stored.as_mut_ptr().cast(), half);

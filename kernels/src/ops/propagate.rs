@@ -7,6 +7,7 @@
 use rayon::prelude::*;
 use std::ops::Range;
 
+use crate::buffer::Element;
 use crate::dispatch;
 use crate::error::{Result, expect_dim, expect_len};
 use crate::parallel::{SharedRows, for_each_block};
@@ -161,7 +162,13 @@ pub fn propagate_from_rows_add(
 }
 
 /// All rows of `A x`, in one pass over memory: a row is still in a register or nearly so when its addend comes.
-pub(super) fn all_rows<E: Stored>(a: &Adjacency, dim: usize, x: &[E], addend: Option<Addend<'_>>, y: &mut [f32]) {
+pub(super) fn all_rows<X: Stored, Y: Stored>(
+    a: &Adjacency,
+    dim: usize,
+    x: &[X],
+    addend: Option<Addend<'_>>,
+    y: &mut [Y],
+) {
     let (edges, y) = (Edges::of(a), SharedRows::of(y, dim));
     for_each_block(&a.schedule.blocks, &|block| {
         let target = Target { y, places: &edges.rows[block.clone()] };
@@ -210,20 +217,20 @@ impl<'a> Edges<'a> {
 
 /// Where the sums of a block of positions go.
 #[derive(Clone, Copy)]
-pub(super) struct Target<'a> {
+pub(super) struct Target<'a, Y> {
     /// No other task has the rows that `places` names.
-    pub(super) y: SharedRows<'a, f32>,
+    pub(super) y: SharedRows<'a, Y>,
     /// The row of `y` for each position of the block, no row twice.
     pub(super) places: &'a [u32],
 }
 
-impl<'a> Target<'a> {
+impl<'a, Y: Element> Target<'a, Y> {
     /// Positions between a row's sum and the fetch of its place in `y`, which may lie anywhere.
     const AHEAD: usize = 3;
 
     /// Each position's row of `y`.
     #[inline(always)]
-    fn rows(self) -> impl Iterator<Item = &'a mut [f32]> {
+    fn rows(self) -> impl Iterator<Item = &'a mut [Y]> {
         self.places.iter().enumerate().map(move |(at, &place)| {
             if let Some(&later) = self.places.get(at + Self::AHEAD) {
                 self.y.prefetch(later);
@@ -247,48 +254,43 @@ impl<'a> Addend<'a> {
     }
 
     #[inline(always)]
-    fn add_to(self, row: u32, y: &mut [f32]) {
+    fn row(self, row: u32, dim: usize) -> Option<&'a [f32]> {
         let slot = self.slot_of[row as usize];
-        if slot != NO_SLOT {
-            let dim = y.len();
-            for (y, add) in y.iter_mut().zip(&self.rows[slot as usize * dim..][..dim]) {
-                *y += add;
-            }
-        }
+        (slot != NO_SLOT).then(|| &self.rows[slot as usize * dim..][..dim])
     }
 }
 
 dispatch! {
-    pub(super) fn sum_block<E: Stored>(
+    fn sum_block<X: Stored, Y: Stored>(
         edges: Edges<'_>,
         addend: Option<Addend<'_>>,
         dim: usize,
-        x: &[E],
+        x: &[X],
         block: Range<usize>,
-        target: Target<'_>,
+        target: Target<'_, Y>,
     ) = isa sum_block_body
 }
 
 #[inline(always)]
-fn sum_block_body<E: Stored, const ISA: u8>(
+fn sum_block_body<X: Stored, Y: Stored, const ISA: u8>(
     edges: Edges<'_>,
     addend: Option<Addend<'_>>,
     dim: usize,
-    x: &[E],
+    x: &[X],
     block: Range<usize>,
-    target: Target<'_>,
+    target: Target<'_, Y>,
 ) {
-    by_width!(ISA, dim, sum_block_width(edges, addend, dim, x, block, target));
+    by_width!(ISA to Y, dim, sum_block_width(edges, addend, dim, x, block, target));
 }
 
 #[inline(always)]
-fn sum_block_width<E: Stored, const ISA: u8, const N: usize>(
+fn sum_block_width<X: Stored, Y: Stored, const ISA: u8, const N: usize>(
     edges: Edges<'_>,
     addend: Option<Addend<'_>>,
     dim: usize,
-    x: &[E],
+    x: &[X],
     block: Range<usize>,
-    target: Target<'_>,
+    target: Target<'_, Y>,
 ) {
     let distance = prefetch_distance(x);
     for (position, y) in block.zip(target.rows()) {
@@ -300,11 +302,9 @@ fn sum_block_width<E: Stored, const ISA: u8, const N: usize>(
             values: &edges.values[here],
             ahead: &edges.col_idx[ahead..],
         };
+        let addend = addend.and_then(|addend| addend.row(edges.rows[position], dim));
         // SAFETY: `y` is one row, `by_width` matches N to dim, and columns are below n_cols = x.len() / dim, checked by the callers.
-        unsafe { add_terms::<E, ISA, N, true>(terms, dim, x, y) };
-        if let Some(addend) = addend {
-            addend.add_to(edges.rows[position], y);
-        }
+        unsafe { add_terms::<X, Y, ISA, N, true>(terms, dim, x, addend, y) };
     }
 }
 
@@ -335,7 +335,7 @@ fn sum_chosen_width<E: Stored, const ISA: u8, const N: usize>(
             values: &edges.values[here],
         };
         // SAFETY: as in `sum_block_width`.
-        unsafe { add_terms::<E, ISA, N, true>(terms, dim, x, y) };
+        unsafe { add_terms::<E, f32, ISA, N, true>(terms, dim, x, None, y) };
     }
 }
 
@@ -347,7 +347,7 @@ dispatch! {
         slot_of: &[u32],
         x_rows: &[f32],
         block: Range<usize>,
-        target: Target<'_>,
+        target: Target<'_, f32>,
     ) = isa sum_from_slots_body
 }
 
@@ -359,7 +359,7 @@ fn sum_from_slots_body<const ISA: u8>(
     slot_of: &[u32],
     x_rows: &[f32],
     block: Range<usize>,
-    target: Target<'_>,
+    target: Target<'_, f32>,
 ) {
     by_width!(ISA, dim, sum_from_slots_width(edges, addend, dim, slot_of, x_rows, block, target));
 }
@@ -372,7 +372,7 @@ fn sum_from_slots_width<E: Stored, const ISA: u8, const N: usize>(
     slot_of: &[u32],
     x_rows: &[E],
     block: Range<usize>,
-    target: Target<'_>,
+    target: Target<'_, f32>,
 ) {
     const CHUNK: usize = 256;
     let distance = prefetch_distance(x_rows);
@@ -392,9 +392,11 @@ fn sum_from_slots_width<E: Stored, const ISA: u8, const N: usize>(
             let ahead = distance.min(kept);
             let terms = Terms { columns: &slots[..kept], values: &values[..kept], ahead: &slots[ahead..kept] };
             // SAFETY: `y` is one row, `by_width` matches N to dim, and a slot is below S = x_rows.len() / dim, as `RowSet` keeps it.
-            unsafe { add_terms::<E, ISA, N, false>(terms, dim, x_rows, y) };
+            unsafe { add_terms::<E, f32, ISA, N, false>(terms, dim, x_rows, None, y) };
         }
-        addend.add_to(edges.rows[position], y);
+        if let Some(addend) = addend.row(edges.rows[position], dim) {
+            y.iter_mut().zip(addend).for_each(|(y, add)| *y += add);
+        }
     }
 }
 

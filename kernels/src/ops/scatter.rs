@@ -199,7 +199,7 @@ fn sum_entries_width<E: Stored, const ISA: u8, const N: usize>(
             // Times one is exact, fused or not: this is a plain sum.
             let terms = Terms { columns, values: &ONES[..columns.len()], ahead: &columns[ahead..] };
             // SAFETY: `y` is one row, `by_width` matches N to dim, and entries are below n_entries = x.len() / dim, as `Segments` keeps them.
-            unsafe { add_terms::<E, ISA, N, false>(terms, dim, x, y) };
+            unsafe { add_terms::<E, f32, ISA, N, false>(terms, dim, x, None, y) };
         }
     }
 }
@@ -250,7 +250,7 @@ fn weigh_entries_width<E: Stored, const ISA: u8, const N: usize>(
             let columns = &columns[..entries.len()];
             let terms = Terms { columns, values: &values[..entries.len()], ahead: &columns[ahead..] };
             // SAFETY: as in `sum_entries_width`; sources were checked to be rows of `x`.
-            unsafe { add_terms::<E, ISA, N, false>(terms, dim, x, y) };
+            unsafe { add_terms::<E, f32, ISA, N, false>(terms, dim, x, None, y) };
         }
     }
 }

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::propagate::{Addend, Adjacency, Edges, RowSet, Target, all_rows, chosen_rows, sum_block, sum_from_slots};
+use super::propagate::{Addend, Adjacency, Edges, RowSet, Target, all_rows, chosen_rows, sum_from_slots};
 use crate::error::{Result, expect_dim, expect_len};
 use crate::parallel::{ELEMENTS_PER_TASK, ROWS_PER_TASK, SharedRows, for_each_block};
 use crate::stored::{Bf16, F16, Stored, narrow_all, widen_all};
@@ -144,14 +144,7 @@ pub fn propagate_stored(
     match device {
         Device::Cpu => {
             let addend = addend.map(|(rows, addend)| Addend::of(rows, addend));
-            each_format!(x, x => {
-                let x = x.host();
-                match y {
-                    Table::F32(y) => all_rows(a, dim, x, addend, y.host_mut()),
-                    Table::F16(y) => rounded_rows(a, dim, x, addend, y.host_mut()),
-                    Table::Bf16(y) => rounded_rows(a, dim, x, addend, y.host_mut()),
-                }
-            });
+            each_format!(x, x => each_format!(y, y => all_rows(a, dim, x.host(), addend, y.host_mut())));
         }
         #[cfg(feature = "gpu")]
         Device::Gpu(gpu) => gpu::propagate(gpu, a, dim, x, addend, y),
@@ -225,13 +218,13 @@ pub fn propagate_from_rows_stored(
     Ok(())
 }
 
-fn rounded_rows<X: Stored, Y: Stored>(a: &Adjacency, dim: usize, x: &[X], addend: Option<Addend<'_>>, y: &mut [Y]) {
-    let edges = Edges::of(a);
-    round_blocks(a, dim, y, &|block, sums| sum_block(edges, addend, dim, x, block, sums));
-}
-
 /// Lets `sum(positions, where their sums go)` fill a few rows at a time in f32, and rounds them into their places in `y`.
-fn round_blocks<Y: Stored>(a: &Adjacency, dim: usize, y: &mut [Y], sum: &(impl Fn(Range<usize>, Target<'_>) + Sync)) {
+fn round_blocks<Y: Stored>(
+    a: &Adjacency,
+    dim: usize,
+    y: &mut [Y],
+    sum: &(impl Fn(Range<usize>, Target<'_, f32>) + Sync),
+) {
     thread_local! {
         /// Kept from call to call, so that a training step does not allocate.
         static SUMS: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
