@@ -67,35 +67,6 @@ pub(crate) fn softplus_sigmoid<const FUSED: bool>(x: f32) -> (f32, f32) {
     (x.max(0.0) + ln_1p::<FUSED>(t), sigmoid)
 }
 
-/// The sum of 16 numbers by one tree: halves onto each other, four times.
-#[inline(always)]
-pub(crate) fn tree(mut lanes: [f32; 16]) -> f32 {
-    for half in [8, 4, 2, 1] {
-        for lane in 0..half {
-            lanes[lane] += lanes[lane + half];
-        }
-    }
-    lanes[0]
-}
-
-/// `<a, b>` as a sum of 16-column blocks in order, each added by [`tree`]; the last block is padded with zeros.
-#[inline(always)]
-pub(crate) fn block_dot(a: &[f32], b: &[f32]) -> f32 {
-    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<16>(), b.as_chunks::<16>());
-    let mut sum = 0.0;
-    for (a, b) in a.iter().zip(b) {
-        sum += tree(std::array::from_fn(|lane| a[lane] * b[lane]));
-    }
-    if !a_rest.is_empty() {
-        let mut lanes = [0.0; 16];
-        for (lane, (a, b)) in lanes.iter_mut().zip(a_rest.iter().zip(b_rest)) {
-            *lane = a * b;
-        }
-        sum += tree(lanes);
-    }
-    sum
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,13 +124,5 @@ mod tests {
         tanh_all(&mut x);
         assert_eq!(x[..5], [-1.0, -1.0, 0.0, 1.0, 1.0]);
         assert!(x[5].is_nan());
-    }
-
-    /// 17 ones times 1..=17: the first block is 136, the padded second 17.
-    #[test]
-    fn a_dot_product_pads_its_last_block() {
-        let a: Vec<f32> = (1..=17u8).map(f32::from).collect();
-        assert_eq!(block_dot(&a, &[1.0; 17]), 153.0);
-        assert_eq!(block_dot(&[], &[]), 0.0);
     }
 }

@@ -14,7 +14,8 @@ use rayon::prelude::*;
 
 use super::drop::drop_all;
 use super::{Drop, Matrix, Op, OpBackend, Output, Sequences, apply};
-use crate::elementary::{exp, tree};
+use crate::elementary::exp;
+use crate::simd::block_sum;
 use crate::tile::{Left, Panels, ROW_BLOCK, Store, product};
 
 #[cfg(feature = "gpu")]
@@ -68,7 +69,7 @@ fn softmax_rows_body<const FUSED: bool>(scores: &mut [f32], n: usize, causal: bo
             *score = exp::<FUSED>((*score - largest) * scale);
             *lane += *score;
         }
-        let factor = 1.0 / tree(lanes);
+        let factor = 1.0 / block_sum(&lanes);
         row.iter_mut().for_each(|score| *score *= factor);
     }
 }
@@ -83,7 +84,7 @@ fn d_scores_body<const FUSED: bool>(weights: &[f32], d: &mut [f32], n: usize, sc
                 *lane += w * d;
             }
         }
-        let mean = tree(lanes);
+        let mean = block_sum(&lanes);
         weights.iter().zip(d).for_each(|(w, d)| *d = w * (*d - mean) * scale);
     }
 }

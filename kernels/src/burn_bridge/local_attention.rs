@@ -13,7 +13,8 @@ use burn_tensor::Tensor;
 use rayon::prelude::*;
 
 use super::{Matrix, Op, OpBackend, Output, Sequences, apply};
-use crate::elementary::{softplus_sigmoid, tree};
+use crate::elementary::softplus_sigmoid;
+use crate::simd::block_sum;
 
 #[cfg(feature = "gpu")]
 mod gpu;
@@ -34,7 +35,7 @@ fn logits_body<const FUSED: bool>(p: &[f32], q: &[f32], v: &[f32], out: &mut [f3
                 *lane += v * softplus_sigmoid::<FUSED>(p + q).1;
             }
         }
-        *out = tree(lanes);
+        *out = block_sum(&lanes);
     }
 }
 
@@ -70,7 +71,7 @@ fn dots_body<const FUSED: bool>(rows: &[f32], one: &[f32], out: &mut [f32]) {
                 *lane += a * b;
             }
         }
-        *out = tree(lanes);
+        *out = block_sum(&lanes);
     }
 }
 

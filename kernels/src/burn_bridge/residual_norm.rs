@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::drop::drop_all;
 use super::{Drop, Matrix, Op, OpBackend, Output, ROWS_PER_TASK, apply};
-use crate::elementary::tree;
+use crate::simd::block_sum;
 
 #[cfg(feature = "gpu")]
 mod gpu;
@@ -33,7 +33,7 @@ fn sum(n: usize, f: impl Fn(usize) -> f32) -> f32 {
     for (lane, at) in (n / 16 * 16..n).enumerate() {
         lanes[lane] += f(at);
     }
-    tree(lanes)
+    block_sum(&lanes)
 }
 
 /// Turns rows of `z` into normalised rows; answers `r` for each.

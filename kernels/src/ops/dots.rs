@@ -92,8 +92,8 @@ pub fn pair_dots_tangent(
             let pairs = left.host().par_iter().zip(right.host());
             out.host_mut().par_iter_mut().zip(pairs).with_min_len(PAIRS_PER_TASK).for_each(|(out, (&left, &right))| {
                 let (l, r) = (row(x, left), row(x, right));
-                let moved = dot_blocks(&x_dot.host()[l.clone()], &x.host()[r.clone()]);
-                *out = moved + dot_blocks(&x.host()[l], &x_dot.host()[r]);
+                let moved = dot_blocks::<false>(&x_dot.host()[l.clone()], &x.host()[r.clone()]);
+                *out = moved + dot_blocks::<false>(&x.host()[l], &x_dot.host()[r]);
             });
         }
         #[cfg(feature = "gpu")]
@@ -114,7 +114,7 @@ dispatch! {
 #[inline(always)]
 fn dots_body<const FUSED: bool>(dim: usize, x: &[f32], left: &[u32], right: &[u32], out: &mut [f32]) {
     for ((out, &left), &right) in out.iter_mut().zip(left).zip(right) {
-        *out = dot_blocks(&x[left as usize * dim..][..dim], &x[right as usize * dim..][..dim]);
+        *out = dot_blocks::<FUSED>(&x[left as usize * dim..][..dim], &x[right as usize * dim..][..dim]);
     }
 }
 

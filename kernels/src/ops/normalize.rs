@@ -138,7 +138,7 @@ dispatch! {
 #[inline(always)]
 fn forward_body<const FUSED: bool>(dim: usize, x: &[f32], y: &mut [f32], norms: &mut [f32]) {
     for ((x, y), norm) in x.chunks_exact(dim).zip(y.chunks_exact_mut(dim)).zip(norms) {
-        *norm = dot_blocks(x, x).sqrt();
+        *norm = dot_blocks::<FUSED>(x, x).sqrt();
         let divisor = norm.max(SHORTEST);
         for (y, x) in y.iter_mut().zip(x) {
             *y = x / divisor;
@@ -154,7 +154,7 @@ dispatch! {
 fn remove_direction_body<const FUSED: bool>(dim: usize, y: &[f32], norms: &[f32], v: &[f32], out: &mut [f32]) {
     let rows = y.chunks_exact(dim).zip(v.chunks_exact(dim)).zip(norms);
     for (out, ((y, v), &norm)) in out.chunks_exact_mut(dim).zip(rows) {
-        let along = -dot_blocks(y, v);
+        let along = -dot_blocks::<FUSED>(y, v);
         let inverse = if norm < SHORTEST { 0.0 } else { 1.0 / norm };
         for ((out, &y), &v) in out.iter_mut().zip(y).zip(v) {
             *out = mul_add::<FUSED>(along, y, v) * inverse;

@@ -14,9 +14,9 @@ use super::{
 };
 use crate::buffer::Buffer;
 use crate::device::Device;
-use crate::elementary::{tanh, tree};
+use crate::elementary::tanh;
 use crate::error::{Result, expect_len};
-use crate::simd::mul_add;
+use crate::simd::{block_sum, mul_add};
 use crate::tile::{COLUMN_BLOCK, Left, Panels, ROW_BLOCK, Store, product};
 
 #[cfg(feature = "gpu")]
@@ -219,7 +219,7 @@ fn activate_body<const FUSED: bool>(bias: &[f32], query: &[f32], hidden: &mut [f
             *h = tanh::<FUSED>(*h + b);
             *lane = mul_add::<FUSED>(*q, *h, *lane);
         }
-        *out = tree(lanes);
+        *out = block_sum(&lanes);
     }
 }
 
@@ -440,6 +440,6 @@ fn score_dots_body<const FUSED: bool>(
                 lanes[lane] = mul_add::<FUSED>(q_dot[lane], h[lane], lanes[lane]);
             }
         }
-        *out = tree(lanes);
+        *out = block_sum(&lanes);
     }
 }

@@ -13,7 +13,7 @@ use std::ops::Range;
 use crate::buffer::Buffer;
 use crate::elementary::{exp, tanh};
 use crate::error::{KernelError, Result, expect_len};
-use crate::simd::mul_add;
+use crate::simd::{dot_blocks, mul_add};
 
 pub mod additive;
 pub mod dot;
@@ -199,7 +199,7 @@ crate::dispatch! {
 #[inline(always)]
 fn row_dots_body<const FUSED: bool>(dim: usize, a: &[f32], b: &[f32], out: &mut [f32]) {
     for (out, (a, b)) in out.iter_mut().zip(a.chunks_exact(dim).zip(b.chunks_exact(dim))) {
-        *out = crate::elementary::block_dot(a, b);
+        *out = dot_blocks::<FUSED>(a, b);
     }
 }
 

@@ -7,9 +7,8 @@ use rayon::prelude::*;
 use super::{CHUNK, check_hops, rows};
 use crate::buffer::Buffer;
 use crate::device::Device;
-use crate::elementary::block_dot;
 use crate::error::{KernelError, Result, expect_len};
-use crate::simd::mul_add;
+use crate::simd::{dot_blocks, mul_add};
 
 #[cfg(feature = "gpu")]
 pub(super) mod gpu;
@@ -183,7 +182,7 @@ crate::dispatch! { fn chunk_dot(dim: usize, g: &[f32], e: &[f32]) -> f64 = chunk
 fn chunk_dot_body<const FUSED: bool>(dim: usize, g: &[f32], e: &[f32]) -> f64 {
     let mut sum = 0.0;
     for (g, e) in g.chunks_exact(dim.max(1)).zip(e.chunks_exact(dim.max(1))) {
-        sum += f64::from(block_dot(g, e));
+        sum += f64::from(dot_blocks::<FUSED>(g, e));
     }
     sum
 }

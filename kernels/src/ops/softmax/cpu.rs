@@ -4,9 +4,9 @@ use rayon::prelude::*;
 
 use super::{SoftmaxConfig, SoftmaxWorkspace};
 use crate::buffer::Buffer;
-use crate::elementary::{block_dot, exp, tree};
+use crate::elementary::exp;
 use crate::error::{KernelError, Result, expect_len};
-use crate::simd::mul_add;
+use crate::simd::{block_sum, dot_blocks, mul_add};
 use crate::tile::{COLUMN_BLOCK, Left, Panels, ROW_BLOCK, Store, product};
 
 /// Candidates in a tile.
@@ -188,7 +188,7 @@ fn exponentials_body<const FUSED: bool>(
                 lanes[lane] += line[lane];
             }
         }
-        *sum = tree(lanes);
+        *sum = block_sum(&lanes);
     }
 }
 
@@ -224,7 +224,8 @@ pub(super) fn cpu_forward(call: &Call<'_>, workspace: &mut SoftmaxWorkspace, los
     let log_sums = &workspace.log_sums;
     for_examples(call, loss, |query, positive| {
         let bias = call.bias.map_or(0.0, |bias| bias[positive]);
-        let score = block_dot(call.rows(call.q, query, 1), call.rows(call.c, positive, 1)) * call.inverse_tau + bias;
+        let score =
+            dot_blocks::<false>(call.rows(call.q, query, 1), call.rows(call.c, positive, 1)) * call.inverse_tau + bias;
         (f64::from(call.t2) * log_sums[query] - f64::from(score)) as f32
     });
 }
@@ -399,8 +400,8 @@ pub(super) fn cpu_tangent(
     });
     let means = &*means;
     for_examples(call, loss_dot, |query, positive| {
-        let own = block_dot(call.rows(q_dot, query, 1), call.rows(call.c, positive, 1))
-            + block_dot(call.rows(call.q, query, 1), call.rows(c_dot, positive, 1));
+        let own = dot_blocks::<false>(call.rows(q_dot, query, 1), call.rows(call.c, positive, 1))
+            + dot_blocks::<false>(call.rows(call.q, query, 1), call.rows(c_dot, positive, 1));
         (f64::from(call.inverse_tau) * (f64::from(call.t2) * means[query] - f64::from(own))) as f32
     });
 }
@@ -421,6 +422,6 @@ fn moments_body<const FUSED: bool>(exponentials: &[f32], scores_dot: &[f32], wid
         for (lane, (x, x_dot)) in lanes.iter_mut().zip(rest.iter().zip(rest_dot)) {
             *lane = mul_add::<FUSED>(*x, *x_dot, *lane);
         }
-        *out = tree(lanes);
+        *out = block_sum(&lanes);
     }
 }
