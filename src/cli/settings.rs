@@ -65,7 +65,8 @@ pub(super) fn settle_machine() -> Result<Config> {
 }
 
 fn start_threads(config: &Config) -> Result<()> {
-    let built = rayon::ThreadPoolBuilder::new().num_threads(config.threads).build_global();
+    // This thread is one of them: what it asks for it begins at once, without waking another and sleeping meanwhile.
+    let built = rayon::ThreadPoolBuilder::new().num_threads(config.threads).use_current_thread().build_global();
     built.map_err(|error| RecError::Resources {
         what: "threads".into(),
         found: error.to_string(),
