@@ -14,6 +14,7 @@ pub mod normalize;
 pub mod pair_loss;
 pub mod place;
 pub mod point_loss;
+pub mod pool_rows;
 pub mod propagate;
 pub mod row_set;
 pub mod rows;

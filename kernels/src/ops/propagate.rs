@@ -309,7 +309,7 @@ fn sum_block_width<X: Stored, Y: Stored, const ISA: u8, const N: usize>(
 }
 
 dispatch! {
-    fn sum_chosen<E: Stored>(edges: Edges<'_>, dim: usize, x: &[E], rows: &[u32], y: &mut [f32]) = isa sum_chosen_body
+    pub(super) fn sum_chosen<E: Stored>(edges: Edges<'_>, dim: usize, x: &[E], rows: &[u32], y: &mut [f32]) = isa sum_chosen_body
 }
 
 #[inline(always)]

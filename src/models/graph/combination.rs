@@ -316,6 +316,11 @@ impl Combination {
         }
     }
 
+    /// The weights, where they are the same for every node and never learned.
+    pub fn fixed(&self) -> Option<Vec<f32>> {
+        matches!(self.kind, Kind::Uniform).then(|| self.mean())
+    }
+
     fn mean(&self) -> Vec<f32> {
         vec![1.0 / (self.layers + 1) as f32; self.layers + 1]
     }

@@ -6,7 +6,7 @@ use gcnrec_kernels::ops::propagate::{propagate, propagate_add, propagate_from_ro
 use gcnrec_kernels::ops::table::{
     Precision, Table, gather_stored, propagate_from_rows_stored, propagate_rows_stored, propagate_stored, store,
 };
-use gcnrec_kernels::ops::{adjacency::Adjacency, gather::gather_rows, row_set::RowSet, rows};
+use gcnrec_kernels::ops::{adjacency::Adjacency, gather::gather_rows, pool_rows::pool_rows, row_set::RowSet, rows};
 use gcnrec_kernels::{Buffer, Device};
 
 use super::combination::{Combination, RowGroups, Scratch};
@@ -114,6 +114,20 @@ impl Propagation {
             }
         }
         Ok(())
+    }
+
+    /// The pooled rows at once, where each layer has one weight and nobody wants the rows of the layers themselves. Answers false, having done
+    /// nothing, where only [`Propagation::gather`] will do.
+    ///
+    /// # Errors
+    /// Those of the ops.
+    fn pool(&self, device: &Device, rows: &RowSet, alpha: &[f32], pooled: &mut Buffer<f32>) -> Result<bool> {
+        let last = self.layers();
+        if last == 0 || self.narrow.is_some() || !matches!(device, Device::Cpu) {
+            return Ok(false);
+        }
+        pool_rows(device, &self.adjacency, self.dim, alpha, &self.hops[..last], rows, pooled)?;
+        Ok(true)
     }
 
     /// Horner's scheme (SPEC A.1): `b_K = D_K; b_k = D_k + A b_(k+1)`; the answer `b_0` is the gradient of the base table, `[n_nodes, dim]`.
@@ -263,9 +277,18 @@ impl Pass {
         combination: &Combination,
         task: &mut Task,
     ) -> Result<Option<f64>> {
-        propagation.gather(device, &self.rows, &mut self.hop_rows)?;
         let (pooled, scratch) = (&mut self.pooled, &mut self.scratch);
-        combination.forward(device, &self.hop_rows, self.groups, pooled, &mut self.attention, scratch)?;
+        // The decay of the base asks for its rows alone, and uniform weights have no gradient that would ask for others.
+        let one_pass = match combination.fixed() {
+            Some(alpha) if !task.regulariser.all_layers => propagation.pool(device, &self.rows, &alpha, pooled)?,
+            _ => false,
+        };
+        if !one_pass {
+            propagation.gather(device, &self.rows, &mut self.hop_rows)?;
+            combination.forward(device, &self.hop_rows, self.groups, pooled, &mut self.attention, scratch)?;
+        } else if task.regulariser.l2 > 0.0 {
+            gather_rows(device, propagation.dim, &propagation.hops[0], &self.rows, &mut self.hop_rows[0])?;
+        }
         task.objective.forward(device, pooled, &mut self.loss)?;
         Ok(self.losses.push(device, &self.loss)?)
     }
