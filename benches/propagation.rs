@@ -40,7 +40,6 @@ fn main() {
     let mut by_loop = (x, vec![0.0f32; n * DIM]);
     let all = threads();
     let mut contenders: [Contender<'_>; 7] = [
-        // Threads that slept while one worked take some ten milliseconds to spread out again: the stream comes first, and is long.
         (
             "ours, f32, one thread",
             1,
@@ -64,6 +63,7 @@ fn main() {
             1,
             Box::new(|| hops(&mut by_loop, |x, y| plain(graph.row_ptr(), graph.col_idx(), graph.values(), x, y))),
         ),
+        // Threads that slept while one worked take some ten milliseconds to spread out again: the stream is the first to use them all, and is long.
         (
             "streaming read of 18 MiB, 64 times",
             all,

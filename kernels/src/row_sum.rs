@@ -3,12 +3,13 @@
 use crate::simd::{BLOCK, fused, mul_add, prefetch};
 use crate::stored::Stored;
 
-/// Edges between a row's use and its prefetch: far enough to cover a trip to memory, near enough to stay in the first cache, so the narrower its numbers
-/// the farther. A table that stays in the second cache needs none: there the processor's own reordering hides the trip, and asking costs a sixth
+/// Edges between a row's use and its prefetch: far enough to cover a trip to memory, near enough to stay in the first cache, so twice as many where
+/// numbers are half as wide. A table that stays in the second cache needs none: there the processor's own reordering hides the trip, and asking costs a sixth
 /// of a hop.
 pub(crate) fn prefetch_distance<E>(x: &[E]) -> usize {
     const SECOND_CACHE: usize = 1 << 20;
-    if size_of_val(x) <= SECOND_CACHE { usize::MAX } else { 64 / size_of::<E>() }
+    const OF_F32: usize = 16;
+    if size_of_val(x) <= SECOND_CACHE { usize::MAX } else { OF_F32 * size_of::<f32>() / size_of::<E>() }
 }
 
 /// Calls `$body::<_, ISA, N>(arguments)`, where the type is that of the stored numbers (with `ISA to Y` it calls `$body::<_, Y, ISA, N>`), `N` the number of 16-column blocks when `dim` is 16, 32, … 128, and 0 for any other width.

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::adjacency::Adjacency;
-use super::propagate::{Edges, sum_chosen};
+use super::propagate::{Edges, ROWS_PER_TASK, sum_chosen};
 use super::row_set::RowSet;
 use crate::dispatch;
 #[cfg(feature = "gpu")]
@@ -11,9 +11,6 @@ use crate::error::KernelError;
 use crate::error::{Result, expect_dim, expect_len};
 use crate::simd::mul_add;
 use crate::{Buffer, Device};
-
-/// Rows that one task takes: each is a sum over all its neighbours.
-const ROWS_PER_TASK: usize = 16;
 
 /// Columns that are summed at a time.
 const CHUNK: usize = 64;

@@ -23,8 +23,8 @@ pub use super::row_set::RowSet;
 #[cfg(feature = "gpu")]
 pub(crate) mod gpu;
 
-/// Rows that one task of [`propagate_rows`] takes.
-const ROWS_PER_TASK: usize = 16;
+/// Rows of a batch that one task takes: each is a sum over all its neighbours.
+pub(super) const ROWS_PER_TASK: usize = 16;
 
 /// The definition: `y[r] = sum over the entries of row r of value * x[column]`, in plain loops.
 pub fn propagate_reference(row_ptr: &[u32], col_idx: &[u32], values: &[f32], dim: usize, x: &[f64]) -> Vec<f64> {
