@@ -66,13 +66,10 @@ pub(super) fn run(args: &Args) -> Result<()> {
         (Some(n_trials), Some(file)) => Some(Tune { n_trials: n_trials as usize, search: Search::read(file)? }),
         _ => None,
     };
-    let plan = Plan {
+    let mut plan = Plan {
         files: args.files.clone(),
         seeds: (0..u64::from(args.seeds)).map(|n| args.first_seed + n).collect(),
-        out: match &args.out {
-            Some(out) => out.clone(),
-            None => RunFolder::next_free(Path::new("runs"), "compare")?,
-        },
+        out: args.out.clone().unwrap_or_default(),
         resume: args.resume,
         metric: args.metric.clone(),
         threads: args.threads,
@@ -84,12 +81,12 @@ pub(super) fn run(args: &Args) -> Result<()> {
         std::env::current_exe().map_err(|source| RecError::Io { path: "gcnrec".into(), doing: "find", source })?;
     let stop = Stop::default();
     interrupt::listen(&stop)?;
-    let comparison = compare::run(&plan, &mut Program { path, stop }, &mut |line| say(line));
-    if comparison.is_err() && args.out.is_none() {
-        // The name was reserved by a folder. Only an empty one goes.
-        let _ = std::fs::remove_dir(&plan.out);
+    let contestants = compare::read(&plan)?;
+    if args.out.is_none() {
+        // A name is reserved by a folder, so not before there is something to put into it.
+        plan.out = RunFolder::next_free(Path::new("runs"), "compare")?;
     }
-    let comparison = comparison?;
+    let comparison = compare::run(&plan, contestants, &mut Program { path, stop }, &mut |line| say(line))?;
     comparison.warnings.iter().for_each(|warning| say(&format!("warning: {warning}")));
     args.output.print(&comparison.table())?;
     if args.output.for_people() {

@@ -26,6 +26,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{RecError, Result};
 use crate::report::{Compared, Comparison, Tuning};
+pub use contestants::Contestant;
 pub use program::Program;
 pub use runs::{Ended, Order, Runner};
 pub use search::Search;
@@ -62,19 +63,36 @@ pub struct Tune {
     pub search: Search,
 }
 
-/// Compares, from the start or from where an earlier call was stopped. `tell` gets a line for whoever watches, now and then.
+impl Plan {
+    fn first_seed(&self) -> Result<u64> {
+        self.seeds.first().copied().ok_or_else(|| RecError::range("--seeds", 0, "a whole number above 0"))
+    }
+}
+
+/// Reads the models of a plan and checks that they belong together. Neither needs the plan's folder nor touches it.
 ///
 /// # Errors
-/// [`RecError::Usage`] for a folder that is taken; [`RecError::Config`] for files that do not belong together, with the key; those of reading files
-/// and data; [`RecError::Interrupted`] from the runner. A run that fails is no error: the comparison reports it.
-pub fn run(plan: &Plan, runner: &mut dyn Runner, tell: &mut dyn FnMut(&str)) -> Result<Comparison> {
-    let Some(&first_seed) = plan.seeds.first() else {
-        return Err(RecError::range("--seeds", 0, "a whole number above 0"));
-    };
-    let mut contestants = contestants::read(plan, first_seed)?;
+/// [`RecError::Config`] for files that do not belong together, with the key; those of reading files and data.
+pub fn read(plan: &Plan) -> Result<Vec<Contestant>> {
+    let contestants = contestants::read(plan, plan.first_seed()?)?;
     if let Some(tune) = &plan.tune {
         tune::check(tune, &contestants)?;
     }
+    Ok(contestants)
+}
+
+/// Compares what [`read`] gave for the plan, from the start or from where an earlier call was stopped. `tell` gets a line for whoever watches, now and
+/// then.
+///
+/// # Errors
+/// [`RecError::Usage`] for a folder that is taken; [`RecError::Interrupted`] from the runner. A run that fails is no error: the comparison reports it.
+pub fn run(
+    plan: &Plan,
+    mut contestants: Vec<Contestant>,
+    runner: &mut dyn Runner,
+    tell: &mut dyn FnMut(&str),
+) -> Result<Comparison> {
+    let first_seed = plan.first_seed()?;
     runs::claim_folder(plan, &contestants)?;
     let mut tuned = vec![None; contestants.len()];
     if let Some(tune) = &plan.tune {
