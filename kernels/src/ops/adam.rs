@@ -154,7 +154,7 @@ pub fn sgd_step(
 
 /// What a step multiplies by, with the bias corrections folded in.
 #[derive(Debug, Clone, Copy)]
-struct Factors {
+pub(super) struct Factors {
     beta1: f32,
     rest1: f32,
     beta2: f32,
@@ -167,7 +167,7 @@ struct Factors {
 }
 
 impl Factors {
-    fn new(config: &AdamConfig, step: u64) -> Result<Factors> {
+    pub(super) fn new(config: &AdamConfig, step: u64) -> Result<Factors> {
         let refuse = |argument, problem: String| Err(KernelError::Argument { op: "adam_step", argument, problem });
         if step == 0 {
             return refuse("step", "is 0, expected 1 for the first step".into());
@@ -200,7 +200,7 @@ dispatch! {
 }
 
 #[inline(always)]
-fn adam_body<const FUSED: bool>(
+pub(super) fn adam_body<const FUSED: bool>(
     factors: Factors,
     gradient: &[f32],
     m: &mut [f32],

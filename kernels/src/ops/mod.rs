@@ -16,6 +16,7 @@ pub mod place;
 pub mod point_loss;
 pub mod pool_rows;
 pub mod propagate;
+pub mod propagate_adam;
 pub mod row_set;
 pub mod rows;
 pub mod scatter;

@@ -207,6 +207,15 @@ impl<'a> Edges<'a> {
         self.ptr[position] as usize..self.ptr[position + 1] as usize
     }
 
+    /// What is added up for the row at a position, and what to fetch meanwhile.
+    #[inline(always)]
+    pub(super) fn terms(self, position: usize, distance: usize) -> Terms<'a> {
+        let here = self.at(position);
+        // Rows follow one another, so looking ahead may run on into the next rows' edges.
+        let ahead = here.start.saturating_add(distance).min(self.col_idx.len());
+        Terms { columns: &self.col_idx[here.clone()], values: &self.values[here], ahead: &self.col_idx[ahead..] }
+    }
+
     /// The entries of a row.
     #[inline(always)]
     fn row(self, row: usize) -> Range<usize> {
@@ -254,7 +263,7 @@ impl<'a> Addend<'a> {
     }
 
     #[inline(always)]
-    fn row(self, row: u32, dim: usize) -> Option<&'a [f32]> {
+    pub(super) fn row(self, row: u32, dim: usize) -> Option<&'a [f32]> {
         let slot = self.slot_of[row as usize];
         (slot != NO_SLOT).then(|| &self.rows[slot as usize * dim..][..dim])
     }
@@ -294,14 +303,7 @@ fn sum_block_width<X: Stored, Y: Stored, const ISA: u8, const N: usize>(
 ) {
     let distance = prefetch_distance(x);
     for (position, y) in block.zip(target.rows()) {
-        let here = edges.at(position);
-        // Rows follow one another, so looking ahead may run on into the next rows' edges.
-        let ahead = here.start.saturating_add(distance).min(edges.col_idx.len());
-        let terms = Terms {
-            columns: &edges.col_idx[here.clone()],
-            values: &edges.values[here],
-            ahead: &edges.col_idx[ahead..],
-        };
+        let terms = edges.terms(position, distance);
         let addend = addend.and_then(|addend| addend.row(edges.rows[position], dim));
         // SAFETY: `y` is one row, `by_width` matches N to dim, and columns are below n_cols = x.len() / dim, checked by the callers.
         unsafe { add_terms::<X, Y, ISA, N, true>(terms, dim, x, addend, y) };

@@ -8,7 +8,7 @@ use gcnrec_kernels::ops::row_set::RowSet;
 use gcnrec_kernels::{Buffer, Device};
 
 use super::combination::{Combination, RowGroups, Scratch};
-use super::pass::Propagation;
+use super::propagation::Propagation;
 use crate::error::Result;
 use crate::objectives::{Nodes, Slots};
 use crate::samplers::{Batch, keep_hardest};

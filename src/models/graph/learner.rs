@@ -21,7 +21,8 @@ use super::combination::Combination;
 use super::hardest::Hardest;
 use super::init::normal;
 use super::meta::{ConstantColumns, LookAhead, Optimizer, Step};
-use super::pass::{Pass, Propagation};
+use super::pass::Pass;
+use super::propagation::Propagation;
 use super::scorer::{GraphScorer, LEARNED, Scoring};
 use super::setup::{Learning, Setup, Teacher};
 use crate::error::{RecError, Result};
@@ -192,6 +193,16 @@ impl GraphLearner {
         if let Teacher::Training = self.setup.teacher {
             self.combination.adam(device, &attention, self.step, false)?;
         }
+        let config = AdamConfig { learning_rate: self.setup.learning_rate, ..Default::default() };
+        // Nobody else asks for the gradient, so it need not be written.
+        let alone = self.lesson.is_none() && self.constant.is_none() && self.learning.optimizer == Optimizer::Adam;
+        if alone {
+            let (device, Pass { rows, direct, .. }) = (&self.setup.device, &self.pass);
+            let moments = (&mut self.m, &mut self.v);
+            if self.propagation.backward_adam(device, rows, direct, &config, self.step, moments)? {
+                return Ok(loss);
+            }
+        }
         let gradient = self.base_gradient()?;
         let device = &self.setup.device;
         // The lesson is taken on the layers of this step, so it comes before the embeddings move.
@@ -210,7 +221,6 @@ impl GraphLearner {
             known(&mut self.waiting, at("held-out loss"), taught)?;
             self.combination.adam(device, &attention, self.step, fixed_prior)?;
         }
-        let config = AdamConfig { learning_rate: self.setup.learning_rate, ..Default::default() };
         let base = &mut self.propagation.hops[0];
         match self.learning.optimizer {
             Optimizer::Adam => adam_step(device, &config, self.step, &gradient, &mut self.m, &mut self.v, base)?,

@@ -22,7 +22,8 @@ use gcnrec_kernels::{Buffer, Device};
 use rand::RngExt;
 
 use super::combination::{Combination, RowGroups, Scratch};
-use super::pass::{Pass, Propagation};
+use super::pass::Pass;
+use super::propagation::Propagation;
 use crate::error::Result;
 use crate::objectives::{Judge, Nodes, Objective, judge};
 use crate::samplers::Batch;

@@ -7,6 +7,7 @@ mod init;
 mod learner;
 mod meta;
 mod pass;
+mod propagation;
 mod scorer;
 mod setup;
 mod weights_report;

@@ -14,7 +14,7 @@ use ndarray::ArrayView2;
 
 use super::combination::{Combination, RowGroups, Scratch};
 use super::config::Config;
-use super::pass::Propagation;
+use super::propagation::Propagation;
 use super::weights_report::summarise;
 use crate::error::{RecError, Result};
 use crate::models::state::{State, Tensor, foreign};
