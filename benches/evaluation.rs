@@ -4,7 +4,7 @@ mod common;
 
 use std::sync::Arc;
 
-use common::{Contender, compare, gowalla, line, numbers, product, ratio, threads, title};
+use common::{Contender, Limits, compare, gowalla, line, numbers, product, ratio, threads, title};
 use gcnrec::eval::{Evaluator, HeldOut};
 use gcnrec::models::Learner;
 use gcnrec::models::graph::{Config, GraphLearner, Setup, Teacher};
@@ -63,9 +63,12 @@ fn main() {
     ];
     let times = compare(3, &mut contenders);
     let flops = 2.0 * (n_users * n_items * DIM) as f64;
+    let limits = Limits::measure();
     title(&format!("full ranking, {n_users} users by {n_items} items, dim {DIM}, top 20"));
     for ((name, _, _), time) in contenders.iter().zip(&times) {
         let rate = flops / time.busy / 1e9;
         line(name, *time, &format!("{} the product, {rate:.0} GFLOP/s busy", ratio(*time, times[1])));
     }
+    // Each table is read at least once.
+    limits.floors((4 * DIM * (n_users + n_items)) as f64, flops, times[0]);
 }

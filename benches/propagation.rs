@@ -2,9 +2,7 @@
 
 mod common;
 
-use common::{
-    Contender, Time, adjacency, compare, gowalla, line, numbers, ratio, stream, stream_buffer, threads, title, upload,
-};
+use common::{Contender, Limits, adjacency, compare, gowalla, line, numbers, ratio, threads, title, upload};
 use gcnrec_kernels::ops::propagate::propagate;
 use gcnrec_kernels::ops::table::{Precision, Table, propagate_stored, store};
 use gcnrec_kernels::{Buffer, Device};
@@ -15,8 +13,6 @@ const ROUNDS: usize = 31;
 /// A contender's turn: hops one after the other, each over what the one before wrote, as layers follow each other in training. The contender before it
 /// has emptied the caches.
 const HOPS: usize = 8;
-/// A buffer that was read before lies in the caches where it fits, as embeddings do from hop to hop.
-const READS: usize = 64;
 
 fn main() {
     let (train, _) = gowalla();
@@ -25,7 +21,7 @@ fn main() {
     let x = numbers(1, n * DIM);
     let a = upload(&device, &graph);
     let matrix = CsMatViewI::new((n, n), graph.row_ptr(), graph.col_idx(), graph.values());
-    let (x32, buffer) = (device.upload(&x), stream_buffer());
+    let x32 = device.upload(&x);
     let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a pool of one thread");
     let tables = |precision| {
         let mut table = Table::new(precision);
@@ -39,7 +35,8 @@ fn main() {
         (ndarray::Array2::from_shape_vec((n, DIM), x.clone()).expect("n rows of 64"), ndarray::Array2::zeros((n, DIM)));
     let mut by_loop = (x, vec![0.0f32; n * DIM]);
     let all = threads();
-    let mut contenders: [Contender<'_>; 7] = [
+    let [stream, multiply] = Limits::contenders();
+    let mut contenders: [Contender<'_>; 8] = [
         (
             "ours, f32, one thread",
             1,
@@ -63,16 +60,9 @@ fn main() {
             1,
             Box::new(|| hops(&mut by_loop, |x, y| plain(graph.row_ptr(), graph.col_idx(), graph.values(), x, y))),
         ),
-        // Threads that slept while one worked take some ten milliseconds to spread out again: the stream is the first to use them all, and is long.
-        (
-            "streaming read of 18 MiB, 64 times",
-            all,
-            Box::new(|| {
-                for _ in 0..READS {
-                    std::hint::black_box(stream(std::hint::black_box(&buffer)));
-                }
-            }),
-        ),
+        // The first to use all threads after one worked alone.
+        stream,
+        multiply,
         ("ours, f32", all, Box::new(|| hops(&mut ours, |x, y| propagate(&device, &a, DIM, x, y).expect("sizes fit")))),
         (
             "ours, f16",
@@ -86,28 +76,27 @@ fn main() {
         ),
     ];
     let times = compare(ROUNDS, &mut contenders);
-    let hop = |time: Time| Time { wall: time.wall / HOPS as f64, busy: time.busy / HOPS as f64 };
-    let [alone, sprs, plain, stream_s, f32_s, f16, bf16] = times[..] else { unreachable!("a time for each contender") };
-    let times = [hop(alone), hop(sprs), hop(plain), stream_s, hop(f32_s), hop(f16), hop(bf16)];
-    let f32_s = times[4];
-    let (gathered, flops) = ((nnz * DIM * 4) as f64, (nnz * DIM * 2) as f64);
-    let read = (READS * buffer.len() * 4) as f64;
+    let limits = Limits::of(times[3], times[4]);
+    let a_hop = |turn: usize| times[turn].times(1.0 / HOPS as f64);
+    let [alone, sprs, plain, f32, f16, bf16] = [0, 1, 2, 5, 6, 7].map(a_hop);
     title(&format!("one hop, {n} nodes, {nnz} non-zeros, dim {DIM}"));
-    let floor = gathered / read * stream_s.wall;
-    println!(
-        "floor by bytes: {:.2} ms ({:.0} MB at {:.1} GB/s)",
-        floor * 1e3,
-        gathered / 1e6,
-        read / stream_s.wall / 1e9
-    );
-    println!("operations: {:.3} GFLOP, {:.1} GFLOP/s reached by f32", flops / 1e9, flops / f32_s.wall / 1e9);
-    let share = |slow: f64, fast: f64| gathered / read * slow / fast;
-    let (wall, busy) = (share(stream_s.wall, f32_s.wall), share(stream_s.busy, f32_s.busy));
+    let gathered = (nnz * DIM * 4) as f64;
+    line("ours, f32", f32, "");
+    limits.floors(gathered, (nnz * DIM * 2) as f64, f32);
+    let rate = limits.byte.times(gathered);
+    let (wall, busy) = (rate.wall / f32.wall, rate.busy / f32.busy);
     println!("ours, f32, gathers at {wall:.2} (busy {busy:.2}) of the rate of a streaming read");
-    for ((name, _, _), time) in contenders.iter().zip(&times) {
-        line(name, *time, &format!("{} ours in f32", ratio(*time, f32_s)));
+    for (name, time) in [
+        ("ours, f16", f16),
+        ("ours, bf16", bf16),
+        ("ours, f32, one thread", alone),
+        ("sprs, one thread", sprs),
+        ("plain loop, one thread", plain),
+    ] {
+        line(name, time, &format!("{} ours in f32", ratio(time, f32)));
     }
-    println!("f32 over f16: {}; f32 over bf16: {}", ratio(f32_s, times[5]), ratio(f32_s, times[6]));
+    println!("f32 over f16: {}; f32 over bf16: {}", ratio(f32, f16), ratio(f32, bf16));
+    println!("sprs over ours, both on one thread: {}", ratio(sprs, alone));
 }
 
 /// A turn, back and forth between two matrices.

@@ -7,7 +7,7 @@ mod common;
 
 use std::sync::Arc;
 
-use common::{Time, line, median, numbers, square_product, threads, timed, title};
+use common::{Limits, line, median, threads, timed, title};
 use gcnrec::models::sequential::{self, Setup};
 use gcnrec::models::{Config, Learner};
 use gcnrec_graphs::{ItemId, Purpose, Seed};
@@ -28,8 +28,7 @@ fn main() {
     let wanted = |name: &str| only.is_empty() || only.iter().any(|only| name.contains(only.as_str()));
     title("a step of 128 sequences of 50 items, 3,416 items, width 64, softmax over all items");
     for name in ["sasrec", "bert4rec", "fmlp", "gru4rec", "narm"].into_iter().filter(|name| wanted(name)) {
-        let rate = gemm_rate();
-        step(name, rate);
+        step(name);
     }
 }
 
@@ -50,17 +49,7 @@ fn multiply_adds(name: &str) -> usize {
     }
 }
 
-/// Multiply-adds a second of a large product, by the wall clock and by processor time.
-fn gemm_rate() -> Time {
-    let n = 1024;
-    let (a, b, mut out) = (numbers(1, n * n), numbers(2, n * n), vec![0.0; n * n]);
-    let mut flops = 0.0;
-    let times: Vec<_> = (0..9).map(|_| timed(threads(), || flops = square_product(n, &a, &b, &mut out))).collect();
-    let time = median(&times);
-    Time { wall: flops / 2.0 / time.wall, busy: flops / 2.0 / time.busy }
-}
-
-fn step(name: &str, rate: Time) {
+fn step(name: &str) {
     let mut random = Seed(1).stream(Purpose::Analysis, 0, 0);
     // One item more than a sequence holds: the last one is only predicted.
     let mut history = || (0..=LEN).map(|_| ItemId(random.random_range(0..N_ITEMS as u32))).collect();
@@ -85,9 +74,8 @@ fn step(name: &str, rate: Time) {
     line(name, time, &format!("{positions} positions, {:.0} a second", positions as f64 / time.wall));
     // Forward once, backward twice as much.
     let done = 3.0 * (SEQUENCES * LEN * multiply_adds(name)) as f64 + 3.0 * (positions as usize * N_ITEMS * DIM) as f64;
-    let products = Time { wall: done / rate.wall, busy: done / rate.busy };
-    let shares = format!("{:.2} of the step (busy {:.2})", products.wall / time.wall, products.busy / time.busy);
-    line("its products at the rate of gemm", products, &shares);
+    // Each parameter and its two moments are read and written.
+    Limits::measure().floors((6 * 4 * learner.n_parameters()) as f64, 2.0 * done, time);
     let query = (LEN * multiply_adds(name) + N_ITEMS * DIM) as f64;
     println!("{:.2} million multiply-adds to score all items for a history of {LEN}", query / 1e6);
 }

@@ -7,8 +7,7 @@ mod common;
 use std::sync::Arc;
 
 use common::{
-    Contender, Time, adjacency, compare, gowalla, line, median, numbers, ratio, square_product, threads, timed, title,
-    upload,
+    Contender, Limits, Time, adjacency, compare, gowalla, line, median, numbers, ratio, threads, timed, title, upload,
 };
 use gcnrec::models::Learner;
 use gcnrec::models::graph::config::Storage;
@@ -16,8 +15,9 @@ use gcnrec::models::graph::{Config, GraphLearner, Setup, Teacher};
 use gcnrec::objectives::{self, Batching};
 use gcnrec::samplers::{Batch, NegativeSampler, PairOrder, PairSampler, Sampler};
 use gcnrec_graphs::{Interactions, Seed};
-use gcnrec_kernels::ops::adam::{AdamConfig, adam_step};
+use gcnrec_kernels::ops::adam::AdamConfig;
 use gcnrec_kernels::ops::propagate::{RowSet, propagate, propagate_add, propagate_from_rows_add, propagate_rows};
+use gcnrec_kernels::ops::propagate_adam::{Moving, propagate_adam};
 use gcnrec_kernels::{Buffer, Device};
 
 const DIM: usize = 64;
@@ -47,7 +47,8 @@ fn main() {
             // Three products: scores, and the gradients of both sides. In-batch: 2,048 by 2,048 pairs; all items: 512 users by all of them.
             let (n_q, n_c) = if loss == "ssm" { (BATCH, BATCH) } else { (512, train.n_items()) };
             let n_steps = if loss == "ssm" { train.n_edges().div_ceil(BATCH) } else { train.n_users().div_ceil(512) };
-            report_loss(&name, step, 3.0 * 2.0 * (n_q * n_c * DIM) as f64, n_steps);
+            let products = 3.0 * 2.0 * (n_q * n_c * DIM) as f64;
+            report_loss(&name, step, least_bytes(&train, layers), products, n_steps);
         }
     }
 }
@@ -60,17 +61,18 @@ fn epoch(step: Time, n_steps: usize) -> String {
     )
 }
 
-fn report_loss(name: &str, step: Time, flops: f64, n_steps: usize) {
-    let n = 1024;
-    let (a, b, mut out) = (numbers(1, n * n), numbers(2, n * n), vec![0.0; n * n]);
-    let mut done = 0.0;
-    let gemm = compare(9, &mut [("gemm", threads(), Box::new(|| done = square_product(n, &a, &b, &mut out)))])[0];
-    let products = Time { wall: flops * gemm.wall / done, busy: flops * gemm.busy / done };
+/// What a step moves at least: the rows that its whole hops gather, and each parameter and its two moments, read and written. Hops of the batch's rows alone
+/// are left out.
+fn least_bytes(train: &Interactions, layers: usize) -> f64 {
+    let (nnz, n) = (2 * train.n_edges(), train.n_users() + train.n_items());
+    (4 * DIM * (2 * (layers - 1) * nnz + 6 * n)) as f64
+}
+
+fn report_loss(name: &str, step: Time, bytes: f64, products: f64, n_steps: usize) {
+    let limits = Limits::measure();
     title(name);
     line("step", step, &epoch(step, n_steps));
-    let shares = format!("{:.2} of the step (busy {:.2})", products.wall / step.wall, products.busy / step.busy);
-    line("its three products at the rate of gemm", products, &shares);
-    println!("gemm, 1024 cubed: {:.0} GFLOP/s wall, {:.0} busy", done / gemm.wall / 1e9, done / gemm.busy / 1e9);
+    limits.floors(bytes, products, step);
 }
 
 fn learner(train: &Arc<Interactions>, objective: &objectives::Config, layers: usize, storage: Storage) -> GraphLearner {
@@ -147,11 +149,12 @@ fn bpr_phases(train: &Interactions, step: Time) {
         ),
         ("back", all, Box::new(|| propagate_add(&device, &a, DIM, &x, &rows, &some, &mut back).expect("sizes fit"))),
         (
-            "adam",
+            "back and adam",
             all,
             Box::new(|| {
                 at += 1;
-                adam_step(&device, &adam, at, &x, &mut m, &mut v, &mut base).expect("sizes fit");
+                let moving = Moving { m: &mut m, v: &mut v, parameters: &mut base };
+                propagate_adam(&device, &a, DIM, &x, &rows, &some, &adam, at, moving).expect("sizes fit");
             }),
         ),
         (
@@ -164,20 +167,22 @@ fn bpr_phases(train: &Interactions, step: Time) {
         ),
     ];
     let times = compare(11, &mut contenders);
-    let twice = |time: Time| Time { wall: 2.0 * time.wall, busy: 2.0 * time.busy };
     let parts = [
-        ("2 x forward hop", twice(times[0])),
+        ("2 x forward hop", times[0].times(2.0)),
         ("last forward hop, batch rows only", times[1]),
         ("first backward hop, from batch rows only", times[2]),
-        ("2 x backward hop with its addend", twice(times[3])),
-        ("Adam on all rows", times[4]),
+        ("backward hop with its addend", times[3]),
+        ("last backward hop and Adam, in one pass", times[4]),
         // One thread draws while the others wait.
         ("drawing the batch", Time { busy: times[5].busy / all as f64, ..times[5] }),
     ];
     let rest =
         parts.iter().fold(step, |rest, (_, part)| Time { wall: rest.wall - part.wall, busy: rest.busy - part.busy });
+    let limits = Limits::measure();
     title("a BPR step, 2,048 pairs, K = 3, dim 64, f32");
     line("step", step, &epoch(step, train.n_edges().div_ceil(BATCH)));
+    let hops = 4.0 * (2 * a.n_edges() * DIM) as f64;
+    limits.floors(least_bytes(train, 3), hops, step);
     for (name, part) in parts.into_iter().chain([("loss, combination, indices: the rest", rest)]) {
         line(name, part, &format!("{:.2} of the step (busy {:.2})", part.wall / step.wall, part.busy / step.busy));
     }

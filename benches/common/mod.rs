@@ -89,6 +89,13 @@ pub struct Time {
     pub busy: f64,
 }
 
+impl Time {
+    /// So many times this.
+    pub fn times(self, factor: f64) -> Time {
+        Time { wall: factor * self.wall, busy: factor * self.busy }
+    }
+}
+
 /// Processor seconds of all threads of this process so far, where Linux tells.
 fn processor_seconds() -> Option<f64> {
     let mut total = 0.0;
@@ -160,13 +167,74 @@ pub fn title(text: &str) {
     println!("\n## {text} ({} threads, {})", rayon::current_num_threads(), Device::Cpu.arithmetic());
 }
 
-/// A buffer whose streaming read, by all threads, is the yardstick of bandwidth: 18 MiB, the size of Gowalla's embeddings.
-pub fn stream_buffer() -> Vec<f32> {
-    numbers(9, 18 << 18)
+/// What the machine can do at most: seconds for a byte of a streaming read and for an operation of a large matrix product.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Seconds for a byte.
+    pub byte: Time,
+    /// Seconds for an operation: a multiply-add is two.
+    pub operation: Time,
+}
+
+impl Limits {
+    /// Of a buffer that is read so often, and of a product of 1,024 by 1,024 numbers.
+    const READS: usize = 64;
+    const N: usize = 1024;
+
+    /// Reads and multiplies a few times, in turn.
+    pub fn measure() -> Limits {
+        let times = compare(9, &mut Limits::contenders());
+        Limits::of(times[0], times[1])
+    }
+
+    /// The two works that tell them, for benches that take them in turn with their own.
+    pub fn contenders() -> [Contender<'static>; 2] {
+        let (buffer, n) = (stream_buffer(), Limits::N);
+        let (a, b, mut out) = (numbers(1, n * n), numbers(2, n * n), vec![0.0; n * n]);
+        let read = move || {
+            // A buffer that was read before lies in the caches where it fits, as embeddings do from hop to hop. Threads that slept while one worked
+            // take some ten milliseconds to spread out again, hence so many.
+            for _ in 0..Limits::READS {
+                std::hint::black_box(stream(std::hint::black_box(&buffer)));
+            }
+        };
+        let multiply = move || product(n, n, n, &a, &b, &mut out);
+        [
+            ("streaming read of 18 MiB, 64 times", threads(), Box::new(read)),
+            ("gemm, 1,024 cubed", threads(), Box::new(multiply)),
+        ]
+    }
+
+    /// From the times of the two contenders.
+    pub fn of(read: Time, multiply: Time) -> Limits {
+        let bytes = (Limits::READS * STREAMED * size_of::<f32>()) as f64;
+        Limits { byte: read.times(1.0 / bytes), operation: multiply.times(0.5 / (Limits::N as f64).powi(3)) }
+    }
+
+    /// Prints the two floors under a time: its bytes over the bandwidth, its operations over the rate.
+    pub fn floors(&self, bytes: f64, operations: f64, time: Time) {
+        let floor = |name, floor: Time, what: String| {
+            let share = format!("{:.2} (busy {:.2}) of the time", floor.wall / time.wall, floor.busy / time.busy);
+            line(name, floor, &format!("{share}; {what}"));
+        };
+        let (bandwidth, rate) = (1e-9 / self.byte.wall, 1e-9 / self.operation.wall);
+        let read = format!("{:.0} MB at {bandwidth:.1} GB/s, a streaming read", bytes / 1e6);
+        floor("floor by bytes", self.byte.times(bytes), read);
+        let computed = format!("{:.2} GFLOP at {rate:.0} GFLOP/s, gemm", operations / 1e9);
+        floor("floor by operations", self.operation.times(operations), computed);
+    }
+}
+
+/// Numbers that a streaming read takes: 18 MiB, the size of Gowalla's embeddings.
+const STREAMED: usize = 18 << 18;
+
+/// A buffer whose streaming read, by all threads, is the yardstick of bandwidth.
+fn stream_buffer() -> Vec<f32> {
+    numbers(9, STREAMED)
 }
 
 /// Reads a whole buffer once, with all threads.
-pub fn stream(buffer: &[f32]) -> f32 {
+fn stream(buffer: &[f32]) -> f32 {
     buffer.par_chunks(1 << 16).map(sum).sum()
 }
 
@@ -194,12 +262,6 @@ fn lanes(chunk: &[f32]) -> f32 {
         }
     }
     lanes.iter().sum()
-}
-
-/// A product of two square f32 matrices by the `gemm` crate on all threads: the yardstick of arithmetic. Answers its number of operations.
-pub fn square_product(n: usize, a: &[f32], b: &[f32], out: &mut [f32]) -> f64 {
-    product(n, n, n, a, b, out);
-    2.0 * (n as f64).powi(3)
 }
 
 /// `out [m, n] = a [m, k] . b [n, k]^T`, all row-major, by the `gemm` crate: each thread takes an equal share of the rows.
