@@ -54,6 +54,13 @@ impl<'a, T: Element> SharedRows<'a, T> {
         SharedRows { start: y.as_mut_ptr(), n_rows: y.len() / dim, dim, borrowed: PhantomData }
     }
 
+    /// The same rows, where the compiler is to know their width.
+    #[inline(always)]
+    pub(crate) fn of_width(self, dim: usize) -> Self {
+        assert_eq!(dim, self.dim, "a known width should be the width");
+        SharedRows { dim, ..self }
+    }
+
     /// One row.
     ///
     /// # Safety

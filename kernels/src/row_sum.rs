@@ -3,13 +3,18 @@
 use crate::simd::{BLOCK, fused, mul_add, prefetch};
 use crate::stored::Stored;
 
-/// Edges between a row's use and its prefetch: far enough to cover a trip to memory, near enough to stay in the first cache, so twice as many where
-/// numbers are half as wide. A table that stays in the second cache needs none: there the processor's own reordering hides the trip, and asking costs a sixth
+/// Edges between a row's use and its prefetch: far enough to cover a trip to memory, near enough to stay in the first cache; rows half as wide pass in less
+/// time and take less room. A table that stays in the second cache needs none: there the processor's own reordering hides the trip, and asking costs a sixth
 /// of a hop.
 pub(crate) fn prefetch_distance<E>(x: &[E]) -> usize {
     const SECOND_CACHE: usize = 1 << 20;
-    const OF_F32: usize = 16;
-    if size_of_val(x) <= SECOND_CACHE { usize::MAX } else { OF_F32 * size_of::<f32>() / size_of::<E>() }
+    if size_of_val(x) <= SECOND_CACHE {
+        usize::MAX
+    } else if size_of::<E>() == size_of::<f32>() {
+        16
+    } else {
+        48
+    }
 }
 
 /// Calls `$body::<_, ISA, N>(arguments)`, where the type is that of the stored numbers (with `ISA to Y` it calls `$body::<_, Y, ISA, N>`), `N` the number of 16-column blocks when `dim` is 16, 32, … 128, and 0 for any other width.
@@ -29,6 +34,12 @@ macro_rules! by_width {
     };
 }
 pub(crate) use by_width;
+
+/// `dim`, as a constant of a function that [`by_width`] calls where it has one.
+#[inline(always)]
+pub(crate) fn width<const N: usize>(dim: usize) -> usize {
+    if N > 0 { N * BLOCK } else { dim }
+}
 
 /// Weighted rows to be added: row `columns[e]` of `x` times `values[e]`.
 #[derive(Clone, Copy)]
@@ -76,6 +87,20 @@ pub(crate) unsafe fn add_terms<X: Stored, Y: Stored, const ISA: u8, const N: usi
     }
 }
 
+/// Runs the same code for each of N blocks, written out: an array that is indexed by constants alone stays in registers, and given a loop over 8 blocks
+/// the compiler vectorises across the blocks, with gathers.
+macro_rules! each_block {
+    ($n:expr, $block:ident => $work:expr) => {
+        each_block!($n, $block => $work; 0 1 2 3 4 5 6 7)
+    };
+    ($n:expr, $block:ident => $work:expr; $($index:literal)*) => {
+        $(if $index < $n {
+            let $block = $index;
+            $work;
+        })*
+    };
+}
+
 /// The columns `column..column + 16 N` of [`add_terms`], held in registers over all terms.
 ///
 /// # Safety
@@ -91,11 +116,10 @@ unsafe fn add_window<X: Stored, Y: Stored, const ISA: u8, const N: usize, const 
 ) {
     let mut sums = [[0.0f32; BLOCK]; N];
     let window = column..column + N * BLOCK;
-    let (y, _) = y[window.clone()].as_chunks_mut::<BLOCK>();
+    let y: &mut [[Y; BLOCK]; N] =
+        y[window.clone()].as_chunks_mut().0.try_into().expect("a window should have N blocks");
     if !FRESH {
-        for (sums, y) in sums.iter_mut().zip(&*y) {
-            *sums = Y::widen::<ISA>(y);
-        }
+        each_block!(N, block => sums[block] = Y::widen::<ISA>(&y[block]));
     }
     let near = terms.ahead.len().min(terms.columns.len());
     let (ahead_columns, last_columns) = terms.columns.split_at(near);
@@ -111,13 +135,11 @@ unsafe fn add_window<X: Stored, Y: Stored, const ISA: u8, const N: usize, const 
         unsafe { add_row::<X, ISA, N>(value, x, row as usize * dim + column, &mut sums) };
     }
     if let Some(addend) = addend {
-        for (sum, add) in sums.as_flattened_mut().iter_mut().zip(&addend[window]) {
-            *sum += add;
-        }
+        let addend: &[[f32; BLOCK]; N] =
+            addend[window].as_chunks().0.try_into().expect("a window should have N blocks");
+        each_block!(N, block => sums[block].iter_mut().zip(&addend[block]).for_each(|(sum, add)| *sum += add));
     }
-    for (sums, y) in sums.iter().zip(y) {
-        Y::narrow::<ISA>(sums, y);
-    }
+    each_block!(N, block => Y::narrow::<ISA>(&sums[block], &mut y[block]));
 }
 
 /// Adds 16 N numbers from `start` on, times `value`.
@@ -134,13 +156,7 @@ unsafe fn add_row<X: Stored, const ISA: u8, const N: usize>(
     debug_assert!(start + N * BLOCK <= x.len());
     // SAFETY: the caller vouches for the range; an array needs no more than its element's alignment.
     let source = unsafe { &*x.as_ptr().add(start).cast::<[[X; BLOCK]; N]>() };
-    // Written out: given a loop over 8 blocks, the compiler vectorises across the blocks, with gathers.
-    macro_rules! add_blocks {
-        ($($block:literal)*) => {
-            $(if $block < N { add_block::<X, ISA>(value, &source[$block], &mut sums[$block]) })*
-        };
-    }
-    add_blocks!(0 1 2 3 4 5 6 7);
+    each_block!(N, block => add_block::<X, ISA>(value, &source[block], &mut sums[block]));
 }
 
 /// The last, fewer than 16, columns of [`add_terms`].

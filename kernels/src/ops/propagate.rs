@@ -11,7 +11,7 @@ use crate::buffer::Element;
 use crate::dispatch;
 use crate::error::{Result, expect_dim, expect_len};
 use crate::parallel::{SharedRows, for_each_block};
-use crate::row_sum::{Terms, add_terms, by_width, prefetch_distance};
+use crate::row_sum::{Terms, add_terms, by_width, prefetch_distance, width};
 use crate::stored::Stored;
 use crate::{Buffer, Device};
 
@@ -235,17 +235,18 @@ pub(super) struct Target<'a, Y> {
 
 impl<'a, Y: Element> Target<'a, Y> {
     /// Positions between a row's sum and the fetch of its place in `y`, which may lie anywhere.
-    const AHEAD: usize = 3;
+    const AHEAD: usize = 6;
 
-    /// Each position's row of `y`.
+    /// Each position's row of `y`, which is `dim` wide.
     #[inline(always)]
-    fn rows(self) -> impl Iterator<Item = &'a mut [Y]> {
+    fn rows(self, dim: usize) -> impl Iterator<Item = &'a mut [Y]> {
+        let y = self.y.of_width(dim);
         self.places.iter().enumerate().map(move |(at, &place)| {
             if let Some(&later) = self.places.get(at + Self::AHEAD) {
-                self.y.prefetch(later);
+                y.prefetch(later);
             }
             // SAFETY: no other task has this row, and here it comes once.
-            unsafe { self.y.row(place) }
+            unsafe { y.row(place) }
         })
     }
 }
@@ -301,8 +302,8 @@ fn sum_block_width<X: Stored, Y: Stored, const ISA: u8, const N: usize>(
     block: Range<usize>,
     target: Target<'_, Y>,
 ) {
-    let distance = prefetch_distance(x);
-    for (position, y) in block.zip(target.rows()) {
+    let (dim, distance) = (width::<N>(dim), prefetch_distance(x));
+    for (position, y) in block.zip(target.rows(dim)) {
         let terms = edges.terms(position, distance);
         let addend = addend.and_then(|addend| addend.row(edges.rows[position], dim));
         // SAFETY: `y` is one row, `by_width` matches N to dim, and columns are below n_cols = x.len() / dim, checked by the callers.
@@ -327,7 +328,7 @@ fn sum_chosen_width<E: Stored, const ISA: u8, const N: usize>(
     rows: &[u32],
     y: &mut [f32],
 ) {
-    let distance = prefetch_distance(x);
+    let (dim, distance) = (width::<N>(dim), prefetch_distance(x));
     for (slot, y) in y.chunks_exact_mut(dim).enumerate() {
         let here = edges.row(rows[slot] as usize);
         let ahead = here.start.saturating_add(distance).min(here.end);
@@ -377,9 +378,9 @@ fn sum_from_slots_width<E: Stored, const ISA: u8, const N: usize>(
     target: Target<'_, f32>,
 ) {
     const CHUNK: usize = 256;
-    let distance = prefetch_distance(x_rows);
+    let (dim, distance) = (width::<N>(dim), prefetch_distance(x_rows));
     let (mut slots, mut values) = ([0u32; CHUNK], [0f32; CHUNK]);
-    for (position, y) in block.zip(target.rows()) {
+    for (position, y) in block.zip(target.rows(dim)) {
         y.fill(0.0);
         let here = edges.at(position);
         for (columns, weights) in edges.col_idx[here.clone()].chunks(CHUNK).zip(edges.values[here].chunks(CHUNK)) {

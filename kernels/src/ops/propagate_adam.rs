@@ -11,7 +11,7 @@ use super::table::Table;
 use crate::dispatch;
 use crate::error::{KernelError, Result, expect_dim, expect_len};
 use crate::parallel::{SharedRows, for_each_block};
-use crate::row_sum::{add_terms, by_width, prefetch_distance};
+use crate::row_sum::{add_terms, by_width, prefetch_distance, width};
 use crate::simd::fused;
 use crate::stored::Stored;
 use crate::{Buffer, Device};
@@ -160,8 +160,9 @@ fn move_block_width<X: Stored, const ISA: u8, const N: usize>(
     gradient: &mut [f32],
 ) {
     /// Positions between a row's step and the fetch of what moves, which may lie anywhere.
-    const AHEAD: usize = 3;
-    let distance = prefetch_distance(x);
+    const AHEAD: usize = 6;
+    let (dim, distance) = (width::<N>(dim), prefetch_distance(x));
+    let (moving, gradient) = (moving.map(|table| table.of_width(dim)), &mut gradient[..dim]);
     let rows = &edges.rows[..block.end];
     for position in block {
         if let Some(&later) = rows.get(position + AHEAD) {
