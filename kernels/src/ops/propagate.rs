@@ -207,13 +207,24 @@ impl<'a> Edges<'a> {
         self.ptr[position] as usize..self.ptr[position + 1] as usize
     }
 
-    /// What is added up for the row at a position, and what to fetch meanwhile.
+    /// What is added up for the row at each position of a block, and what to fetch meanwhile.
     #[inline(always)]
-    pub(super) fn terms(self, position: usize, distance: usize) -> Terms<'a> {
-        let here = self.at(position);
-        // Rows follow one another, so looking ahead may run on into the next rows' edges.
-        let ahead = here.start.saturating_add(distance).min(self.col_idx.len());
-        Terms { columns: &self.col_idx[here.clone()], values: &self.values[here], ahead: &self.col_idx[ahead..] }
+    pub(super) fn terms(self, block: Range<usize>, distance: usize) -> impl Iterator<Item = Terms<'a>> {
+        let n = self.col_idx.len();
+        self.ptr[block.start..=block.end].windows(2).map(move |ends| {
+            let here = ends[0] as usize..ends[1] as usize;
+            // Rows follow one another, so looking ahead may run on into the next rows' edges.
+            let ahead = here.start.saturating_add(distance).min(n)..n;
+            debug_assert!(here.start <= here.end && here.end <= n && n == self.values.len());
+            // SAFETY: the ends of rows ascend to the number of entries, as `Schedule` and `Adjacency` keep them. Checks would take a twentieth of a hop over rows in 16 bits.
+            unsafe {
+                Terms {
+                    columns: self.col_idx.get_unchecked(here.clone()),
+                    values: self.values.get_unchecked(here),
+                    ahead: self.col_idx.get_unchecked(ahead),
+                }
+            }
+        })
     }
 
     /// The entries of a row.
@@ -303,9 +314,9 @@ fn sum_block_width<X: Stored, Y: Stored, const ISA: u8, const N: usize>(
     target: Target<'_, Y>,
 ) {
     let (dim, distance) = (width::<N>(dim), prefetch_distance(x));
-    for (position, y) in block.zip(target.rows(dim)) {
-        let terms = edges.terms(position, distance);
-        let addend = addend.and_then(|addend| addend.row(edges.rows[position], dim));
+    let rows = &edges.rows[block.clone()];
+    for ((terms, &row), y) in edges.terms(block, distance).zip(rows).zip(target.rows(dim)) {
+        let addend = addend.and_then(|addend| addend.row(row, dim));
         // SAFETY: `y` is one row, `by_width` matches N to dim, and columns are below n_cols = x.len() / dim, checked by the callers.
         unsafe { add_terms::<X, Y, ISA, N, true>(terms, dim, x, addend, y) };
     }

@@ -163,16 +163,14 @@ fn move_block_width<X: Stored, const ISA: u8, const N: usize>(
     const AHEAD: usize = 6;
     let (dim, distance) = (width::<N>(dim), prefetch_distance(x));
     let (moving, gradient) = (moving.map(|table| table.of_width(dim)), &mut gradient[..dim]);
-    let rows = &edges.rows[..block.end];
-    for position in block {
-        if let Some(&later) = rows.get(position + AHEAD) {
+    let rows = &edges.rows[block.clone()];
+    for (at, (terms, &row)) in edges.terms(block, distance).zip(rows).enumerate() {
+        if let Some(&later) = rows.get(at + AHEAD) {
             moving.iter().for_each(|table| table.prefetch(later));
         }
-        let row = rows[position];
         // SAFETY: the gradient is one row, `by_width` matches N to dim, and columns are below n_cols = x.len() / dim, checked by the callers.
         unsafe {
-            let (terms, addend) = (edges.terms(position, distance), addend.row(row, dim));
-            add_terms::<X, f32, ISA, N, true>(terms, dim, x, addend, gradient);
+            add_terms::<X, f32, ISA, N, true>(terms, dim, x, addend.row(row, dim), gradient);
         }
         // SAFETY: the schedule has every row once, and its blocks do not meet.
         let [m, v, parameters] = moving.map(|table| unsafe { table.row(row) });
