@@ -83,9 +83,6 @@ fn main() {
     let gathered = (nnz * DIM * 4) as f64;
     line("ours, f32", f32, "");
     limits.floors(gathered, (nnz * DIM * 2) as f64, f32);
-    let rate = limits.byte.times(gathered);
-    let (wall, busy) = (rate.wall / f32.wall, rate.busy / f32.busy);
-    println!("ours, f32, gathers at {wall:.2} (busy {busy:.2}) of the rate of a streaming read");
     for (name, time) in [
         ("ours, f16", f16),
         ("ours, bf16", bf16),

@@ -48,7 +48,7 @@ fn main() {
             let (n_q, n_c) = if loss == "ssm" { (BATCH, BATCH) } else { (512, train.n_items()) };
             let n_steps = if loss == "ssm" { train.n_edges().div_ceil(BATCH) } else { train.n_users().div_ceil(512) };
             let products = 3.0 * 2.0 * (n_q * n_c * DIM) as f64;
-            report_loss(&name, step, least_bytes(&train, layers), products, n_steps);
+            report_loss(&name, step, Work::of_hops(&train, layers), products, n_steps);
         }
     }
 }
@@ -61,18 +61,30 @@ fn epoch(step: Time, n_steps: usize) -> String {
     )
 }
 
-/// What a step moves at least: the rows that its whole hops gather, and each parameter and its two moments, read and written. Hops of the batch's rows alone
-/// are left out.
-fn least_bytes(train: &Interactions, layers: usize) -> f64 {
-    let (nnz, n) = (2 * train.n_edges(), train.n_users() + train.n_items());
-    (4 * DIM * (2 * (layers - 1) * nnz + 6 * n)) as f64
+/// What the whole hops of a step and its optimiser take. Hops over the batch's rows alone are left out.
+struct Work {
+    /// The rows that are gathered, from memory or a cache, and each parameter and its two moments, read and written.
+    bytes: f64,
+    /// Multiply-adds are two.
+    operations: f64,
 }
 
-fn report_loss(name: &str, step: Time, bytes: f64, products: f64, n_steps: usize) {
+impl Work {
+    fn of_hops(train: &Interactions, layers: usize) -> Work {
+        let (nnz, n) = (2 * train.n_edges(), train.n_users() + train.n_items());
+        let gathered = 2 * (layers - 1) * nnz * DIM;
+        Work { bytes: (4 * (gathered + 6 * n * DIM)) as f64, operations: (2 * gathered) as f64 }
+    }
+}
+
+fn report_loss(name: &str, step: Time, hops: Work, products: f64, n_steps: usize) {
     let limits = Limits::measure();
     title(name);
     line("step", step, &epoch(step, n_steps));
-    limits.floors(bytes, products, step);
+    limits.floors(hops.bytes, hops.operations + products, step);
+    let at_gemm = limits.operation.times(products);
+    let shares = format!("{:.2} of the step (busy {:.2})", at_gemm.wall / step.wall, at_gemm.busy / step.busy);
+    line("its three products alone, at the rate of gemm", at_gemm, &shares);
 }
 
 fn learner(train: &Arc<Interactions>, objective: &objectives::Config, layers: usize, storage: Storage) -> GraphLearner {
@@ -181,8 +193,8 @@ fn bpr_phases(train: &Interactions, step: Time) {
     let limits = Limits::measure();
     title("a BPR step, 2,048 pairs, K = 3, dim 64, f32");
     line("step", step, &epoch(step, train.n_edges().div_ceil(BATCH)));
-    let hops = 4.0 * (2 * a.n_edges() * DIM) as f64;
-    limits.floors(least_bytes(train, 3), hops, step);
+    let hops = Work::of_hops(train, 3);
+    limits.floors(hops.bytes, hops.operations, step);
     for (name, part) in parts.into_iter().chain([("loss, combination, indices: the rest", rest)]) {
         line(name, part, &format!("{:.2} of the step (busy {:.2})", part.wall / step.wall, part.busy / step.busy));
     }

@@ -177,8 +177,9 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Of a buffer that is read so often, and of a product of 1,024 by 1,024 numbers.
+    /// Times that the buffer is read.
     const READS: usize = 64;
+    /// Rows and columns of the product.
     const N: usize = 1024;
 
     /// Reads and multiplies a few times, in turn.
@@ -211,7 +212,8 @@ impl Limits {
         Limits { byte: read.times(1.0 / bytes), operation: multiply.times(0.5 / (Limits::N as f64).powi(3)) }
     }
 
-    /// Prints the two floors under a time: its bytes over the bandwidth, its operations over the rate.
+    /// Prints the two floors under a time: its bytes over the bandwidth, its operations over the rate. What lies in a cache comes faster than a streaming read,
+    /// so a time may be below the first.
     pub fn floors(&self, bytes: f64, operations: f64, time: Time) {
         let floor = |name, floor: Time, what: String| {
             let share = format!("{:.2} (busy {:.2}) of the time", floor.wall / time.wall, floor.busy / time.busy);

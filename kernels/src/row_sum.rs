@@ -3,17 +3,16 @@
 use crate::simd::{BLOCK, fused, mul_add, prefetch};
 use crate::stored::Stored;
 
-/// Edges between a row's use and its prefetch: far enough to cover a trip to memory, near enough to stay in the first cache; rows half as wide pass in less
-/// time and take less room. A table that stays in the second cache needs none: there the processor's own reordering hides the trip, and asking costs a sixth
-/// of a hop.
+/// Edges between a row's use and its prefetch: far enough to cover a trip to memory, near enough to stay in the first cache, as measured (benches/RESULTS.md).
+/// A table that stays in the second cache needs none: there the processor's own reordering hides the trip, and asking costs a sixth of a hop.
 pub(crate) fn prefetch_distance<E>(x: &[E]) -> usize {
     const SECOND_CACHE: usize = 1 << 20;
-    if size_of_val(x) <= SECOND_CACHE {
-        usize::MAX
-    } else if size_of::<E>() == size_of::<f32>() {
-        16
-    } else {
-        48
+    const OF_F32: usize = 16;
+    const OF_16_BITS: usize = 48;
+    match size_of::<E>() {
+        _ if size_of_val(x) <= SECOND_CACHE => usize::MAX,
+        4 => OF_F32,
+        _ => OF_16_BITS,
     }
 }
 
@@ -87,7 +86,7 @@ pub(crate) unsafe fn add_terms<X: Stored, Y: Stored, const ISA: u8, const N: usi
     }
 }
 
-/// Runs the same code for each of N blocks, written out: an array that is indexed by constants alone stays in registers, and given a loop over 8 blocks
+/// Runs the same code for each of N blocks, at most 8, written out: an array that is indexed by constants alone stays in registers, and given a loop over 8 blocks
 /// the compiler vectorises across the blocks, with gathers.
 macro_rules! each_block {
     ($n:expr, $block:ident => $work:expr) => {
@@ -114,6 +113,7 @@ unsafe fn add_window<X: Stored, Y: Stored, const ISA: u8, const N: usize, const 
     addend: Option<&[f32]>,
     y: &mut [Y],
 ) {
+    const { assert!(N <= 8, "each_block should write out every block") };
     let mut sums = [[0.0f32; BLOCK]; N];
     let window = column..column + N * BLOCK;
     let y: &mut [[Y; BLOCK]; N] =

@@ -85,7 +85,7 @@ impl Room {
         let frozen = 4 * 4 * n_items * dim;
         let per_batch = size.batch_size.unwrap_or_else(|| objective.default_batch_size(size.n_users)) as u128;
         let rows = if objective.batches_users() { n_items + per_batch } else { 3 * per_batch }.min(n_nodes);
-        // Each layer's rows and their gradients; the pooled rows, of length one, and the gradients of both.
+        // Each layer's rows and their gradients, at most; the pooled rows, of length one, and the gradients of both.
         let batch = 4 * rows * dim * (2 * n_hops + 4);
         // A validation pools all nodes: users and items one after the other.
         let stacked = n_hops * n_users.max(n_items);

@@ -16,7 +16,8 @@ impl Slots {
         Slots { slot_of: vec![0; n_nodes], marked: vec![0; n_nodes.div_ceil(64)], rows: Vec::new() }
     }
 
-    /// Starts a new list with the given nodes, repeats allowed, any order. Reading the marks in order is cheaper than sorting the nodes.
+    /// Starts a new list with the given nodes, repeats allowed, any order. Reading the marks in order is cheaper than sorting the nodes, unless they are
+    /// few beside all.
     pub fn assign(&mut self, nodes: impl Iterator<Item = u32>) {
         let Slots { slot_of, marked, rows } = self;
         rows.clear();

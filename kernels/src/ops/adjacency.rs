@@ -14,7 +14,8 @@ const OP: &str = "adjacency";
 #[derive(Debug, Clone)]
 pub struct Adjacency {
     n_cols: usize,
-    // Invariant, set by `upload` and never changed: row_ptr ascends from 0 to col_idx.len(), every column is below n_cols.
+    // Invariant, set by `upload` and kept: row_ptr ascends from 0 to col_idx.len(), every column is below n_cols, there are as many values as columns. Only what
+    // the values are changes.
     pub(crate) row_ptr: Buffer<u32>,
     pub(crate) col_idx: Buffer<u32>,
     pub(crate) values: Buffer<f32>,

@@ -26,6 +26,9 @@ pub(crate) mod gpu;
 /// Rows of a batch that one task takes: each is a sum over all its neighbours.
 pub(super) const ROWS_PER_TASK: usize = 16;
 
+/// Rows between a sum and the fetch of its place in memory, which may lie anywhere.
+pub(super) const PLACES_AHEAD: usize = 6;
+
 /// The definition: `y[r] = sum over the entries of row r of value * x[column]`, in plain loops.
 pub fn propagate_reference(row_ptr: &[u32], col_idx: &[u32], values: &[f32], dim: usize, x: &[f64]) -> Vec<f64> {
     let mut y = vec![0.0; (row_ptr.len() - 1) * dim];
@@ -183,7 +186,7 @@ pub(super) fn chosen_rows<E: Stored>(a: &Adjacency, dim: usize, x: &[E], rows: &
     tasks.for_each(|(y, rows)| sum_chosen(edges, dim, x, rows, y));
 }
 
-/// An [`Adjacency`] in host memory, with its invariant: columns are below `n_cols`.
+/// An [`Adjacency`] in host memory, with its invariants: columns are below `n_cols`, `ptr` ascends from 0 to their number, and there are as many values.
 #[derive(Clone, Copy)]
 pub(super) struct Edges<'a> {
     /// The row at each position of the schedule.
@@ -216,7 +219,8 @@ impl<'a> Edges<'a> {
             // Rows follow one another, so looking ahead may run on into the next rows' edges.
             let ahead = here.start.saturating_add(distance).min(n)..n;
             debug_assert!(here.start <= here.end && here.end <= n && n == self.values.len());
-            // SAFETY: the ends of rows ascend to the number of entries, as `Schedule` and `Adjacency` keep them. Checks would take a twentieth of a hop over rows in 16 bits.
+            // Checks would take a twentieth of a hop over rows in 16 bits.
+            // SAFETY: `here` lies inside both arrays by the invariants of `Edges`, and `ahead` ends with the columns.
             unsafe {
                 Terms {
                     columns: self.col_idx.get_unchecked(here.clone()),
@@ -245,15 +249,12 @@ pub(super) struct Target<'a, Y> {
 }
 
 impl<'a, Y: Element> Target<'a, Y> {
-    /// Positions between a row's sum and the fetch of its place in `y`, which may lie anywhere.
-    const AHEAD: usize = 6;
-
     /// Each position's row of `y`, which is `dim` wide.
     #[inline(always)]
     fn rows(self, dim: usize) -> impl Iterator<Item = &'a mut [Y]> {
         let y = self.y.of_width(dim);
         self.places.iter().enumerate().map(move |(at, &place)| {
-            if let Some(&later) = self.places.get(at + Self::AHEAD) {
+            if let Some(&later) = self.places.get(at + PLACES_AHEAD) {
                 y.prefetch(later);
             }
             // SAFETY: no other task has this row, and here it comes once.

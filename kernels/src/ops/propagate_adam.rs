@@ -1,11 +1,12 @@
-//! The last step backwards and the optimiser in one pass: a row of the gradient moves its parameters while it is still in the first cache.
+//! The last step backwards and the optimiser in one pass: a row of the gradient moves its parameters while it is still in the first cache. The two ops are
+//! its definition.
 
 use std::cell::RefCell;
 use std::ops::Range;
 
 use super::adam::{AdamConfig, Factors, adam_body};
 use super::adjacency::Adjacency;
-use super::propagate::{Addend, Edges};
+use super::propagate::{Addend, Edges, PLACES_AHEAD};
 use super::row_set::RowSet;
 use super::table::Table;
 use crate::dispatch;
@@ -34,7 +35,8 @@ pub struct Moving<'a> {
 /// - `x`: `[n_cols, dim]`; `rows`: S out of `n_rows`; `addend`: `[S, dim]`; `moving`: `[n_rows, dim]` each; `step`: t, counted from 1
 ///
 /// # Errors
-/// [`KernelError::Shape`] when a size does not fit, [`KernelError::Argument`] for what `adam_step` refuses, and on a GPU: there the two ops are what it takes.
+/// [`KernelError::Shape`] when a size does not fit, [`KernelError::Argument`] for what `adam_step` refuses, and for a GPU, where the two ops are called one after
+/// the other.
 ///
 /// # Source
 /// He et al., *LightGCN*, SIGIR 2020, eq. 7, transposed; Kingma and Ba, *Adam*, ICLR 2015, algorithm 1.
@@ -50,7 +52,7 @@ pub fn propagate_adam(
     moving: Moving<'_>,
 ) -> Result<()> {
     let factors = check(device, a, dim, x.len(), rows, addend, config, step, &moving)?;
-    each_row(a, dim, x.host(), Addend::of(rows, addend), factors, moving);
+    move_rows(a, dim, x.host(), Addend::of(rows, addend), factors, moving);
     Ok(())
 }
 
@@ -72,9 +74,9 @@ pub fn propagate_adam_stored(
     let factors = check(device, a, dim, x.len(), rows, addend, config, step, &moving)?;
     let addend = Addend::of(rows, addend);
     match x {
-        Table::F32(x) => each_row(a, dim, x.host(), addend, factors, moving),
-        Table::F16(x) => each_row(a, dim, x.host(), addend, factors, moving),
-        Table::Bf16(x) => each_row(a, dim, x.host(), addend, factors, moving),
+        Table::F32(x) => move_rows(a, dim, x.host(), addend, factors, moving),
+        Table::F16(x) => move_rows(a, dim, x.host(), addend, factors, moving),
+        Table::Bf16(x) => move_rows(a, dim, x.host(), addend, factors, moving),
     }
     Ok(())
 }
@@ -105,7 +107,7 @@ fn check(
     Factors::new(config, step)
 }
 
-fn each_row<X: Stored>(a: &Adjacency, dim: usize, x: &[X], addend: Addend<'_>, factors: Factors, moving: Moving<'_>) {
+fn move_rows<X: Stored>(a: &Adjacency, dim: usize, x: &[X], addend: Addend<'_>, factors: Factors, moving: Moving<'_>) {
     thread_local! {
         /// A row of the gradient, kept from call to call, so that a training step does not allocate.
         static GRADIENT: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
@@ -159,13 +161,11 @@ fn move_block_width<X: Stored, const ISA: u8, const N: usize>(
     moving: [SharedRows<'_, f32>; 3],
     gradient: &mut [f32],
 ) {
-    /// Positions between a row's step and the fetch of what moves, which may lie anywhere.
-    const AHEAD: usize = 6;
     let (dim, distance) = (width::<N>(dim), prefetch_distance(x));
     let (moving, gradient) = (moving.map(|table| table.of_width(dim)), &mut gradient[..dim]);
     let rows = &edges.rows[block.clone()];
     for (at, (terms, &row)) in edges.terms(block, distance).zip(rows).enumerate() {
-        if let Some(&later) = rows.get(at + AHEAD) {
+        if let Some(&later) = rows.get(at + PLACES_AHEAD) {
             moving.iter().for_each(|table| table.prefetch(later));
         }
         // SAFETY: the gradient is one row, `by_width` matches N to dim, and columns are below n_cols = x.len() / dim, checked by the callers.

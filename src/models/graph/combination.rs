@@ -171,7 +171,7 @@ impl Combination {
     }
 
     /// The vector-Jacobian product: from the gradient `g` of the pooled rows to `direct[k]` of every layer's rows, and to the parameters, whose
-    /// gradient is kept for [`Combination::adam`]. Call after `forward` on the same rows.
+    /// gradient is kept for [`Combination::adam`]. Call after `forward` on the same rows. Of uniform weights `direct` may have fewer layers: they are alike.
     ///
     /// # Errors
     /// Those of the ops.
@@ -316,9 +316,14 @@ impl Combination {
         }
     }
 
+    /// True where every layer has the same weight, of every node and at all times.
+    pub fn is_uniform(&self) -> bool {
+        matches!(self.kind, Kind::Uniform)
+    }
+
     /// The weights, where they are the same for every node and never learned.
     pub fn fixed(&self) -> Option<Vec<f32>> {
-        matches!(self.kind, Kind::Uniform).then(|| self.mean())
+        self.is_uniform().then(|| self.mean())
     }
 
     fn mean(&self) -> Vec<f32> {

@@ -152,7 +152,7 @@ impl GraphLearner {
     fn step(&mut self, epoch: u64, step: usize) -> Result<f64> {
         let (device, dim) = (&self.setup.device, self.propagation.dim);
         let labels = self.learning.labels.as_ref().map(|labels| labels.as_slice());
-        // Layers need no batch: one thread draws it and sorts its rows while the others propagate. A GPU works on while the host draws, and what
+        // Layers need no batch: one thread draws it and lists its rows while the others propagate. A GPU works on while the host draws, and what
         // one thread queued there need not be in order with what another did.
         let (propagation, pass, task, train) =
             (&mut self.propagation, &mut self.pass, &mut self.task, &self.setup.train);
@@ -181,53 +181,66 @@ impl GraphLearner {
         if let Some(term) = self.learning.auxiliary.as_mut().filter(|term| term.fits()) {
             term.fit(device, &self.pass.pooled);
         }
-        let at = |what| Waiting { what, epoch, step };
-        let loss = known(&mut self.waiting, at(LOSS), loss)?;
+        let loss = known(&mut self.waiting, Waiting { what: LOSS, epoch, step }, loss)?;
         self.step += 1;
         self.learn_weights(epoch, step)?;
         let device = &self.setup.device;
         let (learning, combination) = (&mut self.learning, &mut self.combination);
         let (weights, term) = (&mut *learning.weights, learning.auxiliary.as_deref_mut());
         self.pass.backward(device, dim, combination, &mut self.task, learning.reduction, weights, term)?;
-        let attention = AdamConfig { learning_rate: self.setup.config.attention.learning_rate, ..Default::default() };
         if let Teacher::Training = self.setup.teacher {
-            self.combination.adam(device, &attention, self.step, false)?;
+            self.combination.adam(device, &self.attention_adam(), self.step, false)?;
         }
+        self.move_base(epoch, step)?;
+        Ok(loss)
+    }
+
+    /// The optimiser's step on the base table, and the lesson before it.
+    fn move_base(&mut self, epoch: u64, step: usize) -> Result<()> {
         let config = AdamConfig { learning_rate: self.setup.learning_rate, ..Default::default() };
-        // Nobody else asks for the gradient, so it need not be written.
-        let alone = self.lesson.is_none() && self.constant.is_none() && self.learning.optimizer == Optimizer::Adam;
-        if alone {
+        // A lesson takes the pass before the base moves, constant columns change the gradient, and plain descent has no such op; otherwise the gradient need
+        // not be written.
+        let unread = self.lesson.is_none() && self.constant.is_none() && self.learning.optimizer == Optimizer::Adam;
+        if unread {
             let (device, Pass { rows, direct, .. }) = (&self.setup.device, &self.pass);
             let moments = (&mut self.m, &mut self.v);
             if self.propagation.backward_adam(device, rows, direct, &config, self.step, moments)? {
-                return Ok(loss);
+                return Ok(());
             }
         }
         let gradient = self.base_gradient()?;
-        let device = &self.setup.device;
-        // The lesson is taken on the layers of this step, so it comes before the embeddings move.
-        let lesson_on = match &self.setup.teacher {
-            Teacher::Lesson { pairs, fixed_prior } => Some((pairs, *fixed_prior)),
-            // The examples are the task's own.
-            Teacher::Judged { fixed_prior, .. } => Some((&self.setup.train, *fixed_prior)),
-            Teacher::Training | Teacher::Nobody => None,
-        };
-        if let (Some(lesson), Some((pairs, fixed_prior))) = (&mut self.lesson, lesson_on) {
-            let (taken, n) = ((self.step - 1) as usize, lesson.sampler.n_batches().max(1));
-            self.pass.draw(device, lesson, pairs, None, (taken / n) as u64, taken % n)?;
-            let taught = self.pass.forward(device, &self.propagation, &self.combination, lesson)?;
-            let combination = &mut self.combination;
-            self.pass.backward(device, dim, combination, lesson, Reduction::Mean, &mut Mean, None)?;
-            known(&mut self.waiting, at("held-out loss"), taught)?;
-            self.combination.adam(device, &attention, self.step, fixed_prior)?;
-        }
-        let base = &mut self.propagation.hops[0];
+        self.take_lesson(epoch, step)?;
+        let (device, base) = (&self.setup.device, &mut self.propagation.hops[0]);
         match self.learning.optimizer {
             Optimizer::Adam => adam_step(device, &config, self.step, &gradient, &mut self.m, &mut self.v, base)?,
             Optimizer::Sgd => sgd_step(device, config.learning_rate, &gradient, base)?,
         }
         self.propagation.recycle(gradient);
-        Ok(loss)
+        Ok(())
+    }
+
+    /// Lets the layer weights learn from a held-out batch, if there is one: on the layers of this step, so before the embeddings move.
+    fn take_lesson(&mut self, epoch: u64, step: usize) -> Result<()> {
+        let attention = self.attention_adam();
+        let (pairs, fixed_prior) = match &self.setup.teacher {
+            Teacher::Lesson { pairs, fixed_prior } => (pairs, *fixed_prior),
+            // The examples are the task's own.
+            Teacher::Judged { fixed_prior, .. } => (&self.setup.train, *fixed_prior),
+            Teacher::Training | Teacher::Nobody => return Ok(()),
+        };
+        let Some(lesson) = &mut self.lesson else { return Ok(()) };
+        let (device, combination) = (&self.setup.device, &mut self.combination);
+        let (taken, n) = ((self.step - 1) as usize, lesson.sampler.n_batches().max(1));
+        self.pass.draw(device, lesson, pairs, None, (taken / n) as u64, taken % n)?;
+        let taught = self.pass.forward(device, &self.propagation, combination, lesson)?;
+        self.pass.backward(device, self.propagation.dim, combination, lesson, Reduction::Mean, &mut Mean, None)?;
+        known(&mut self.waiting, Waiting { what: "held-out loss", epoch, step }, taught)?;
+        combination.adam(device, &attention, self.step, fixed_prior)
+    }
+
+    /// Adam's constants for the layer weights.
+    fn attention_adam(&self) -> AdamConfig {
+        AdamConfig { learning_rate: self.setup.config.attention.learning_rate, ..Default::default() }
     }
 
     fn take_steps(&mut self, epoch: u64, steps: Range<usize>) -> Result<StepReport> {
@@ -275,8 +288,7 @@ impl GraphLearner {
         } else {
             self.pass.weigh(&self.setup.device, &self.task, &mut *learning.weights)?;
         }
-        let config = &self.setup.config;
-        let attention = AdamConfig { learning_rate: config.attention.learning_rate, ..Default::default() };
+        let attention = self.attention_adam();
         let about_to_be_taken = Step {
             optimizer: self.learning.optimizer,
             adam: AdamConfig { learning_rate: self.setup.learning_rate, ..Default::default() },

@@ -159,7 +159,7 @@ impl Pass {
             term.backward(device, &self.pooled, &mut self.gradient)?;
         }
         // With uniform weights layers differ by the decay alone, which acts on the base.
-        let alike = combination.fixed().is_some() && !task.regulariser.all_layers;
+        let alike = combination.is_uniform() && !task.regulariser.all_layers;
         self.direct.resize_with(if alike { self.hop_rows.len().min(2) } else { self.hop_rows.len() }, Buffer::default);
         let (attention, gradient, direct) = (&self.attention, &self.gradient, &mut self.direct);
         combination.backward(device, &self.hop_rows, self.groups, attention, gradient, direct, &mut self.scratch)?;
