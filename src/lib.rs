@@ -19,6 +19,7 @@ pub mod objectives;
 pub mod recommend;
 pub mod report;
 pub mod samplers;
+pub mod settings;
 pub mod train;
 
 // What a service needs, under one roof.
