@@ -77,7 +77,7 @@ fn read_whole(path: &Path) {
 fn read_rows(path: &Path) {
     let config = data::Config {
         train: Some(path.to_path_buf()),
-        format: Format::Pairs,
+        format: Format::PAIRS,
         duplicates: Some(data::Duplicates::KeepFirst),
         valid_fraction: 0.0,
         ..data::Config::default()

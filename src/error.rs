@@ -1,4 +1,4 @@
-//! Everything that can go wrong, as fields. `Display` builds one line: where, what was found, what was expected, what to do.
+//! Errors with fields. `Display` builds one line: where, what was found, what was expected, what to do.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -245,9 +245,7 @@ impl RecError {
     pub fn read(path: &Path) -> impl FnOnce(std::io::Error) -> RecError {
         let path = path.to_path_buf();
         move |source| match source.kind() {
-            std::io::ErrorKind::NotFound => {
-                RecError::Missing { what: "file", name: path.display().to_string(), todo: "check the path".into() }
-            }
+            std::io::ErrorKind::NotFound => RecError::missing("file", path.display().to_string(), "check the path"),
             _ => RecError::Io { path, doing: "read", source },
         }
     }
@@ -258,7 +256,17 @@ impl RecError {
         move |source| RecError::Io { path, doing: "write", source }
     }
 
-    /// A configuration value outside its range.
+    /// [`RecError::Input`] without advice.
+    pub fn input(place: Place, found: impl Into<String>, expected: impl Into<String>) -> RecError {
+        RecError::Input { place, found: found.into(), expected: expected.into(), todo: String::new() }
+    }
+
+    /// [`RecError::Missing`].
+    pub fn missing(what: &'static str, name: impl Into<String>, todo: impl Into<String>) -> RecError {
+        RecError::Missing { what, name: name.into(), todo: todo.into() }
+    }
+
+    /// [`RecError::Config`] for a value outside its range, without an origin and without advice.
     pub fn range(key: impl Into<String>, found: impl fmt::Display, expected: impl Into<String>) -> RecError {
         RecError::Config {
             key: key.into(),
@@ -269,13 +277,70 @@ impl RecError {
         }
     }
 
-    /// A query that a model knows nothing about.
+    /// [`RecError::Unknown`] without an origin.
+    pub fn unknown(
+        what: &'static str,
+        name: impl Into<String>,
+        known: impl IntoIterator<Item = impl ToString>,
+    ) -> RecError {
+        let known = known.into_iter().map(|name| name.to_string()).collect();
+        RecError::Unknown { what, origin: String::new(), name: name.into(), known }
+    }
+
+    /// [`RecError::Usage`].
+    pub fn usage(problem: impl Into<String>, todo: impl Into<String>) -> RecError {
+        RecError::Usage { problem: problem.into(), todo: todo.into() }
+    }
+
+    /// [`RecError::Resources`] without advice.
+    pub fn resources(what: impl Into<String>, found: impl Into<String>, expected: impl Into<String>) -> RecError {
+        RecError::Resources { what: what.into(), found: found.into(), expected: expected.into(), todo: String::new() }
+    }
+
+    /// [`RecError::Checkpoint`].
+    pub fn checkpoint(path: &Path, problem: impl Into<String>, todo: impl Into<String>) -> RecError {
+        RecError::Checkpoint { path: path.to_path_buf(), problem: problem.into(), todo: todo.into() }
+    }
+
+    /// [`RecError::Unsupported`] without advice.
+    pub fn unsupported(model: impl Into<String>, problem: impl Into<String>) -> RecError {
+        RecError::Unsupported { model: model.into(), problem: problem.into(), todo: String::new() }
+    }
+
+    /// A user without a history who was not in training: no model knows anything about such a user.
     pub(crate) fn stranger(model: &str) -> RecError {
-        RecError::Unsupported {
-            model: model.into(),
-            problem: "the user was not in training and has no history".into(),
-            todo: "pass a history to score a new user".into(),
+        RecError::unsupported(model, "the user was not in training and has no history")
+            .with_todo("pass a history to score a new user")
+    }
+
+    /// The same error with advice on what the user can do; unchanged where it has no room for any.
+    #[must_use]
+    pub fn with_todo(mut self, advice: impl Into<String>) -> RecError {
+        match &mut self {
+            RecError::Input { todo, .. }
+            | RecError::Missing { todo, .. }
+            | RecError::UnknownId { todo, .. }
+            | RecError::Config { todo, .. }
+            | RecError::Usage { todo, .. }
+            | RecError::Resources { todo, .. }
+            | RecError::Checkpoint { todo, .. }
+            | RecError::NotFinite { todo, .. }
+            | RecError::Unsupported { todo, .. }
+            | RecError::Different { todo, .. }
+            | RecError::Failed { todo, .. }
+            | RecError::Interrupted { todo, .. } => *todo = advice.into(),
+            RecError::Io { .. } | RecError::Unknown { .. } | RecError::Kernel(_) | RecError::Graph(_) => {}
         }
+        self
+    }
+
+    /// The same error with the place where a setting was made (`run.toml:12`, `--set`).
+    #[must_use]
+    pub fn with_origin(mut self, place: impl Into<String>) -> RecError {
+        if let RecError::Config { origin, .. } | RecError::Unknown { origin, .. } = &mut self {
+            *origin = place.into();
+        }
+        self
     }
 }
 
@@ -314,36 +379,26 @@ mod tests {
 
     #[test]
     fn an_input_error_is_one_line_with_place_finding_and_expectation() {
-        let error = RecError::Input {
-            place: Place::column(Path::new("ratings.csv"), 1042, 3, "rating"),
-            found: "\"five\"".into(),
-            expected: "a number".into(),
-            todo: String::new(),
-        };
-        assert_eq!(error.to_string(), "ratings.csv:1042: column 3 (rating): found \"five\", expected a number");
-        assert_eq!(error.exit_code(), 3);
+        let place = Place::column(Path::new("ratings.csv"), 1042, 3, "rating");
+        let error = RecError::input(place, "\"five\"", "a number");
+        let line = "ratings.csv:1042: column 3 (rating): found \"five\", expected a number";
+        assert_eq!((error.to_string().as_str(), error.exit_code()), (line, 3));
+        assert_eq!(error.with_todo("write 5").to_string(), format!("{line}; write 5"));
     }
 
     #[test]
     fn control_characters_of_the_input_never_break_the_line() {
-        let error = RecError::Input {
-            place: Place::line(Path::new("a\nb.csv"), 1),
-            found: "the columns user\r, it\tem\0".into(),
-            expected: "others".into(),
-            todo: String::new(),
-        };
+        let place = Place::line(Path::new("a\nb.csv"), 1);
+        let error = RecError::input(place, "the columns user\r, it\tem\0", "others");
         assert_eq!(error.to_string(), "a\\nb.csv:1: found the columns user\\r, it\\tem\\u{0}, expected others");
     }
 
     #[test]
     fn a_close_name_is_suggested_and_a_far_one_is_listed() {
-        let unknown = |name: &str| RecError::Unknown {
-            what: "model",
-            origin: String::new(),
-            name: name.into(),
-            known: vec!["lightgcn".into(), "ease".into()],
-        };
+        let unknown = |name: &str| RecError::unknown("model", name, ["lightgcn", "ease"]);
         assert_eq!(unknown("lightgnc").to_string(), "unknown model \"lightgnc\"; did you mean \"lightgcn\"?");
         assert_eq!(unknown("transformer").to_string(), "unknown model \"transformer\"; known: lightgcn, ease");
+        let placed = unknown("lightgnc").with_origin("run.toml:2").to_string();
+        assert_eq!(placed, "run.toml:2: unknown model \"lightgnc\"; did you mean \"lightgcn\"?");
     }
 }

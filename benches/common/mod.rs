@@ -33,7 +33,7 @@ pub fn gowalla() -> (Interactions, Interactions) {
             let config = data::Config {
                 train: Some(folder.join("train.txt.gz")),
                 test: Some(folder.join("test.txt.gz")),
-                format: Format::Lightgcn,
+                format: Format::LIGHTGCN,
                 valid_fraction: 0.0,
                 ..data::Config::default()
             };

@@ -30,13 +30,19 @@ fn source(bytes: &[u8]) -> Result<Source, RecError> {
     Source::from_reader(Path::new("fuzz.data"), Cursor::new(bytes.to_vec()))
 }
 
-/// Any bytes read as a format are rows with names and finite ratings, or an error of exit code 3.
-pub fn reader(format: Format, bytes: &[u8]) {
+/// Any bytes read in any format are rows with names and finite ratings, or an error of exit code 3.
+pub fn reader(bytes: &[u8]) {
+    for name in Format::names() {
+        read_as(Format::named(name).expect("a name of the list should be known"), bytes);
+    }
+}
+
+fn read_as(format: Format, bytes: &[u8]) {
     let mut n_lines = 0;
     let read = source(bytes).and_then(|source| {
         reader::read(source, format, None, &Columns::default(), &mut |row| {
-            // Sessions are of nobody by name.
-            assert!(!row.item.is_empty() && (format == Format::Sessions || !row.user.is_empty()));
+            // The users of sessions have no names.
+            assert!(!row.item.is_empty() && (format.is_of_sessions() || !row.user.is_empty()));
             assert!(row.rating.is_none_or(f32::is_finite));
             assert!(row.line >= n_lines, "line {} after {n_lines}", row.line);
             n_lines = row.line;

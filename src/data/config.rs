@@ -181,7 +181,7 @@ impl Default for Config {
             uniform_rating_column: None,
             feedback: Feedback::Implicit,
             items: None,
-            format: Format::Auto,
+            format: Format::AUTO,
             min_rating: None,
             user_column: None,
             item_column: None,

@@ -342,7 +342,7 @@ impl<'a> Loader<'a> {
         }
         let clock = if log.times.is_empty() { Clock::Rows } else { Clock::Seconds };
         let clock = if of_sessions { Clock::Lines } else { clock };
-        let is_ordered = format.reader().is_some_and(|reader| reader.ordered());
+        let is_ordered = format.reader().is_some_and(|reader| reader.is_ordered());
         if self.like.is_none() && (is_ordered || clock != Clock::Rows) {
             self.clock = clock;
         }

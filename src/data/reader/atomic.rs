@@ -1,14 +1,32 @@
-//! RecBole's atomic files (`.inter`): tabs, and a header of `name:type` (SPEC E.4).
+//! RecBole's atomic files (`.inter`): tabs, and a header of `name:type`.
 
 use super::layout::{Layout, quoted};
-use super::{Columns, Reader, Sink, Source};
+use super::{Columns, Evidence, Format, Head, Reader, Sink, Source};
 use crate::error::{Place, RecError, Result};
 
 const TYPES: [&str; 4] = ["token", "token_seq", "float", "float_seq"];
 
 pub(super) struct Atomic;
 
+impl Format {
+    /// `atomic`: RecBole's `.inter` files.
+    pub const ATOMIC: Format = Format::of(&Atomic);
+}
+
 impl Reader for Atomic {
+    fn name(&self) -> &'static str {
+        "atomic"
+    }
+
+    fn about(&self) -> &'static str {
+        "RecBole's .inter: tabs, and a header of name:type."
+    }
+
+    fn recognises(&self, head: &Head<'_>) -> Option<Evidence> {
+        let is_atomic = head.name.ends_with(".inter") || typed_names(head.first()).is_some();
+        is_atomic.then_some(Evidence::Declared)
+    }
+
     fn read(&self, mut source: Source, columns: &Columns, sink: Sink<'_>) -> Result<()> {
         let path = source.path().to_path_buf();
         let mut layout = None;
@@ -37,12 +55,7 @@ pub(super) fn typed_names(header: &str) -> Option<Vec<(&str, &str)>> {
 }
 
 fn header(text: &str, columns: &Columns, place: &Place) -> Result<Layout> {
-    let refuse = |found: String, expected: &str| RecError::Input {
-        place: place.clone(),
-        found,
-        expected: expected.into(),
-        todo: String::new(),
-    };
+    let refuse = |found: String, expected: &str| RecError::input(place.clone(), found, expected);
     let Some(fields) = typed_names(text) else {
         return Err(refuse(
             quoted(text),
@@ -72,12 +85,12 @@ mod tests {
     #[test]
     fn names_and_types_come_from_the_header() {
         let text = "item_id:token\tuser_id:token\ttags:token_seq\ttimestamp:float\n242\t196\ta b\t881250949\n";
-        assert_eq!(read_text(Format::Auto, text).unwrap(), [row("196", "242", None, Some(881_250_949))]);
+        assert_eq!(read_text(Format::AUTO, text).unwrap(), [row("196", "242", None, Some(881_250_949))]);
     }
 
     #[test]
     fn headers_without_types_users_or_the_right_type_are_refused() {
-        let message = |text: &str| read_text(Format::Atomic, text).unwrap_err().to_string();
+        let message = |text: &str| read_text(Format::ATOMIC, text).unwrap_err().to_string();
         assert!(message("user_id\titem_id\n").contains("expected a header of name:type"));
         assert!(message("user_id:token\tx:token\n").contains("expected user_id:token and item_id:token"));
         assert!(message("user_id:token\titem_id:token_seq\n").contains("expected item_id:token"));

@@ -44,12 +44,9 @@ impl Records {
         let place = Place { file: lines.source.path().to_path_buf(), line: lines.record_line, column: None };
         match found {
             // Every line handed out ends in a newline, so only an open quote can carry a record to the end of the file.
-            Ok(true) if lines.ended => Err(RecError::Input {
-                place,
-                found: "a quote that is never closed".into(),
-                expected: "a second quote before the end of the file".into(),
-                todo: String::new(),
-            }),
+            Ok(true) if lines.ended => {
+                Err(RecError::input(place, "a quote that is never closed", "a second quote before the end of the file"))
+            }
             Ok(true) => Ok(Some((lines.record_line.unwrap_or(0), &self.record))),
             Ok(false) => Ok(None),
             Err(error) => Err(unwrap_error(error, place)),
@@ -58,12 +55,7 @@ impl Records {
 }
 
 fn unwrap_error(error: ::csv::Error, place: Place) -> RecError {
-    let other = |reason: String| RecError::Input {
-        place,
-        found: reason,
-        expected: "delimited text".into(),
-        todo: String::new(),
-    };
+    let other = |reason: String| RecError::input(place, reason, "delimited text");
     match error.into_kind() {
         ::csv::ErrorKind::Io(error) => match error.downcast::<RecError>() {
             Ok(error) => error,
@@ -99,12 +91,14 @@ impl Read for Lines {
                 self.record_line.get_or_insert(line);
             }
             if self.record_size > RECORD_LIMIT + 1 && self.record_line != Some(line) {
-                return Err(io::Error::other(RecError::Input {
-                    place: Place { file: self.source.path().to_path_buf(), line: self.record_line, column: None },
-                    found: format!("more than {RECORD_LIMIT} bytes in one record"),
-                    expected: "a shorter one".into(),
-                    todo: "is a quote left open?".into(),
-                }));
+                return Err(io::Error::other(
+                    RecError::input(
+                        Place { file: self.source.path().to_path_buf(), line: self.record_line, column: None },
+                        format!("more than {RECORD_LIMIT} bytes in one record"),
+                        "a shorter one",
+                    )
+                    .with_todo("is a quote left open?"),
+                ));
             }
         }
         let n = out.len().min(self.pending.len() - self.taken);

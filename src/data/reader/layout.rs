@@ -54,12 +54,12 @@ impl Layout {
         let time = find(header, columns.time.as_deref(), &TIMES, "time", place)?;
         for column in [user, item, rating, time].into_iter().flatten() {
             if header.iter().filter(|name| plain(name) == plain(header[column])).count() > 1 {
-                return Err(RecError::Input {
-                    place: place.clone(),
-                    found: format!("more than one column {}", header[column].trim()),
-                    expected: "one".into(),
-                    todo: "rename or remove the others".into(),
-                });
+                return Err(RecError::input(
+                    place.clone(),
+                    format!("more than one column {}", header[column].trim()),
+                    "one",
+                )
+                .with_todo("rename or remove the others"));
             }
         }
         Ok(match (user, item) {
@@ -80,20 +80,14 @@ impl Layout {
         field: impl Fn(usize) -> &'a str,
     ) -> Result<Row<'a>> {
         if n_fields != self.n_columns {
-            return Err(RecError::Input {
-                place: Place::line(path, line),
-                found: count(n_fields),
-                expected: count(self.n_columns),
-                todo: String::new(),
-            });
+            return Err(RecError::input(Place::line(path, line), count(n_fields), count(self.n_columns)));
         }
         let name = |column: usize, what: &'static str| match field(column) {
-            "" => Err(RecError::Input {
-                place: Place::column(path, line, column + 1, what),
-                found: "nothing".into(),
-                expected: format!("the name of {}", if what == "user" { "a user" } else { "an item" }),
-                todo: String::new(),
-            }),
+            "" => Err(RecError::input(
+                Place::column(path, line, column + 1, what),
+                "nothing",
+                format!("the name of {}", if what == "user" { "a user" } else { "an item" }),
+            )),
             name => Ok(name),
         };
         let number_place = |column: usize, what| Place::column(path, line, column + 1, what);
@@ -127,12 +121,11 @@ fn find(
     };
     match header.iter().position(|name| name.trim() == named) {
         Some(column) => Ok(Some(column)),
-        None => Err(RecError::Input {
-            place: place.clone(),
-            found: format!("the columns {}", header.join(", ")),
-            expected: format!("a column {named}, which data.{what}_column names"),
-            todo: String::new(),
-        }),
+        None => Err(RecError::input(
+            place.clone(),
+            format!("the columns {}", header.join(", ")),
+            format!("a column {named}, which data.{what}_column names"),
+        )),
     }
 }
 
@@ -166,7 +159,7 @@ fn not_a_number(text: &str, place: Place, expected: &str) -> RecError {
         Some(1) => "if the first line is a header, use the format csv",
         _ => "",
     };
-    RecError::Input { place, found: quoted(text), expected: expected.into(), todo: todo.into() }
+    RecError::input(place, quoted(text), expected).with_todo(todo)
 }
 
 /// A piece of input as it may stand in a message: quoted, control characters escaped, cut short.

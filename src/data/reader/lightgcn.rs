@@ -1,15 +1,48 @@
 //! The files of LightGCN: `user item item …`, one user a line, blanks between. The order of the items means nothing.
 
-use super::{Columns, Reader, Row, Sink, Source};
+use super::pairs::delimiter;
+use super::{Columns, Evidence, Format, Head, Reader, Row, Sink, Source};
 use crate::error::Result;
 
 pub(super) struct Lightgcn;
 
+impl Format {
+    /// `lightgcn`: lists of items in any order.
+    pub const LIGHTGCN: Format = Format::of(&Lightgcn);
+}
+
 impl Reader for Lightgcn {
-    /// A user without items (amazon-book's test file has four, SPEC A.7) is a line like any other and gives no row.
+    fn name(&self) -> &'static str {
+        "lightgcn"
+    }
+
+    fn about(&self) -> &'static str {
+        "user item item …, one user a line; the order of the items means nothing."
+    }
+
+    fn recognises(&self, head: &Head<'_>) -> Option<Evidence> {
+        (is_list_in_order(head) == Some(false)).then_some(Evidence::Fits)
+    }
+
+    /// A user without items (amazon-book's test file has four) is a line like any other and gives no row.
     fn read(&self, source: Source, _columns: &Columns, sink: Sink<'_>) -> Result<()> {
         read_lists(source, sink, |_, _| Ok(()))
     }
+}
+
+/// Whether lines of whole numbers with blanks between them are in time order; nothing for other
+/// lines. Such a file is read as its sister file was; otherwise lines of two numbers are taken for
+/// sequences.
+pub(super) fn is_list_in_order(head: &Head<'_>) -> Option<bool> {
+    let is_whole = |name: &str| name.bytes().all(|byte| byte.is_ascii_digit());
+    let are_lists =
+        delimiter(head.first()) == b' ' && head.lines.iter().all(|line| line.split_ascii_whitespace().all(is_whole));
+    let are_pairs = || head.lines.iter().all(|line| line.split_ascii_whitespace().count() == 2);
+    are_lists.then(|| match head.like {
+        Some(like) if like == Format::LIGHTGCN => false,
+        Some(like) if like == Format::SEQUENCE => true,
+        _ => are_pairs(),
+    })
 }
 
 /// Hands out one row for each item of each line. `check` sees the number of items of each line that is not blank.
@@ -35,13 +68,13 @@ mod tests {
 
     #[test]
     fn a_user_may_have_no_items_and_blanks_may_be_doubled() {
-        let rows = read_text(Format::Lightgcn, "0 5  7 \n1\n2 \r\n\n3 5\n").unwrap();
+        let rows = read_text(Format::LIGHTGCN, "0 5  7 \n1\n2 \r\n\n3 5\n").unwrap();
         assert_eq!(rows, [row("0", "5", None, None), row("0", "7", None, None), row("3", "5", None, None)]);
     }
 
     #[test]
     fn a_file_of_users_without_items_is_refused() {
-        let error = read_text(Format::Lightgcn, "0\n1\n").unwrap_err().to_string();
+        let error = read_text(Format::LIGHTGCN, "0\n1\n").unwrap_err().to_string();
         assert_eq!(error, "test: found no interaction, expected at least one");
     }
 }

@@ -1,11 +1,13 @@
-//! Readers: one file per format. A reader turns a file into rows, a line at a time, and hands each row to a sink; ids stay text here.
+//! Readers of interaction files, one file per format. A reader turns a file into rows, a line at a
+//! time, and hands each row to a sink; ids stay text here.
 //!
-//! A new format is one file with a [`Reader`], and its row in [`Format`] and in [`Format::reader`].
+//! A new format is one file that implements [`Reader`], its `mod` line and its row in [`READERS`].
 
 mod atomic;
 mod csv;
 mod delimited;
 mod detect;
+mod format;
 mod layout;
 mod lightgcn;
 mod movielens;
@@ -15,14 +17,54 @@ mod sessions;
 mod source;
 mod titles;
 
-use serde::{Deserialize, Serialize};
-
 use crate::error::{RecError, Result};
 
-pub use detect::detect;
+pub use detect::{Evidence, Head, detect};
+pub use format::Format;
 pub use layout::Columns;
 pub use source::Source;
 pub use titles::read_titles;
+
+/// Every format, in the order in which help and messages name them.
+pub static READERS: [&dyn Reader; 7] = [
+    &movielens::Movielens,
+    &lightgcn::Lightgcn,
+    &atomic::Atomic,
+    &csv::Csv,
+    &sequence::Sequence,
+    &pairs::Pairs,
+    &sessions::Sessions,
+];
+
+/// The reader of a format.
+pub trait Reader: Sync {
+    /// The name that `--format` and `data.format` take.
+    fn name(&self) -> &'static str;
+
+    /// The layout of a file, in one line.
+    fn about(&self) -> &'static str;
+
+    /// How surely a file is of this format; nothing where it is not, or where its first lines
+    /// cannot tell.
+    fn recognises(&self, head: &Head<'_>) -> Option<Evidence>;
+
+    /// Reads all rows of a source, in file order.
+    ///
+    /// # Errors
+    /// [`RecError::Input`] with the place for anything that is not this format; what the sink
+    /// returns.
+    fn read(&self, source: Source, columns: &Columns, sink: Sink<'_>) -> Result<()>;
+
+    /// True when each user's rows stand in time order although there is no column of times.
+    fn is_ordered(&self) -> bool {
+        false
+    }
+
+    /// True when every line is a session of its own, of a user without a name.
+    fn is_of_sessions(&self) -> bool {
+        false
+    }
+}
 
 /// One interaction as it stands in a file.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -42,99 +84,17 @@ pub struct Row<'a> {
 /// What takes the rows; an error of the sink ends the reading.
 pub type Sink<'a> = &'a mut dyn FnMut(Row<'_>) -> Result<()>;
 
-/// One format.
-pub trait Reader: Sync {
-    /// Reads all rows of a source, in file order.
-    ///
-    /// # Errors
-    /// [`RecError::Input`] with the place for anything that is not this format; what the sink returns.
-    fn read(&self, source: Source, columns: &Columns, sink: Sink<'_>) -> Result<()>;
-
-    /// True when each user's rows stand in time order in the file although there is no column of times.
-    fn ordered(&self) -> bool {
-        false
-    }
-}
-
-/// The formats by name.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Format {
-    /// Looks at the name and the first lines.
-    #[default]
-    Auto,
-    /// `u.data` (tabs), `ratings.dat` (`::`) or `ratings.csv` (header).
-    Movielens,
-    /// `user item item …`, one user a line.
-    Lightgcn,
-    /// RecBole's `.inter`: tabs, typed header.
-    Atomic,
-    /// Comma, tab or semicolon with a header line.
-    Csv,
-    /// `user item` or `user item item …`, in time order.
-    Sequence,
-    /// Two to four columns without a header: user, item, rating, time.
-    Pairs,
-    /// `item item …`: a session a line, oldest first, of somebody without a name.
-    Sessions,
-}
-
-impl Format {
-    /// Every name that `--format` and `data.format` accept.
-    pub const NAMES: [&str; 8] = ["auto", "movielens", "lightgcn", "atomic", "csv", "sequence", "pairs", "sessions"];
-
-    /// True when every line is a session of its own, and nobody has a name.
-    pub fn is_of_sessions(self) -> bool {
-        self == Format::Sessions
-    }
-
-    /// A format by name.
-    ///
-    /// # Errors
-    /// [`RecError::Unknown`] for a name that is not in [`Format::NAMES`].
-    pub fn named(name: &str) -> Result<Format> {
-        Ok(match name {
-            "auto" => Format::Auto,
-            "movielens" => Format::Movielens,
-            "lightgcn" => Format::Lightgcn,
-            "atomic" => Format::Atomic,
-            "csv" => Format::Csv,
-            "sequence" => Format::Sequence,
-            "pairs" => Format::Pairs,
-            "sessions" => Format::Sessions,
-            _ => {
-                return Err(RecError::Unknown {
-                    what: "format",
-                    origin: String::new(),
-                    name: name.into(),
-                    known: Format::NAMES.map(String::from).to_vec(),
-                });
-            }
-        })
-    }
-
-    /// The reader of this format; none for [`Format::Auto`], which stands for one of the others.
-    pub fn reader(self) -> Option<&'static dyn Reader> {
-        match self {
-            Format::Auto => None,
-            Format::Movielens => Some(&movielens::Movielens),
-            Format::Lightgcn => Some(&lightgcn::Lightgcn),
-            Format::Atomic => Some(&atomic::Atomic),
-            Format::Csv => Some(&csv::Csv),
-            Format::Sequence => Some(&sequence::Sequence),
-            Format::Pairs => Some(&pairs::Pairs),
-            Format::Sessions => Some(&sessions::Sessions),
-        }
-    }
-}
-
-/// Reads all rows of a source and returns the format that it was read in. `like` is the format of a sister file (the training part), if any.
+/// Reads all rows of a source and returns the format that it was read in. `like` is the format of a
+/// sister file (the training part), if any.
 ///
 /// # Errors
-/// [`RecError::Input`] when the source is empty, has no row, or has a line that does not fit; what the sink returns.
+/// [`RecError::Input`] when the source is empty, has no row, or has a line that does not fit; what
+/// the sink returns.
 pub fn read(source: Source, format: Format, like: Option<Format>, columns: &Columns, sink: Sink<'_>) -> Result<Format> {
-    let format = if format == Format::Auto { detect(&source, columns, like)? } else { format };
-    let reader = format.reader().expect("a detected format should have a reader");
+    let reader = match format.reader() {
+        Some(reader) => reader,
+        None => detect(&source, columns, like)?,
+    };
     let place = source.place();
     let mut n_rows = 0u64;
     reader.read(source, columns, &mut |row| {
@@ -142,12 +102,7 @@ pub fn read(source: Source, format: Format, like: Option<Format>, columns: &Colu
         sink(row)
     })?;
     if n_rows == 0 {
-        return Err(RecError::Input {
-            place,
-            found: "no interaction".into(),
-            expected: "at least one".into(),
-            todo: String::new(),
-        });
+        return Err(RecError::input(place, "no interaction", "at least one"));
     }
-    Ok(format)
+    Ok(Format::of(reader))
 }

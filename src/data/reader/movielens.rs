@@ -1,16 +1,38 @@
 //! MovieLens: `u.data` (100K, tabs), `ratings.dat` (1M and 10M, `::`), `ratings.csv` (later sets, with a header).
 
 use super::csv::{Csv, is_header};
+use super::detect::fits;
 use super::layout::Layout;
-use super::{Columns, Reader, Sink, Source};
+use super::{Columns, Evidence, Format, Head, Reader, Sink, Source};
 use crate::error::Result;
 
 pub(super) struct Movielens;
 
+impl Format {
+    /// `movielens`: the files of MovieLens.
+    pub const MOVIELENS: Format = Format::of(&Movielens);
+}
+
 impl Reader for Movielens {
+    fn name(&self) -> &'static str {
+        "movielens"
+    }
+
+    fn about(&self) -> &'static str {
+        "u.data (tabs), ratings.dat (::) or ratings.csv (header)."
+    }
+
+    fn recognises(&self, head: &Head<'_>) -> Option<Evidence> {
+        let first = head.first();
+        let fits = |divider: &str| fits(first.split(divider), 4..=4);
+        // Columns that were named by numbers are those of `pairs`.
+        let is_typical = fits("::") || (fits("\t") && !head.has_named_columns());
+        is_typical.then_some(Evidence::Typical)
+    }
+
     fn read(&self, mut source: Source, columns: &Columns, sink: Sink<'_>) -> Result<()> {
         let first = source.first_lines(1).pop().unwrap_or_default();
-        if is_header(&first, columns, &source.place()) {
+        if is_header(&first, columns) {
             return Csv.read(source, columns, sink);
         }
         let path = source.path().to_path_buf();
@@ -46,14 +68,14 @@ mod tests {
             "196::242::3.5::881250949\n",
             "userId,movieId,rating,timestamp\n196,242,3.5,881250949\n",
         ] {
-            assert_eq!(read_text(Format::Movielens, text).unwrap(), expected);
-            assert_eq!(read_text(Format::Auto, text).unwrap(), expected);
+            assert_eq!(read_text(Format::MOVIELENS, text).unwrap(), expected);
+            assert_eq!(read_text(Format::AUTO, text).unwrap(), expected);
         }
     }
 
     #[test]
     fn a_wrong_number_of_columns_names_its_line() {
-        let error = read_text(Format::Movielens, "1\t2\t3\t4\n1\t2\t3\t4\t5\n").unwrap_err().to_string();
+        let error = read_text(Format::MOVIELENS, "1\t2\t3\t4\n1\t2\t3\t4\t5\n").unwrap_err().to_string();
         assert_eq!(error, "test:2: found 5 columns, expected 4 columns");
     }
 }

@@ -119,12 +119,11 @@ impl Source {
         }
         match std::str::from_utf8(&self.buffer) {
             Ok(text) => Ok(Some((self.line, text))),
-            Err(error) => Err(RecError::Input {
-                place: Place::line(&self.path, self.line),
-                found: format!("a byte that is not UTF-8 at position {}", error.valid_up_to() + 1),
-                expected: "UTF-8 text".into(),
-                todo: String::new(),
-            }),
+            Err(error) => Err(RecError::input(
+                Place::line(&self.path, self.line),
+                format!("a byte that is not UTF-8 at position {}", error.valid_up_to() + 1),
+                "UTF-8 text",
+            )),
         }
     }
 
@@ -163,11 +162,9 @@ impl Source {
         if self.line == 1 && self.buffer.starts_with(BOM) {
             self.buffer.drain(..BOM.len());
         }
-        let refuse = |found: String, expected: &str| RecError::Input {
-            place: Place::line(&self.path, self.line),
-            found,
-            expected: expected.into(),
-            todo: "is this a text file in the named format?".into(),
+        let refuse = |found: String, expected: &str| {
+            RecError::input(Place::line(&self.path, self.line), found, expected)
+                .with_todo("is this a text file in the named format?")
         };
         if self.buffer.len() > self.limit {
             return Err(refuse(format!("more than {} bytes in one line", self.limit), "a shorter line"));
@@ -183,12 +180,12 @@ impl Source {
             io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput
                 if self.compressed =>
             {
-                RecError::Input {
-                    place: Place { file: self.path.clone(), line: Some(self.line + 1), column: None },
-                    found: format!("damaged or incomplete gzip data ({error})"),
-                    expected: "a whole gzip file".into(),
-                    todo: "fetch or compress it again".into(),
-                }
+                RecError::input(
+                    Place { file: self.path.clone(), line: Some(self.line + 1), column: None },
+                    format!("damaged or incomplete gzip data ({error})"),
+                    "a whole gzip file",
+                )
+                .with_todo("fetch or compress it again")
             }
             _ => RecError::read(&self.path)(error),
         }

@@ -23,12 +23,7 @@ pub fn read_titles(source: Source, columns: &Columns, items: &IdMap) -> Result<V
         }
     })?;
     if n_known == 0 {
-        return Err(RecError::Input {
-            place,
-            found: "none of the items of the data".into(),
-            expected: "a file with their titles".into(),
-            todo: String::new(),
-        });
+        return Err(RecError::input(place, "none of the items of the data", "a file with their titles"));
     }
     Ok(titles)
 }
@@ -36,13 +31,9 @@ pub fn read_titles(source: Source, columns: &Columns, items: &IdMap) -> Result<V
 fn each_title(source: Source, columns: &Columns, sink: &mut dyn FnMut(&str, &str)) -> Result<()> {
     let first = source.first_lines(1).pop().unwrap_or_default();
     let place = Place::line(source.path(), 1);
-    let unknown = RecError::Input {
-        place: place.clone(),
-        found: quoted(&first),
-        expected: "u.item, movies.dat, an atomic .item file, or a header with a column of items and one of titles"
-            .into(),
-        todo: "name the columns with data.item_column and data.title_column".into(),
-    };
+    let known = "u.item, movies.dat, an atomic .item file, or a header with a column of items and one of titles";
+    let unknown = RecError::input(place.clone(), quoted(&first), known)
+        .with_todo("name the columns with data.item_column and data.title_column");
     if let Some(fields) = typed_names(&first) {
         let names: Vec<&str> = fields.iter().map(|(name, _)| *name).collect();
         let (item, title) = title_columns(&names, columns, &place)?.ok_or(unknown)?;
@@ -88,12 +79,7 @@ fn split_lines(
 }
 
 fn too_few(place: Place, n: usize) -> RecError {
-    RecError::Input {
-        place,
-        found: "too few columns".into(),
-        expected: format!("{n} columns or more"),
-        todo: String::new(),
-    }
+    RecError::input(place, "too few columns", format!("{n} columns or more"))
 }
 
 #[cfg(test)]

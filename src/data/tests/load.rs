@@ -142,7 +142,7 @@ fn sequences_count_on_from_part_to_part() {
 fn leaving_one_out_of_a_sequence_takes_the_last_items() {
     let files = Files::new(&[("f", "1 5 6 7 8\n2 5 6\n")]);
     let config =
-        Config { path: files.path("f"), format: Format::Sequence, split: Rule::LeaveOneOut, ..Config::default() };
+        Config { path: files.path("f"), format: Format::SEQUENCE, split: Rule::LeaveOneOut, ..Config::default() };
     let split = load(&config, Seed(1)).unwrap();
     let names = |part: Part| {
         let log = split.part(part);
@@ -262,7 +262,7 @@ fn held_out_sessions_are_users_of_their_own_whose_last_item_is_to_be_found() {
     let config = Config {
         train: files.path("train"),
         test: files.path("test"),
-        format: Format::Sessions,
+        format: Format::SESSIONS,
         valid_fraction: 0.0,
         ..Config::default()
     };
@@ -283,7 +283,7 @@ fn of_sessions_whole_last_clicks_validate() {
     let text: String = (0..200).map(|line| format!("{line} {} 900\n", line + 1)).collect();
     let files = Files::new(&[("train", &text)]);
     let config =
-        Config { train: files.path("train"), format: Format::Sessions, valid_fraction: 0.5, ..Config::default() };
+        Config { train: files.path("train"), format: Format::SESSIONS, valid_fraction: 0.5, ..Config::default() };
     let split = load(&config, Seed(1)).unwrap();
     assert!(split.valid.len() > 60 && split.valid.len() < 140, "{}", split.valid.len());
     assert!(split.valid.items.iter().all(|&item| split.items.key(item) == "900"));
@@ -295,7 +295,7 @@ fn candidates_are_read_by_name_and_may_bring_items_of_their_own() {
     let config = Config {
         path: files.path("data"),
         candidates: files.path("candidates"),
-        format: Format::Sequence,
+        format: Format::SEQUENCE,
         split: Rule::LeaveOneOut,
         ..Config::default()
     };

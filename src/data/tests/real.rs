@@ -156,7 +156,7 @@ fn lists_in_time_order_are_read_as_sequences() {
     {
         let split = load_config(&Config {
             path: Some(folder.join("sequential").join(name)),
-            format: Format::Sequence,
+            format: Format::SEQUENCE,
             split: Rule::LeaveOneOut,
             ..Config::default()
         });

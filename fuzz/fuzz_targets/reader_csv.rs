@@ -1,2 +1,0 @@
-#![no_main]
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| gcnrec_fuzz::reader(gcnrec::data::Format::Csv, bytes));
