@@ -1,7 +1,7 @@
 //! gcnrec trains, compares and serves recommenders from implicit feedback.
 //!
 //! Modules, from top to bottom; imports point downward only:
-//! `cli`, `compare`, `config`, `train`, `recommend`, `report`, `eval`, `checkpoint`, `debias`, `models`, `objectives`, `samplers`, `data`, then the crates
+//! `cli`, `compare`, `run`, `config`, `train`, `recommend`, `report`, `eval`, `checkpoint`, `debias`, `models`, `objectives`, `samplers`, `data`, then the crates
 //! `gcnrec-kernels` and `gcnrec-graphs`.
 
 #[cfg(all(feature = "failpoints", not(debug_assertions)))]
@@ -18,6 +18,7 @@ pub mod models;
 pub mod objectives;
 pub mod recommend;
 pub mod report;
+pub mod run;
 pub mod samplers;
 pub mod settings;
 pub mod train;

@@ -19,11 +19,13 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("report", &["debias", "eval", "models"]),
     ("train", &["eval", "checkpoint", "debias", "models", "objectives", "samplers", "data"]),
     ("config", &["train", "eval", "debias", "models", "objectives", "data"]),
-    ("compare", &["config", "train", "recommend", "report", "eval", "checkpoint", "models", "data"]),
+    ("run", &["config", "train", "recommend", "report", "eval", "checkpoint", "debias", "models", "data"]),
+    ("compare", &["run", "config", "train", "recommend", "report", "eval", "checkpoint", "models", "data"]),
     (
         "cli",
         &[
             "compare",
+            "run",
             "config",
             "train",
             "debias",

@@ -1,13 +1,11 @@
 //! `gcnrec devices`: where this build can compute.
 
 use gcnrec::Result;
-use gcnrec::config::Config;
-use gcnrec::models::check_device;
 use gcnrec::report::{Cell, Table};
 use gcnrec_kernels::Device;
 use gcnrec_kernels::probe::{Kind, probe};
 
-use super::output::{OutputArgs, say};
+use super::output::OutputArgs;
 use super::settings;
 
 /// List the devices that this build can compute on
@@ -53,35 +51,4 @@ fn memory_mb(key: &str) -> Option<i64> {
     let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
     let kibibytes: i64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
     Some(kibibytes * 1024 / 1_000_000)
-}
-
-/// The device that a configuration names. `auto` takes the best that is there and can do what the model and the debiasing method ask for.
-///
-/// # Errors
-/// [`gcnrec_kernels::KernelError::Device`] for a device that this build cannot use, or that is not there.
-pub(super) fn open(config: &Config) -> Result<Device> {
-    let device = Device::open(&config.device)?;
-    match check_device(&config.model, &device).and_then(|()| config.debias.check_device(&device)) {
-        // Nobody asked for this device: another one will do, but not in silence.
-        Err(error) if config.device == "auto" => {
-            say(&format!("note: {error}; computing on the cpu"));
-            Ok(Device::Cpu)
-        }
-        checked => checked.map(|()| device),
-    }
-}
-
-#[cfg(all(test, not(feature = "cuda")))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_device_that_is_not_in_this_build_is_refused_by_name() {
-        let error = open(&Config { device: "cuda:1".into(), ..Config::default() }).unwrap_err();
-        assert_eq!(error.exit_code(), 5);
-        assert_eq!(
-            error.to_string(),
-            "device cuda:1: found a build without cuda, expected a build with cuda; use --device cpu"
-        );
-    }
 }

@@ -3,19 +3,16 @@
 mod labeled;
 mod trec;
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 
-use gcnrec::config::{self, Flag};
-use gcnrec::data::{self, Part, Split};
+use gcnrec::config::Flag;
+use gcnrec::data::Part;
 use gcnrec::eval::Metrics;
 use gcnrec::report::{Cell, Table};
-use gcnrec::{RecError, Recommender, Result};
-use gcnrec_graphs::Seed;
-use serde_json::Value;
+use gcnrec::{RecError, Result};
 
 use super::output::{OutputArgs, print, say};
-use super::{recommend, settings, train};
+use super::{recommend, settings};
 
 /// Judge the model of a finished run on its test or validation part
 #[derive(Debug, clap::Args)]
@@ -90,18 +87,19 @@ pub(super) fn run(args: &Args) -> Result<()> {
             todo: "drop --trec or --candidates labeled".into(),
         });
     }
-    let resolved = settings::of_run(run, if labeled { Vec::new() } else { flags(args) })?;
-    let config = &resolved.config;
-    config::check_files(&config.data, settings::data_folder().as_deref())?;
+    // What is judged is a frozen model, which is on the CPU.
+    let recorded = settings::of_run(run, if labeled { Vec::new() } else { flags(args) })?.on_cpu();
+    recorded.check_files()?;
     let recommender = recommend::open(run)?;
-    let split = data::load(&config.data, Seed(config.seed))?;
-    check_data(run, &recommender, &split)?;
+    let loaded = recorded.load()?;
+    loaded.check_trained(&recommender, run)?;
+    let (config, split) = (loaded.config(), loaded.split());
     let learnt_from_valid = config.train.refit || config.model.is_closed_form();
     if args.part == JudgedPart::Valid && learnt_from_valid && !split.labelled && !split.valid.is_empty() {
         say("warning: this model has learnt from the validation pairs, so these numbers are too good");
     }
     if labeled {
-        return labeled::judge(args, config, &split, recommender.scorer());
+        return labeled::judge(args, config, split, recommender.scorer());
     }
     if let (true, Some(candidates)) = (split.labelled, &args.candidates) {
         return Err(RecError::Usage {
@@ -110,7 +108,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
         });
     }
 
-    let job = train::job(config, Arc::new(split), gcnrec_kernels::Device::Cpu, config.to_toml()?)?;
+    let job = loaded.job()?;
     let (part, seen) = match args.part {
         JudgedPart::Valid => (Part::Valid, &[Part::Train][..]),
         JudgedPart::Test | JudgedPart::Uniform => (Part::Test, &[Part::Train, Part::Valid][..]),
@@ -171,18 +169,4 @@ fn flags(args: &Args) -> Vec<Flag> {
     let ks = args.k.as_ref().map(|ks| Flag::new("--k", ks.iter().map(|&k| i64::from(k)).collect::<Vec<_>>()));
     let candidates = args.candidates.as_ref().map(|kind| Flag::new("--candidates", kind.clone()));
     metrics.into_iter().chain(ks).chain(candidates).collect()
-}
-
-/// Refuses data that are not those of the run.
-fn check_data(run: &Path, recommender: &Recommender, split: &Split) -> Result<()> {
-    let recorded = recommender.facts().get("fingerprint").and_then(Value::as_str);
-    if recorded == Some(split.fingerprint.as_str()) {
-        return Ok(());
-    }
-    Err(RecError::Input {
-        place: gcnrec::error::Place::file(run),
-        found: "data that are not those that the run was trained on".into(),
-        expected: format!("the fingerprint {}", recorded.unwrap_or("of the checkpoint, which has none")),
-        todo: "restore the files, or train again".into(),
-    })
 }

@@ -9,8 +9,9 @@ use gcnrec::error::Place;
 use gcnrec::models::state::Tensor;
 use gcnrec::models::{DegreeBucket, LayerWeights, load_scorer};
 use gcnrec::report::{Cell, Table};
+use gcnrec::run::Destination;
 use gcnrec::{RecError, Result};
-use gcnrec_graphs::{DegreeStats, GraphStats, Interactions, ItemId, Seed, UserId};
+use gcnrec_graphs::{DegreeStats, GraphStats, Interactions, ItemId, UserId};
 use gcnrec_kernels::Device;
 use serde_json::Value;
 
@@ -81,15 +82,13 @@ fn of_data(facts: &mut Facts, args: &Args) -> Result<()> {
     let mut flags = Vec::new();
     flags.extend((!is_run_file).then(|| Flag::new("--data", name)));
     flags.extend(args.format.as_ref().map(|format| Flag::new("--format", format.as_str())));
-    let config = settings::settle(&Sources {
+    let sources = Sources {
         run_file: is_run_file.then(|| args.what.clone()),
         environment: settings::environment()?,
         flags,
         ..Sources::default()
-    })?
-    .config;
-    gcnrec::config::check_files(&config.data, settings::data_folder().as_deref())?;
-    let split = data::load(&config.data, Seed(config.seed))?;
+    };
+    let split = settings::settle(&sources, Destination::default())?.split()?;
     facts.add("data", "fingerprint", &split.fingerprint);
     if is_run_file {
         let parts =

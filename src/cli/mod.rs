@@ -10,7 +10,6 @@ mod interrupt;
 pub(crate) mod output;
 mod progress;
 mod recommend;
-mod run_report;
 mod settings;
 mod similar;
 mod train;

@@ -1,9 +1,9 @@
 //! What the process brings along: its environment, its current folder, its threads.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use gcnrec::checkpoint::check_folder;
-use gcnrec::config::{Config, Resolved, Sources, resolve};
+use gcnrec::config::{Config, Flag, Sources};
+use gcnrec::run::{Destination, Run};
 use gcnrec::{RecError, Result};
 
 use super::output::say;
@@ -25,43 +25,35 @@ pub(super) fn environment() -> Result<Vec<(String, String)>> {
     Ok(variables)
 }
 
-/// The configuration of a finished run. Of the environment only what cannot change results counts: threads, device and the data folder.
+/// The settings of a finished run, its notes told and the threads started.
 ///
 /// # Errors
-/// [`RecError::Missing`] when there is no such run; those of [`check_folder`] and of [`resolve`].
-pub(super) fn of_run(run: &Path, flags: Vec<gcnrec::config::Flag>) -> Result<Resolved> {
-    let file = run.join("config.toml");
-    if !file.is_file() {
-        check_folder(run)?;
-        return Err(RecError::Missing {
-            what: if run.is_dir() { "config.toml of a run in" } else { "run folder" },
-            name: run.display().to_string(),
-            todo: "give the folder that gcnrec train wrote, such as runs/lightgcn-1".into(),
-        });
-    }
-    let kept = ["GCNREC_THREADS", "GCNREC_DEVICE", "GCNREC_DATA"];
-    let environment = environment()?.into_iter().filter(|(name, _)| kept.contains(&name.as_str())).collect();
-    settle(&Sources { run_file: Some(file), environment, flags, ..Sources::default() })
+/// Those of [`Run::reopen`]; as [`settle`].
+pub(super) fn of_run(run: &Path, flags: Vec<Flag>) -> Result<Run> {
+    begin(Run::reopen(run, &environment()?, flags)?)
 }
 
 /// Resolves, tells the notes, and starts the threads.
 ///
 /// # Errors
-/// Those of [`resolve`]; [`RecError::Resources`] when the threads cannot be started.
-pub(super) fn settle(sources: &Sources) -> Result<Resolved> {
-    let resolved = resolve(sources)?;
-    resolved.notes.iter().for_each(|note| say(&format!("note: {note}")));
-    start_threads(&resolved.config)?;
-    Ok(resolved)
+/// Those of [`Run::resolve`]; [`RecError::Resources`] when the threads cannot be started.
+pub(super) fn settle(sources: &Sources, into: Destination) -> Result<Run> {
+    begin(Run::resolve(sources, into)?)
 }
 
 /// Starts the threads of the process for commands that need no configuration of a run: as many as `GCNREC_THREADS` says.
 ///
 /// # Errors
 /// As [`settle`].
-pub(super) fn settle_machine() -> Result<Config> {
+pub(super) fn settle_machine() -> Result<()> {
     let environment = environment()?.into_iter().filter(|(name, _)| name == "GCNREC_THREADS").collect();
-    Ok(settle(&Sources { environment, ..Sources::default() })?.config)
+    settle(&Sources { environment, ..Sources::default() }, Destination::default()).map(drop)
+}
+
+fn begin(run: Run) -> Result<Run> {
+    run.notes().iter().for_each(|note| say(&format!("note: {note}")));
+    start_threads(run.config())?;
+    Ok(run)
 }
 
 fn start_threads(config: &Config) -> Result<()> {
@@ -76,9 +68,4 @@ fn start_threads(config: &Config) -> Result<()> {
         },
         todo: "try fewer with --threads or GCNREC_THREADS".into(),
     })
-}
-
-/// The data folder as a path.
-pub(super) fn data_folder() -> Option<PathBuf> {
-    std::env::var_os("GCNREC_DATA").filter(|text| !text.is_empty()).map(PathBuf::from)
 }

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use gcnrec::checkpoint::RunFolder;
-use gcnrec::config::{Config, Flag, Sources};
+use gcnrec::config::{Flag, Sources};
+use gcnrec::run::Destination;
 use gcnrec::{RecError, Result};
 use toml::Value;
 
@@ -205,16 +205,11 @@ impl Args {
         Ok(given.into_iter().filter_map(|(name, value)| Some(Flag { name, value: value? })).collect())
     }
 
-    /// All layers. A resumed run that is given no run file goes on with its own configuration.
+    /// All layers.
     pub(super) fn sources(&self) -> Result<Sources> {
-        let stored = self.run.out.as_ref().map(|out| out.join("config.toml")).filter(|file| file.is_file());
-        let run_file = match &self.run_file {
-            None if self.run.resume => stored,
-            run_file => run_file.clone(),
-        };
         Ok(Sources {
             preset: self.preset.clone(),
-            run_file,
+            run_file: self.run_file.clone(),
             environment: settings::environment()?,
             set: self.run.set.clone(),
             flags: self.flags()?,
@@ -223,12 +218,16 @@ impl Args {
     }
 
     /// The run folder: the one that was named, or `runs/NAME-n` with the name of the run file or of the model.
-    pub(super) fn folder(&self, config: &Config) -> Result<PathBuf> {
-        if let Some(out) = &self.run.out {
-            return Ok(out.clone());
+    pub(super) fn destination(&self) -> Destination {
+        match &self.run.out {
+            Some(out) if self.run.force => Destination::replace(out),
+            Some(out) if self.run.resume => Destination::resume(out),
+            Some(out) => Destination::new(out),
+            None => {
+                let stem = self.run_file.as_deref().and_then(Path::file_stem);
+                Destination::next_free(stem.and_then(|stem| stem.to_str()))
+            }
         }
-        let stem = self.run_file.as_deref().and_then(Path::file_stem).and_then(|stem| stem.to_str());
-        RunFolder::next_free(Path::new("runs"), stem.unwrap_or(config.model.name()))
     }
 }
 
@@ -245,7 +244,7 @@ fn seed_range(seed: u64) -> RecError {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
-    use gcnrec::config;
+    use gcnrec::config::{self, Config};
 
     use super::*;
 
@@ -375,7 +374,9 @@ mod tests {
 
     #[test]
     fn the_folder_is_named_after_what_was_named() {
-        let args = parse(&["--out", "here"]);
-        assert_eq!(args.folder(&Config::default()).unwrap(), Path::new("here"));
+        assert_eq!(parse(&["--out", "here"]).destination(), Destination::new("here"));
+        assert_eq!(parse(&["--out", "here", "--force"]).destination(), Destination::replace("here"));
+        assert_eq!(parse(&["a/plain.toml"]).destination(), Destination::next_free(Some("plain")));
+        assert_eq!(parse(&[]).destination(), Destination::default());
     }
 }

@@ -1,29 +1,22 @@
-//! From the outcome of a run to its report.
+//! The report of a run: data, protocol, metrics, time, memory and warnings.
 
 use std::collections::BTreeMap;
 
-use gcnrec::Result;
-use gcnrec::checkpoint::RunFolder;
-use gcnrec::data::Part;
-use gcnrec::eval::{Metrics, SelectedOn};
-use gcnrec::report::{CurvePoint, DatasetFacts, ProtocolFacts, Report, Stage, Timing};
-use gcnrec::train::{self, Job, Outcome};
 use serde_json::Value;
 
-/// What a report is made of.
-pub(super) struct RunReport<'a> {
-    pub(super) job: &'a Job,
-    pub(super) outcome: &'a Outcome,
-    pub(super) load_s: f64,
-    pub(super) folder: &'a RunFolder,
-}
+use crate::checkpoint::RunFolder;
+use crate::data::Part;
+use crate::error::Result;
+use crate::eval::{Metrics, SelectedOn};
+use crate::report::{CurvePoint, DatasetFacts, ProtocolFacts, Report, Stage, Timing};
+use crate::train::{self, Job, Outcome};
 
-/// Gathers everything that a run says about itself.
+/// Gathers everything that a run says about itself; `load_s` are the seconds of reading its data.
 ///
 /// # Errors
 /// Those of reading `metrics.jsonl` back.
-pub(super) fn report(run: &RunReport<'_>) -> Result<Report> {
-    let (job, outcome, split) = (run.job, run.outcome, &run.job.split);
+pub(super) fn of(job: &Job, outcome: &Outcome, load_s: f64, folder: &RunFolder) -> Result<Report> {
+    let split = &job.split;
     let mut report = Report::new(job.model.name(), job.seed.0, job.device.name());
     report.dataset = DatasetFacts {
         fingerprint: split.fingerprint.clone(),
@@ -49,9 +42,9 @@ pub(super) fn report(run: &RunReport<'_>) -> Result<Report> {
     let parts = [("valid", &outcome.valid), ("test", &outcome.test)];
     report.metrics =
         parts.into_iter().filter_map(|(part, metrics)| Some((part.into(), named(metrics.as_ref()?)))).collect();
-    let lines = run.folder.read_metrics()?;
+    let lines = folder.read_metrics()?;
     report.timing = Timing {
-        load_s: run.load_s,
+        load_s,
         train_s: outcome.train_s,
         epoch_s_median: median_seconds(&lines).unwrap_or(outcome.epoch_s_median),
         evaluate_s: outcome.evaluate_s,

@@ -1,0 +1,101 @@
+//! A run with its data: every default is filled in, and nothing is checked against the data yet.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use gcnrec_kernels::Device;
+use serde_json::Value;
+
+use super::prepared::Prepared;
+use super::resumed::recorded_text;
+use super::setup::Run;
+use crate::config::Config;
+use crate::data::Split;
+use crate::error::{Place, RecError, Result};
+use crate::recommend::Recommender;
+use crate::train::Job;
+
+/// A run with its data and its device.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    run: Run,
+    split: Arc<Split>,
+    device: Device,
+    note: Option<String>,
+    load_s: f64,
+}
+
+impl Loaded {
+    /// Fills in every default that depends on the data.
+    pub(super) fn new(mut run: Run, split: Arc<Split>, device: Device, note: Option<String>, load_s: f64) -> Self {
+        if !run.settled {
+            run.resolved.settle(split.n_users(), split.n_items());
+            if split.labelled {
+                run.resolved.settle_labels();
+            }
+        }
+        Loaded { run, split, device, note, load_s }
+    }
+
+    /// The complete settings.
+    pub fn config(&self) -> &Config {
+        self.run.config()
+    }
+
+    /// The data.
+    pub fn split(&self) -> &Arc<Split> {
+        &self.split
+    }
+
+    /// Where the run computes.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// Why this is not the device that `auto` would have taken.
+    pub fn note(&self) -> Option<&str> {
+        self.note.as_deref()
+    }
+
+    /// The job without the checks of a training: enough to judge a model that was trained.
+    ///
+    /// # Errors
+    /// As [`Config::to_toml`].
+    pub fn job(&self) -> Result<Job> {
+        self.config().job(self.split.clone(), self.device.clone())
+    }
+
+    /// Refuses data other than those that a model was trained on; `run` is its folder.
+    ///
+    /// # Errors
+    /// [`RecError::Input`] with the recorded fingerprint.
+    pub fn check_trained(&self, recommender: &Recommender, run: &Path) -> Result<()> {
+        let recorded = recommender.facts().get("fingerprint").and_then(Value::as_str);
+        if recorded == Some(self.split.fingerprint.as_str()) {
+            return Ok(());
+        }
+        Err(RecError::Input {
+            place: Place::file(run),
+            found: "data that are not those that the run was trained on".into(),
+            expected: format!("the fingerprint {}", recorded.unwrap_or("of the checkpoint, which has none")),
+            todo: "restore the files, or train again".into(),
+        })
+    }
+
+    /// Refuses whatever cannot be trained. Nothing is written.
+    ///
+    /// # Errors
+    /// [`RecError::Config`] for a run that goes on with other settings;
+    /// those of [`Run::check_unread`] for a new one; those of [`Job::check`].
+    pub fn prepare(self) -> Result<Prepared> {
+        let mut job = self.job()?;
+        if let Some(folder) = self.run.destination.begun() {
+            job.config_toml = recorded_text(folder, &self.run.resolved)?;
+        }
+        // A run that has begun goes on as it is, and recorded settings were checked when they were new.
+        if !self.run.settled && !self.run.destination.resumes() {
+            self.run.check_unread()?;
+        }
+        Prepared::new(job, self.run.destination, self.load_s)
+    }
+}

@@ -1,0 +1,65 @@
+//! A run that passed every check and can be trained.
+
+use super::destination::Destination;
+use super::finished::Finished;
+use super::report;
+use crate::debias;
+use crate::error::Result;
+use crate::train::{self, Job, Observer, Outcome, RunStore, Stop};
+
+/// A run that passed every check. Nothing is written yet.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    job: Job,
+    destination: Destination,
+    load_s: f64,
+}
+
+impl Prepared {
+    /// Checks a job and keeps where it goes; `load_s` are the seconds of reading its data.
+    pub(super) fn new(job: Job, destination: Destination, load_s: f64) -> Result<Prepared> {
+        job.check()?;
+        Ok(Prepared { job, destination, load_s })
+    }
+
+    /// A job that was put together in memory, after its checks.
+    ///
+    /// # Errors
+    /// Those of [`Job::check`].
+    pub fn of_job(job: Job, into: Destination) -> Result<Prepared> {
+        Prepared::new(job, into, 0.0)
+    }
+
+    /// What will be trained: data, model, loss and settings.
+    pub fn job(&self) -> &Job {
+        &self.job
+    }
+
+    /// Creates the run folder, trains, judges, and writes checkpoints, report and weights.
+    ///
+    /// # Errors
+    /// Those of the folder, of [`train::run`], of the report, and of writing them.
+    pub fn train(self, observer: &mut dyn Observer, stop: &Stop) -> Result<Finished> {
+        let Prepared { job, destination, load_s } = self;
+        let folder = destination.create(job.model.name())?;
+        folder.write_config(&job.config_toml)?;
+        let mut store = RunStore::new(folder.clone(), &job)?;
+        let outcome = train::run(&job, &mut store, destination.resumes(), observer, stop)?;
+        let report = report::of(&job, &outcome, load_s, &folder)?;
+        if let Some(learned) = &outcome.example_weights {
+            let labels = learned.labels.as_ref().map(|labels| labels.as_slice());
+            let (users, items) = (&job.split.users, &job.split.items);
+            debias::export(&folder.weights(), users, items, &learned.pairs, labels, &learned.weights)?;
+        }
+        folder.write_report(&report.to_json(), &report.to_html())?;
+        Ok(Finished { report, outcome, folder, job })
+    }
+
+    /// Trains and judges, and leaves no folder behind.
+    ///
+    /// # Errors
+    /// Those of [`train::run`].
+    pub fn train_in_memory(&self, observer: &mut dyn Observer, stop: &Stop) -> Result<Outcome> {
+        train::run(&self.job, &mut RunStore::discarding(&self.job)?, false, observer, stop)
+    }
+}
