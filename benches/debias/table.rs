@@ -72,7 +72,7 @@ pub fn train(mut resolved: Resolved, split: Split) -> Outcome {
     resolved.settle(split.n_users(), split.n_items());
     resolved.settle_labels();
     let job = resolved.config.job(split, Device::Cpu).unwrap();
-    let mut store = RunStore::discarding(&job).unwrap();
+    let mut store = RunStore::discarding(&job);
     let outcome = train::run(&job, &mut store, false, &mut Silent, &Stop::default());
     outcome.unwrap_or_else(|error| panic!("{error}"))
 }

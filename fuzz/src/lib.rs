@@ -7,12 +7,12 @@ use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use gcnrec::checkpoint::RunFolder;
 use gcnrec::config::Config;
 use gcnrec::data::reader::{self, Columns, Source};
 use gcnrec::data::{Format, Log, Split};
 use gcnrec::models::graph::config::Combination;
-use gcnrec::train::{self, Job, RunStore, Silent, Stop};
+use gcnrec::run::{Destination, Prepared};
+use gcnrec::train::{self, Job, Silent, Stop};
 use gcnrec::{RecError, Recommender, models, objectives};
 use gcnrec_graphs::Seed;
 use gcnrec_kernels::Device;
@@ -244,11 +244,11 @@ fn trained(model: usize) -> BTreeMap<String, Vec<u8>> {
         config_toml: "seed = 1\n".into(),
     };
     let path = folder().join(format!("base-{model}"));
-    let run = RunFolder::create(&path, true, false).expect("the folder for temporary files should be writable");
-    let mut store = RunStore::new(run.clone(), &job).expect("the ids should be in range");
-    train::run(&job, &mut store, false, &mut Silent, &Stop::default()).expect("the small run should end");
+    let prepared = Prepared::of_job(job, Destination::replace(&path)).expect("the small run should pass its checks");
+    let finished = prepared.train(&mut Silent, &Stop::default()).expect("the small run should end");
+    let best = finished.folder.best();
     let files =
-        FILES.map(|name| (name.into(), fs::read(run.best().join(name)).expect("a checkpoint should have five files")));
+        FILES.map(|name| (name.into(), fs::read(best.join(name)).expect("a checkpoint should have five files")));
     fs::remove_dir_all(&path).expect("what was written should be removable");
     files.into_iter().collect()
 }

@@ -26,7 +26,7 @@ fn run(name: &str, folder: &str, seed: u64) -> [f64; 3] {
     resolved.settle(split.n_users(), split.n_items());
     resolved.settle_labels();
     let job = resolved.config.job(split, Device::Cpu).unwrap();
-    let mut store = train::RunStore::discarding(&job).unwrap();
+    let mut store = train::RunStore::discarding(&job);
     let outcome = train::run(&job, &mut store, false, &mut train::Silent, &train::Stop::default()).unwrap();
     let test = outcome.test.unwrap();
     let found = METRICS.map(|metric| test.get(metric).unwrap());

@@ -43,7 +43,7 @@ impl Prepared {
         let Prepared { job, destination, load_s } = self;
         let folder = destination.create(job.model.name())?;
         folder.write_config(&job.config_toml)?;
-        let mut store = RunStore::new(folder.clone(), &job)?;
+        let mut store = RunStore::new(folder.clone(), &job);
         let outcome = train::run(&job, &mut store, destination.resumes(), observer, stop)?;
         let report = report::of(&job, &outcome, load_s, &folder)?;
         if let Some(learned) = &outcome.example_weights {
@@ -60,6 +60,6 @@ impl Prepared {
     /// # Errors
     /// Those of [`train::run`].
     pub fn train_in_memory(&self, observer: &mut dyn Observer, stop: &Stop) -> Result<Outcome> {
-        train::run(&self.job, &mut RunStore::discarding(&self.job)?, false, observer, stop)
+        train::run(&self.job, &mut RunStore::discarding(&self.job), false, observer, stop)
     }
 }

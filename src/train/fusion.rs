@@ -11,12 +11,14 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::job::{Job, Stop};
-use super::judge::{Judge, Selection};
+use super::evaluation::Evaluation;
+use super::job::Job;
 use super::observer::{Observer, Stage, StagePlan};
 use super::outcome::Outcome;
 use super::progress::Progress;
+use super::selection::Selection;
 use super::stages;
+use super::stop::Stop;
 use super::store::RunStore;
 use crate::data::{Log, Part, Split};
 use crate::error::{RecError, Result};
@@ -30,7 +32,7 @@ const FINE: f64 = 0.02;
 const ROUNDS: usize = 3;
 
 /// A member after a training.
-struct Trained {
+struct TrainedMember {
     scorer: Box<dyn Scorer>,
     epochs: u64,
     epochs_run: u64,
@@ -91,7 +93,7 @@ pub fn run(
     let test = job.evaluator(Part::Test, &[Part::Train, Part::Valid])?;
     let judged = test.as_ref().map(|judge| judge.evaluate(&fusion)).transpose()?;
     Ok(Outcome {
-        protocol: job.protocol(Part::Test, valid.is_some(), test.as_ref().map_or(0, Judge::n_eval_users)),
+        protocol: job.protocol(Part::Test, valid.is_some(), test.as_ref().map_or(0, Evaluation::n_eval_users)),
         scorer: Box::new(fusion),
         best_epoch: 0,
         finetuned: None,
@@ -126,7 +128,13 @@ struct Runs<'a> {
 
 impl Runs<'_> {
     /// Trains every member on a split. `epochs` fixes how long, where it is given.
-    fn all(&mut self, members: &[Member], split: &Arc<Split>, suffix: &str, epochs: &[u64]) -> Result<Vec<Trained>> {
+    fn all(
+        &mut self,
+        members: &[Member],
+        split: &Arc<Split>,
+        suffix: &str,
+        epochs: &[u64],
+    ) -> Result<Vec<TrainedMember>> {
         let mut all = Vec::with_capacity(members.len());
         for (n, member) in members.iter().enumerate() {
             let what = if suffix.is_empty() { "" } else { ", again with the validation pairs" };
@@ -137,7 +145,7 @@ impl Runs<'_> {
         Ok(all)
     }
 
-    fn one(&mut self, job: &Job, name: &str) -> Result<Trained> {
+    fn one(&mut self, job: &Job, name: &str) -> Result<TrainedMember> {
         let started = Instant::now();
         let (pairs, histories) = (job.train_pairs()?, || job.split.histories(&[Part::Train]));
         let weights = job.split.recency_weights(&pairs);
@@ -145,7 +153,15 @@ impl Runs<'_> {
             let n_parameters = stages::n_numbers(&scorer.state());
             let train_s = started.elapsed().as_secs_f64();
             let warnings = Vec::new();
-            return Ok(Trained { scorer, epochs: 0, epochs_run: 0, n_parameters, train_s, evaluate_s: 0.0, warnings });
+            return Ok(TrainedMember {
+                scorer,
+                epochs: 0,
+                epochs_run: 0,
+                n_parameters,
+                train_s,
+                evaluate_s: 0.0,
+                warnings,
+            });
         }
         let mut store = self.store.member(name, job)?;
         let resume = store.can_resume();
@@ -154,7 +170,7 @@ impl Runs<'_> {
             RecError::Interrupted { code, .. } => RecError::Interrupted { code, todo: self.store.how_to_go_on() },
             other => other,
         })?;
-        Ok(Trained {
+        Ok(TrainedMember {
             scorer: outcome.scorer,
             epochs: outcome.best_epoch,
             epochs_run: outcome.epochs_run,
@@ -199,7 +215,7 @@ impl Observer for Quiet<'_> {
 ///
 /// One member's share is moved while the others keep their proportions: over all shares in coarse steps, then around the best in fine ones. With more
 /// than two members every member has its turn, until nothing gets better. Of equals the first stays, and the start is that all count alike.
-fn fit(fusion: &Fusion, judge: &Judge, metric: &str) -> Result<(Vec<f32>, f64)> {
+fn fit(fusion: &Fusion, judge: &Evaluation, metric: &str) -> Result<(Vec<f32>, f64)> {
     let selection = Selection::parse(metric)?;
     let value_of = |weights: &[f32]| -> Result<f64> {
         let metrics = judge.evaluate(&fusion.reweighted(weights))?;

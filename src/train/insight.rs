@@ -1,7 +1,7 @@
 //! What a finished model does for whom: results by groups of users and items, and the lists of a few users with names, for a report to show.
 
+use super::evaluation::Evaluation;
 use super::job::Job;
-use super::judge::Judge;
 use crate::data::Part;
 use crate::error::Result;
 use crate::eval::{Breakdown, Evaluator, Example, Insight, Listed};
@@ -17,7 +17,7 @@ const SHOWN: usize = 10;
 pub fn insight(job: &Job, scorer: &dyn Scorer) -> Result<Option<Insight>> {
     let seen = [Part::Train, Part::Valid];
     let judge = job.evaluator(Part::Test, &seen)?;
-    let Some(evaluator) = judge.as_ref().and_then(Judge::lists) else { return Ok(None) };
+    let Some(evaluator) = judge.as_ref().and_then(Evaluation::lists) else { return Ok(None) };
     let known = job.split.joint_interactions(&seen)?;
     // Not every metric has a value for each user: of those that have, the one that picked the epoch, or else the first.
     let mut metrics = job.eval.metrics_at()?;

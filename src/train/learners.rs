@@ -19,12 +19,12 @@ use crate::objectives::Batching;
 use crate::samplers::PairOrder;
 
 /// A learner of one of the families.
-pub(super) enum Trained {
+pub(super) enum StageLearner {
     Graph(Box<GraphLearner>),
     Sequential(Box<dyn Learner>),
 }
 
-impl Trained {
+impl StageLearner {
     /// The learner of a stage that learns from `pairs`; `prior` are the layer logits of an earlier stage.
     pub(super) fn new(
         job: &Job,
@@ -34,21 +34,23 @@ impl Trained {
         prior: Option<Vec<f32>>,
     ) -> Result<Self> {
         match job.model.graph() {
-            Some(config) => Ok(Trained::Graph(Box::new(graph_learner(job, config, teaching, stage, pairs, prior)?))),
-            None => Ok(Trained::Sequential(sequence_learner(job, stage, pairs)?)),
+            Some(config) => {
+                Ok(StageLearner::Graph(Box::new(graph_learner(job, config, teaching, stage, pairs, prior)?)))
+            }
+            None => Ok(StageLearner::Sequential(sequence_learner(job, stage, pairs)?)),
         }
     }
 
     pub(super) fn as_dyn(&mut self) -> &mut dyn Learner {
         match self {
-            Trained::Graph(learner) => &mut **learner,
-            Trained::Sequential(learner) => &mut **learner,
+            StageLearner::Graph(learner) => &mut **learner,
+            StageLearner::Sequential(learner) => &mut **learner,
         }
     }
 
     /// The weights of a learner's pairs, where a method made them, as they were when the model was frozen.
     pub(super) fn example_weights(&mut self, job: &Job, scorer: &dyn Scorer) -> Result<Option<ExampleWeightReport>> {
-        let Trained::Graph(learner) = self else { return Ok(None) };
+        let StageLearner::Graph(learner) = self else { return Ok(None) };
         if job.debias.is_none() {
             return Ok(None);
         }

@@ -1,30 +1,35 @@
 //! Training: one loop for every model family, with validation, early stopping, checkpoints, resume and interruption.
 
+mod checks;
 pub mod config;
+mod evaluation;
 mod fusion;
 mod insight;
 mod job;
-mod judge;
 mod learners;
 mod observer;
 mod outcome;
 mod progress;
 #[cfg(test)]
 mod resume_tests;
+mod selection;
 mod stages;
 mod start;
+mod stop;
 mod store;
 mod teaching;
 mod trainer;
 mod verify;
 
 pub use config::Config;
+pub use evaluation::Evaluation;
 pub use insight::insight;
-pub use job::{Job, Stop};
-pub use judge::{Judge, check_metric};
+pub use job::Job;
 pub use observer::{EpochRecord, Observer, Silent, Stage, StagePlan};
 pub use outcome::{ExampleWeightReport, Outcome};
 pub use progress::{Best, Chosen, Progress};
+pub use selection::{Selection, check_metric};
 pub use stages::run;
+pub use stop::Stop;
 pub use store::{Resumed, RunStore};
 pub use verify::{Verdict, verify};

@@ -101,7 +101,7 @@ fn process(job: &Job, path: &Path, resume: bool, stop_at: u64) -> Result<(Value,
     folder.write_config("seed = 3\n")?;
     let stop = Stop::default();
     let mut observer = StopAt { left: stop_at, stop: stop.clone(), messages: Vec::new() };
-    let outcome = run(job, &mut RunStore::new(folder, job)?, resume, &mut observer, &stop)?;
+    let outcome = run(job, &mut RunStore::new(folder, job), resume, &mut observer, &stop)?;
     Ok((json!([outcome.test, outcome.valid, outcome.best_epoch, outcome.epochs_run]), observer.messages))
 }
 

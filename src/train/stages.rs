@@ -5,13 +5,15 @@ use std::time::Instant;
 
 use gcnrec_graphs::Interactions;
 
+use super::evaluation::Evaluation;
 use super::fusion;
-use super::job::{Job, Stop};
-use super::judge::{Judge, Selection};
-use super::learners::{Trained, learns_from_valid};
+use super::job::Job;
+use super::learners::{StageLearner, learns_from_valid};
 use super::observer::{Observer, Stage};
 use super::outcome::{ExampleWeightReport, Outcome};
 use super::progress::{Best, Chosen, Progress};
+use super::selection::Selection;
+use super::stop::Stop;
 use super::store::{Resumed, RunStore};
 use super::teaching::Teaching;
 use super::trainer::{StageResult, Trainer, diverged};
@@ -61,8 +63,8 @@ struct Plan {
     train: Arc<Interactions>,
     /// Training and validation pairs with `refit`, otherwise the training pairs: what the final model learns from.
     final_pairs: Arc<Interactions>,
-    valid: Option<Judge>,
-    test: Option<Judge>,
+    valid: Option<Evaluation>,
+    test: Option<Evaluation>,
     teaching: Teaching,
     started: Instant,
 }
@@ -114,7 +116,8 @@ impl Plan {
         loop {
             let stage = trainer.progress.stage;
             let pairs = if learns_from_valid(job, stage) { &self.final_pairs } else { &self.train };
-            let mut learner = Trained::new(job, self.teaching, stage, pairs.clone(), trainer.progress.prior.clone())?;
+            let mut learner =
+                StageLearner::new(job, self.teaching, stage, pairs.clone(), trainer.progress.prior.clone())?;
             match (state.take(), before.as_deref()) {
                 (Some(state), _) => learner.as_dyn().restore(&state)?,
                 (None, Some(model)) if stage == Stage::Finetune => {
@@ -180,7 +183,7 @@ impl Plan {
         let trained = |error| diverged(error, chosen.map_or(0, |chosen| chosen.epoch));
         let test = self.test.as_ref().map(|evaluator| evaluator.evaluate(&*scorer).map_err(trained)).transpose()?;
         let valid = chosen.and_then(|chosen| chosen.metrics.clone());
-        let n_eval_users = self.test.as_ref().or(self.valid.as_ref()).map_or(0, Judge::n_eval_users);
+        let n_eval_users = self.test.as_ref().or(self.valid.as_ref()).map_or(0, Evaluation::n_eval_users);
         let protocol = job.protocol(Part::Test, valid.is_some(), n_eval_users);
         let layer_weights = scorer.layer_weights().filter(|weights| weights.mean.len() > 1).cloned();
         let collapsed = layer_weights.as_ref().and_then(|w| w.mean.iter().position(|&mean| mean > COLLAPSED));

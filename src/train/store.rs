@@ -35,18 +35,12 @@ pub struct RunStore {
 
 impl RunStore {
     /// For a folder that was created for this job.
-    ///
-    /// # Errors
-    /// None; the signature is that of [`RunStore::member`].
-    pub fn new(folder: RunFolder, job: &Job) -> Result<Self> {
-        Ok(RunStore { folder: Some(folder), ..RunStore::discarding(job)? })
+    pub fn new(folder: RunFolder, job: &Job) -> Self {
+        RunStore { folder: Some(folder), ..RunStore::discarding(job) }
     }
 
     /// For a run that leaves nothing behind.
-    ///
-    /// # Errors
-    /// As [`RunStore::new`].
-    pub fn discarding(job: &Job) -> Result<Self> {
+    pub fn discarding(job: &Job) -> Self {
         let split = &job.split;
         let (mut ptr, mut seen) = (vec![0], Vec::new());
         for history in split.histories(&[Part::Context, Part::Train, Part::Valid]) {
@@ -54,7 +48,7 @@ impl RunStore {
             ptr.push(seen.len() as u32);
         }
         let keys = |map: &IdMap| map.keys().map(String::from).collect();
-        Ok(RunStore {
+        RunStore {
             seen: Arc::new((ptr, seen)),
             ids: Ids { users: keys(&split.users), items: keys(&split.items), titles: split.titles.clone() },
             job: job.clone(),
@@ -62,22 +56,22 @@ impl RunStore {
             folder: None,
             written: None,
             best_is_new: true,
-        })
+        }
     }
 
     /// For a member of this run, which is a run of its own in the folder of this one. What an interrupted run left of it is kept.
     ///
     /// # Errors
-    /// As [`RunStore::new`]; [`RecError::Io`] when the folder cannot be made.
+    /// [`RecError::Io`] when the folder cannot be made.
     pub fn member(&self, name: &str, job: &Job) -> Result<RunStore> {
-        let Some(folder) = &self.folder else { return RunStore::discarding(job) };
+        let Some(folder) = &self.folder else { return Ok(RunStore::discarding(job)) };
         let folder = RunFolder::create(&folder.member(name), false, true)?;
         folder.write_config(&job.config_toml)?;
         if !checkpoint::exists(&folder.last()) {
             // Epochs that no checkpoint knows of are run again.
             folder.cut_metrics(0)?;
         }
-        RunStore::new(folder, job)
+        Ok(RunStore::new(folder, job))
     }
 
     /// True when an earlier run left a checkpoint to go on from.

@@ -4,10 +4,12 @@ use std::time::Instant;
 
 use gcnrec_kernels::KernelError;
 
-use super::job::{Job, Stop};
-use super::judge::{Judge, Selection};
+use super::evaluation::Evaluation;
+use super::job::Job;
 use super::observer::{EpochRecord, Observer, Stage, StagePlan};
 use super::progress::{Best, Progress};
+use super::selection::Selection;
+use super::stop::Stop;
 use super::store::RunStore;
 use crate::checkpoint::failpoint;
 use crate::error::{RecError, Result};
@@ -64,7 +66,7 @@ impl Trainer<'_> {
     pub fn run_stage(
         &mut self,
         learner: &mut dyn Learner,
-        evaluator: Option<&Judge>,
+        evaluator: Option<&Evaluation>,
         max_epochs: u64,
         best: Option<Box<dyn Scorer>>,
     ) -> Result<StageResult> {
@@ -165,7 +167,7 @@ impl Trainer<'_> {
     fn validate(
         &mut self,
         learner: &mut dyn Learner,
-        evaluator: &Judge,
+        evaluator: &Evaluation,
         metric: &Selection,
         record: &mut EpochRecord,
         best_scorer: &mut Option<Box<dyn Scorer>>,

@@ -90,7 +90,7 @@ pub fn job(split: Split, model: models::Config, objective: objectives::Config) -
 pub fn run_in(folder: &Path, job: &Job, resume: bool, observer: &mut dyn Observer, stop: &Stop) -> Result<Outcome> {
     let run = RunFolder::create(folder, false, resume)?;
     run.write_config(&job.config_toml)?;
-    train::run(job, &mut RunStore::new(run, job)?, resume, observer, stop)
+    train::run(job, &mut RunStore::new(run, job), resume, observer, stop)
 }
 
 /// Runs a job to its end in a folder that nobody needs.

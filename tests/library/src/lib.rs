@@ -18,7 +18,7 @@ pub fn train_demo(folder: &Path, settings: &[&str]) -> Result<()> {
     job.check()?;
     let run = RunFolder::create(folder, false, false)?;
     run.write_config(&job.config_toml)?;
-    let mut store = RunStore::new(run, &job)?;
+    let mut store = RunStore::new(run, &job);
     train::run(&job, &mut store, false, &mut Silent, &Stop::default())?;
     Ok(())
 }

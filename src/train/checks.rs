@@ -1,0 +1,175 @@
+//! Checks of a job: what cannot be trained is refused before anything is written.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::job::Job;
+use super::selection::check_lists;
+use super::start::start_items;
+use crate::data::Part;
+use crate::error::{Place, RecError, Result};
+use crate::eval::Candidates;
+use crate::models::graph::config::{Combination, Fit};
+use crate::{debias, models, objectives, train};
+
+impl Job {
+    /// Refuses what cannot be run, before anything is written or a large table is allocated.
+    ///
+    /// # Errors
+    /// [`RecError::Input`] without training pairs: nothing can be learned; [`RecError::Resources`] when the model does not fit into memory,
+    /// [`RecError::Kernel`] when the device cannot do it or has no room for it.
+    pub fn check(&self) -> Result<()> {
+        if self.split.train.is_empty() {
+            return Err(RecError::Input {
+                place: Place::file(Path::new("training part")),
+                found: "0 pairs".into(),
+                expected: "at least 1".into(),
+                todo: "lower data.min_rating, or raise the first of data.ratios".into(),
+            });
+        }
+        self.check_candidates()?;
+        self.check_recency()?;
+        self.check_debias()?;
+        self.check_finetuning()?;
+        self.check_steps()?;
+        start_items(self)?;
+        if !self.split.labelled {
+            check_lists(&self.train.metric)?;
+        }
+        models::check_device(&self.model, &self.device)?;
+        let size = models::TrainingSize {
+            n_users: self.split.n_users(),
+            n_items: self.split.n_items(),
+            // Training again on both parts makes a larger graph.
+            n_pairs: self.split.train.len() + if self.train.refit { self.split.valid.len() } else { 0 },
+            batch_size: self.train.batch_size,
+            n_judges: if self.debias.looks_ahead() { self.split.uniform.len() } else { 0 },
+        };
+        models::check_room(&self.model, &self.objective, size, &self.device)?;
+        models::check_memory(&self.model, self.split.n_users(), self.split.n_items(), self.train.batch_size)
+    }
+
+    /// Refuses a half-life where it would have no effect.
+    fn check_recency(&self) -> Result<()> {
+        if self.split.half_life.is_none() {
+            return Ok(());
+        }
+        let refuse = |problem: String, todo: &str| Err(RecError::Usage { problem, todo: todo.into() });
+        if !self.model.weighs_pairs() {
+            let problem = format!("data.half_life_days does not fit the model {}", self.model.name());
+            return refuse(
+                problem,
+                "its pairs cannot count more or less; use data.recent_days or data.recent_fraction",
+            );
+        }
+        if !self.debias.is_none() {
+            let name = self.debias.name();
+            let problem = format!("data.half_life_days and the debiasing method {name} both weigh the training pairs");
+            return refuse(problem, "give one of the two");
+        }
+        Ok(())
+    }
+
+    /// Refuses choices of the graph models that sequential models would not ask for.
+    fn check_steps(&self) -> Result<()> {
+        let (own, usual) = (&self.train, train::Config::default());
+        let changed = [
+            ("train.optimizer", own.optimizer != usual.optimizer),
+            ("train.reduction", own.reduction != usual.reduction),
+            ("train.sampling", own.sampling != usual.sampling),
+        ];
+        match changed.iter().find(|(_, changed)| *changed) {
+            Some((key, _)) if self.model.is_sequential() => Err(RecError::Usage {
+                problem: format!("{key} does not fit the model {}", self.model.name()),
+                todo: "it fits lightgcn and mf; remove the key".into(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses to fine-tune what cannot be, before the training that it would follow.
+    fn check_finetuning(&self) -> Result<()> {
+        if self.train.finetune_epochs == 0 {
+            return Ok(());
+        }
+        if !self.model.can_be_finetuned() {
+            return Err(RecError::Usage {
+                problem: format!("train.finetune_epochs does not fit the model {}", self.model.name()),
+                todo: "it fits models that read sequences, such as gru4rec and sasrec; remove the key".into(),
+            });
+        }
+        let newest = self.split.histories_in(&self.newest_rows(&[Part::Train])?);
+        if newest.iter().all(|history| history.len() < 2) {
+            return Err(RecError::Config {
+                key: "train.finetune_recent_fraction".into(),
+                origin: String::new(),
+                found: self.train.finetune_recent_fraction.to_string(),
+                expected: "a share of the rows in which some history has two items".into(),
+                todo: "raise it, or remove train.finetune_epochs".into(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Refuses a method of debiasing that does not fit the rest.
+    fn check_debias(&self) -> Result<()> {
+        let refuse = |problem: String, todo: &str| Err(RecError::Usage { problem, todo: todo.into() });
+        let name = self.debias.name();
+        let Some(config) = self.model.graph() else {
+            if self.split.explicit {
+                let problem = format!("data.feedback = \"explicit\" does not fit the model {}", self.model.name());
+                return refuse(problem, "it would take disliked rows for liked ones; use implicit feedback");
+            }
+            if self.debias.is_none() {
+                return Ok(());
+            }
+            let problem = format!("the debiasing method {name} does not fit the model {}", self.model.name());
+            return refuse(problem, "it fits the graph models, lightgcn and mf");
+        };
+        self.debias.check_device(&self.device)?;
+        if self.train.refit && self.split.labelled {
+            let problem = "train.refit would train on the labelled validation rows of uniform exposure".to_string();
+            return refuse(problem, "remove --refit");
+        }
+        if self.debias.looks_ahead() && config.storage != models::graph::config::Storage::F32 {
+            let problem = format!("the debiasing method {name} looks ahead on layers in 32 bits");
+            return refuse(problem, "remove model.lightgcn.storage");
+        }
+        let blocks = self.train.sampling == train::config::Sampling::Block;
+        let of_labels = matches!(self.objective, objectives::Config::Mse(_) | objectives::Config::Logistic(_));
+        if blocks && !of_labels {
+            let problem = format!("train.sampling = \"block\" does not fit the loss {}", self.objective.name());
+            return refuse(problem, "it fits losses of labels: mse and logistic");
+        }
+        if self.debias.needs_blocks() && !blocks {
+            let problem = format!("the debiasing method {name} runs over all pairs of users and items, block by block");
+            return refuse(problem, "set train.sampling = \"block\"");
+        }
+        // Preparing is cheap, and what it refuses should be refused before a folder is made.
+        let (pairs, reduction) = (Arc::new(self.train_pairs()?), self.train.reduction);
+        let (split, objective, seed) = (&*self.split, &self.objective, self.seed);
+        let dim = config.dim + if config.biases { 2 } else { 0 };
+        let training = debias::Training { split, pairs, objective, reduction, dim, biases: config.biases, seed };
+        debias::prepare(&self.debias, &training)?;
+        if config.combination == Combination::Uniform || config.attention.fit != Fit::Uniform {
+            return Ok(());
+        }
+        if self.objective.cosine() {
+            let problem = format!("attention.fit = \"uniform\" does not fit the loss {}", self.objective.name());
+            return refuse(problem, "it fits losses on inner products, such as bpr, mse and logistic");
+        }
+        debias::lesson(&self.objective, &self.split).map(drop)
+    }
+
+    /// Refuses candidates of a file where there is none.
+    pub(super) fn check_candidates(&self) -> Result<()> {
+        if self.eval.candidates != Candidates::Given || !self.split.candidates.is_empty() {
+            return Ok(());
+        }
+        Err(RecError::Missing {
+            what: "file",
+            name: "of candidates".into(),
+            todo: "add data.candidates (--candidates-file), or set eval.candidates = \"all\"".into(),
+        })
+    }
+}
