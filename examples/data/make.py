@@ -1,7 +1,8 @@
 """Makes the small data set of the guide: an invented library of 100 books and 150 readers.
 
 `ratings.csv`: what readers chose and how they rated it; popular books were pushed, so the rows are biased.
-`random.csv`: the ratings of 60 readers who were handed ten books at random.
+`random.csv`: the ratings of 100 readers who were handed twelve books at random.
+`sessions.txt`: the first ten choices of each reader as sessions without names, oldest first.
 `books.csv`: titles. Written anew with `python3 examples/data/make.py`; the same bytes each time.
 """
 
@@ -46,10 +47,14 @@ for reader in range(N_READERS):
     for book in rng.sample(sorted(chosen), len(chosen)):
         time = START + rng.randrange(200 * 24) * 3600
         rows.append((f"reader{reader + 1}", books[book]["item"], rating(reader, books[book]), time))
-for reader in range(60):
-    for book in rng.sample(books, 10):
+for reader in range(100):
+    for book in rng.sample(books, 12):
         shown.append((f"reader{reader + 1}", book["item"], rating(reader, book)))
 rows.sort(key=lambda row: row[3])
 write("ratings.csv", ["user", "item", "rating", "timestamp"], rows)
 write("random.csv", ["user", "item", "rating"], shown)
+choices = {}
+for reader, item, _, _ in rows:
+    choices.setdefault(reader, []).append(item)
+(here / "sessions.txt").write_text("".join(" ".join(items[:10]) + "\n" for items in choices.values()))
 write("books.csv", ["item", "title"], [(book["item"], book["title"]) for book in books])
