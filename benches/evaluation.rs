@@ -28,7 +28,7 @@ fn main() {
         device: Device::Cpu,
         config: Config { layers: 1, dim: DIM, ..Config::default() },
         model: "lightgcn",
-        objective: objectives::Config::Bpr(Default::default()),
+        objective: objectives::Config::named("bpr").expect("a loss of the list"),
         batching: Batching { size: None, order: PairOrder::PairUniform },
         learning_rate: 1e-3,
         train: Arc::new(train),

@@ -104,7 +104,7 @@ fn train(n_steps: usize) {
         device: Device::Cpu,
         config: Config::default(),
         model: "lightgcn",
-        objective: objectives::Config::Bpr(Default::default()),
+        objective: objectives::Config::named("bpr").expect("a loss of the list"),
         batching: Batching { size: None, order: PairOrder::PairUniform },
         learning_rate: 1e-3,
         train,

@@ -28,9 +28,9 @@ fn main() {
     let wanted = |name: &str| only.is_empty() || only.iter().any(|only| name.contains(only.as_str()));
     let (train, _) = gowalla();
     let train = Arc::new(train);
-    let bpr = objectives::Config::Bpr(Default::default());
-    let ssm = objectives::Config::Ssm(Default::default());
-    let softmax = objectives::Config::Softmax(Default::default());
+    let bpr = objectives::Config::named("bpr").expect("a loss of the list");
+    let ssm = objectives::Config::named("ssm").expect("a loss of the list");
+    let softmax = objectives::Config::named("softmax").expect("a loss of the list");
     if wanted("bpr") {
         let steps = whole_steps(&train, &bpr, 3, &[Storage::F32, Storage::F16, Storage::Bf16], 15);
         bpr_phases(&train, steps[0]);

@@ -62,9 +62,9 @@ fn learner(objective: objectives::Config, storage: Storage) -> GraphLearner {
 #[test]
 fn a_step_that_was_taken_before_allocates_less_than_a_kilobyte() {
     let losses = [
-        objectives::Config::Bpr(Default::default()),
-        objectives::Config::Ssm(Default::default()),
-        objectives::Config::Softmax(Default::default()),
+        objectives::Config::named("bpr").expect("a loss of the list"),
+        objectives::Config::named("ssm").expect("a loss of the list"),
+        objectives::Config::named("softmax").expect("a loss of the list"),
     ];
     for objective in losses {
         for storage in [Storage::F32, Storage::F16] {

@@ -170,10 +170,10 @@ fn defaults() -> BTreeMap<String, Value> {
     for name in models::Config::NAMES {
         add(Config { model: models::Config::named(name).unwrap(), ..Config::default() });
     }
-    for name in debias::Config::NAMES {
+    for name in debias::Config::names() {
         add(Config { debias: debias::Config::named(name).unwrap(), ..Config::default() });
     }
-    for name in objectives::Config::NAMES {
+    for name in objectives::Config::names() {
         add(Config { objective: Some(objectives::Config::named(name).unwrap()), ..Config::default() });
     }
     found

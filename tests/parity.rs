@@ -17,7 +17,6 @@ use gcnrec::debias;
 use gcnrec::models::graph::config::{Combination, Fit, Storage};
 use gcnrec::models::graph::{GraphLearner, Learning, Optimizer, Setup, Teacher};
 use gcnrec::models::{self, Learner, Mf};
-use gcnrec::objectives::config::Bpr;
 use gcnrec::objectives::{Batching, Config as Objective, Reduction};
 use gcnrec::samplers::PairOrder;
 use gcnrec::train::Job;
@@ -72,12 +71,9 @@ fn cases() -> Vec<(String, Job)> {
 
 /// A method of debiasing that learns from its second epoch on.
 fn debiased(method: &str, every: u64, mut job: Job) -> Job {
-    job.debias = debias::Config::named(method).unwrap();
-    match &mut job.debias {
-        debias::Config::Autodebias(config) => (config.frozen_epochs, config.every) = (1, every),
-        debias::Config::MetaWeightNet(config) => (config.frozen_epochs, config.every) = (1, every),
-        _ => {}
-    }
+    let learned = ["autodebias", "meta_weight_net"].contains(&method);
+    let settings = if learned { format!("frozen_epochs = 1\nevery = {every}") } else { String::new() };
+    job.debias = debias::Config::parse(method, &settings).unwrap();
     job
 }
 
@@ -108,7 +104,7 @@ fn other_ways(device: &Device) -> Vec<(String, Job)> {
         ("held out, then dot".to_string(), case(taught(Combination::Dot, Fit::HeldOut), "bpr")),
     ];
     let mut hardest = case(lightgcn(Combination::Uniform), "bpr");
-    hardest.objective = Objective::Bpr(Bpr { n_candidates: 4, ..Bpr::default() });
+    hardest.objective = Objective::parse("bpr", "n_candidates = 4").unwrap();
     cases.push(("the hardest of four".into(), hardest));
     for storage in [Storage::F16, Storage::Bf16] {
         let mut job = case(lightgcn(Combination::Uniform), "softmax");

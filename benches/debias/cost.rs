@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use gcnrec::debias::{self, config::Autodebias};
+use gcnrec::debias;
 use gcnrec::models::Learner;
 use gcnrec::models::graph::{self, GraphLearner, Learning, Setup, Teacher};
 use gcnrec::objectives::{self, Batching, Reduction};
@@ -62,8 +62,8 @@ fn learner(config: &debias::Config, uniform_users: f64, judges: Judges) -> (Grap
 
 pub fn table() {
     let method = |every, look_ahead| {
-        let config = Autodebias { frozen_epochs: 0, every, look_ahead, ..Autodebias::default() };
-        debias::Config::Autodebias(config)
+        let settings = format!("frozen_epochs = 0\nevery = {every}\nlook_ahead = {look_ahead}");
+        debias::Config::parse("autodebias", &settings).unwrap()
     };
     // Yahoo! R3, the larger of the published logs, teaches with 2,700 rows; half of all users are the demo world's own share.
     let all = [

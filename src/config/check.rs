@@ -52,10 +52,10 @@ fn takes_a_table(path: &[String]) -> bool {
 /// # Errors
 /// [`RecError::Unknown`] with the given origin.
 pub(super) fn known_name(family: &str, name: &str, origin: &str) -> Result<()> {
-    let (what, known): (_, &[&str]) = match family {
-        "model" => ("model", &models::Config::NAMES),
-        "objective" => ("loss", &objectives::Config::NAMES),
-        "debias" => ("debiasing method", &debias::Config::NAMES),
+    let (what, known) = match family {
+        "model" => ("model", models::Config::NAMES.to_vec()),
+        "objective" => ("loss", objectives::Config::names()),
+        "debias" => ("debiasing method", debias::Config::names()),
         _ => return Ok(()),
     };
     if known.contains(&name) {

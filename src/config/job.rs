@@ -8,7 +8,7 @@ use gcnrec_kernels::Device;
 use super::Config;
 use crate::data::Split;
 use crate::error::Result;
-use crate::{objectives, train};
+use crate::train;
 
 impl Config {
     /// What [`train::run`] takes: this configuration, its data as [`crate::data::load`] reads them, and where to compute.
@@ -16,12 +16,11 @@ impl Config {
     /// # Errors
     /// As [`Config::to_toml`], whose text every checkpoint keeps.
     pub fn job(&self, split: Arc<Split>, device: Device) -> Result<train::Job> {
-        // Closed forms have no loss and read none.
-        let unread = || objectives::Config::Softmax(objectives::config::Softmax::default());
         Ok(train::Job {
             split,
             model: self.model.clone(),
-            objective: self.objective.clone().unwrap_or_else(unread),
+            // Closed forms have no loss and read none.
+            objective: self.objective.clone().unwrap_or_default(),
             debias: self.debias.clone(),
             train: self.train.clone(),
             eval: self.eval.clone(),

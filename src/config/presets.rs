@@ -38,11 +38,11 @@ pub(super) fn text(name: &str) -> Result<&'static str> {
 mod tests {
     use super::super::{Sources, resolve};
     use super::*;
+    use crate::models;
     use crate::models::sequential::Loss;
     use crate::models::sequential::gru4rec::{Batches, Optimizer};
-    use crate::objectives::config::Negatives;
+    use crate::objectives::{Bpr, Negatives};
     use crate::train::config::Sampling;
-    use crate::{models, objectives};
 
     #[test]
     fn every_preset_is_a_valid_configuration() {
@@ -89,7 +89,7 @@ mod tests {
         let models::Config::Lightgcn(model) = &config.model else { panic!("{:?}", config.model) };
         assert_eq!((model.layers, model.dim), (3, 64));
         assert_eq!(model.combination, models::graph::config::Combination::Uniform);
-        let Some(objectives::Config::Bpr(bpr)) = &config.objective else { panic!("{:?}", config.objective) };
+        let bpr = config.objective.as_ref().and_then(|loss| loss.settings::<Bpr>()).unwrap();
         assert_eq!((bpr.l2, bpr.n_negatives, bpr.negatives), (1e-4, 1, Negatives::Uniform));
         assert_eq!((config.train.learning_rate, config.train.batch_size), (Some(1e-3), Some(2048)));
         assert_eq!(config.train.sampling, Sampling::User);

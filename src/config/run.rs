@@ -57,7 +57,7 @@ impl Default for Config {
             threads: 0,
             data: data::Config::default(),
             model: models::Config::default(),
-            objective: Some(objectives::Config::Softmax(objectives::config::Softmax::default())),
+            objective: Some(objectives::Config::default()),
             debias: debias::Config::default(),
             train: train::Config::default(),
             eval: eval::Config::default(),
@@ -184,7 +184,7 @@ mod tests {
             let config = Config { model: models::Config::named(name).unwrap(), objective, ..Config::default() };
             assert_eq!(Config::from_toml(&config.to_toml().unwrap(), Path::new("c.toml")).unwrap(), config);
         }
-        for name in objectives::Config::NAMES {
+        for name in objectives::Config::names() {
             let config = Config { objective: Some(objectives::Config::named(name).unwrap()), ..Config::default() };
             assert_eq!(Config::from_toml(&config.to_toml().unwrap(), Path::new("c.toml")).unwrap(), config);
         }

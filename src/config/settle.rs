@@ -3,19 +3,6 @@
 use super::layers::Resolved;
 use crate::{eval, models, objectives};
 
-/// Above this number of items a row of scores per user costs more than it teaches: the default loss becomes `ssm`.
-const MOST_ITEMS_FOR_SOFTMAX: usize = 200_000;
-
-/// Above this number of items the default temperature of `softmax` is [`TAU_OF_MANY_ITEMS`]: with more items to stand against, 0.25 weighs all of them
-/// almost alike. On Gowalla's 40,981 items NDCG@20 on validation pairs after 6 epochs is .054 at 0.25, .090 at 0.12 and .092 at 0.08; 0.25 is what
-/// validation chose on the 1,682 of MovieLens 100k.
-const MANY_ITEMS: usize = 10_000;
-const TAU_OF_MANY_ITEMS: f32 = 0.1;
-
-/// Epochs between validations of factors without layers under a softmax over all items: such an epoch costs hardly more than ranking everything once, and
-/// after every fifth of them a quarter of the time would go into judging.
-const FEWER_VALIDATIONS: u64 = 10;
-
 impl Resolved {
     /// Sets what judges labelled rows where nobody set it: the AUC picks the epoch, and NDCG@5 is reported beside the metrics of labels.
     pub fn settle_labels(&mut self) {
@@ -62,19 +49,17 @@ impl Resolved {
         }
         let Some(objective) = &mut config.objective else { return };
         let unset = |key: &str| self.origins.of(key).is_empty();
-        if !loss_was_named && n_items > MOST_ITEMS_FOR_SOFTMAX {
-            *objective = objectives::Config::Ssm(objectives::config::Ssm::default());
+        if let Some(other) = objectives::default_of_many(n_items).filter(|_| !loss_was_named) {
+            *objective = other;
         }
-        if let objectives::Config::Softmax(softmax) = objective
-            && n_items > MANY_ITEMS
-            && unset("objective.softmax.tau")
+        let name = objective.name();
+        if let Some(settled) = objective.settled(n_items, &|key| !unset(&format!("objective.{name}.{key}"))) {
+            *objective = settled;
+        }
+        if let (models::Config::Mf(_), Some(every)) = (&config.model, objective.default_validate_every())
+            && unset("train.validate_every")
         {
-            softmax.tau = TAU_OF_MANY_ITEMS;
-        }
-        let cheap =
-            matches!(config.model, models::Config::Mf(_)) && matches!(objective, objectives::Config::Softmax(_));
-        if cheap && unset("train.validate_every") {
-            config.train.validate_every = FEWER_VALIDATIONS;
+            config.train.validate_every = every;
         }
         config.train.learning_rate.get_or_insert_with(|| objective.default_learning_rate());
         config.train.batch_size.get_or_insert_with(|| objective.default_batch_size(n_users));
@@ -98,7 +83,7 @@ mod tests {
 
     use crate::config::Config;
     use crate::config::layers::{Sources, resolve_text};
-    use crate::objectives;
+    use crate::objectives::Softmax;
 
     fn settled(text: &str, n_users: usize, n_items: usize) -> Config {
         let mut resolved = resolve_text(&Sources::default(), Some((text, Path::new("run.toml")))).unwrap();
@@ -129,8 +114,8 @@ mod tests {
     #[test]
     fn more_items_are_told_apart_at_a_lower_temperature() {
         let tau = |text: &str, n_items| match settled(text, 943, n_items).objective {
-            Some(objectives::Config::Softmax(softmax)) => softmax.tau,
-            other => panic!("{other:?}"),
+            Some(loss) => loss.settings::<Softmax>().unwrap().tau,
+            None => panic!("no loss"),
         };
         assert_eq!((tau("", 10_000), tau("", 10_001)), (0.25, 0.1));
         assert_eq!(tau("[objective.softmax]\nl2 = 1e-4", 10_001), 0.1);

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::layers::resolve_text;
 use super::{Config, Flag, Resolved, Sources, resolve};
 use crate::error::{RecError, Result};
+use crate::objectives::{Softmax, Ssm};
 use crate::{models, objectives};
 
 /// All layers that a test wants, none by default.
@@ -181,7 +182,8 @@ fn naming_the_same_model_again_keeps_what_lower_layers_set() {
 fn choosing_a_loss_replaces_the_table_of_a_lower_layer() {
     let mut case = file("[objective.bpr]\nn_negatives = 7");
     case.flags = vec![Flag::new("--loss", "ssm"), Flag::new("--tau", 0.2)];
-    let Some(objectives::Config::Ssm(ssm)) = case.config().objective else { panic!("another loss") };
+    let objective = case.config().objective.unwrap();
+    let ssm = objective.settings::<Ssm>().unwrap();
     assert_eq!((ssm.tau, ssm.l2), (0.2, 1e-5));
 }
 
@@ -314,7 +316,7 @@ fn flags_reach_the_model_and_the_loss_in_use() {
     .config();
     let models::Config::Lightgcn(model) = &config.model else { panic!("{:?}", config.model) };
     assert_eq!((model.layers, model.dim, model.combination), (2, 16, models::graph::config::Combination::Additive));
-    let Some(objectives::Config::Softmax(softmax)) = &config.objective else { panic!("{:?}", config.objective) };
+    let softmax = config.objective.as_ref().and_then(|loss| loss.settings::<Softmax>()).unwrap();
     assert_eq!(softmax.l2, 0.5);
     assert_eq!(config.eval.k, [5]);
     let config = flags(&[("--model", "ease".into()), ("--l2", 300.0.into())]).config();

@@ -1,129 +1,149 @@
-//! AutoDebias' weights of observed examples: `w = exp((a_u + a_i + a_label + a_position) / 5)`, learned from the look-ahead.
+//! `autodebias`: example weights, imputation weights and imputed values, learned through a
+//! look-ahead.
 //!
-//! Source: Chen et al., *AutoDebias: Learning to Debias for Recommendation*, SIGIR 2021, and its code DongHande/AutoDebias (SPEC C.2). We differ: the
-//! derivative comes from a Jacobian-vector product (SPEC C.4) instead of a tape through the step.
+//! Source: Chen et al., *AutoDebias: Learning to Debias for Recommendation*, SIGIR 2021, and its code
+//! DongHande/AutoDebias. The weights are in [`super::observed_weights`], the imputation term in
+//! [`super::imputation`].
 
 use std::sync::Arc;
 
-use gcnrec_graphs::{Purpose, Seed};
-use gcnrec_kernels::{Buffer, Device};
+use gcnrec_graphs::Interactions;
 
-use super::config::Autodebias;
-use super::meta_adam::MetaAdam;
-use crate::error::Result;
-use crate::objectives::{ExampleWeights, Examples, Parameters, Reduction};
-use crate::samplers::Batch;
+use super::imputation::Imputation;
+use super::inputs::each_edge;
+use super::observed_weights::{Features, ObservedWeights};
+use super::{Method, MethodInputs};
+use crate::data::Split;
+use crate::error::{RecError, Result};
+use crate::models::graph::{Learning, Uniform};
+use crate::objectives::UniformLoss;
+use crate::settings::{Row, between, row, settings};
 
-/// A feature of weight z moves the weight by `w / 5`.
-pub(super) const SOFTENING: f64 = 5.0;
+/// The weight of the imputation term where nothing is said: that of the published runs on Coat.
+const DEFAULT_IMPUTATION: f64 = 0.05;
 
-/// What the weights may depend on, besides user and item.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Features {
-    /// `[n_edges]`, +1 and -1; none where all are +1.
-    pub(super) labels: Option<Arc<Vec<f32>>>,
-    /// `[n_edges]`, from 0.
-    pub(super) positions: Option<Arc<Vec<u32>>>,
-}
+/// Examples of the uniform log that judge a look-ahead where nothing is said and it has more.
+const DEFAULT_META_BATCH: usize = 4096;
 
-/// The weights of observed examples.
-pub(super) struct ObservedWeights {
-    n_users: usize,
-    n_items: usize,
-    features: Features,
-    reduction: Reduction,
-    frozen_epochs: u64,
-    /// Users, items, labels (-1, +1), positions.
-    meta: MetaAdam,
-    /// The weights of the last batch, with the reduction's scale.
-    last: Vec<f32>,
-}
-
-impl ObservedWeights {
-    pub(super) fn new(
-        config: &Autodebias,
-        n_users: usize,
-        n_items: usize,
-        features: Features,
-        reduction: Reduction,
-        seed: Seed,
-    ) -> Self {
-        let n_positions = features.positions.as_ref().and_then(|p| p.iter().max()).map_or(0, |&last| last as usize + 1);
-        // Kaiming's normal distribution with fan-out, as published: tables of n rows have standard deviation sqrt(2 / n).
-        let mut value = kaiming(seed, 0, n_users);
-        value.extend(kaiming(seed, 1, n_items));
-        value.extend(normal(seed, 2, 2 + n_positions, 1e-3));
-        let meta = MetaAdam::new(value, config.weight_rate, config.weight_decay);
-        let frozen_epochs = config.frozen_epochs;
-        ObservedWeights { n_users, n_items, features, reduction, frozen_epochs, meta, last: Vec::new() }
-    }
-
-    /// The parameters that an edge's weight is made of: user, item, label, position.
-    fn parts(&self, edge: usize, user: u32, item: u32) -> [Option<usize>; 4] {
-        let base = self.n_users + self.n_items;
-        let label = self.features.labels.as_ref().map(|labels| base + usize::from(labels[edge] > 0.0));
-        let position = self.features.positions.as_ref().map(|positions| base + 2 + positions[edge] as usize);
-        [Some(user as usize), Some(self.n_users + item as usize), label, position]
-    }
-
-    /// The weight of an edge, without the reduction's scale.
-    fn weight(&self, edge: usize, user: u32, item: u32) -> f64 {
-        let z: f64 = self.parts(edge, user, item).into_iter().flatten().map(|part| self.meta.value[part]).sum();
-        (z / SOFTENING).exp()
+settings! {
+    /// `[debias.autodebias]`. Step sizes are those of Adam; decays are added to the gradient as in
+    /// `torch.optim.Adam`.
+    pub struct Autodebias {
+        /// Weight of the imputation term over all pairs of a batch's users and items.
+        imputation: Option<f64> = None, or "0.05 for `mse` and `logistic`, else 0", in between(0.0, 1e6);
+        /// Epochs before example weights and imputation weights learn.
+        frozen_epochs: u64 = 20;
+        /// Steps from one look-ahead to the next.
+        every: u64 = 1, in between(1.0, 1e6);
+        /// Judge the point after the step; false judges the point before it, for less.
+        look_ahead: bool = true;
+        /// Rows of the uniform log (for `bpr` pairs of a liked and a disliked one of a user) that
+        /// judge a look-ahead, drawn afresh for each.
+        judge_rows: Option<usize> = None, or "all up to 4096, and 4096 of more", in between(1.0, 1e9);
+        /// Loss of the uniform log.
+        uniform_loss: Option<UniformLoss> = None, or "that of the loss; `bpr` for losses of rankings";
+        /// The time column is the position in the list that was shown, a feature of the weights.
+        positions: bool = false;
+        /// Step size of the example weights.
+        weight_rate: f64 = 1e-3, in between(0.0, 1e3);
+        /// Their decay.
+        weight_decay: f64 = 1e-4, in between(0.0, 1e3);
+        /// Step size of the imputation weights.
+        imputation_rate: f64 = 1e-3, in between(0.0, 1e3);
+        /// Their decay.
+        imputation_decay: f64 = 1e-3, in between(0.0, 1e3);
+        /// Step size of the imputed values.
+        value_rate: f64 = 0.1, in between(0.0, 1e3);
+        /// Their decay.
+        value_decay: f64 = 1e-4, in between(0.0, 1e3);
     }
 }
 
-impl ExampleWeights for ObservedWeights {
-    fn weigh(&mut self, device: &Device, examples: &Examples<'_>, weights: &mut Buffer<f32>) -> Result<()> {
-        let Examples { batch, n: n_examples, .. } = *examples;
-        let mut last = std::mem::take(&mut self.last);
-        last.clear();
-        let scale = f64::from(self.reduction.scale(n_examples));
-        let each = n_examples / batch.positives.len().max(1);
-        batch.each_pair(|pair, user, item| {
-            let weight = (scale * self.weight(batch.edges[pair] as usize, user, item)) as f32;
-            last.extend(std::iter::repeat_n(weight, each));
-        });
-        self.last = last;
-        device.write(weights, &self.last);
+pub(super) static ROW: Row<dyn Method> =
+    row!(dyn Method, Autodebias, "autodebias", "example weights and imputed values, learned through a look-ahead");
+
+/// What the data give, checked.
+struct FromData {
+    positions: Option<Arc<Vec<u32>>>,
+    /// The weight of the imputation term.
+    strength: f64,
+    meta_batch: Uniform,
+}
+
+impl Autodebias {
+    fn from_data(&self, inputs: &MethodInputs<'_>) -> Result<FromData> {
+        let positions =
+            if self.positions { Some(Arc::new(positions_of(inputs.training.split, &inputs.pairs)?)) } else { None };
+        let loss = inputs.training.objective;
+        let strength = self.imputation.unwrap_or(if loss.is_of_labels() { DEFAULT_IMPUTATION } else { 0.0 });
+        if strength > 0.0 && !loss.is_of_labels() {
+            let expected = format!("0: the loss {} gives scores that are no labels", loss.name());
+            return Err(RecError::range("debias.autodebias.imputation", strength, expected));
+        }
+        let mut meta_batch = inputs.meta_batch(self.uniform_loss)?;
+        let n_examples = meta_batch.batch.positives.len();
+        if let Some(wanted) = self.judge_rows.filter(|&wanted| wanted > n_examples) {
+            let of_pairs = meta_batch.loss == UniformLoss::Bpr;
+            let what = if of_pairs { "pairs of a liked and a disliked row" } else { "rows" };
+            let expected = format!("a number from 1 to {n_examples}, the {what} of the uniform log");
+            return Err(RecError::range("debias.autodebias.judge_rows", wanted, expected));
+        }
+        meta_batch.sample = Some(self.judge_rows.unwrap_or(DEFAULT_META_BATCH));
+        (meta_batch.every, meta_batch.look_ahead) = (self.every, self.look_ahead);
+        Ok(FromData { positions, strength, meta_batch })
+    }
+}
+
+impl Method for Autodebias {
+    fn row(&self) -> &'static Row<dyn Method> {
+        &ROW
+    }
+
+    fn validate(&self) -> Result<()> {
+        self.check_ranges("debias.autodebias")
+    }
+
+    fn looks_ahead(&self) -> bool {
+        true
+    }
+
+    fn check(&self, inputs: &MethodInputs<'_>) -> Result<()> {
+        self.from_data(inputs).map(drop)
+    }
+
+    fn prepare(&self, inputs: &MethodInputs<'_>, learning: &mut Learning) -> Result<()> {
+        let FromData { positions, strength, meta_batch } = self.from_data(inputs)?;
+        let (nodes, reduction, seed) = (inputs.nodes(), inputs.reduction(), inputs.seed());
+        let labels = inputs.labels.clone();
+        let features = Features { labels: labels.clone(), positions };
+        learning.weights = Box::new(ObservedWeights::new(self, nodes, features, reduction, seed));
+        if strength > 0.0 {
+            let dim = inputs.training.dim;
+            learning.auxiliary = Some(Box::new(Imputation::new(self, nodes, dim, labels, reduction, strength, seed)));
+        }
+        learning.uniform = Some(meta_batch);
         Ok(())
     }
-
-    fn learns(&self, epoch: u64) -> bool {
-        epoch >= self.frozen_epochs
-    }
-
-    fn learn(&mut self, device: &Device, batch: &Batch, hypergradient: &Buffer<f32>) -> Result<()> {
-        let hypergradient = device.read(hypergradient);
-        let mut gradient = vec![0.0; self.meta.value.len()];
-        let each = hypergradient.len() / batch.positives.len().max(1);
-        batch.each_pair(|pair, user, item| {
-            let examples = pair * each..(pair + 1) * each;
-            // z moves every example of the pair: dw/dz = w / 5.
-            let moved: f64 = examples.map(|e| f64::from(hypergradient[e]) * f64::from(self.last[e])).sum();
-            for part in self.parts(batch.edges[pair] as usize, user, item).into_iter().flatten() {
-                gradient[part] += moved / SOFTENING;
-            }
-        });
-        self.meta.step(&gradient);
-        Ok(())
-    }
-
-    fn parameters(&self) -> Parameters {
-        self.meta.save(["value", "m", "v", "step"])
-    }
-
-    fn restore(&mut self, parameters: Parameters) {
-        self.meta.load(&mut parameters.into_iter());
-    }
 }
 
-/// `n` draws with standard deviation `sqrt(2 / n)`.
-pub(super) fn kaiming(seed: Seed, index: u64, n: usize) -> Vec<f32> {
-    normal(seed, index, n, (2.0 / n.max(1) as f32).sqrt())
-}
-
-/// Normal draws of this method; epoch 2 of the initial weights' purpose belongs to it.
-pub(super) fn normal(seed: Seed, index: u64, n: usize, std: f32) -> Vec<f32> {
-    crate::models::graph::normal(seed.stream(Purpose::Init, 2, index), n, std)
+/// The position of every training pair in the list that was shown: its time column.
+fn positions_of(split: &Split, pairs: &Interactions) -> Result<Vec<u32>> {
+    const MOST: i64 = 10_000;
+    let refuse = |found: String| RecError::Config {
+        key: "debias.autodebias.positions".into(),
+        origin: String::new(),
+        found,
+        expected: "positions from 0 to 10000 in the time column of the training part".into(),
+        todo: "name their column with data.time_column, or remove the key".into(),
+    };
+    let log = &split.train;
+    if log.times.is_empty() {
+        return Err(refuse("a training part without a time column".into()));
+    }
+    if let Some(time) = log.times.iter().find(|time| !(0..=MOST).contains(*time)) {
+        return Err(refuse(format!("the time {time}")));
+    }
+    let mut positions = vec![0; pairs.n_edges()];
+    each_edge(pairs, log, |edge, row| positions[edge] = log.times[row] as u32);
+    Ok(positions)
 }

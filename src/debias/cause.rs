@@ -9,38 +9,54 @@
 use std::collections::BTreeMap;
 
 use gcnrec_graphs::Seed;
-use serde::{Deserialize, Serialize};
+use gcnrec_kernels::Device;
 
-use super::autodebias::normal;
 use super::meta_adam::MetaAdam;
+use super::observed_weights::normal;
 use super::wide::{WideTerm, dot};
+use super::{Method, MethodInputs};
 use crate::data::Log;
 use crate::error::Result;
-use crate::objectives::{Nodes, Reduction};
+use crate::models::graph::Learning;
+use crate::objectives::{Loss, Nodes, Reduction, UniformLoss};
 use crate::samplers::Batch;
+use crate::settings::{Row, between, row, settings};
 
-/// `[debias.cause]`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Config {
-    /// How strongly an item's second vector pulls on the first, 0 or more. Default 1.
-    pub penalty: f64,
-    /// Adam's step size for the second vectors, 0 or more. Default 0.01.
-    pub rate: f64,
-    /// Decay of the second vectors, 0 or more. Default 0.1.
-    pub decay: f64,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Config { penalty: 1.0, rate: 0.01, decay: 0.1 }
+settings! {
+    /// `[debias.cause]`.
+    pub struct Cause {
+        /// How strongly an item's second vector, of the uniform log, pulls on its first.
+        penalty: f64 = 1.0, in between(0.0, 1e6);
+        /// Step size of the second vectors.
+        rate: f64 = 0.01, in between(0.0, 1e3);
+        /// Their decay.
+        decay: f64 = 0.1, in between(0.0, 1e3);
     }
 }
 
-impl Config {
-    /// Every number with its name and its range.
-    pub(super) fn ranges(&self) -> Vec<(&'static str, f64, f64, f64)> {
-        vec![("penalty", self.penalty, 0.0, 1e6), ("rate", self.rate, 0.0, 1e3), ("decay", self.decay, 0.0, 1e3)]
+pub(super) static ROW: Row<dyn Method> =
+    row!(dyn Method, Cause, "cause", "second item vectors, of uniform exposure, that pull on the first");
+
+impl Method for Cause {
+    fn row(&self) -> &'static Row<dyn Method> {
+        &ROW
+    }
+
+    fn validate(&self) -> Result<()> {
+        self.check_ranges("debias.cause")
+    }
+
+    fn fits(&self, loss: &dyn Loss) -> Result<(), &'static str> {
+        if loss.is_of_labels() { Ok(()) } else { Err("the losses mse and logistic") }
+    }
+
+    fn check_device(&self, device: &Device) -> Result<()> {
+        Ok(device.expect_cpu("the debiasing method cause")?)
+    }
+
+    fn prepare(&self, inputs: &MethodInputs<'_>, learning: &mut Learning) -> Result<()> {
+        learning.auxiliary = Some(Box::new(SecondVectors::new(self, inputs)));
+        Ok(())
     }
 }
 
@@ -70,7 +86,7 @@ impl RowLoss {
 }
 
 /// The second vectors and the uniform rows that teach them.
-pub(super) struct Cause {
+pub(super) struct SecondVectors {
     nodes: Nodes,
     dim: usize,
     biases: bool,
@@ -87,9 +103,16 @@ pub(super) struct Cause {
     shown: Vec<(usize, usize, f64)>,
 }
 
-impl Cause {
-    pub(super) fn new(
-        config: &Config,
+impl SecondVectors {
+    fn new(config: &Cause, inputs: &MethodInputs<'_>) -> Self {
+        let (nodes, dim, biases) = (inputs.nodes(), inputs.training.dim, inputs.training.biases);
+        let squared = inputs.training.objective.uniform_loss() == UniformLoss::Mse;
+        let loss = if squared { RowLoss::Squared } else { RowLoss::Logistic };
+        SecondVectors::of_log(config, nodes, (dim, biases), loss, &inputs.uniform, inputs.reduction(), inputs.seed())
+    }
+
+    fn of_log(
+        config: &Cause,
         nodes: Nodes,
         (dim, biases): (usize, bool),
         loss: RowLoss,
@@ -105,7 +128,7 @@ impl Cause {
         for ((&user, &item), &label) in uniform.users.iter().zip(&uniform.items).zip(&uniform.ratings) {
             rows.entry(user).or_default().push((item, f64::from(label)));
         }
-        Cause {
+        SecondVectors {
             nodes,
             dim,
             biases,
@@ -153,7 +176,7 @@ fn sign(x: f64) -> f64 {
     if x == 0.0 { 0.0 } else { x.signum() }
 }
 
-impl WideTerm for Cause {
+impl WideTerm for SecondVectors {
     fn take(&mut self, batch: &Batch, nodes: &[u32]) -> Result<()> {
         self.scale = f64::from(self.reduction.scale(batch.positives.len()));
         self.block.clear();
@@ -217,12 +240,12 @@ mod tests {
     use super::*;
 
     /// Two users, three items, two factors and two bias columns. User 0 saw items 0 and 2 at random, user 1 item 1.
-    fn cause(loss: RowLoss, rate: f64) -> (Cause, Vec<f64>) {
+    fn cause(loss: RowLoss, rate: f64) -> (SecondVectors, Vec<f64>) {
         let nodes = Nodes { n_users: 2, n_items: 3 };
         let uniform =
             Log { users: vec![0, 0, 1], items: vec![0, 2, 1], ratings: vec![1.0, -1.0, 1.0], ..Log::default() };
-        let config = Config { penalty: 0.7, rate, decay: 0.05 };
-        let mut term = Cause::new(&config, nodes, (4, true), loss, &uniform, Reduction::Sum, Seed(2));
+        let config = Cause { penalty: 0.7, rate, decay: 0.05 };
+        let mut term = SecondVectors::of_log(&config, nodes, (4, true), loss, &uniform, Reduction::Sum, Seed(2));
         // Item 1 (node 3) is not in the block: user 1 has no uniform row there.
         term.take(&Batch::default(), &[0, 1, 2, 4]).unwrap();
         (term, (0..16).map(|at| 0.6 * (at as f64 * 0.9 + 0.4).sin()).collect())

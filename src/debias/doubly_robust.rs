@@ -8,7 +8,7 @@
 //! - `dr_jl` (joint learning): `r` is the model's own score plus an error that is imputed by a small matrix factorisation of the observed errors `y - s`,
 //!   each divided by its propensity. The model's own score counts as a constant there.
 //!
-//! The true errors are the examples of the loss, with weights `1 / p`. The rest is [`DoublyRobust`], a further term. `s - r` is an inner product of longer
+//! The true errors are the examples of the loss, with weights `1 / p`. The rest is [`ImputedErrors`], a further term. `s - r` is an inner product of longer
 //! vectors, so the sum over all pairs is a form in small matrices, as in [`super::imputation`]. The small model takes a step of Adam in every step.
 //!
 //! Source: Wang et al., *Doubly Robust Joint Learning for Recommendation on Data Missing Not at Random*, ICML 2019; the loss of the joint form as in SPEC
@@ -17,50 +17,51 @@
 use std::sync::Arc;
 
 use gcnrec_graphs::Seed;
-use serde::{Deserialize, Serialize};
 
+use super::MethodInputs;
+use super::fixed::FixedWeights;
 use super::meta_adam::MetaAdam;
 use super::propensity::Propensity;
 use super::small_mf::SmallMf;
 use super::wide::{WideTerm, dot};
 use crate::error::Result;
-use crate::objectives::{Nodes, Reduction};
+use crate::models::graph::Learning;
+use crate::objectives::{Loss, Nodes, Reduction, UniformLoss};
 use crate::samplers::Batch;
+use crate::settings::{between, settings};
 
-/// `[debias.dr]` and `[debias.dr_jl]`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Config {
-    /// How probable it was that a pair was seen. Default `naive_bayes`.
-    pub propensity: Propensity,
-    /// Propensities below this count as this, above 0 to 1. Default 0.001.
-    pub clip: f64,
-    /// Exponent of the counts for `popularity`, 0..=4. Default 0.5.
-    pub alpha: f64,
-    /// Width of the imputation model, beside its biases, 0..=256. Default 2.
-    pub rank: usize,
-    /// Adam's step size for the imputation model, 0 or more. Default 0.01.
-    pub rate: f64,
-    /// Decay of the imputation model, 0 or more. Default 1.
-    pub decay: f64,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Config { propensity: Propensity::NaiveBayes, clip: 1e-3, alpha: 0.5, rank: 2, rate: 0.01, decay: 1.0 }
+settings! {
+    /// `[debias.dr]` and `[debias.dr_jl]`.
+    pub struct DoublyRobust {
+        /// From the label of a pair, or from the count of its item.
+        propensity: Propensity = Propensity::NaiveBayes;
+        /// Smaller propensities count as this.
+        clip: f64 = 1e-3, in between(1e-9, 1.0);
+        /// Exponent of the counts for `popularity`.
+        alpha: f64 = 0.5, in between(0.0, 4.0);
+        /// Width of the model that imputes labels (`dr`) or errors (`dr_jl`).
+        rank: usize = 2, in between(0.0, 256.0);
+        /// Its step size.
+        rate: f64 = 0.01, in between(0.0, 1e3);
+        /// Its decay.
+        decay: f64 = 1.0, in between(0.0, 1e3);
     }
 }
 
-impl Config {
-    /// Every number with its name and its range.
-    pub(super) fn ranges(&self) -> Vec<(&'static str, f64, f64, f64)> {
-        vec![
-            ("clip", self.clip, 1e-9, 1.0),
-            ("alpha", self.alpha, 0.0, 4.0),
-            ("rank", self.rank as f64, 0.0, 256.0),
-            ("rate", self.rate, 0.0, 1e3),
-            ("decay", self.decay, 0.0, 1e3),
-        ]
+impl DoublyRobust {
+    /// True errors are squared ones.
+    pub(super) fn fits(loss: &dyn Loss) -> Result<(), &'static str> {
+        if loss.uniform_loss() == UniformLoss::Mse { Ok(()) } else { Err("the loss mse") }
+    }
+
+    /// Weighs true errors by `1 / p`, and adds the imputed ones.
+    pub(super) fn prepare(&self, imputed: Imputed, inputs: &MethodInputs<'_>, learning: &mut Learning) {
+        let weights = inputs.inverse_propensities(self.propensity, self.clip, self.alpha);
+        let (nodes, dim, reduction) = (inputs.nodes(), inputs.training.dim, inputs.reduction());
+        let known = (Arc::new(weights.clone()), inputs.labels.clone());
+        let term = ImputedErrors::new(self, imputed, nodes, dim, known, reduction, inputs.seed());
+        learning.auxiliary = Some(Box::new(term));
+        learning.weights = Box::new(FixedWeights { weights, self_normalised: false, reduction });
     }
 }
 
@@ -74,7 +75,7 @@ pub(super) enum Imputed {
 }
 
 /// All that the loss has beside the true errors.
-pub(super) struct DoublyRobust {
+pub(super) struct ImputedErrors {
     dim: usize,
     imputed: Imputed,
     reduction: Reduction,
@@ -103,9 +104,9 @@ struct Observed {
     inverse: f64,
 }
 
-impl DoublyRobust {
+impl ImputedErrors {
     pub(super) fn new(
-        config: &Config,
+        config: &DoublyRobust,
         imputed: Imputed,
         nodes: Nodes,
         dim: usize,
@@ -116,7 +117,7 @@ impl DoublyRobust {
         let model = SmallMf { nodes, rank: config.rank };
         let learned = MetaAdam::new(model.start(seed, 10), config.rate, config.decay);
         let block = Block { slot_of: vec![0; nodes.len()], ..Block::default() };
-        DoublyRobust { dim, imputed, reduction, scale: 1.0, inverse, labels, model, learned, block }
+        ImputedErrors { dim, imputed, reduction, scale: 1.0, inverse, labels, model, learned, block }
     }
 
     /// What the small model says of every row of the block: `[rows, rank + 2]`.
@@ -150,7 +151,7 @@ fn times(matrix: &[Vec<f64>], x: &[f64]) -> Vec<f64> {
     matrix.iter().map(|row| dot(row, x)).collect()
 }
 
-impl WideTerm for DoublyRobust {
+impl WideTerm for ImputedErrors {
     fn take(&mut self, batch: &Batch, nodes: &[u32]) -> Result<()> {
         self.scale = f64::from(self.reduction.scale(batch.positives.len()));
         let (n_users, labels, inverse) = (self.model.nodes.n_users, &self.labels, &self.inverse);

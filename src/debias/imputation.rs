@@ -15,9 +15,9 @@ use gcnrec_kernels::ops::all_pairs::{
 };
 use gcnrec_kernels::{Buffer, Device};
 
-use super::autodebias::{SOFTENING, kaiming, normal};
-use super::config::Autodebias;
+use super::autodebias::Autodebias;
 use super::meta_adam::MetaAdam;
+use super::observed_weights::{SOFTENING, kaiming, normal};
 use crate::error::Result;
 use crate::objectives::{AuxiliaryTerm, Nodes, Parameters, Reduction};
 use crate::samplers::Batch;

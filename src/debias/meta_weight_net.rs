@@ -1,63 +1,82 @@
-//! Meta-Weight-Net: an example's weight is a small network of its loss, `w = sigmoid(v . relu(a l + b) + c)`, divided by the mean over the batch and
-//! learned from the look-ahead.
+//! `meta_weight_net`: an example's weight is a small network of its loss,
+//! `w = sigmoid(v . relu(a l + b) + c)`, divided by the mean over the batch and learned from the
+//! look-ahead.
 //!
-//! What a row says of itself decides, not who or what it is about: a row that the model finds hard to believe can weigh less than another row of the same
-//! user and item, which no weight by user, item and label can do.
+//! A row that the model finds hard to believe can weigh less than another row of the same user and
+//! item, which no weight by user, item and label can do.
 //!
-//! Source: Shu et al., *Meta-Weight-Net: Learning an Explicit Mapping For Sample Weighting*, NeurIPS 2019 (one hidden layer of 100, the loss is an input and
-//! no path of the derivative). We differ: the derivative of the uniform log's loss with respect to a weight comes from a Jacobian-vector product (SPEC C.4); weights are divided by their mean, as in learning to reweight, because otherwise all of them
-//! shrink together as soon as the model begins to overfit.
+//! Source: Shu et al., *Meta-Weight-Net: Learning an Explicit Mapping For Sample Weighting*, NeurIPS
+//! 2019 (one hidden layer of 100, the loss is an input and no path of the derivative). We differ: the
+//! derivative of the uniform log's loss with respect to a weight comes from a Jacobian-vector product
+//! (see `models::graph::meta`); weights are divided by their mean, as in learning to reweight,
+//! because otherwise all of them shrink together as soon as the model begins to overfit.
 
 use gcnrec_graphs::Seed;
 use gcnrec_kernels::ops::loss_weights::{loss_answer, loss_weights, mean_answer};
 use gcnrec_kernels::ops::place::place;
 use gcnrec_kernels::{Buffer, Device};
-use serde::{Deserialize, Serialize};
 
-use super::autodebias::normal;
 use super::meta_adam::MetaAdam;
+use super::observed_weights::normal;
+use super::{Method, MethodInputs};
 use crate::error::Result;
-use crate::objectives::{ExampleWeights, Examples, Judge, Parameters, Reduction};
+use crate::models::graph::{Learning, Uniform};
+use crate::objectives::{ExampleWeights, Examples, Parameters, Reduction, UniformLoss};
 use crate::samplers::Batch;
+use crate::settings::{Row, between, row, settings};
 
-/// `[debias.meta_weight_net]`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Config {
-    /// Hidden units, 1..=10000. Default 100.
-    pub hidden: usize,
-    /// Adam's step size for the network, 0 or more. Default 1e-3.
-    pub rate: f64,
-    /// Decay of the network, 0 or more. Default 1e-4.
-    pub decay: f64,
-    /// Epochs before the network learns: at first every loss is large, and a large one says nothing of its row. Default 20.
-    pub frozen_epochs: u64,
-    /// Steps from one look-ahead to the next, 1 or more. Default 1.
-    pub every: u64,
-    /// The loss of the uniform log, as in `[debias.autodebias]`. Default: that of the objective.
-    pub uniform_loss: Option<Judge>,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Config { hidden: 100, rate: 1e-3, decay: 1e-4, frozen_epochs: 20, every: 1, uniform_loss: None }
+settings! {
+    /// `[debias.meta_weight_net]`.
+    pub struct MetaWeightNet {
+        /// Hidden units of the network that turns a loss into a weight.
+        hidden: usize = 100, in between(1.0, 1e4);
+        /// Step size of the network.
+        rate: f64 = 1e-3, in between(0.0, 1e3);
+        /// Its decay.
+        decay: f64 = 1e-4, in between(0.0, 1e3);
+        /// Epochs before it learns: at first every loss is large, and a large one says nothing of
+        /// its row.
+        frozen_epochs: u64 = 20;
+        /// Steps from one look-ahead to the next.
+        every: u64 = 1, in between(1.0, 1e6);
+        /// Loss of the uniform log.
+        uniform_loss: Option<UniformLoss> = None, or "that of the loss; `bpr` for losses of rankings";
     }
 }
 
-impl Config {
-    /// Every number with its name and its range.
-    pub(super) fn ranges(&self) -> Vec<(&'static str, f64, f64, f64)> {
-        vec![
-            ("hidden", self.hidden as f64, 1.0, 1e4),
-            ("rate", self.rate, 0.0, 1e3),
-            ("decay", self.decay, 0.0, 1e3),
-            ("every", self.every as f64, 1.0, 1e6),
-        ]
+pub(super) static ROW: Row<dyn Method> = row!(
+    dyn Method,
+    MetaWeightNet,
+    "meta_weight_net",
+    "example weights from a network of their losses, learned through a look-ahead"
+);
+
+impl Method for MetaWeightNet {
+    fn row(&self) -> &'static Row<dyn Method> {
+        &ROW
+    }
+
+    fn validate(&self) -> Result<()> {
+        self.check_ranges("debias.meta_weight_net")
+    }
+
+    fn looks_ahead(&self) -> bool {
+        true
+    }
+
+    fn check(&self, inputs: &MethodInputs<'_>) -> Result<()> {
+        inputs.meta_batch(self.uniform_loss).map(drop)
+    }
+
+    fn prepare(&self, inputs: &MethodInputs<'_>, learning: &mut Learning) -> Result<()> {
+        learning.weights = Box::new(LossWeights::new(self, inputs.reduction(), inputs.seed()));
+        learning.uniform = Some(Uniform { every: self.every, ..inputs.meta_batch(self.uniform_loss)? });
+        Ok(())
     }
 }
 
 /// The network, and what it last weighed.
-pub(super) struct MetaWeightNet {
+struct LossWeights {
     hidden: usize,
     reduction: Reduction,
     frozen_epochs: u64,
@@ -66,8 +85,8 @@ pub(super) struct MetaWeightNet {
     losses: Buffer<f32>,
 }
 
-impl MetaWeightNet {
-    pub(super) fn new(config: &Config, reduction: Reduction, seed: Seed) -> Self {
+impl LossWeights {
+    fn new(config: &MetaWeightNet, reduction: Reduction, seed: Seed) -> Self {
         let hidden = config.hidden;
         let mut value = normal(seed, 7, hidden, 1.0);
         value.extend(vec![0.0; hidden]);
@@ -76,7 +95,7 @@ impl MetaWeightNet {
         value.push(0.0);
         let meta = MetaAdam::new(value, config.rate, config.decay);
         let frozen_epochs = config.frozen_epochs;
-        MetaWeightNet { hidden, reduction, frozen_epochs, meta, losses: Buffer::default() }
+        LossWeights { hidden, reduction, frozen_epochs, meta, losses: Buffer::default() }
     }
 
     /// Adds `by_weight` times the derivative of the weight of a loss with respect to every parameter.
@@ -111,7 +130,7 @@ impl MetaWeightNet {
     }
 }
 
-impl ExampleWeights for MetaWeightNet {
+impl ExampleWeights for LossWeights {
     fn weigh(&mut self, device: &Device, examples: &Examples<'_>, weights: &mut Buffer<f32>) -> Result<()> {
         device.resize(&mut self.losses, examples.losses.len());
         place(device, examples.losses, 0, &mut self.losses)?;
@@ -146,9 +165,9 @@ impl ExampleWeights for MetaWeightNet {
 mod tests {
     use super::*;
 
-    fn net(hidden: usize, rate: f64) -> MetaWeightNet {
-        let config = Config { hidden, rate, decay: 0.0, ..Config::default() };
-        MetaWeightNet::new(&config, Reduction::Sum, Seed(4))
+    fn net(hidden: usize, rate: f64) -> LossWeights {
+        let config = MetaWeightNet { hidden, rate, decay: 0.0, ..MetaWeightNet::default() };
+        LossWeights::new(&config, Reduction::Sum, Seed(4))
     }
 
     /// Central differences with h = 1e-6: the formula's own error is some 1e-12, rounding 1e-16 / 1e-6 = 1e-10.

@@ -1,28 +1,193 @@
-//! How much each biased example is to be trusted, learned from a small log that was collected under uniform exposure, or worked out from it.
+//! Debiasing: how much each biased example counts, learned or worked out from a small uniform log.
 //!
-//! A method is one file here with its table `[debias.NAME]`, its `mod` line and its row in [`Config`]. It gives a learner its example weights
-//! ([`crate::objectives::ExampleWeights`]), and, where it has one, a further term of the loss ([`crate::objectives::AuxiliaryTerm`]). The look-ahead that
-//! teaches them is the graph family's (`models::graph::Uniform`): a method only sees derivatives.
+//! A method is one file: its settings, which implement [`Method`], and a row in the list below. It
+//! gives a learner its example weights ([`crate::objectives::ExampleWeights`]) and, where it has
+//! one, a further term of the loss ([`crate::objectives::AuxiliaryTerm`]). The look-ahead that
+//! teaches them is the graph family's (`models::graph::meta`): a method sees derivatives only.
 
 mod autodebias;
 mod cause;
-pub mod config;
-mod distill;
+mod combine;
 mod doubly_robust;
+mod dr;
+mod dr_jl;
 mod fixed;
 mod imputation;
+mod inputs;
+mod ips;
+mod kd_label;
 mod meta_adam;
 mod meta_weight_net;
+mod none;
+mod observed_weights;
 mod prepare;
 mod propensity;
 mod reweight;
 mod small_mf;
+mod snips;
 mod table;
 #[cfg(test)]
 mod tests;
+mod uniform;
+mod uniform_log;
 mod wide;
 
-pub use config::Config;
-pub use prepare::{Prepared, Training, lesson, prepare};
+use gcnrec_kernels::Device;
+
+use crate::error::Result;
+use crate::models::graph::Learning;
+use crate::objectives::Loss;
+use crate::settings::{Chosen, Family, Row, Settings, Unread};
+pub use autodebias::Autodebias;
+pub use cause::Cause;
+pub use combine::Combine;
+pub use doubly_robust::DoublyRobust;
+pub use dr::Dr;
+pub use dr_jl::DrJl;
+pub use inputs::{MethodInputs, TrainingRows};
+pub use ips::Ips;
+pub use kd_label::KdLabel;
+pub use meta_weight_net::MetaWeightNet;
+pub use none::NoDebiasing;
+pub use prepare::{Prepared, Training, check, lesson, prepare};
 pub use propensity::Propensity;
+pub use reweight::Reweight;
+pub use snips::Snips;
 pub use table::{IMPUTED, WeightRow, export, weight_table};
+pub use uniform::UniformOnly;
+
+/// A method with its settings: `[debias.NAME]` holds exactly one.
+pub type Config = Chosen<dyn Method>;
+
+/// A debiasing method.
+pub trait Method: Settings {
+    /// Its row in the list of methods.
+    fn row(&self) -> &'static Row<dyn Method>;
+
+    /// Refuses values outside their ranges.
+    ///
+    /// # Errors
+    /// [`RecError::Config`](crate::error::RecError::Config) for the first one.
+    fn validate(&self) -> Result<()>;
+
+    /// Settings that others of its settings make void.
+    fn unread(&self) -> Vec<Unread> {
+        Vec::new()
+    }
+
+    /// True when every example counts alike and nothing but the training part is read.
+    fn is_none(&self) -> bool {
+        false
+    }
+
+    /// The rows that a model is trained on.
+    fn training_rows(&self) -> TrainingRows {
+        TrainingRows::Biased
+    }
+
+    /// Refuses losses that the method cannot be used with.
+    ///
+    /// # Errors
+    /// The losses that it fits, in words.
+    fn fits(&self, loss: &dyn Loss) -> Result<(), &'static str> {
+        let _ = loss;
+        Ok(())
+    }
+
+    /// True when the method looks ahead of the steps of a learner.
+    fn looks_ahead(&self) -> bool {
+        false
+    }
+
+    /// True when the method's loss runs over all pairs of a batch's users and items, each of which
+    /// must come once an epoch.
+    fn needs_blocks(&self) -> bool {
+        false
+    }
+
+    /// Refuses a device that the method has no kernels for.
+    ///
+    /// # Errors
+    /// [`gcnrec_kernels::KernelError::Device`], exit code 5, with the method's name.
+    fn check_device(&self, device: &Device) -> Result<()> {
+        let _ = device;
+        Ok(())
+    }
+
+    /// Refuses data that the method cannot use, without the work of [`Method::prepare`].
+    ///
+    /// # Errors
+    /// Everything that [`Method::prepare`] would refuse.
+    fn check(&self, inputs: &MethodInputs<'_>) -> Result<()> {
+        let _ = inputs;
+        Ok(())
+    }
+
+    /// Changes how a learner learns: the weights of examples, a further term of the loss, labels,
+    /// and what teaches them. `learning` comes with weights that are all alike.
+    ///
+    /// # Errors
+    /// Data that the method cannot use.
+    fn prepare(&self, inputs: &MethodInputs<'_>, learning: &mut Learning) -> Result<()>;
+}
+
+impl Family for dyn Method {
+    const WHAT: &'static str = "debiasing method";
+
+    fn rows() -> &'static [&'static Row<Self>] {
+        static ROWS: [&Row<dyn Method>; 12] = [
+            &none::ROW,
+            &uniform::ROW,
+            &combine::ROW,
+            &ips::ROW,
+            &snips::ROW,
+            &autodebias::ROW,
+            &reweight::ROW,
+            &meta_weight_net::ROW,
+            &dr::ROW,
+            &dr_jl::ROW,
+            &cause::ROW,
+            &kd_label::ROW,
+        ];
+        &ROWS
+    }
+
+    fn row(&self) -> &'static Row<Self> {
+        Method::row(self)
+    }
+
+    fn validate(&self) -> Result<()> {
+        Method::validate(self)
+    }
+}
+
+#[cfg(test)]
+mod rows_tests {
+    use super::*;
+
+    #[test]
+    fn every_method_has_its_name_and_a_default_within_its_ranges() {
+        for name in Config::names() {
+            let config = Config::named(name).unwrap();
+            assert_eq!(config.name(), name);
+            config.validate().unwrap();
+        }
+        assert!(Config::default().is_none());
+        let error = Config::named("autodebais").unwrap_err().to_string();
+        assert_eq!(error, "unknown debiasing method \"autodebais\"; did you mean \"autodebias\"?");
+    }
+
+    #[test]
+    fn values_outside_their_ranges_are_refused_by_name() {
+        let refused = |name, settings| {
+            let config = Config::parse(name, settings).unwrap();
+            config.validate().unwrap_err().to_string()
+        };
+        assert_eq!(
+            refused("autodebias", "every = 0"),
+            "debias.autodebias.every: found 0, expected a whole number from 1 to 1000000"
+        );
+        assert!(refused("snips", "clip = 0").starts_with("debias.snips.clip: found 0"));
+        assert!(refused("combine", "weight = nan").starts_with("debias.combine.weight: found NaN"));
+    }
+}

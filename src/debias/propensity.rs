@@ -6,6 +6,8 @@
 use gcnrec_graphs::Interactions;
 use serde::{Deserialize, Serialize};
 
+use crate::settings::name_setting;
+
 /// A way to estimate propensities.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -16,6 +18,8 @@ pub enum Propensity {
     /// From the count of the item.
     Popularity,
 }
+
+name_setting!(Propensity, "propensity");
 
 /// The propensity of every training edge by naive Bayes. `labels` are those of the edges, `uniform` those of the uniform log, both +1 and -1.
 pub(super) fn naive_bayes(pairs: &Interactions, labels: &[f32], uniform: &[f32]) -> Vec<f64> {

@@ -2,7 +2,7 @@
 
 use gcnrec_graphs::Seed;
 
-use super::autodebias::normal;
+use super::observed_weights::normal;
 use crate::objectives::Nodes;
 
 /// The shape of the model; its parameters are `[n_nodes, rank + 1]`, the bias last.

@@ -72,8 +72,7 @@ impl Config {
 impl Member {
     /// The loss of a member that is trained by steps.
     pub fn loss(&self) -> objectives::Config {
-        let default = || objectives::Config::Softmax(objectives::config::Softmax::default());
-        self.objective.clone().unwrap_or_else(default)
+        self.objective.clone().unwrap_or_default()
     }
 
     fn validate(&self) -> Result<()> {

@@ -1,193 +1,147 @@
-//! Losses per example, their gradient and their tangent with respect to the final embeddings of the batch's rows.
+//! Losses: the loss of each example, its gradient and its tangent, on final embeddings.
 //!
-//! A loss never sees layers or a graph: it is given the rows of the final embeddings that its batch touches, users first. Example weights
-//! enter in [`Objective::backward`] and nowhere else.
+//! A loss never sees layers or a graph: it is given the rows of the final embeddings that its
+//! batch touches, users first. Example weights enter in [`Objective::backward`] and nowhere else.
+//!
+//! A loss is one file: its settings, which implement [`Loss`], and a row in the list below.
 
-pub mod config;
+mod bpr;
+mod bsl;
+mod cosine_softmax;
+mod logistic;
+mod mse;
+mod objective;
 mod pair;
 mod point;
 mod slots;
 mod softmax;
+mod ssm;
+mod task;
+mod uniform_loss;
 mod weights;
 
-use gcnrec_graphs::{Interactions, Seed};
-use gcnrec_kernels::{Buffer, Device};
-
 use crate::error::Result;
-use crate::samplers::{Batch, BlockSampler, NegativeSampler, PairOrder, PairSampler, Sampler, UserSampler};
-pub use config::Config;
-use config::{Candidates, Negatives};
+use crate::settings::{Chosen, Family, Row, Settings, Unread};
+pub use bpr::Bpr;
+pub use bsl::Bsl;
+pub use cosine_softmax::Candidates;
+pub use logistic::Logistic;
+pub use mse::Mse;
+pub use objective::{Nodes, Objective};
+pub use point::Pointwise;
 pub use slots::Slots;
+pub use softmax::Softmax;
+pub use ssm::Ssm;
+pub use task::{Batching, Negatives, Regulariser, Task, TaskInputs, build};
+pub use uniform_loss::UniformLoss;
 pub use weights::{AuxiliaryTerm, ExampleWeights, Examples, Mean, Parameters, Reduction, Sum};
 
-/// A loss in its three parts. All of them speak of the batch that was given to [`Objective::prepare`] last.
-pub trait Objective: Send {
-    /// Takes a batch: finds the rows it touches and uploads its indices.
+/// Above this number of items a row of scores per user costs more than it teaches: the default
+/// loss is `ssm`.
+const MOST_ITEMS_FOR_SOFTMAX: usize = 200_000;
+
+/// A loss with its settings: `[objective.NAME]` holds exactly one.
+pub type Config = Chosen<dyn Loss>;
+
+/// A kind of loss.
+pub trait Loss: Settings {
+    /// Its row in the list of losses.
+    fn row(&self) -> &'static Row<dyn Loss>;
+
+    /// Refuses values outside their ranges.
     ///
     /// # Errors
-    /// Those of the device.
-    fn prepare(&mut self, device: &Device, batch: &Batch) -> Result<()>;
+    /// [`RecError::Config`](crate::error::RecError::Config) for the first one.
+    fn validate(&self) -> Result<()>;
 
-    /// The touched nodes (users `0..n_users`, then items), strictly increasing: the rows of every matrix below.
-    fn rows(&self) -> &[u32];
-
-    /// Number of examples.
-    fn n_examples(&self) -> usize;
-
-    /// How often each row occurs in the batch: `[rows]`. The regulariser counts with it.
-    fn occurrences(&self) -> &Buffer<f32>;
-
-    /// The loss of each example, unreduced: `loss` becomes `[n_examples]`.
-    ///
-    /// # Errors
-    /// Those of the ops.
-    fn forward(&mut self, device: &Device, rows: &Buffer<f32>, loss: &mut Buffer<f32>) -> Result<()>;
-
-    /// The gradient of `sum_b weights_b loss_b` with respect to every touched row; call after `forward` on the same rows.
-    ///
-    /// # Errors
-    /// Those of the ops.
-    fn backward(
-        &mut self,
-        device: &Device,
-        rows: &Buffer<f32>,
-        weights: &Buffer<f32>,
-        gradient: &mut Buffer<f32>,
-    ) -> Result<()>;
-
-    /// How each example's loss moves when the rows move along `rows_dot`; call after `forward` on the same rows.
-    ///
-    /// # Errors
-    /// Those of the ops.
-    fn tangent(
-        &mut self,
-        device: &Device,
-        rows: &Buffer<f32>,
-        rows_dot: &Buffer<f32>,
-        loss_dot: &mut Buffer<f32>,
-    ) -> Result<()>;
-}
-
-/// Where nodes lie: users are nodes `0..n_users`, items follow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Nodes {
-    /// Number of users.
-    pub n_users: usize,
-    /// Number of items.
-    pub n_items: usize,
-}
-
-impl Nodes {
-    /// Number of nodes.
-    pub fn len(self) -> usize {
-        self.n_users + self.n_items
+    /// Settings that others of its settings make void.
+    fn unread(&self) -> Vec<Unread> {
+        Vec::new()
     }
 
-    /// True when there are neither users nor items.
-    pub fn is_empty(self) -> bool {
-        self.len() == 0
+    /// True when the loss is taken on cosines, so that embeddings are normalised before it.
+    fn cosine(&self) -> bool {
+        false
     }
 
-    /// The node of an item.
-    pub fn item(self, item: u32) -> u32 {
-        self.n_users as u32 + item
+    /// True when a batch is a number of users with all their positives, scored against all items.
+    fn batches_users(&self) -> bool {
+        false
     }
+
+    /// The loss of the uniform log that belongs to this one, on inner products.
+    fn uniform_loss(&self) -> UniformLoss {
+        UniformLoss::Bpr
+    }
+
+    /// True for a loss of labels: it can use examples that are disliked.
+    fn is_of_labels(&self) -> bool {
+        self.uniform_loss() != UniformLoss::Bpr
+    }
+
+    /// The power of the item's norm that the loss is ranked with unless the model says otherwise:
+    /// 1 is the inner product, 0 the cosine.
+    fn default_norm_power(&self) -> f32 {
+        if self.batches_users() { 0.0 } else { 1.0 }
+    }
+
+    /// The standard deviation of initial embeddings that the loss is known to work with: Xavier's
+    /// order of magnitude for the losses that were published with it, the 0.1 of LightGCN-PyTorch
+    /// for the others.
+    fn default_init_std(&self) -> f32 {
+        if self.cosine() && !self.batches_users() { 0.01 } else { 0.1 }
+    }
+
+    /// The step size that the loss is known to work with.
+    fn default_learning_rate(&self) -> f32 {
+        if self.batches_users() { 1e-2 } else { 1e-3 }
+    }
+
+    /// 2048 pairs, or an eighth of the users within 32..=512.
+    fn default_batch_size(&self, n_users: usize) -> usize {
+        if self.batches_users() { n_users.div_ceil(8).clamp(32, 512) } else { 2048 }
+    }
+
+    /// Epochs between validations of factors without layers, where the loss has a say in it.
+    fn default_validate_every(&self) -> Option<u64> {
+        None
+    }
+
+    /// These settings with those that depend on the number of items written out; nothing where
+    /// none does. `is_set` answers whether the user wrote a key of this table.
+    fn settled(&self, n_items: usize, is_set: &dyn Fn(&str) -> bool) -> Option<Config> {
+        let _ = (n_items, is_set);
+        None
+    }
+
+    /// The loss with its sampler and its weight decay.
+    fn task(&self, inputs: &TaskInputs<'_>) -> Task;
 }
 
-/// Weight decay that belongs to a loss: `l2/2 sum_b |row|^2 / n_examples` over the rows of each example (SPEC A.2, F.2).
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Regulariser {
-    /// Strength.
-    pub l2: f32,
-    /// Over the vectors of every layer, or over the base embeddings alone.
-    pub all_layers: bool,
-}
+impl Family for dyn Loss {
+    const WHAT: &'static str = "loss";
 
-/// What belongs together: a loss, how its batches are drawn, and its weight decay.
-pub struct Task {
-    /// The loss.
-    pub objective: Box<dyn Objective>,
-    /// Draws its batches.
-    pub sampler: Box<dyn Sampler>,
-    /// Its weight decay.
-    pub regulariser: Regulariser,
-    /// Items that the sampler draws for each negative; the one with the highest score is to be taken.
-    pub n_candidates: usize,
-}
+    fn rows() -> &'static [&'static Row<Self>] {
+        static ROWS: [&Row<dyn Loss>; 6] = [&bpr::ROW, &ssm::ROW, &softmax::ROW, &bsl::ROW, &mse::ROW, &logistic::ROW];
+        &ROWS
+    }
 
-/// How batches are drawn, resolved: see `[train]`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Batching {
-    /// Pairs or users in a batch; `None` takes the loss's default.
-    pub size: Option<usize>,
-    /// Order of pairs.
-    pub order: PairOrder,
-}
+    fn default_row() -> &'static Row<Self> {
+        &softmax::ROW
+    }
 
-/// Builds a loss with its sampler over the pairs of `train`. `dim` is the width of the final embeddings.
-pub fn build(config: &Config, train: &Interactions, dim: usize, batching: Batching, seed: Seed) -> Task {
-    let nodes = Nodes { n_users: train.n_users(), n_items: train.n_items() };
-    let size = batching.size.unwrap_or_else(|| config.default_batch_size(nodes.n_users));
-    let pairs = |negatives| -> Box<dyn Sampler> {
-        match batching.order {
-            PairOrder::Blocks { users, items } => Box::new(BlockSampler::new(train, seed, users, items)),
-            order => Box::new(PairSampler::new(train, seed, order, size, negatives)),
-        }
-    };
-    let users = || Box::new(UserSampler::new(train, seed, size));
-    let negatives = |kind, alpha, n| {
-        let sampler = match kind {
-            Negatives::Uniform => NegativeSampler::uniform(nodes.n_items),
-            Negatives::Popularity => NegativeSampler::popularity(train, alpha),
-        };
-        Some((sampler, n))
-    };
-    let base = |l2| Regulariser { l2, all_layers: false };
-    let layers = |l2| Regulariser { l2, all_layers: true };
-    let softmax = |tau, t2, candidates| Box::new(softmax::SoftmaxLoss::new(nodes, dim, tau, t2, candidates));
-    let task = |objective, sampler, regulariser| Task { objective, sampler, regulariser, n_candidates: 1 };
-    match config {
-        Config::Bpr(c) => {
-            let sampler = pairs(negatives(c.negatives, c.alpha, c.n_negatives * c.n_candidates));
-            let objective = Box::new(pair::Bpr::new(nodes, dim, c.n_negatives));
-            Task { n_candidates: c.n_candidates, ..task(objective, sampler, base(c.l2)) }
-        }
-        Config::Ssm(c) => task(softmax(c.tau, 1.0, Candidates::Batch), pairs(None), layers(c.l2)),
-        Config::Softmax(c) => task(softmax(c.tau, 1.0, Candidates::All), users(), base(c.l2)),
-        Config::Bsl(c) => match c.candidates {
-            Candidates::All => task(softmax(c.tau, c.t2, c.candidates), users(), base(c.l2)),
-            Candidates::Batch => task(softmax(c.tau, c.t2, c.candidates), pairs(None), layers(c.l2)),
-        },
-        Config::Mse(c) | Config::Logistic(c) => {
-            let sampler = pairs(negatives(c.negatives, c.alpha, c.n_negatives * c.n_candidates));
-            let squared = matches!(config, Config::Mse(_));
-            // Blocks know every pair: none is drawn.
-            let n_negatives = if matches!(batching.order, PairOrder::Blocks { .. }) { 0 } else { c.n_negatives };
-            let objective = Box::new(point::Pointwise::new(nodes, dim, squared, n_negatives));
-            Task { n_candidates: c.n_candidates, ..task(objective, sampler, base(c.l2)) }
-        }
+    fn row(&self) -> &'static Row<Self> {
+        Loss::row(self)
+    }
+
+    fn validate(&self) -> Result<()> {
+        Loss::validate(self)
     }
 }
 
-/// A loss of labels or of pairs on its own, without a sampler and without sampled negatives of its own: what judges a fixed set of examples.
-pub fn judge(loss: Judge, nodes: Nodes, dim: usize) -> Box<dyn Objective> {
-    match loss {
-        Judge::Mse => Box::new(point::Pointwise::new(nodes, dim, true, 0)),
-        Judge::Logistic => Box::new(point::Pointwise::new(nodes, dim, false, 0)),
-        Judge::Bpr => Box::new(pair::Bpr::new(nodes, dim, 1)),
-    }
-}
-
-/// A loss on inner products that needs no sampler.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Judge {
-    /// Squared error of labels.
-    Mse,
-    /// Logistic loss of labels.
-    Logistic,
-    /// A liked item against a disliked one of the same user.
-    Bpr,
+/// The loss where none is named and there are so many items that the usual default is too dear.
+pub fn default_of_many(n_items: usize) -> Option<Config> {
+    (n_items > MOST_ITEMS_FOR_SOFTMAX).then(|| Config::new((ssm::ROW.default)()))
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
-//! Bayesian personalised ranking: `loss_b = softplus(-(s_ui - s_uj))` with inner products `s`.
+//! Pairwise loss: `loss_b = softplus(-(s_ui - s_uj))` with inner products `s`.
 //!
-//! Source: Rendle et al., *BPR*, UAI 2009, eq. 5; constants as in LightGCN (SPEC A.2). With several negatives each (positive, negative)
-//! pair is an example of its own.
+//! Source: Rendle et al., *BPR*, UAI 2009, eq. 5; constants as in LightGCN. With several negatives
+//! each (positive, negative) pair is an example of its own.
 
 use gcnrec_kernels::ops::coefficients::signed_coefficients;
-use gcnrec_kernels::ops::dots::pair_dots;
+use gcnrec_kernels::ops::dots::{pair_dots, pair_dots_tangent};
 use gcnrec_kernels::ops::pair_loss::{bpr_forward, bpr_tangent};
 use gcnrec_kernels::ops::scatter::{Segments, segment_weighted_rows};
 use gcnrec_kernels::{Buffer, Device};
@@ -14,11 +14,12 @@ use super::{Nodes, Objective};
 use crate::error::Result;
 use crate::samplers::Batch;
 
-/// BPR with inner products.
+/// A positive against a negative.
 ///
-/// The gradient is a small sparse product on the batch's rows: with `c_b = weight_b * slope_b`, row `u` gets `c_b (F_i - F_j)`, row `i` gets
-/// `c_b F_u` and row `j` gets `-c_b F_u`. The four kinds of entries stand in four blocks, so their signs are a constant of each block.
-pub struct Bpr {
+/// The gradient is a small sparse product on the batch's rows: with `c_b = weight_b * slope_b`, row
+/// `u` gets `c_b (F_i - F_j)`, row `i` gets `c_b F_u` and row `j` gets `-c_b F_u`. The four kinds of
+/// entries stand in four blocks, so their signs are a constant of each block.
+pub struct Pairwise {
     nodes: Nodes,
     dim: usize,
     n_negatives: usize,
@@ -50,10 +51,10 @@ struct HostIndices {
 /// Signs of the blocks (user from positive), (user from negative), (positive from user), (negative from user).
 const SIGNS: [f32; 4] = [1.0, -1.0, 1.0, -1.0];
 
-impl Bpr {
+impl Pairwise {
     /// For embeddings `dim` wide and `n_negatives` sampled items per positive.
     pub fn new(nodes: Nodes, dim: usize, n_negatives: usize) -> Self {
-        Bpr {
+        Pairwise {
             nodes,
             dim,
             n_negatives,
@@ -73,9 +74,9 @@ impl Bpr {
     }
 }
 
-impl Objective for Bpr {
+impl Objective for Pairwise {
     fn prepare(&mut self, device: &Device, batch: &Batch) -> Result<()> {
-        let Bpr { nodes, slots, host, n_negatives, .. } = self;
+        let Pairwise { nodes, slots, host, n_negatives, .. } = self;
         let items = batch.positives.iter().chain(&batch.negatives).map(|&i| nodes.item(i));
         slots.assign(batch.users.iter().copied().chain(items));
         host.users.clear();
@@ -144,7 +145,6 @@ impl Objective for Bpr {
         rows_dot: &Buffer<f32>,
         loss_dot: &mut Buffer<f32>,
     ) -> Result<()> {
-        use gcnrec_kernels::ops::dots::pair_dots_tangent;
         pair_dots_tangent(device, self.dim, rows, rows_dot, &self.users, &self.positives, &mut self.positive_score)?;
         pair_dots_tangent(device, self.dim, rows, rows_dot, &self.users, &self.negatives, &mut self.negative_score)?;
         Ok(bpr_tangent(device, &self.slope, &self.positive_score, &self.negative_score, loss_dot)?)

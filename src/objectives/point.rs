@@ -1,7 +1,6 @@
-//! Pointwise losses: `(s - y)^2` and `softplus(-y s)` with `s` the inner product; observed pairs have `y = +1`
-//! or the label that the batch gives, sampled ones `y = -1`.
+//! Pointwise losses: `(s - y)^2` and `softplus(-y s)` with `s` the inner product.
 //!
-//! Sources: Hu, Koren and Volinsky, ICDM 2008 (squared); Johnson, *Logistic matrix factorization*, 2014.
+//! Observed pairs have `y = +1` or the label that the batch gives, sampled ones `y = -1`.
 
 use gcnrec_kernels::ops::coefficients::signed_coefficients;
 use gcnrec_kernels::ops::dots::{pair_dots, pair_dots_tangent};
@@ -10,12 +9,46 @@ use gcnrec_kernels::ops::scatter::{Segments, segment_weighted_rows};
 use gcnrec_kernels::{Buffer, Device};
 
 use super::slots::Slots;
-use super::{Nodes, Objective};
+use super::{Negatives, Nodes, Objective, Regulariser, Task, TaskInputs};
 use crate::error::Result;
 use crate::samplers::Batch;
+use crate::settings::{between, settings};
 
-/// A pointwise loss. With `c_b = weight_b * slope_b`, row `u` gets `c_b F_i` and row `i` gets `c_b F_u`.
-pub struct Pointwise {
+settings! {
+    /// `[objective.mse]` and `[objective.logistic]`.
+    pub struct Pointwise {
+        /// Weight decay of the batch's base embeddings.
+        l2: f32 = 1e-4, in between(0.0, 1e6), flag "--l2";
+        /// Negatives for each positive.
+        n_negatives: usize = 1, in between(0.0, 1000.0);
+        /// Items drawn for each negative, of which the one that the model scores highest at that
+        /// moment is taken.
+        n_candidates: usize = 1, in between(1.0, 100.0);
+        /// Where negatives come from.
+        negatives: Negatives = Negatives::Uniform;
+        /// Exponent of the popularity.
+        alpha: f64 = 1.0, in between(0.0, 4.0);
+    }
+}
+
+impl Pointwise {
+    /// The loss with its sampler and its weight decay.
+    pub(super) fn task(&self, kind: PointLoss, inputs: &TaskInputs<'_>) -> Task {
+        // Blocks know every pair: none is drawn.
+        let n_negatives = if inputs.in_blocks() { 0 } else { self.n_negatives };
+        let sampler = self.negatives.sampler(inputs.train, self.alpha);
+        Task {
+            objective: Box::new(PointwiseLoss::new(inputs.nodes(), inputs.dim, kind, n_negatives)),
+            sampler: inputs.pairs(Some((sampler, self.n_negatives * self.n_candidates))),
+            regulariser: Regulariser::of_base(self.l2),
+            n_candidates: self.n_candidates,
+        }
+    }
+}
+
+/// A pointwise loss. With `c_b = weight_b * slope_b`, row `u` gets `c_b F_i` and row `i` gets
+/// `c_b F_u`.
+pub struct PointwiseLoss {
     nodes: Nodes,
     dim: usize,
     kind: PointLoss,
@@ -43,13 +76,13 @@ struct HostIndices {
     occurrences: Vec<f32>,
 }
 
-impl Pointwise {
-    /// For embeddings `dim` wide; `squared` or logistic; `n_negatives` sampled items per positive.
-    pub fn new(nodes: Nodes, dim: usize, squared: bool, n_negatives: usize) -> Self {
-        Pointwise {
+impl PointwiseLoss {
+    /// For embeddings `dim` wide and `n_negatives` sampled items per positive.
+    pub fn new(nodes: Nodes, dim: usize, kind: PointLoss, n_negatives: usize) -> Self {
+        PointwiseLoss {
             nodes,
             dim,
-            kind: if squared { PointLoss::Squared } else { PointLoss::Logistic },
+            kind,
             n_negatives,
             slots: Slots::new(nodes.len()),
             host: HostIndices::default(),
@@ -66,9 +99,9 @@ impl Pointwise {
     }
 }
 
-impl Objective for Pointwise {
+impl Objective for PointwiseLoss {
     fn prepare(&mut self, device: &Device, batch: &Batch) -> Result<()> {
-        let Pointwise { nodes, slots, host, n_negatives, .. } = self;
+        let PointwiseLoss { nodes, slots, host, n_negatives, .. } = self;
         let items = batch.positives.iter().chain(&batch.negatives).map(|&i| nodes.item(i));
         let block = batch.block_users.iter().copied().chain(batch.block_items.iter().map(|&i| nodes.item(i)));
         slots.assign(batch.users.iter().copied().chain(items).chain(block));
@@ -99,7 +132,7 @@ impl Objective for Pointwise {
                 host.occurrences[slot as usize] += 1.0;
             }
         } else {
-            // A block decays each of its rows once, however many pairs it has there (SPEC C.2).
+            // A block decays each of its rows once, however many pairs it has there.
             host.occurrences.fill(1.0);
         }
         device.write(&mut self.users, &host.users);

@@ -1,10 +1,11 @@
 //! The three parts of every loss against each other, on one small batch with repeats.
 
-use gcnrec_graphs::{ItemId, Purpose, UserId};
+use gcnrec_graphs::{Interactions, ItemId, Purpose, Seed, UserId};
+use gcnrec_kernels::{Buffer, Device};
 use rand::RngExt;
 
-use super::config::{Bpr, Bsl, Pointwise};
 use super::*;
+use crate::samplers::{Batch, PairOrder};
 
 const DIM: usize = 7;
 const NODES: Nodes = Nodes { n_users: 4, n_items: 6 };
@@ -24,25 +25,21 @@ fn losses() -> Vec<(&'static str, Task, Batch)> {
     };
     let users =
         Batch { users: vec![0, 2], positives: vec![0, 1, 4, 2, 3], list_ptr: vec![0, 3, 5], ..Batch::default() };
-    let built =
-        |config: &Config| build(config, &pairs(), DIM, Batching { size: None, order: PairOrder::PairUniform }, Seed(1));
+    let built = |name, settings| {
+        let (config, order) = (Config::parse(name, settings).unwrap(), PairOrder::PairUniform);
+        build(&*config, &pairs(), DIM, Batching { size: None, order }, Seed(1))
+    };
     let two = vec![5, 2, 0, 1, 5, 3, 2, 2];
-    let named = |name| built(&Config::named(name).unwrap());
-    let bsl = |candidates| built(&Config::Bsl(Bsl { candidates, ..Bsl::default() }));
-    let point = Pointwise { n_negatives: 2, ..Pointwise::default() };
+    let named = |name| built(name, "");
     vec![
         ("bpr", named("bpr"), pairs_of(vec![5, 0, 2, 5])),
-        (
-            "bpr with two negatives",
-            built(&Config::Bpr(Bpr { n_negatives: 2, ..Bpr::default() })),
-            pairs_of(two.clone()),
-        ),
+        ("bpr with two negatives", built("bpr", "n_negatives = 2"), pairs_of(two.clone())),
         ("ssm", named("ssm"), pairs_of(Vec::new())),
         ("softmax", named("softmax"), users.clone()),
-        ("bsl over all", bsl(Candidates::All), users),
-        ("bsl within the batch", bsl(Candidates::Batch), pairs_of(Vec::new())),
-        ("mse", built(&Config::Mse(point.clone())), pairs_of(two.clone())),
-        ("logistic", built(&Config::Logistic(point)), pairs_of(two)),
+        ("bsl over all", named("bsl"), users),
+        ("bsl within the batch", built("bsl", "candidates = \"batch\""), pairs_of(Vec::new())),
+        ("mse", built("mse", "n_negatives = 2"), pairs_of(two.clone())),
+        ("logistic", built("logistic", "n_negatives = 2"), pairs_of(two)),
     ]
 }
 
@@ -119,4 +116,37 @@ fn rows_are_counted_once_per_occurrence() {
         assert_eq!(counts.iter().sum::<f32>() as usize, per_example * objective.n_examples(), "{name}");
         assert!(objective.rows().is_sorted_by(|a, b| a < b), "{name}");
     }
+}
+
+#[test]
+fn every_loss_has_its_name_and_a_default_within_its_ranges() {
+    for name in Config::names() {
+        let config = Config::named(name).unwrap();
+        assert_eq!(config.name(), name);
+        config.validate().unwrap();
+    }
+    assert_eq!(Config::default().name(), "softmax");
+    let error = Config::named("bprr").unwrap_err().to_string();
+    assert_eq!(error, "unknown loss \"bprr\"; did you mean \"bpr\"?");
+}
+
+#[test]
+fn values_outside_their_ranges_are_refused_by_name() {
+    let refused = |name, settings| Config::parse(name, settings).unwrap().validate().unwrap_err().to_string();
+    assert_eq!(
+        refused("bpr", "n_negatives = 0"),
+        "objective.bpr.n_negatives: found 0, expected a whole number from 1 to 1000"
+    );
+    assert_eq!(refused("mse", "l2 = -1"), "objective.mse.l2: found -1, expected a number from 0 to 1000000");
+    assert!(Config::parse("ssm", "tau = 0.01").unwrap().validate().is_ok(), "an end of the range is in it");
+}
+
+#[test]
+fn losses_of_labels_and_losses_of_rankings_are_told_apart() {
+    let named = |name| Config::named(name).unwrap();
+    let of_labels: Vec<&str> = Config::names().into_iter().filter(|name| named(name).is_of_labels()).collect();
+    assert_eq!(of_labels, ["mse", "logistic"]);
+    let of_users: Vec<&str> = Config::names().into_iter().filter(|name| named(name).batches_users()).collect();
+    assert_eq!(of_users, ["softmax", "bsl"]);
+    assert!(!Config::parse("bsl", "candidates = \"batch\"").unwrap().batches_users());
 }

@@ -5,6 +5,7 @@ use gcnrec_kernels::{Buffer, Device};
 
 use crate::error::Result;
 use crate::samplers::Batch;
+use crate::settings::name_setting;
 
 /// Named arrays of a method's own parameters and their optimiser's moments, for checkpoints.
 pub type Parameters = Vec<(&'static str, Vec<f32>)>;
@@ -166,6 +167,8 @@ pub enum Reduction {
     /// Their sum; weight decay is not divided either.
     Sum,
 }
+
+name_setting!(Reduction, "reduction");
 
 impl Reduction {
     /// What a weight of 1 becomes in a batch of `n` examples.

@@ -71,8 +71,13 @@ pub trait Family: Settings + 'static {
     /// The noun: `model`, `loss`, `debiasing method`.
     const WHAT: &'static str;
 
-    /// Every kind, in the order in which lists name them; the first is the default.
+    /// Every kind, in the order in which lists name them.
     fn rows() -> &'static [&'static Row<Self>];
+
+    /// The kind that is taken where none is named: the first one, unless the family says otherwise.
+    fn default_row() -> &'static Row<Self> {
+        Self::rows()[0]
+    }
 
     /// The row of this kind.
     fn row(&self) -> &'static Row<Self>;
@@ -158,7 +163,7 @@ impl<K: ?Sized> Clone for Chosen<K> {
 
 impl<K: ?Sized + Family> Default for Chosen<K> {
     fn default() -> Self {
-        Chosen((K::rows()[0].default)())
+        Chosen((K::default_row().default)())
     }
 }
 

@@ -10,7 +10,7 @@ use crate::data::Part;
 use crate::error::{Place, RecError, Result};
 use crate::eval::Candidates;
 use crate::models::graph::config::{Combination, Fit};
-use crate::{debias, models, objectives, train};
+use crate::{debias, models, train};
 
 impl Job {
     /// Refuses what cannot be run, before anything is written or a large table is allocated.
@@ -136,8 +136,7 @@ impl Job {
             return refuse(problem, "remove model.lightgcn.storage");
         }
         let blocks = self.train.sampling == train::config::Sampling::Block;
-        let of_labels = matches!(self.objective, objectives::Config::Mse(_) | objectives::Config::Logistic(_));
-        if blocks && !of_labels {
+        if blocks && !self.objective.is_of_labels() {
             let problem = format!("train.sampling = \"block\" does not fit the loss {}", self.objective.name());
             return refuse(problem, "it fits losses of labels: mse and logistic");
         }
@@ -145,12 +144,12 @@ impl Job {
             let problem = format!("the debiasing method {name} runs over all pairs of users and items, block by block");
             return refuse(problem, "set train.sampling = \"block\"");
         }
-        // Preparing is cheap, and what it refuses should be refused before a folder is made.
+        // What preparing refuses should be refused before a folder is made.
         let (pairs, reduction) = (Arc::new(self.train_pairs()?), self.train.reduction);
         let (split, objective, seed) = (&*self.split, &self.objective, self.seed);
         let dim = config.dim + if config.biases { 2 } else { 0 };
         let training = debias::Training { split, pairs, objective, reduction, dim, biases: config.biases, seed };
-        debias::prepare(&self.debias, &training)?;
+        debias::check(&self.debias, &training)?;
         if config.combination == Combination::Uniform || config.attention.fit != Fit::Uniform {
             return Ok(());
         }

@@ -10,11 +10,11 @@ use gcnrec::{debias, models, objectives};
 pub fn all() -> BTreeSet<String> {
     let mut keys = BTreeSet::new();
     for key in neighbours("").expect("a run file should have keys") {
-        let below: &[&str] = match key.as_str() {
-            "model" => &models::Config::NAMES,
-            "objective" => &objectives::Config::NAMES,
-            "debias" => &debias::Config::NAMES,
-            _ => &[],
+        let below = match key.as_str() {
+            "model" => models::Config::NAMES.to_vec(),
+            "objective" => objectives::Config::names(),
+            "debias" => debias::Config::names(),
+            _ => Vec::new(),
         };
         below.iter().for_each(|name| collect(&format!("{key}.{name}"), &mut keys));
         if below.is_empty() {

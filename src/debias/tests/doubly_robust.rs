@@ -23,12 +23,12 @@ fn batch(seen: &[(u32, u32, f32, f32)]) -> Batch {
     }
 }
 
-fn term(imputed: Imputed, seen: &[(u32, u32, f32, f32)]) -> DoublyRobust {
+fn term(imputed: Imputed, seen: &[(u32, u32, f32, f32)]) -> ImputedErrors {
     let nodes = Nodes { n_users: N_USERS, n_items: N_ITEMS };
     let inverse = Arc::new(seen.iter().map(|s| 1.0 / s.3).collect());
     let labels = Some(Arc::new(seen.iter().map(|s| s.2).collect()));
-    let config = Config { rate: 0.02, decay: 0.0, ..Config::default() };
-    let mut term = DoublyRobust::new(&config, imputed, nodes, DIM, (inverse, labels), Reduction::Sum, Seed(3));
+    let config = DoublyRobust { rate: 0.02, decay: 0.0, ..DoublyRobust::default() };
+    let mut term = ImputedErrors::new(&config, imputed, nodes, DIM, (inverse, labels), Reduction::Sum, Seed(3));
     let n = term.learned.value.len();
     term.learned.value = wave(n, 1.3, 0.5);
     let all: Vec<u32> = (0..(N_USERS + N_ITEMS) as u32).collect();
@@ -46,7 +46,7 @@ fn score(x: &[f64], user: usize, item: usize) -> f64 {
 }
 
 /// The term pair by pair. `frozen` is the point whose scores are constants of what is imputed.
-fn by_pairs(term: &DoublyRobust, x: &[f64], frozen: &[f64]) -> f64 {
+fn by_pairs(term: &ImputedErrors, x: &[f64], frozen: &[f64]) -> f64 {
     let mut sum = 0.0;
     for (user, item) in (0..N_USERS).flat_map(|u| (0..N_ITEMS).map(move |i| (u, i))) {
         let imputed = term.model.score(&term.learned.value, (user as u32, (N_USERS + item) as u32));
@@ -97,7 +97,7 @@ fn with_right_imputation_wrong_propensities_do_no_harm() {
     let mut term = term(Imputed::Labels, &SEEN);
     // A model without factors and without biases imputes 0; labels of 0 are what it says.
     term.learned.value.fill(0.0);
-    let gradient = |inverse: f64, term: &mut DoublyRobust| {
+    let gradient = |inverse: f64, term: &mut ImputedErrors| {
         term.block.observed.iter_mut().for_each(|o| o.inverse = inverse);
         let mut whole = term.gradient(&x);
         for &(user, item, ..) in &SEEN {

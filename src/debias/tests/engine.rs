@@ -14,8 +14,7 @@ use crate::models::Learner;
 use crate::models::graph::config::{Attention, Combination};
 use crate::models::graph::{self, GraphLearner, Learning, Setup, Teacher, Uniform};
 use crate::models::state::State;
-use crate::objectives::config::Pointwise;
-use crate::objectives::{self, Batching, ExampleWeights, Examples, Judge, Parameters};
+use crate::objectives::{self, Batching, ExampleWeights, Examples, Parameters, UniformLoss};
 use crate::samplers::PairOrder;
 
 /// Steps before the one that is compared: Adam's first step does not feel the length of a gradient.
@@ -135,7 +134,14 @@ fn judged_by(
             seen: examples.clone(),
         }),
         auxiliary: Some(Box::new(Watched { term: term(&shape, &meta()), seen: lists.clone() })),
-        uniform: Some(Uniform { loss: Judge::Mse, batch: teacher(), every: 1, look_ahead: true, sample, seed: draws }),
+        uniform: Some(Uniform {
+            loss: UniformLoss::Mse,
+            batch: teacher(),
+            every: 1,
+            look_ahead: true,
+            sample,
+            seed: draws,
+        }),
         labels: Some(Arc::new(EXAMPLES.iter().map(|e| e.2).collect())),
         graph: Some(pairs(EXAMPLES.iter().filter(|e| e.2 > 0.0).map(|e| (e.0, e.1)))),
     };
@@ -143,7 +149,7 @@ fn judged_by(
         device: Device::Cpu,
         model: "lightgcn",
         config,
-        objective: objectives::Config::Mse(Pointwise { l2: 0.1, ..Pointwise::default() }),
+        objective: objectives::Config::parse("mse", "l2 = 0.1").unwrap(),
         batching: Batching { size: None, order: PairOrder::Blocks { users: 100, items: 100 } },
         learning_rate: 0.02,
         train: pairs(EXAMPLES.iter().map(|e| (e.0, e.1))),

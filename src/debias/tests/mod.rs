@@ -11,7 +11,7 @@ use gcnrec_kernels::Device;
 use gcnrec_kernels::ops::adam::AdamConfig;
 use gcnrec_kernels::ops::combine::additive::AdditiveShape;
 
-use super::config::Autodebias;
+use super::autodebias::Autodebias;
 use super::imputation::Imputation;
 use crate::objectives::{AuxiliaryTerm, Nodes, Reduction};
 use crate::samplers::Batch;

@@ -8,11 +8,9 @@ use rand::RngExt;
 
 use super::*;
 use crate::data::{Log, Split};
-use crate::debias::config::MetaWeightNet;
 use crate::debias::{Config, Training, prepare};
 use crate::models::Learner;
 use crate::models::graph::{self, GraphLearner, Setup, Teacher};
-use crate::objectives::config::Pointwise;
 use crate::objectives::{self, Batching, ExampleWeights, Examples};
 use crate::samplers::PairOrder;
 
@@ -57,6 +55,10 @@ fn world(flipped: f64) -> (Split, Vec<bool>) {
 const WIDE: (usize, f32) = (6, 0.1);
 const NARROW: (usize, f32) = (2, 1.0);
 
+fn autodebias(settings: &str) -> Config {
+    Config::parse("autodebias", settings).unwrap()
+}
+
 /// MF under a method.
 fn learner(split: &Split, config: &Config) -> GraphLearner {
     learner_with(split, config, WIDE, |weights| weights)
@@ -79,7 +81,7 @@ fn learner_with(
         init_std: Some(0.1),
         ..graph::Config::default()
     };
-    let objective = objectives::Config::Mse(Pointwise { l2, ..Pointwise::default() });
+    let objective = objectives::Config::parse("mse", &format!("l2 = {l2:?}")).unwrap();
     let (reduction, seed) = (Reduction::Sum, Seed(3));
     let training = Training { split, pairs, objective: &objective, reduction, dim: model.dim + 2, biases: true, seed };
     let prepared = prepare(config, &training).unwrap();
@@ -132,7 +134,7 @@ fn flipped_rows_weigh_less_than_the_others() {
             wrong[row] = true;
         }
     }
-    let config = Config::Autodebias(Autodebias { weight_rate: 0.02, frozen_epochs: 5, ..Autodebias::default() });
+    let config = autodebias("weight_rate = 0.02\nfrozen_epochs = 5");
     let weights = weights(&split, &config, 60);
     let (flipped, others) = (mean(&weights, |row| wrong[row]), mean(&weights, |row| !wrong[row]));
     assert!(flipped < 0.8 * others, "{flipped} {others}");
@@ -176,7 +178,7 @@ fn of_flipped_and_others(config: &Config, capacity: (usize, f32), epochs: u64) -
 /// others of the same user, item and label, once the model has found what most rows agree on: before that a large loss only says that it has not.
 #[test]
 fn single_flipped_rows_weigh_less_where_weights_depend_on_the_loss() {
-    let config = Config::MetaWeightNet(MetaWeightNet { rate: 0.003, frozen_epochs: 30, ..MetaWeightNet::default() });
+    let config = Config::parse("meta_weight_net", "rate = 0.003\nfrozen_epochs = 30").unwrap();
     let (flipped, others) = of_flipped_and_others(&config, NARROW, 60);
     assert!(flipped < 0.4 * others, "{flipped} {others}");
 }
@@ -185,7 +187,7 @@ fn single_flipped_rows_weigh_less_where_weights_depend_on_the_loss() {
 /// their flipped rows with them. So there is a difference in the mean, and it is small.
 #[test]
 fn single_flipped_rows_weigh_only_a_little_less_where_weights_depend_on_user_item_and_label() {
-    let config = Config::Autodebias(Autodebias { weight_rate: 0.02, frozen_epochs: 5, ..Autodebias::default() });
+    let config = autodebias("weight_rate = 0.02\nfrozen_epochs = 5");
     let (flipped, others) = of_flipped_and_others(&config, WIDE, 60);
     assert!((0.8 * others..others).contains(&flipped), "{flipped} {others}");
 }
@@ -194,7 +196,7 @@ fn single_flipped_rows_weigh_only_a_little_less_where_weights_depend_on_user_ite
 #[test]
 fn a_uniform_log_like_the_training_log_leaves_the_weights_near_each_other() {
     let (split, _) = world(0.0);
-    let config = Config::Autodebias(Autodebias { frozen_epochs: 5, ..Autodebias::default() });
+    let config = autodebias("frozen_epochs = 5");
     let weights = weights(&split, &config, 60);
     let all = mean(&weights, |_| true);
     let spread = mean(&weights.iter().map(|w| (w - all as f32).powi(2)).collect::<Vec<_>>(), |_| true).sqrt();
@@ -205,7 +207,7 @@ fn a_uniform_log_like_the_training_log_leaves_the_weights_near_each_other() {
 #[test]
 fn a_resumed_run_learns_the_same_weights_to_the_bit() {
     let (split, _) = world(0.1);
-    let config = Config::Autodebias(Autodebias { frozen_epochs: 2, ..Autodebias::default() });
+    let config = autodebias("frozen_epochs = 2");
     let mut whole = learner(&split, &config);
     train(&mut whole, 0..6);
     let mut first = learner(&split, &config);
@@ -223,21 +225,23 @@ fn every_method_takes_steps_on_every_loss() {
     let liked: Vec<u32> = (0..).zip(&split.train.ratings).filter(|(_, y)| **y > 0.0).map(|(row, _)| row).collect();
     split.train = split.train.select(&liked);
     split.explicit = false;
-    let aligned = Config::Autodebias(Autodebias { look_ahead: false, frozen_epochs: 0, ..Autodebias::default() });
-    let ahead = Config::Autodebias(Autodebias { frozen_epochs: 0, every: 2, ..Autodebias::default() });
-    let mut methods: Vec<Config> = Config::NAMES.iter().map(|name| Config::named(name).unwrap()).collect();
+    let aligned = autodebias("look_ahead = false\nfrozen_epochs = 0");
+    let ahead = autodebias("frozen_epochs = 0\nevery = 2");
+    let mut methods: Vec<Config> = Config::names().iter().map(|name| Config::named(name).unwrap()).collect();
     methods.extend([aligned, ahead]);
-    for (config, loss) in methods.iter().flat_map(|m| objectives::Config::NAMES.iter().map(move |loss| (m, loss))) {
+    for (config, loss) in
+        methods.iter().flat_map(|m| objectives::Config::names().into_iter().map(move |loss| (m, loss)))
+    {
         let pairs: Vec<(UserId, ItemId)> = split.train.pairs().collect();
         let pairs = Arc::new(Interactions::from_pairs(split.n_users(), split.n_items(), pairs).unwrap());
         let objective = objectives::Config::named(loss).unwrap();
         let model = graph::Config { layers: 2, dim: 6, ..graph::Config::default() };
         let (reduction, seed, dim) = (Reduction::Mean, Seed(3), model.dim);
         let training = Training { split: &split, pairs, objective: &objective, reduction, dim, biases: false, seed };
-        let of_labels = ["mse", "logistic"].contains(loss);
-        let refused = match config {
-            Config::Dr(_) | Config::DrJl(_) | Config::KdLabel(_) => *loss != "mse",
-            Config::Cause(_) => !of_labels,
+        let of_labels = ["mse", "logistic"].contains(&loss);
+        let refused = match config.name() {
+            "dr" | "dr_jl" | "kd_label" => loss != "mse",
+            "cause" => !of_labels,
             _ => false,
         };
         if refused {
@@ -272,7 +276,7 @@ fn every_method_takes_steps_on_every_loss() {
 #[test]
 fn a_frozen_model_remembers_the_weights_of_its_epoch() {
     let (split, _) = world(0.1);
-    let config = Config::Autodebias(Autodebias { frozen_epochs: 2, ..Autodebias::default() });
+    let config = autodebias("frozen_epochs = 2");
     let mut learner = learner(&split, &config);
     train(&mut learner, 0..6);
     let (weights, imputed) = (learner.pair_weights().unwrap(), learner.imputed_values());

@@ -114,7 +114,7 @@ impl GraphLearner {
         }
         let propagation = Propagation::new(device, adjacency, device.upload(&base), dim, config.layers, config.storage);
         let combination = Combination::new(device, config, dim, setup.prior.as_deref(), setup.bound, setup.seed);
-        let task = objectives::build(&setup.objective, train, dim, setup.batching, setup.seed);
+        let task = objectives::build(&*setup.objective, train, dim, setup.batching, setup.seed);
         let hardest = (task.n_candidates > 1).then(|| Hardest::new(device, nodes, config.layers));
         let lesson = setup.teacher.lesson(&setup, dim);
         let zeros = || device.zeros(nodes.len() * dim);

@@ -25,8 +25,9 @@ use super::combination::{Combination, RowGroups, Scratch};
 use super::pass::Pass;
 use super::propagation::Propagation;
 use crate::error::Result;
-use crate::objectives::{Judge, Nodes, Objective, judge};
+use crate::objectives::{Nodes, Objective, UniformLoss};
 use crate::samplers::Batch;
+use crate::settings::name_setting;
 
 /// How the embeddings take a step.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -39,11 +40,13 @@ pub enum Optimizer {
     Sgd,
 }
 
+name_setting!(Optimizer, "optimizer");
+
 /// The fixed examples that judge a step, and how often and how exactly they do.
 #[derive(Debug, Clone)]
 pub struct Uniform {
     /// The loss of the uniform log; its examples are summed.
-    pub loss: Judge,
+    pub loss: UniformLoss,
     /// The whole log, as one batch.
     pub batch: Batch,
     /// Examples that judge a look-ahead, drawn afresh for each; `None`, and where there are no more of them, takes all.
@@ -167,7 +170,7 @@ impl LookAhead {
         let per_layer = || (0..=layers).map(|_| Buffer::default()).collect::<Vec<_>>();
         let mut look_ahead = LookAhead {
             groups: RowGroups { n_users: 0, n_rows: 0 },
-            objective: judge(uniform.loss, nodes, dim),
+            objective: uniform.loss.objective(nodes, dim),
             rows: RowSet::new(device, nodes.len()),
             uniform,
             nodes,
@@ -311,7 +314,7 @@ mod tests {
             negatives: (0..n).map(|at| 200 + at).collect(),
             ..Batch::default()
         };
-        Uniform { loss: Judge::Bpr, batch, every: 1, look_ahead: true, sample, seed: Seed(7) }
+        Uniform { loss: UniformLoss::Bpr, batch, every: 1, look_ahead: true, sample, seed: Seed(7) }
     }
 
     #[test]

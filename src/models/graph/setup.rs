@@ -8,7 +8,7 @@ use gcnrec_kernels::Device;
 use super::config::Config;
 use super::meta::{Optimizer, Uniform};
 use crate::objectives::{
-    self, AuxiliaryTerm, Batching, ExampleWeights, Judge, Mean, Nodes, Reduction, Regulariser, Task,
+    self, AuxiliaryTerm, Batching, ExampleWeights, Mean, Nodes, Reduction, Regulariser, Softmax, Task, UniformLoss,
 };
 use crate::samplers::{Batch, Sampler};
 
@@ -26,7 +26,7 @@ pub enum Teacher {
     /// A lesson after every step, over a fixed set of labelled examples whose mean loss it is. It moves the layer weights and nothing else.
     Judged {
         /// The loss.
-        loss: Judge,
+        loss: UniformLoss,
         /// All of the examples.
         batch: Batch,
         /// True when the global logits stay as they were given.
@@ -41,16 +41,16 @@ impl Teacher {
     pub(super) fn lesson(&self, setup: &Setup, dim: usize) -> Option<Task> {
         match self {
             Teacher::Lesson { pairs, .. } => {
-                let cosine = objectives::config::Softmax { l2: 0.0, ..Default::default() };
+                let cosine = Softmax { l2: 0.0, ..Softmax::default() };
                 let batching = Batching { size: None, ..setup.batching };
-                Some(objectives::build(&objectives::Config::Softmax(cosine), pairs, dim, batching, setup.seed))
+                Some(objectives::build(&cosine, pairs, dim, batching, setup.seed))
             }
             Teacher::Judged { loss, batch, .. } => {
                 let nodes = Nodes { n_users: setup.train.n_users(), n_items: setup.train.n_items() };
                 Some(Task {
-                    objective: objectives::judge(*loss, nodes, dim),
+                    objective: loss.objective(nodes, dim),
                     sampler: Box::new(OneBatch(batch.clone())),
-                    regulariser: Regulariser { l2: 0.0, all_layers: false },
+                    regulariser: Regulariser::of_base(0.0),
                     n_candidates: 1,
                 })
             }

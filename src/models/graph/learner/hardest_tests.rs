@@ -10,12 +10,9 @@ const N_CANDIDATES: usize = 5;
 
 /// Two negatives for each positive, the hardest of five each.
 fn choosy(combination: Combination, loss: &str) -> GraphLearner {
-    learner(combination, loss, |setup| match &mut setup.objective {
-        objectives::Config::Bpr(c) => (c.n_negatives, c.n_candidates) = (2, N_CANDIDATES),
-        objectives::Config::Mse(c) | objectives::Config::Logistic(c) => {
-            (c.n_negatives, c.n_candidates) = (2, N_CANDIDATES);
-        }
-        _ => unreachable!("the loss should have sampled negatives"),
+    learner(combination, loss, |setup| {
+        let settings = format!("n_negatives = 2\nn_candidates = {N_CANDIDATES}");
+        setup.objective = objectives::Config::parse(loss, &settings).unwrap();
     })
 }
 

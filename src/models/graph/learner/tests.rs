@@ -439,7 +439,8 @@ fn lessons_of_labelled_rows_fit_the_layer_weights_to_the_labels_and_touch_nothin
             labels: LABELLED.iter().map(|row| sign * row.2).collect(),
             ..Batch::default()
         };
-        let mut learner = judged(Teacher::Judged { loss: objectives::Judge::Logistic, batch, fixed_prior: false });
+        let mut learner =
+            judged(Teacher::Judged { loss: objectives::UniformLoss::Logistic, batch, fixed_prior: false });
         let (before, base) = (logistic(&mut learner, sign), learner.state().tensors["base"].clone());
         for epoch in 0..200 {
             learner.steps(epoch, 0..1).unwrap();

@@ -1,54 +1,65 @@
-//! KD-Label: a teacher that is fitted on the uniform log speaks through the labels of the biased one: `y + strength * minmax(teacher's score)`.
+//! `kd_label`: label-based distillation; a teacher that is fitted on the uniform log speaks through
+//! the labels of the biased one, `y + strength * minmax(teacher's score)`.
 //!
-//! Source: Liu et al., *A General Knowledge Distillation Framework for Counterfactual Recommendation via Uniform Data*, SIGIR 2020 (label-based
-//! distillation), in the form of DongHande/AutoDebias (SPEC C.3). We differ: scores are brought to 0..1 over all training pairs instead of within each
-//! block; the teacher is a small matrix factorisation, fitted by full-batch Adam.
+//! Source: Liu et al., *A General Knowledge Distillation Framework for Counterfactual Recommendation
+//! via Uniform Data*, SIGIR 2020, in the form of DongHande/AutoDebias. We differ: scores are brought
+//! to 0..1 over all training pairs instead of within each block; the teacher is a small matrix
+//! factorisation, fitted by full-batch Adam.
+
+use std::sync::Arc;
 
 use gcnrec_graphs::{Interactions, Seed};
-use serde::{Deserialize, Serialize};
 
 use super::meta_adam::MetaAdam;
 use super::small_mf::SmallMf;
+use super::{Method, MethodInputs};
 use crate::data::Log;
-use crate::objectives::Nodes;
+use crate::error::Result;
+use crate::models::graph::Learning;
+use crate::objectives::{Loss, Nodes, UniformLoss};
+use crate::settings::{Row, between, row, settings};
 
-/// `[debias.kd_label]`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Config {
-    /// What the teacher's highest score adds to a label, 0..=100; its lowest adds nothing. Default 1.
-    pub strength: f64,
-    /// Width of the teacher, beside its biases, 0..=256. Default 2.
-    pub rank: usize,
-    /// Steps of the teacher over the whole uniform log, 1..=100000. Default 200.
-    pub epochs: u64,
-    /// Adam's step size for the teacher, 0 or more. Default 0.01.
-    pub rate: f64,
-    /// Decay of the teacher, 0 or more. Default 1.
-    pub decay: f64,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Config { strength: 1.0, rank: 2, epochs: 200, rate: 0.01, decay: 1.0 }
+settings! {
+    /// `[debias.kd_label]`.
+    pub struct KdLabel {
+        /// What the teacher's highest score adds to a label.
+        strength: f64 = 1.0, in between(0.0, 100.0);
+        /// Width of the teacher.
+        rank: usize = 2, in between(0.0, 256.0);
+        /// Its steps over the uniform log.
+        epochs: u64 = 200, in between(1.0, 1e5);
+        /// Its step size.
+        rate: f64 = 0.01, in between(0.0, 1e3);
+        /// Its decay.
+        decay: f64 = 1.0, in between(0.0, 1e3);
     }
 }
 
-impl Config {
-    /// Every number with its name and its range.
-    pub(super) fn ranges(&self) -> Vec<(&'static str, f64, f64, f64)> {
-        vec![
-            ("strength", self.strength, 0.0, 100.0),
-            ("rank", self.rank as f64, 0.0, 256.0),
-            ("epochs", self.epochs as f64, 1.0, 1e5),
-            ("rate", self.rate, 0.0, 1e3),
-            ("decay", self.decay, 0.0, 1e3),
-        ]
+pub(super) static ROW: Row<dyn Method> =
+    row!(dyn Method, KdLabel, "kd_label", "labels to which a teacher of the uniform log has added its scores");
+
+impl Method for KdLabel {
+    fn row(&self) -> &'static Row<dyn Method> {
+        &ROW
+    }
+
+    fn validate(&self) -> Result<()> {
+        self.check_ranges("debias.kd_label")
+    }
+
+    fn fits(&self, loss: &dyn Loss) -> Result<(), &'static str> {
+        if loss.uniform_loss() == UniformLoss::Mse { Ok(()) } else { Err("the loss mse") }
+    }
+
+    fn prepare(&self, inputs: &MethodInputs<'_>, learning: &mut Learning) -> Result<()> {
+        let told = labels(self, &inputs.pairs, &inputs.known_labels(), &inputs.uniform, inputs.seed());
+        learning.labels = Some(Arc::new(told));
+        Ok(())
     }
 }
 
 /// The labels of the training pairs with what a teacher fitted on `uniform` adds to them.
-pub(super) fn labels(config: &Config, pairs: &Interactions, given: &[f32], uniform: &Log, seed: Seed) -> Vec<f32> {
+fn labels(config: &KdLabel, pairs: &Interactions, given: &[f32], uniform: &Log, seed: Seed) -> Vec<f32> {
     let nodes = Nodes { n_users: pairs.n_users(), n_items: pairs.n_items() };
     let teacher = SmallMf { nodes, rank: config.rank };
     let mut learned = MetaAdam::new(teacher.start(seed, 11), config.rate, config.decay);
@@ -93,7 +104,7 @@ mod tests {
         };
         let pairs = [(2, 0), (2, 1), (2, 2)].map(|(u, i)| (UserId(u), ItemId(i)));
         let pairs = Interactions::from_pairs(3, 3, pairs).unwrap();
-        let config = Config { rank: 0, strength: 0.5, decay: 0.01, epochs: 1000, ..Config::default() };
+        let config = KdLabel { rank: 0, strength: 0.5, decay: 0.01, epochs: 1000, ..KdLabel::default() };
         let found = labels(&config, &pairs, &[1.0, -1.0, 1.0], &uniform, Seed(1));
         // The lowest score adds 0 and the highest the strength; item 2, of which nothing is known, lies in the middle.
         assert_eq!((found[0], found[1]), (1.0, -0.5));

@@ -1,0 +1,73 @@
+//! The uniform log: labelled rows of items that were shown at random, as rows and as a batch.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use crate::data::{Log, Split};
+use crate::error::{Place, RecError, Result};
+use crate::objectives::UniformLoss;
+use crate::samplers::Batch;
+
+/// The uniform log without rows of the validation and the test part: the demo world shows at random
+/// what its users may also find later. `needed` says what it is for.
+///
+/// # Errors
+/// [`RecError::Missing`] without rows, [`RecError::Input`] where all have the same label.
+pub(super) fn rows(split: &Split, needed: impl Fn() -> String) -> Result<Log> {
+    let held_out: HashSet<_> = split.valid.pairs().chain(split.test.pairs()).collect();
+    let kept: Vec<u32> =
+        (0..).zip(split.uniform.pairs()).filter(|(_, pair)| !held_out.contains(pair)).map(|(row, _)| row).collect();
+    let uniform = split.uniform.select(&kept);
+    if uniform.is_empty() {
+        return Err(RecError::Missing {
+            what: "log of uniform exposure",
+            name: needed(),
+            todo: "add --uniform FILE (data.uniform) with ratings of items that were shown at random".into(),
+        });
+    }
+    let n_liked = uniform.ratings.iter().filter(|&&label| label > 0.0).count();
+    if n_liked == 0 || n_liked == uniform.len() {
+        let label = if n_liked == 0 { "-1" } else { "+1" };
+        return Err(RecError::Input {
+            place: Place::file(Path::new("uniform part")),
+            found: format!("{} rows, all with the label {label}", uniform.len()),
+            expected: "rows with both labels".into(),
+            todo: "ratings of data.min_rating (--min-rating, default 4) or more are +1, lower ones -1: change it"
+                .into(),
+        });
+    }
+    Ok(uniform)
+}
+
+/// The whole uniform log as one batch of a loss.
+///
+/// # Errors
+/// [`RecError::Input`] for `bpr` where no user has both labels.
+pub(super) fn batch(loss: UniformLoss, uniform: &Log) -> Result<Batch> {
+    let mut batch = Batch::default();
+    if loss != UniformLoss::Bpr {
+        batch.users.clone_from(&uniform.users);
+        batch.positives.clone_from(&uniform.items);
+        batch.labels.clone_from(&uniform.ratings);
+        return Ok(batch);
+    }
+    let mut rows: Vec<usize> = (0..uniform.len()).collect();
+    rows.sort_by_key(|&row| uniform.users[row]);
+    for of_user in rows.chunk_by(|&a, &b| uniform.users[a] == uniform.users[b]) {
+        let (liked, disliked): (Vec<usize>, Vec<usize>) = of_user.iter().partition(|&&row| uniform.ratings[row] > 0.0);
+        for (&l, &d) in liked.iter().flat_map(|l| disliked.iter().map(move |d| (l, d))) {
+            batch.users.push(uniform.users[l]);
+            batch.positives.push(uniform.items[l]);
+            batch.negatives.push(uniform.items[d]);
+        }
+    }
+    if batch.users.is_empty() {
+        return Err(RecError::Input {
+            place: Place::file(Path::new("uniform part")),
+            found: "no user with both labels".into(),
+            expected: "users with a liked and a disliked row, for the loss bpr of the uniform log".into(),
+            todo: "set uniform_loss = \"logistic\" in the method's table, or give more rows per user".into(),
+        });
+    }
+    Ok(batch)
+}

@@ -1,0 +1,42 @@
+//! `logistic`: logistic loss of labels, `softplus(-y s)` with `s` the inner product.
+//!
+//! Source: Johnson, *Logistic matrix factorization for implicit feedback data*, 2014.
+//! Settings and arithmetic are in [`super::point`].
+
+use gcnrec_kernels::ops::point_loss::PointLoss;
+use serde::{Deserialize, Serialize};
+
+use super::{Loss, Pointwise, Task, TaskInputs, UniformLoss};
+use crate::error::Result;
+use crate::settings::{Key, Row, row};
+
+/// `[objective.logistic]`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Logistic(pub Pointwise);
+
+impl Logistic {
+    /// One row for each key.
+    pub const KEYS: &'static [Key] = Pointwise::KEYS;
+}
+
+pub(super) static ROW: Row<dyn Loss> =
+    row!(dyn Loss, Logistic, "logistic", "logistic loss of labels: observed pairs against sampled ones");
+
+impl Loss for Logistic {
+    fn row(&self) -> &'static Row<dyn Loss> {
+        &ROW
+    }
+
+    fn validate(&self) -> Result<()> {
+        self.0.check_ranges("objective.logistic")
+    }
+
+    fn uniform_loss(&self) -> UniformLoss {
+        UniformLoss::Logistic
+    }
+
+    fn task(&self, inputs: &TaskInputs<'_>) -> Task {
+        self.0.task(PointLoss::Logistic, inputs)
+    }
+}
