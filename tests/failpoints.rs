@@ -5,6 +5,7 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)]
 
+#[path = "it/trust.rs"]
 mod trust;
 
 use std::os::unix::process::ExitStatusExt;

@@ -1,5 +1,5 @@
 //! What must hold for any bytes: a value or an error, never a panic. An error is one line with one of the documented exit codes; a value keeps
-//! the promises of its type. The fuzz targets and the ordinary test of their seeds (`tests/fuzz_seeds.rs`) share this.
+//! the promises of its type. The fuzz targets and the ordinary test of their seeds (`tests/it/fuzz_seeds.rs`) share this.
 
 use std::collections::BTreeMap;
 use std::fs;

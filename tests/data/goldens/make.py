@@ -1,4 +1,4 @@
-"""Makes the golden files of tests/goldens.rs: metrics of small seeded cases, as RecBole 1.2.1 and ranx 0.3.21 compute them. Run by hand, never in CI:
+"""Makes the golden files of tests/it/goldens.rs: metrics of small seeded cases, as RecBole 1.2.1 and ranx 0.3.21 compute them. Run by hand, never in CI:
 
     python3 -m venv venv && venv/bin/pip install "numpy<2" scikit-learn ranx==0.3.21
     venv/bin/pip download --no-deps recbole==1.2.1 && unzip recbole-1.2.1-py3-none-any.whl -d recbole-1.2.1

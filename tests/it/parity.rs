@@ -2,12 +2,7 @@
 //!
 //! Each op has its own cases in `kernels/tests/parity`. Without a device a test says so and passes; with `GCNREC_REQUIRE_VULKAN=1` (or
 //! `GCNREC_REQUIRE_CUDA=1`) it fails instead.
-#![cfg(any(feature = "cuda", feature = "vulkan"))]
-// clippy.toml allows `unwrap` inside test functions; here the functions beside them are tests too.
-#![allow(clippy::unwrap_used)]
 
-mod jobs;
-#[path = "parity/sequences.rs"]
 mod sequences;
 
 use std::sync::Arc;
@@ -23,7 +18,8 @@ use gcnrec::train::Job;
 use gcnrec::train::config::Sampling;
 use gcnrec_graphs::Seed;
 use gcnrec_kernels::Device;
-use jobs::{digest, fingerprint, job, lightgcn, loss, run, taught};
+
+use crate::jobs::{digest, fingerprint, job, lightgcn, loss, run, taught};
 
 fn on_each(case: impl Fn(&Device)) {
     for kind in ["cuda", "vulkan"] {

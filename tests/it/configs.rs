@@ -1,8 +1,5 @@
 //! The run files that users start from: each is read and takes two steps. And the table of keys: it says what the program does.
 
-// clippy.toml allows `unwrap` inside test functions; here the functions beside them are tests too.
-#![allow(clippy::unwrap_used)]
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,9 +14,6 @@ use gcnrec::samplers::PairOrder;
 use gcnrec::train::config::Sampling;
 use gcnrec::{Device, Seed, data, debias, models, objectives};
 use toml::Value;
-
-#[path = "support/keys.rs"]
-mod keys;
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -213,7 +207,7 @@ fn the_table_of_keys_is_complete_and_its_defaults_are_those_of_the_program() {
         let before = rows.insert(key.trim_matches('`').to_string(), default.to_string());
         assert_eq!(before, None, "{key} stands there twice");
     }
-    let (listed, known): (BTreeSet<String>, _) = (rows.keys().cloned().collect(), keys::all());
+    let (listed, known): (BTreeSet<String>, _) = (rows.keys().cloned().collect(), crate::keys::all());
     let missing: Vec<&String> = known.difference(&listed).collect();
     assert!(missing.is_empty(), "not in the table: {missing:?}");
     let gone: Vec<&String> = listed.difference(&known).collect();

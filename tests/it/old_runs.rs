@@ -2,11 +2,6 @@
 //!
 //! `tests/data/old-runs/make.py` made them with the program of that time; it says how.
 
-// clippy.toml allows `unwrap` inside test functions; here the functions beside them are tests too.
-#![allow(clippy::unwrap_used)]
-
-mod trust;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +9,9 @@ use std::path::{Path, PathBuf};
 use gcnrec::Recommender;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use trust::{gcnrec, succeed};
+
+use crate::cli::case::copy;
+use crate::trust::{gcnrec, succeed};
 
 /// Items and scores, best first.
 type Ranking = Vec<(String, f64)>;
@@ -52,14 +49,6 @@ fn expected<T: DeserializeOwned>(name: &str) -> T {
 
 fn read_toml(path: &Path) -> toml::Table {
     fs::read_to_string(path).unwrap().parse().unwrap()
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let (path, target) = (entry.as_ref().unwrap().path(), to.join(entry.unwrap().file_name()));
-        if path.is_dir() { copy(&path, &target) } else { fs::copy(&path, &target).map(drop).unwrap() }
-    }
 }
 
 /// Scores are compared to the bit: they are written with as many digits as a 32-bit number has.

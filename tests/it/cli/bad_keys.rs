@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::case::{Case, judge_all};
-use super::keys;
+use crate::keys;
 
 /// Key, value out of its range or of the wrong kind, and what the message must say was expected.
 const OUT_OF_RANGE: &[(&str, &str, &str)] = &[

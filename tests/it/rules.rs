@@ -1,13 +1,9 @@
 //! Models of first order learn a rule of first order, from the data to the report of a run.
 
-// clippy.toml allows `unwrap` inside test functions; here the functions beside them are tests too.
-#![allow(clippy::unwrap_used)]
-
-mod jobs;
-
 use gcnrec::data::Split;
 use gcnrec::models;
-use jobs::{job, loss, run, split};
+
+use crate::jobs::{job, loss, run, split};
 
 const N_ITEMS: u32 = 41;
 

@@ -1,14 +1,10 @@
 //! `gcnrec verify` on runs of the real program: what is identical, what is different, and what it is called.
 
-#![allow(clippy::unwrap_used)]
-
-mod trust;
-
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use trust::{CASES, fail, gcnrec, succeed, train};
+use crate::trust::{CASES, fail, gcnrec, succeed, train};
 
 fn verify(run: &Path) -> Command {
     let mut command = gcnrec();

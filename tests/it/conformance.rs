@@ -1,10 +1,5 @@
 //! One suite for every registered model: on a checkerboard world the right items are known, and whoever serves a model relies on the rest.
 
-// clippy.toml allows `unwrap` inside test functions; here the functions beside them are tests too.
-#![allow(clippy::unwrap_used)]
-
-mod jobs;
-
 use std::sync::OnceLock;
 
 use gcnrec::data::{Part, Split};
@@ -16,7 +11,8 @@ use gcnrec::models::{self, Query, Scorer};
 use gcnrec::train::{Job, Outcome, Silent, Stop};
 use gcnrec::{RecError, Recommender, objectives};
 use gcnrec_graphs::{ItemId, Seed, UserId};
-use jobs::{digest, job, lightgcn, loss, run_in, split};
+
+use crate::jobs::{digest, job, lightgcn, loss, run_in, split};
 
 const N_USERS: usize = 20;
 const N_ITEMS: usize = 20;

@@ -1,6 +1,6 @@
 //! Small runs of the real program, for tests that kill it, damage what it wrote, and compare.
 
-#![allow(dead_code, clippy::unwrap_used)]
+#![allow(dead_code)] // `failpoints` is a program of its own and uses a part
 
 use std::collections::BTreeMap;
 use std::fs;

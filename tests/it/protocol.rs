@@ -1,10 +1,5 @@
 //! What may be looked at and when: test data never picks anything, seen items are masked, refit uses training and validation pairs.
 
-// clippy.toml allows `unwrap` inside test functions; here the functions beside them are tests too.
-#![allow(clippy::unwrap_used)]
-
-mod jobs;
-
 use std::sync::{Arc, Mutex};
 
 use gcnrec::data::{Part, Split, World, world};
@@ -16,7 +11,8 @@ use gcnrec::models::{self, Query, Scorer};
 use gcnrec::train::Job;
 use gcnrec_graphs::{Interactions, ItemId, Seed};
 use gcnrec_kernels::ops::top_k::TopK;
-use jobs::{COMBINATIONS, digest, job, lightgcn, log, loss, run, split, taught};
+
+use crate::jobs::{COMBINATIONS, digest, job, lightgcn, log, loss, run, split, taught};
 
 fn demo() -> Split {
     let demo = world::Config { n_users: 60, n_items: 80, interactions_per_user: 15, ..world::Config::default() };

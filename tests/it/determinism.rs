@@ -1,10 +1,5 @@
 //! The same job gives the same bits: for any number of threads, and however often it is interrupted.
 
-// clippy.toml allows `unwrap` inside test functions; here the functions beside them are tests too.
-#![allow(clippy::unwrap_used)]
-
-mod jobs;
-
 use gcnrec::RecError;
 use gcnrec::data::{Split, World, world};
 use gcnrec::models::graph::config::{Combination, Fit};
@@ -12,7 +7,8 @@ use gcnrec::models::linear::ease;
 use gcnrec::models::{self, graph};
 use gcnrec::train::{Job, Observer, Outcome, Silent, Stop};
 use gcnrec_graphs::Seed;
-use jobs::{COMBINATIONS, fingerprint, job, lightgcn, loss, metrics_lines, run_in, taught};
+
+use crate::jobs::{COMBINATIONS, digest, fingerprint, job, lightgcn, loss, metrics_lines, run_in, taught};
 
 /// A demo world with enough rows for several tasks in every op: 450 nodes, about 5,000 pairs.
 fn world(n_users: usize) -> Split {
@@ -122,7 +118,7 @@ fn assert_stops_change_nothing(job: &Job, what: &str) {
     assert_eq!(metrics_lines(&cut), metrics_lines(&whole), "{what}");
     // Whoever opens the folder later finds the model that was reported.
     let opened = gcnrec::Recommender::open(&cut).unwrap();
-    assert_eq!(jobs::digest(&opened.scorer().state()), jobs::digest(&expected.scorer.state()), "{what}");
+    assert_eq!(digest(&opened.scorer().state()), digest(&expected.scorer.state()), "{what}");
 }
 
 fn stoppable(combination: Combination, objective: &str) -> Job {

@@ -2,9 +2,6 @@
 //!
 //! Skipped where the data are absent. They are looked for in `$GCNREC_DATA`, then beside the repository in `../shared/data`.
 
-// clippy.toml allows `unwrap` inside test functions; here the functions beside them are tests too.
-#![allow(clippy::unwrap_used)]
-
 use std::io::Read;
 use std::path::{Path, PathBuf};
 

@@ -1,14 +1,11 @@
 //! A thousand damages to the checkpoint of a real run: each is refused with exit code 6 and one line, or changes nothing.
 
-#![allow(clippy::unwrap_used)]
-
-mod trust;
-
 use std::fs;
 use std::path::Path;
 
 use gcnrec::Recommender;
-use trust::{CASES, Draws, fail, gcnrec, succeed, train};
+
+use crate::trust::{CASES, Draws, fail, gcnrec, succeed, train};
 
 const FILES: [&str; 5] = ["manifest.json", "model.safetensors", "ids.json", "seen.safetensors", "config.toml"];
 

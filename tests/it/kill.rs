@@ -1,18 +1,14 @@
 //! The program is killed (SIGKILL) at random moments, goes on with `--resume`, and ends with the bits of a run that nobody disturbed.
 //!
-//! `GCNREC_KILLS=200 cargo test --release --test kill` kills 200 times; without the variable it is 10 times.
-
-#![cfg(unix)]
-#![allow(clippy::unwrap_used)]
-
-mod trust;
+//! `GCNREC_KILLS=200 cargo test --release --test it kill` kills 200 times; without the variable it is 10 times.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use gcnrec::checkpoint;
 use gcnrec::models::state::Tensor;
-use trust::{CASES, Case, Draws, End, end, start, succeed, train};
+
+use crate::trust::{CASES, Case, Draws, End, end, start, succeed, train};
 
 fn n_kills() -> usize {
     std::env::var("GCNREC_KILLS").map_or(10, |text| text.parse().unwrap())

@@ -10,8 +10,8 @@ use gcnrec::train::Job;
 use gcnrec_graphs::{ItemId, Seed};
 use gcnrec_kernels::Device;
 
+use super::{on_each, world};
 use crate::jobs::{digest, fingerprint, job, loss, run};
-use crate::{on_each, world};
 
 const N_ITEMS: u32 = 23;
 

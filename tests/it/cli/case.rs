@@ -4,6 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use crate::trust;
+
 /// Files to write, a command line to run among them, and what must come of it.
 pub struct Case {
     name: String,
@@ -18,13 +20,10 @@ enum Expected {
     Refused { code: i32, says: Vec<String> },
 }
 
-/// The program in a folder, without variables of its own in the environment.
+/// The program in a folder.
 pub fn gcnrec(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gcnrec"));
+    let mut command = trust::gcnrec();
     command.current_dir(folder);
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("GCNREC_")) {
-        command.env_remove(name);
-    }
     command
 }
 

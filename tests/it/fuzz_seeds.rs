@@ -1,9 +1,7 @@
 //! The kept corpus of every fuzz target, run as an ordinary test: what fuzzing once found stays found.
 
-#![allow(clippy::unwrap_used)]
-
 #[allow(dead_code, missing_docs)]
-#[path = "../fuzz/src/lib.rs"]
+#[path = "../../fuzz/src/lib.rs"]
 mod checks;
 
 use std::fs;

@@ -1,5 +1,5 @@
 //! Small jobs and what to compare of their outcomes, shared by the tests of whole runs.
-#![allow(dead_code)] // every test file uses its own part
+#![allow(dead_code)] // without a GPU feature, `parity` uses none of it
 
 use std::path::Path;
 use std::sync::Arc;
