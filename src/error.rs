@@ -298,8 +298,8 @@ impl RecError {
     }
 
     /// [`RecError::Checkpoint`].
-    pub fn checkpoint(path: &Path, problem: impl Into<String>, todo: impl Into<String>) -> RecError {
-        RecError::Checkpoint { path: path.to_path_buf(), problem: problem.into(), todo: todo.into() }
+    pub fn checkpoint(path: impl Into<PathBuf>, problem: impl Into<String>, todo: impl Into<String>) -> RecError {
+        RecError::Checkpoint { path: path.into(), problem: problem.into(), todo: todo.into() }
     }
 
     /// [`RecError::Unsupported`] without advice.

@@ -46,9 +46,7 @@ impl Recommender {
         let (folder, contents) = checkpoint::load_frozen(run.as_ref())?;
         let scorer =
             models::load_scorer(&Device::Cpu, &contents.model, &contents.state).map_err(|error| match error {
-                RecError::Checkpoint { problem, todo, .. } => {
-                    RecError::Checkpoint { path: folder.clone(), problem, todo }
-                }
+                RecError::Checkpoint { problem, todo, .. } => RecError::checkpoint(&folder, problem, todo),
                 other => other,
             })?;
         Recommender::from_contents(contents, scorer)
@@ -61,11 +59,11 @@ impl Recommender {
     pub fn from_contents(contents: Contents, scorer: Box<dyn Scorer>) -> Result<Recommender> {
         let Contents { model, ids: Ids { users, items, titles }, seen, config_toml, facts, .. } = contents;
         if scorer.n_items() != items.len() {
-            return Err(RecError::Checkpoint {
-                path: "checkpoint".into(),
-                problem: format!("the {model} model ranks {} items, there are {} names", scorer.n_items(), items.len()),
-                todo: "its files do not belong together; train again".into(),
-            });
+            return Err(RecError::checkpoint(
+                "checkpoint",
+                format!("the {model} model ranks {} items, there are {} names", scorer.n_items(), items.len()),
+                "its files do not belong together; train again",
+            ));
         }
         let (ptr, history) = seen.unwrap_or_else(|| (vec![0; users.len() + 1], Vec::new()));
         Ok(Recommender {

@@ -56,11 +56,7 @@ impl Contents {
     /// [`RecError::Checkpoint`] with the first contradiction.
     pub(super) fn check(&self, path: &Path) -> Result<()> {
         self.contradiction().map_or(Ok(()), |problem| {
-            Err(RecError::Checkpoint {
-                path: path.to_path_buf(),
-                problem,
-                todo: "its files do not belong together; train again".into(),
-            })
+            Err(RecError::checkpoint(path, problem, "its files do not belong together; train again"))
         })
     }
 

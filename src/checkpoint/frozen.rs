@@ -18,12 +18,8 @@ pub fn load_frozen(run: &Path) -> Result<(PathBuf, Contents)> {
     let folder = checkpoint_of(run)?;
     let contents = load(&folder)?;
     if contents.facts.get(HOLDS).and_then(Value::as_str) == Some("learner") {
-        return Err(RecError::Input {
-            place: Place::file(&folder),
-            found: "a training in progress".into(),
-            expected: "a model that answers".into(),
-            todo: "go on with train --resume until the run has reached its first validation".into(),
-        });
+        return Err(RecError::input(Place::file(&folder), "a training in progress", "a model that answers")
+            .with_todo("go on with train --resume until the run has reached its first validation"));
     }
     Ok((folder, contents))
 }
@@ -35,12 +31,8 @@ pub fn load_frozen(run: &Path) -> Result<(PathBuf, Contents)> {
 pub fn check_folder(path: &Path) -> Result<()> {
     match std::fs::metadata(path) {
         Ok(found) if found.is_dir() => std::fs::read_dir(path).map(drop).map_err(RecError::read(path)),
-        Ok(_) => Err(RecError::Input {
-            place: Place::file(path),
-            found: "a file".into(),
-            expected: "the folder of a run".into(),
-            todo: "give the folder that gcnrec train wrote, such as runs/lightgcn-1".into(),
-        }),
+        Ok(_) => Err(RecError::input(Place::file(path), "a file", "the folder of a run")
+            .with_todo("give the folder that gcnrec train wrote, such as runs/lightgcn-1")),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         Err(error) => Err(RecError::read(path)(error)),
     }
@@ -69,5 +61,5 @@ fn checkpoint_of(path: &Path) -> Result<PathBuf> {
     } else {
         ("run folder", path.to_path_buf(), "check the path, or train first")
     };
-    Err(RecError::Missing { what, name: name.display().to_string(), todo: todo.into() })
+    Err(RecError::missing(what, name.display().to_string(), todo))
 }

@@ -83,11 +83,7 @@ impl RunFolder {
         if path.is_dir() {
             return Ok(RunFolder { path: path.to_path_buf() });
         }
-        Err(RecError::Missing {
-            what: "run folder",
-            name: path.display().to_string(),
-            todo: "check the path, or train first".into(),
-        })
+        Err(RecError::missing("run folder", path.display().to_string(), "check the path, or train first"))
     }
 
     /// Creates `BASE/NAME-n`, with n one more than the highest in use, and gives its path. Two runs that ask at once get two folders.
@@ -182,10 +178,8 @@ impl RunFolder {
         whole_lines(&self.metrics_bytes()?)
             .enumerate()
             .map(|(n, line)| {
-                serde_json::from_slice(line).map_err(|e| RecError::Checkpoint {
-                    path: path.clone(),
-                    problem: format!("line {} is damaged: {e}", n + 1),
-                    todo: "start again with --force".into(),
+                serde_json::from_slice(line).map_err(|e| {
+                    RecError::checkpoint(&path, format!("line {} is damaged: {e}", n + 1), "start again with --force")
                 })
             })
             .collect()
@@ -199,11 +193,11 @@ impl RunFolder {
         let (path, bytes) = (self.path.join(METRICS), self.metrics_bytes()?);
         let n_lines = whole_lines(&bytes).count();
         if n_lines < keep_lines {
-            return Err(RecError::Checkpoint {
-                path,
-                problem: format!("it has {n_lines} whole lines, the checkpoint was written after {keep_lines}"),
-                todo: "restore it from a copy, or start again with --force".into(),
-            });
+            return Err(RecError::checkpoint(
+                &path,
+                format!("it has {n_lines} whole lines, the checkpoint was written after {keep_lines}"),
+                "restore it from a copy, or start again with --force",
+            ));
         }
         let keep: usize = whole_lines(&bytes).take(keep_lines).map(<[u8]>::len).sum();
         if keep == bytes.len() { Ok(()) } else { replace_file(&SystemDisk, &path, &bytes[..keep]) }
@@ -232,7 +226,7 @@ fn whole_lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 fn usage(problem: String, todo: &str) -> RecError {
-    RecError::Usage { problem, todo: todo.into() }
+    RecError::usage(problem, todo)
 }
 
 fn failed(path: &Path, doing: &'static str) -> impl FnOnce(std::io::Error) -> RecError {

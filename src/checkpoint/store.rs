@@ -33,14 +33,14 @@ pub(super) enum Refusal {
 
 impl Refusal {
     pub(super) fn damaged(path: &Path, problem: String) -> Refusal {
-        let todo = "restore the folder from a copy, or train again".into();
-        Refusal::Damaged(RecError::Checkpoint { path: path.to_path_buf(), problem, todo })
+        let todo = "restore the folder from a copy, or train again";
+        Refusal::Damaged(RecError::checkpoint(path, problem, todo))
     }
 
     pub(super) fn foreign(path: &Path) -> Refusal {
-        let todo = "name a run folder or one of its folders best and last".into();
+        let todo = "name a run folder or one of its folders best and last";
         let problem = format!("this is not the manifest of a gcnrec checkpoint (its format is not \"{FORMAT}\")");
-        Refusal::Final(RecError::Checkpoint { path: path.to_path_buf(), problem, todo })
+        Refusal::Final(RecError::checkpoint(path, problem, todo))
     }
 
     pub(super) fn newer(path: &Path, version: u64, sealed: bool) -> Refusal {
@@ -48,7 +48,7 @@ impl Refusal {
         let problem =
             format!("format version {version} is newer than {VERSION}, the newest that this program reads{doubt}");
         let todo = format!("use a newer gcnrec than {}", env!("CARGO_PKG_VERSION"));
-        Refusal::Final(RecError::Checkpoint { path: path.to_path_buf(), problem, todo })
+        Refusal::Final(RecError::checkpoint(path, problem, todo))
     }
 }
 
@@ -62,11 +62,11 @@ struct Places {
 impl Places {
     fn of(folder: &Path) -> Result<Places> {
         let Some(name) = folder.file_name() else {
-            return Err(RecError::Checkpoint {
-                path: folder.to_path_buf(),
-                problem: "this path has no last name, so nothing can stand beside it".into(),
-                todo: "name the folder itself, as in runs/demo-1/best".into(),
-            });
+            return Err(RecError::checkpoint(
+                folder,
+                "this path has no last name, so nothing can stand beside it",
+                "name the folder itself, as in runs/demo-1/best",
+            ));
         };
         let beside = |suffix: &str| {
             let mut name = name.to_os_string();
@@ -132,15 +132,15 @@ pub fn load(folder: &Path) -> Result<Contents> {
         }
         (Err(Refusal::Damaged(error) | Refusal::Final(error)), None) => Err(error),
         (Err(_), Some(error)) => Err(error),
-        (Err(Refusal::Absent), None) => Err(RecError::Missing {
-            what: "checkpoint",
-            name: folder.display().to_string(),
-            todo: if places.tmp.is_dir() {
+        (Err(Refusal::Absent), None) => Err(RecError::missing(
+            "checkpoint",
+            folder.display().to_string(),
+            if places.tmp.is_dir() {
                 format!("{} is the start of a write that was never finished", places.tmp.display())
             } else {
                 "check the path, or train first".into()
             },
-        }),
+        )),
     }
 }
 
@@ -166,20 +166,17 @@ fn refuse_strangers(folder: &Path) -> Result<()> {
     if ours {
         return Ok(());
     }
-    Err(RecError::Checkpoint {
-        path: folder.to_path_buf(),
-        problem: "this is no checkpoint folder, or it holds other files too".into(),
-        todo: "choose another place".into(),
-    })
+    Err(RecError::checkpoint(
+        folder,
+        "this is no checkpoint folder, or it holds other files too",
+        "choose another place",
+    ))
 }
 
 /// Every file with its bytes, in the order in which they are written: the manifest last.
 fn encode(folder: &Path, contents: &Contents) -> Result<Vec<(&'static str, Vec<u8>)>> {
-    let refused = |e: &dyn std::fmt::Display| RecError::Checkpoint {
-        path: folder.to_path_buf(),
-        problem: format!("the contents cannot be written: {e}"),
-        todo: String::new(),
-    };
+    let refused =
+        |e: &dyn std::fmt::Display| RecError::checkpoint(folder, format!("the contents cannot be written: {e}"), "");
     let mut files = vec![(MODEL, tensors::encode(&contents.state.tensors).map_err(|e| refused(&e))?)];
     files.push((IDS, serde_json::to_vec(&contents.ids).map_err(|e| refused(&e))?));
     if let Some((ptr, items)) = &contents.seen {
@@ -318,12 +315,10 @@ fn read_file(path: &Path, sum: Option<&FileSum>) -> Result<Vec<u8>, Refusal> {
     let mut bytes = Vec::new();
     let length = usize::try_from(meta.len()).unwrap_or(usize::MAX);
     if bytes.try_reserve_exact(length).is_err() {
-        return Err(Refusal::Final(RecError::Resources {
-            what: path.display().to_string(),
-            found: "too little memory".into(),
-            expected: format!("{} bytes", meta.len()),
-            todo: "load it on a larger machine".into(),
-        }));
+        return Err(Refusal::Final(
+            RecError::resources(path.display().to_string(), "too little memory", format!("{} bytes", meta.len()))
+                .with_todo("load it on a larger machine"),
+        ));
     }
     // One byte more than the length, so that a file which grows meanwhile is found and never read without end.
     File::open(path).map_err(failed)?.take(meta.len().saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;

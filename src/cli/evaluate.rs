@@ -8,27 +8,16 @@ use std::path::PathBuf;
 use gcnrec::config::Flag;
 use gcnrec::data::Part;
 use gcnrec::eval::Metrics;
+use gcnrec::eval::metrics::{METRICS, VALUE_METRICS};
 use gcnrec::report::{Cell, Table};
 use gcnrec::{RecError, Result};
 
-use super::output::{OutputArgs, print, say};
+use super::output::{OutputArgs, print, say, wrapped};
 use super::{recommend, settings};
 
 /// Judge the model of a finished run on its test or validation part
 #[derive(Debug, clap::Args)]
-#[command(after_help = "\
-Examples:
-  gcnrec evaluate runs/lightgcn-1
-  gcnrec evaluate runs/lightgcn-1 --part valid --metrics recall,ndcg --k 5,50
-  gcnrec evaluate runs/lightgcn-1 --candidates uni100
-  gcnrec evaluate runs/lightgcn-1 --part uniform --candidates labeled --metrics auc,logloss
-  gcnrec evaluate runs/lightgcn-1 --trec lists
-  gcnrec evaluate --run-file lists/run.txt --qrels lists/qrels.txt
-
-Metrics of lists: recall, precision, ndcg, hit, mrr, map, gauc, itemcoverage, averagepopularity, giniindex,
-shannonentropy, tailpercentage. Of labelled rows: auc, logloss, nll, mae, rmse, or a list metric with its cut-off
-(ndcg@5) over each user's own rows. Variants: gauc(recbole), itemcoverage(recbole), giniindex(recbole),
-shannonentropy(recbole), tailpercentage(recbole), logloss(recbole), nll(autodebias).")]
+#[command(after_help = after_help())]
 pub(super) struct Args {
     /// The folder of a run, such as runs/lightgcn-1
     #[arg(value_name = "RUN", required_unless_present = "run_file")]
@@ -68,6 +57,33 @@ enum JudgedPart {
     Uniform,
 }
 
+const EXAMPLES: &str = "\
+Examples:
+  gcnrec evaluate runs/lightgcn-1
+  gcnrec evaluate runs/lightgcn-1 --part valid --metrics recall,ndcg --k 5,50
+  gcnrec evaluate runs/lightgcn-1 --candidates uni100
+  gcnrec evaluate runs/lightgcn-1 --part uniform --candidates labeled --metrics auc,logloss
+  gcnrec evaluate runs/lightgcn-1 --trec lists
+  gcnrec evaluate --run-file lists/run.txt --qrels lists/qrels.txt";
+
+/// The examples, and below them every metric there is.
+fn after_help() -> String {
+    let lists = METRICS.iter().map(|metric| metric.name());
+    let values = VALUE_METRICS.iter().map(|metric| metric.name());
+    // A variant has its reason in brackets.
+    let join = |names: Vec<&str>| names.join(", ");
+    let plain = |name: &&str| !name.contains('(');
+    let variants = lists.clone().chain(values.clone()).filter(|name| !plain(name)).collect();
+    let words = format!(
+        "Metrics of lists: {}. Of labelled rows: {}, or a list metric with its cut-off (ndcg@5) over each user's own rows. \
+         Variants: {}.",
+        join(lists.filter(plain).collect()),
+        join(values.filter(plain).collect()),
+        join(variants)
+    );
+    format!("{EXAMPLES}\n\n{}", wrapped(&words))
+}
+
 /// Prints one row per metric.
 pub(super) fn run(args: &Args) -> Result<()> {
     if let (Some(run), Some(qrels)) = (&args.run_file, &args.qrels) {
@@ -76,16 +92,16 @@ pub(super) fn run(args: &Args) -> Result<()> {
     let run = args.run.as_deref().expect("RUN should be there: it is required without --run-file");
     let labeled = args.candidates.as_deref() == Some("labeled");
     if args.part == JudgedPart::Uniform && !labeled {
-        return Err(RecError::Usage {
-            problem: "--part uniform has labelled rows and no held-out items to rank".into(),
-            todo: "add --candidates labeled".into(),
-        });
+        return Err(RecError::usage(
+            "--part uniform has labelled rows and no held-out items to rank",
+            "add --candidates labeled",
+        ));
     }
     if labeled && args.trec.is_some() {
-        return Err(RecError::Usage {
-            problem: "--trec writes lists, and labelled rows are none".into(),
-            todo: "drop --trec or --candidates labeled".into(),
-        });
+        return Err(RecError::usage(
+            "--trec writes lists, and labelled rows are none",
+            "drop --trec or --candidates labeled",
+        ));
     }
     // What is judged is a frozen model, which is on the CPU.
     let recorded = settings::of_run(run, if labeled { Vec::new() } else { flags(args) })?.on_cpu();
@@ -102,10 +118,10 @@ pub(super) fn run(args: &Args) -> Result<()> {
         return labeled::judge(args, config, split, recommender.scorer());
     }
     if let (true, Some(candidates)) = (split.labelled, &args.candidates) {
-        return Err(RecError::Usage {
-            problem: format!("--candidates {candidates} ranks items, and this run is judged on labelled rows"),
-            todo: "drop --candidates".into(),
-        });
+        return Err(RecError::usage(
+            format!("--candidates {candidates} ranks items, and this run is judged on labelled rows"),
+            "drop --candidates",
+        ));
     }
 
     let job = loaded.job()?;
@@ -114,19 +130,14 @@ pub(super) fn run(args: &Args) -> Result<()> {
         JudgedPart::Test | JudgedPart::Uniform => (Part::Test, &[Part::Train, Part::Valid][..]),
     };
     let name = args.part.name();
-    let judge = job.evaluator(part, seen)?.ok_or_else(|| RecError::Missing {
-        what: "part",
-        name: name.into(),
-        todo: format!("the data of this run have no {name} pairs"),
-    })?;
+    let judge = job
+        .evaluator(part, seen)?
+        .ok_or_else(|| RecError::missing("part", name, format!("the data of this run have no {name} pairs")))?;
     let metrics = judge.evaluate(recommender.scorer())?;
     match (&args.trec, judge.lists()) {
         (Some(folder), Some(evaluator)) => trec::write(folder, &job, evaluator, recommender.scorer())?,
         (Some(_), None) => {
-            return Err(RecError::Usage {
-                problem: "--trec writes lists, and this run is judged on labelled rows".into(),
-                todo: "drop --trec".into(),
-            });
+            return Err(RecError::usage("--trec writes lists, and this run is judged on labelled rows", "drop --trec"));
         }
         (None, _) => {}
     }

@@ -62,6 +62,23 @@ pub(crate) fn one_line(text: &str) -> String {
     text.chars().map(spell).collect()
 }
 
+/// Words in lines of at most 110 columns, the width of the help.
+pub(super) fn wrapped(words: &str) -> String {
+    let mut lines = vec![String::new()];
+    for word in words.split_whitespace() {
+        let line = lines.last_mut().expect("there should be a line: the first is there from the start");
+        if line.is_empty() {
+            line.push_str(word);
+        } else if line.len() + 1 + word.len() <= 110 {
+            line.push(' ');
+            line.push_str(word);
+        } else {
+            lines.push(word.into());
+        }
+    }
+    lines.join("\n")
+}
+
 /// True for the error of writing to a program that stopped reading.
 pub(crate) fn is_closed_pipe(error: &RecError) -> bool {
     matches!(error, RecError::Io { source, .. } if source.kind() == ErrorKind::BrokenPipe)

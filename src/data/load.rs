@@ -113,12 +113,12 @@ fn last_of_sessions(log: &Log, path: &Path) -> Result<(Log, Log)> {
     // The time of a row is its line.
     let alone = last.iter().find(|&&row| row == 0 || log.users[row as usize - 1] != log.users[row as usize]);
     if let Some(&row) = alone {
-        return Err(RecError::Input {
-            place: Place::line(path, log.times[row as usize] as u64),
-            found: "a session of one item".into(),
-            expected: "at least one item before the one to be found".into(),
-            todo: "remove the line".into(),
-        });
+        return Err(RecError::input(
+            Place::line(path, log.times[row as usize] as u64),
+            "a session of one item",
+            "at least one item before the one to be found",
+        )
+        .with_todo("remove the line"));
     }
     Ok((log.select(&given), log.select(&last)))
 }
@@ -152,16 +152,16 @@ fn refuse_overlap(data: &Split, uniform: &Path, loader: &Loader<'_>) -> Result<(
     for (part, log) in [("validation", &data.valid), ("test", &data.test)] {
         let held_out: HashSet<(UserId, ItemId)> = log.pairs().collect();
         if let Some((user, item)) = data.uniform.pairs().find(|pair| held_out.contains(pair)) {
-            return Err(RecError::Input {
-                place: Place::file(uniform),
-                found: format!(
+            return Err(RecError::input(
+                Place::file(uniform),
+                format!(
                     "user {:?} with item {:?}, which is also a row of the {part} part",
                     loader.users.key(user.0),
                     loader.items.key(item.0)
                 ),
-                expected: "rows that are in no part that judges".into(),
-                todo: format!("remove the rows of the {part} part from it"),
-            });
+                "rows that are in no part that judges",
+            )
+            .with_todo(format!("remove the rows of the {part} part from it")));
         }
     }
     Ok(())
@@ -310,21 +310,21 @@ impl<'a> Loader<'a> {
                 _ => users.insert(name),
             };
             if user as usize >= n_trained && !dropped.contains(name) {
-                return Err(RecError::Input {
-                    place: Place::line(path, row.line),
-                    found: format!("user {name:?}, who has no training row"),
-                    expected: "users of the training part: nothing is known of others".into(),
-                    todo: "remove their rows from the uniform part, or add theirs to the training part".into(),
-                });
+                return Err(RecError::input(
+                    Place::line(path, row.line),
+                    format!("user {name:?}, who has no training row"),
+                    "users of the training part: nothing is known of others",
+                )
+                .with_todo("remove their rows from the uniform part, or add theirs to the training part"));
             }
             let item = items.insert(row.item);
             if refuse_duplicates && !pairs.insert((user, item)) {
-                return Err(RecError::Input {
-                    place: Place::line(path, row.line),
-                    found: format!("user {name:?} with item {:?} a second time", row.item),
-                    expected: "each pair once".into(),
-                    todo: "set data.duplicates to keep_first, keep_last or keep_all".into(),
-                });
+                return Err(RecError::input(
+                    Place::line(path, row.line),
+                    format!("user {name:?} with item {:?} a second time", row.item),
+                    "each pair once",
+                )
+                .with_todo("set data.duplicates to keep_first, keep_last or keep_all"));
             }
             log.users.push(user);
             log.items.push(item);
@@ -333,12 +333,12 @@ impl<'a> Loader<'a> {
             Ok(())
         })?;
         if log.is_empty() {
-            return Err(RecError::Input {
-                place: Place::file(path),
-                found: format!("{n_dropped} interactions, all with a rating below data.min_rating"),
-                expected: format!("at least one with {} or more", min_rating.unwrap_or_default()),
-                todo: "lower data.min_rating (--min-rating)".into(),
-            });
+            return Err(RecError::input(
+                Place::file(path),
+                format!("{n_dropped} interactions, all with a rating below data.min_rating"),
+                format!("at least one with {} or more", min_rating.unwrap_or_default()),
+            )
+            .with_todo("lower data.min_rating (--min-rating)"));
         }
         let clock = if log.times.is_empty() { Clock::Rows } else { Clock::Seconds };
         let clock = if of_sessions { Clock::Lines } else { clock };
@@ -363,11 +363,8 @@ impl<'a> Loader<'a> {
         let mut lists = vec![Vec::new(); self.users.len()];
         let mut source = Source::open(path)?.with_list_lines();
         while let Some((line, text)) = source.next_line()? {
-            let refuse = |found: String, expected: &str, todo: &str| RecError::Input {
-                place: Place::line(path, line),
-                found,
-                expected: expected.into(),
-                todo: todo.into(),
+            let refuse = |found: String, expected: &str, todo: &str| {
+                RecError::input(Place::line(path, line), found, expected).with_todo(todo)
             };
             let mut names = text.split_ascii_whitespace();
             let Some(user) = names.next() else { continue };
@@ -384,12 +381,12 @@ impl<'a> Loader<'a> {
         }
         match test.users.iter().find(|&&user| lists[user as usize].is_empty()) {
             None => Ok(lists),
-            Some(&user) => Err(RecError::Input {
-                place: Place::file(path),
-                found: format!("no line for user {:?}", self.users.key(user)),
-                expected: "a line for every user of the test part".into(),
-                todo: "add one, or leave the file away to rank all items".into(),
-            }),
+            Some(&user) => Err(RecError::input(
+                Place::file(path),
+                format!("no line for user {:?}", self.users.key(user)),
+                "a line for every user of the test part",
+            )
+            .with_todo("add one, or leave the file away to rank all items")),
         }
     }
 
@@ -400,14 +397,12 @@ impl<'a> Loader<'a> {
         let stays = k_core(&pairs, min_user, min_item);
         let rows: Vec<u32> = (0..log.len() as u32).filter(|&row| stays[row as usize]).collect();
         if rows.is_empty() {
-            return Err(RecError::Input {
-                place: Place::file(path),
-                found: format!(
-                    "no interaction between users with {min_user} or more and items with {min_item} or more"
-                ),
-                expected: "at least one".into(),
-                todo: "lower data.min_user_interactions or data.min_item_interactions".into(),
-            });
+            return Err(RecError::input(
+                Place::file(path),
+                format!("no interaction between users with {min_user} or more and items with {min_item} or more"),
+                "at least one",
+            )
+            .with_todo("lower data.min_user_interactions or data.min_item_interactions"));
         }
         let mut core = log.select(&rows);
         self.users = renumber(&self.users, &mut core.users);
@@ -434,19 +429,14 @@ fn renumber(old: &IdMap, ids: &mut [u32]) -> IdMap {
 }
 
 fn no_ratings(path: &Path, expected: &str) -> RecError {
-    RecError::Input {
-        place: Place::file(path),
-        found: "no ratings".into(),
-        expected: expected.into(),
-        todo: "name their column with data.rating_column".into(),
-    }
+    RecError::input(Place::file(path), "no ratings", expected).with_todo("name their column with data.rating_column")
 }
 
 fn too_many(path: &Path) -> RecError {
-    RecError::Resources {
-        what: path.display().to_string(),
-        found: "more interactions than a 32-bit position can count".into(),
-        expected: "fewer than 4294967294".into(),
-        todo: "leave some out with data.min_rating, or take a sample of the rows".into(),
-    }
+    RecError::resources(
+        path.display().to_string(),
+        "more interactions than a 32-bit position can count",
+        "fewer than 4294967294",
+    )
+    .with_todo("leave some out with data.min_rating, or take a sample of the rows")
 }

@@ -59,13 +59,7 @@ fn no_times(key: &str, found: f64, clock: Clock) -> RecError {
         Clock::Lines => ("nothing: the lines of sessions have an order and no times", "use data.recent_fraction"),
         Clock::None | Clock::Seconds => ("nothing: the files have no times", "name their column with data.time_column"),
     };
-    RecError::Config {
-        key: key.into(),
-        origin: String::new(),
-        found: found.to_string(),
-        expected: expected.into(),
-        todo: format!("{todo}, or remove the key"),
-    }
+    RecError::range(key, found, expected).with_todo(format!("{todo}, or remove the key"))
 }
 
 impl Split {

@@ -29,14 +29,9 @@ pub fn split(log: &Log, config: &Config, seed: Seed) -> Result<[Log; 3]> {
     match config.order() {
         Order::Random => order.shuffle(&mut seed.stream(Purpose::Split, SHUFFLE, 0)),
         Order::Time if log.times.is_empty() && !log.is_empty() => {
-            return Err(RecError::Config {
-                key: "data.order".into(),
-                origin: String::new(),
-                found: "time".into(),
-                expected: "random".into(),
-                todo: "the file has no times; name its column with data.time_column, or set data.order = \"random\""
-                    .into(),
-            });
+            return Err(RecError::range("data.order", "time", "random").with_todo(
+                "the file has no times; name its column with data.time_column, or set data.order = \"random\"",
+            ));
         }
         Order::Time => order.sort_by_key(|&row| log.times[row as usize]),
     }
@@ -78,13 +73,12 @@ fn by_points_in_time(log: &Log, order: &[u32], config: &Config) -> Result<[Log; 
     let start_of = |place: usize| times.get(place).map_or(times.len(), |&t| times.partition_point(|&time| time < t));
     let (valid, test) = (start_of(counts[0]), start_of(counts[0] + counts[1]));
     if valid == 0 && !order.is_empty() {
-        return Err(RecError::Config {
-            key: "data.split".into(),
-            origin: String::new(),
-            found: format!("time, and {} rows of which none is older than the point that divides them", order.len()),
-            expected: "times that differ".into(),
-            todo: "raise the first of data.ratios, or use --split leave-one-out".into(),
-        });
+        return Err(RecError::range(
+            "data.split",
+            format!("time, and {} rows of which none is older than the point that divides them", order.len()),
+            "times that differ",
+        )
+        .with_todo("raise the first of data.ratios, or use --split leave-one-out"));
     }
     let start = if config.valid_fraction == 0.0 { test } else { valid };
     Ok([&order[..start], &order[start..test], &order[test..]].map(|rows| {

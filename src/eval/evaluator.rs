@@ -61,11 +61,11 @@ impl Evaluator {
             return Err(RecError::range("eval.metrics", "an empty list", "one or more names of metrics"));
         };
         if held_out.is_empty() {
-            return Err(RecError::Missing {
-                what: "held-out pair",
-                name: "of any user".into(),
-                todo: "give a part to evaluate on that holds at least one pair".into(),
-            });
+            return Err(RecError::missing(
+                "held-out pair",
+                "of any user",
+                "give a part to evaluate on that holds at least one pair",
+            ));
         }
         let user_metrics = distinct.iter().copied().filter(|at| at.metric.is_mean_over_users()).collect();
         Ok(Evaluator { held_out, metrics: distinct, user_metrics, counts: None, max_k })
@@ -283,12 +283,12 @@ fn judge_ranks(
 }
 
 fn nobody_counts(metric: &dyn RanksMetric) -> RecError {
-    RecError::Input {
-        place: Place::file("held-out part".as_ref()),
-        found: format!("no user that {} is defined for", metric.name()),
-        expected: "a user with a held-out item and another item that are both ranked".into(),
-        todo: "rank more items, or leave the metric out".into(),
-    }
+    RecError::input(
+        Place::file("held-out part".as_ref()),
+        format!("no user that {} is defined for", metric.name()),
+        "a user with a held-out item and another item that are both ranked",
+    )
+    .with_todo("rank more items, or leave the metric out")
 }
 
 #[cfg(test)]

@@ -61,11 +61,11 @@ impl LabeledRows {
             });
         }
         if users.is_empty() {
-            return Err(RecError::Missing {
-                what: "labelled row",
-                name: "of any user".into(),
-                todo: "give a part with labels: rows with ratings, or data.uniform".into(),
-            });
+            return Err(RecError::missing(
+                "labelled row",
+                "of any user",
+                "give a part with labels: rows with ratings, or data.uniform",
+            ));
         }
         Ok(LabeledRows { users: users.to_vec(), items: items.to_vec(), labels: labels.to_vec(), histories, n_items })
     }
@@ -146,6 +146,11 @@ pub enum LabeledProtocol {
 }
 
 impl LabeledProtocol {
+    /// True when the labels may be ratings: a metric compares scores with them as they are.
+    pub fn takes_ratings(&self) -> bool {
+        matches!(self, LabeledProtocol::Values(metrics) if metrics.iter().any(|metric| metric.takes_ratings()))
+    }
+
     /// Reads names: `auc`, `logloss`, … or `ndcg@5`, `recall@5`, ….
     ///
     /// # Errors
@@ -171,27 +176,16 @@ impl LabeledProtocol {
 fn of_hits(at: MetricAt) -> Result<MetricAt> {
     match at.metric {
         Metric::Hits(_) => Ok(at),
-        _ => Err(RecError::Config {
-            key: "eval.metrics".into(),
-            origin: String::new(),
-            found: at.to_string(),
-            expected: "a metric of hits, such as ndcg@5, on labelled rows".into(),
-            todo: "judge it on the lists over all items".into(),
-        }),
+        _ => Err(RecError::range("eval.metrics", at, "a metric of hits, such as ndcg@5, on labelled rows")
+            .with_todo("judge it on the lists over all items")),
     }
 }
 
 /// The error for value and ranking metrics in one protocol.
 pub(super) fn mixed(value: &str, ranked: &str) -> RecError {
-    RecError::Config {
-        key: "eval.metrics".into(),
-        origin: String::new(),
-        found: format!("{value} and {ranked} together"),
-        expected: "value metrics only, or ranking metrics only".into(),
-        todo: format!(
+    RecError::range("eval.metrics", format!("{value} and {ranked} together"), "value metrics only, or ranking metrics only").with_todo(format!(
             "{value} is a mean over labelled rows and {ranked} one over users, so no protocol holds for both; ask for them one after the other"
-        ),
-    }
+        ))
 }
 
 /// The metrics of a scorer on labelled rows, in the order of the protocol.
@@ -245,12 +239,12 @@ fn rank(rows: &LabeledRows, scores: &[f32], metrics: &[MetricAt]) -> Result<Vec<
         judged.push((UserId(rows.users[of_user[0] as usize]), metrics.iter().filter_map(value).collect()));
     }
     if judged.is_empty() {
-        return Err(RecError::Input {
-            place: crate::error::Place::file("labels".as_ref()),
-            found: format!("{} rows, all negative", rows.len()),
-            expected: "at least one positive row to rank".into(),
-            todo: "judge a part with positive rows".into(),
-        });
+        return Err(RecError::input(
+            crate::error::Place::file("labels".as_ref()),
+            format!("{} rows, all negative", rows.len()),
+            "at least one positive row to rank",
+        )
+        .with_todo("judge a part with positive rows"));
     }
     Ok(judged)
 }

@@ -51,13 +51,7 @@ impl Config {
             return Err(RecError::range("eval.tail_ratio", self.tail_ratio, "a number above 0"));
         }
         if self.candidates == Candidates::Labeled {
-            return Err(RecError::Config {
-                key: "eval.candidates".into(),
-                origin: String::new(),
-                found: "labeled".into(),
-                expected: "all, uniN, popN or given, which rank lists of items".into(),
-                todo: "labelled rows are judged after training: gcnrec evaluate RUN --candidates labeled --metrics auc,logloss".into(),
-            });
+            return Err(RecError::range("eval.candidates", "labeled", "all, uniN, popN or given, which rank lists of items").with_todo("labelled rows are judged after training: gcnrec evaluate RUN --candidates labeled --metrics auc,logloss"));
         }
         self.metrics_at().map(|_| ())
     }

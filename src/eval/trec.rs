@@ -14,12 +14,12 @@ fn check_name(path: &Path, what: &str, name: &str) -> Result<()> {
     if !name.is_empty() && !name.contains(char::is_whitespace) {
         return Ok(());
     }
-    Err(RecError::Input {
-        place: Place::file(path),
-        found: format!("the {what} {name:?}"),
-        expected: "names without blanks, which separate the fields of a TREC file".into(),
-        todo: "use names without blanks in the data".into(),
-    })
+    Err(RecError::input(
+        Place::file(path),
+        format!("the {what} {name:?}"),
+        "names without blanks, which separate the fields of a TREC file",
+    )
+    .with_todo("use names without blanks in the data"))
 }
 
 /// The text of a run file and of a qrels file, while they grow.
@@ -82,13 +82,8 @@ pub fn evaluate_files(run: &Path, qrels: &Path, metrics: &[MetricAt]) -> Result<
 }
 
 fn needs_more(at: MetricAt) -> RecError {
-    RecError::Config {
-        key: "eval.metrics".into(),
-        origin: String::new(),
-        found: at.to_string(),
-        expected: "metrics of hits: recall, precision, ndcg, hit, mrr, map".into(),
-        todo: "a run file knows neither the catalogue nor the training counts; judge the run folder instead".into(),
-    }
+    RecError::range("eval.metrics", at, "metrics of hits: recall, precision, ndcg, hit, mrr, map")
+        .with_todo("a run file knows neither the catalogue nor the training counts; judge the run folder instead")
 }
 
 /// The lines of a file, as fields with their line number.
@@ -100,12 +95,11 @@ fn lines(path: &Path, text: &str, n_fields: usize, fields: &str) -> Result<Vec<(
             continue;
         }
         if row.len() != n_fields {
-            return Err(RecError::Input {
-                place: Place::line(path, number),
-                found: format!("{} fields", row.len()),
-                expected: format!("{n_fields}: {fields}"),
-                todo: String::new(),
-            });
+            return Err(RecError::input(
+                Place::line(path, number),
+                format!("{} fields", row.len()),
+                format!("{n_fields}: {fields}"),
+            ));
         }
         rows.push((number, row));
     }
@@ -114,21 +108,18 @@ fn lines(path: &Path, text: &str, n_fields: usize, fields: &str) -> Result<Vec<(
 
 fn read_text(path: &Path) -> Result<String> {
     let bytes = std::fs::read(path).map_err(RecError::read(path))?;
-    String::from_utf8(bytes).map_err(|error| RecError::Input {
-        place: Place::file(path),
-        found: format!("a byte that is not UTF-8 at offset {}", error.utf8_error().valid_up_to()),
-        expected: "UTF-8 text".into(),
-        todo: String::new(),
+    String::from_utf8(bytes).map_err(|error| {
+        RecError::input(
+            Place::file(path),
+            format!("a byte that is not UTF-8 at offset {}", error.utf8_error().valid_up_to()),
+            "UTF-8 text",
+        )
     })
 }
 
 fn number<T: std::str::FromStr>(path: &Path, line: u64, column: (usize, &'static str), text: &str) -> Result<T> {
-    text.parse().map_err(|_| RecError::Input {
-        place: Place::column(path, line, column.0, column.1),
-        found: format!("{text:?}"),
-        expected: "a number".into(),
-        todo: String::new(),
-    })
+    text.parse()
+        .map_err(|_| RecError::input(Place::column(path, line, column.0, column.1), format!("{text:?}"), "a number"))
 }
 
 /// The held-out items of every user who has one.
@@ -146,12 +137,8 @@ fn read_qrels(path: &Path) -> Result<BTreeMap<String, Vec<String>>> {
     }
     relevant.retain(|_, items| !items.is_empty());
     if relevant.is_empty() {
-        return Err(RecError::Input {
-            place: Place::file(path),
-            found: "no judgement above 0".into(),
-            expected: "at least one held-out item".into(),
-            todo: "a line is: user 0 item 1".into(),
-        });
+        return Err(RecError::input(Place::file(path), "no judgement above 0", "at least one held-out item")
+            .with_todo("a line is: user 0 item 1"));
     }
     Ok(relevant)
 }
@@ -162,12 +149,11 @@ fn read_run(path: &Path) -> Result<HashMap<String, Vec<(String, f64)>>> {
     for (line, row) in lines(path, &read_text(path)?, 6, "user Q0 item rank score tag")? {
         let score: f64 = number(path, line, (5, "score"), &row[4])?;
         if score.is_nan() {
-            return Err(RecError::Input {
-                place: Place::column(path, line, 5, "score"),
-                found: format!("{:?}", row[4]),
-                expected: "a number that has a rank".into(),
-                todo: String::new(),
-            });
+            return Err(RecError::input(
+                Place::column(path, line, 5, "score"),
+                format!("{:?}", row[4]),
+                "a number that has a rank",
+            ));
         }
         let list = lists.entry(row[0].clone()).or_default();
         if list.iter().any(|(item, _)| *item == row[2]) {
@@ -181,12 +167,11 @@ fn read_run(path: &Path) -> Result<HashMap<String, Vec<(String, f64)>>> {
 }
 
 fn twice(path: &Path, line: u64, row: &[String]) -> RecError {
-    RecError::Input {
-        place: Place::line(path, line),
-        found: format!("item {:?} of user {:?} a second time", row[2], row[0]),
-        expected: "each item of a user once".into(),
-        todo: String::new(),
-    }
+    RecError::input(
+        Place::line(path, line),
+        format!("item {:?} of user {:?} a second time", row[2], row[0]),
+        "each item of a user once",
+    )
 }
 
 #[cfg(test)]

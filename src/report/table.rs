@@ -29,12 +29,7 @@ impl Format {
             "table" => Ok(Format::Table),
             "json" => Ok(Format::Json),
             "csv" => Ok(Format::Csv),
-            _ => Err(RecError::Unknown {
-                what: "output",
-                origin: String::new(),
-                name: name.into(),
-                known: Self::NAMES.map(String::from).to_vec(),
-            }),
+            _ => Err(RecError::unknown("output", name, Self::NAMES)),
         }
     }
 }

@@ -25,17 +25,16 @@ pub(super) fn judge(args: &Args, config: &Config, split: &Split, scorer: &dyn Sc
         JudgedPart::Uniform => (&split.uniform, &seen[..]),
     };
     if log.is_empty() || log.ratings.is_empty() {
-        return Err(RecError::Missing {
-            what: "labelled row",
-            name: format!("in the {} part", args.part.name()),
-            todo: "give data with ratings, or rows of uniform exposure (--uniform) and --part uniform".into(),
-        });
+        return Err(RecError::missing(
+            "labelled row",
+            format!("in the {} part", args.part.name()),
+            "give data with ratings, or rows of uniform exposure (--uniform) and --part uniform",
+        ));
     }
     let mut rows = LabeledRows::new(&log.users, &log.items, &log.ratings, split.histories(seen), split.n_items())?;
     let mut what = String::new();
     let classes = |label: &f32| [1.0, 0.0, -1.0].contains(label);
-    let on_ratings = names.iter().any(|name| name == "mae" || name == "rmse");
-    if !on_ratings && !rows.labels().iter().all(classes) {
+    if !protocol.takes_ratings() && !rows.labels().iter().all(classes) {
         let threshold = config.data.min_rating.unwrap_or(THRESHOLD);
         rows = rows.with_threshold(threshold);
         what = format!(", ratings of {threshold} or more are positive");

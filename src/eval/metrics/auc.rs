@@ -10,7 +10,7 @@ use crate::error::{Place, RecError, Result};
 /// Mann and Whitney 1947; the trapezoid rule over merged ties (RecBole, scikit-learn: SPEC.md E.3) gives the same number. AutoDebias's code breaks ties
 /// by the order of a sort, which is no property of the model: no such variant exists here.
 #[derive(Debug, Clone, Copy)]
-pub struct Auc;
+pub(super) struct Auc;
 
 impl ValueMetric for Auc {
     fn name(&self) -> &'static str {
@@ -25,12 +25,12 @@ impl ValueMetric for Auc {
         let (n_positive, n_negative) = classes(labels)?;
         if n_positive == 0 || n_negative == 0 {
             let kind = if n_positive == 0 { "negative" } else { "positive" };
-            return Err(RecError::Input {
-                place: Place::file("labels".as_ref()),
-                found: format!("{} rows, all {kind}", labels.len()),
-                expected: "at least one positive and one negative row for auc".into(),
-                todo: "judge a part with both, or ask for logloss".into(),
-            });
+            return Err(RecError::input(
+                Place::file("labels".as_ref()),
+                format!("{} rows, all {kind}", labels.len()),
+                "at least one positive and one negative row for auc",
+            )
+            .with_todo("judge a part with both, or ask for logloss"));
         }
         let mut order: Vec<u32> = (0..scores.len() as u32).collect();
         order.sort_unstable_by(|&a, &b| scores[a as usize].total_cmp(&scores[b as usize]));

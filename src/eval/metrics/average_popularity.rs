@@ -7,11 +7,15 @@ use super::{ItemCounts, ListMetric};
 /// # Source
 /// Yin et al., VLDB 2012; RecBole (SPEC.md E.3) agrees where every list is full. A list that is shorter than the cut-off is divided by its own length.
 #[derive(Debug, Clone, Copy)]
-pub struct AveragePopularity;
+pub(super) struct AveragePopularity;
 
 impl ListMetric for AveragePopularity {
     fn name(&self) -> &'static str {
         "averagepopularity"
+    }
+
+    fn higher_is_better(&self) -> bool {
+        false
     }
 
     fn user_value(&self, list: &[u32], counts: &ItemCounts) -> f64 {

@@ -7,16 +7,16 @@ use super::ExposureMetric;
 /// # Source
 /// Ge et al., RecSys 2010 (catalogue coverage). `itemcoverage(recbole)` divides by `n_items + 1`: RecBole counts its padding id as an item (SPEC.md E.3).
 #[derive(Debug, Clone, Copy)]
-pub struct ItemCoverage {
+pub(super) struct ItemCoverage {
     name: &'static str,
     n_padding: usize,
 }
 
 impl ItemCoverage {
     /// `itemcoverage`.
-    pub const TEXTBOOK: ItemCoverage = ItemCoverage { name: "itemcoverage", n_padding: 0 };
+    pub(super) const TEXTBOOK: ItemCoverage = ItemCoverage { name: "itemcoverage", n_padding: 0 };
     /// `itemcoverage(recbole)`.
-    pub const RECBOLE: ItemCoverage = ItemCoverage { name: "itemcoverage(recbole)", n_padding: 1 };
+    pub(super) const RECBOLE: ItemCoverage = ItemCoverage { name: "itemcoverage(recbole)", n_padding: 1 };
 }
 
 impl ExposureMetric for ItemCoverage {

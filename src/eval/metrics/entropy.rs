@@ -9,16 +9,16 @@ use super::ExposureMetric;
 /// Shannon 1948. `shannonentropy(recbole)` divides by the number of distinct items shown, as RecBole's code does and its documentation does not
 /// (SPEC.md E.3).
 #[derive(Debug, Clone, Copy)]
-pub struct ShannonEntropy {
+pub(super) struct ShannonEntropy {
     name: &'static str,
     divided: bool,
 }
 
 impl ShannonEntropy {
     /// `shannonentropy`.
-    pub const TEXTBOOK: ShannonEntropy = ShannonEntropy { name: "shannonentropy", divided: false };
+    pub(super) const TEXTBOOK: ShannonEntropy = ShannonEntropy { name: "shannonentropy", divided: false };
     /// `shannonentropy(recbole)`.
-    pub const RECBOLE: ShannonEntropy = ShannonEntropy { name: "shannonentropy(recbole)", divided: true };
+    pub(super) const RECBOLE: ShannonEntropy = ShannonEntropy { name: "shannonentropy(recbole)", divided: true };
 }
 
 impl ExposureMetric for ShannonEntropy {

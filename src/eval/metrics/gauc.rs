@@ -9,16 +9,16 @@ use super::RanksMetric;
 /// Zhu et al., *Optimized Cost per Click in Taobao Display Advertising*, KDD 2017 (weights are impressions). `gauc(recbole)` weighs a user by the
 /// number of held-out items (SPEC.md E.3).
 #[derive(Debug, Clone, Copy)]
-pub struct Gauc {
+pub(super) struct Gauc {
     name: &'static str,
     by_relevant: bool,
 }
 
 impl Gauc {
     /// `gauc`.
-    pub const TEXTBOOK: Gauc = Gauc { name: "gauc", by_relevant: false };
+    pub(super) const TEXTBOOK: Gauc = Gauc { name: "gauc", by_relevant: false };
     /// `gauc(recbole)`.
-    pub const RECBOLE: Gauc = Gauc { name: "gauc(recbole)", by_relevant: true };
+    pub(super) const RECBOLE: Gauc = Gauc { name: "gauc(recbole)", by_relevant: true };
 }
 
 impl RanksMetric for Gauc {

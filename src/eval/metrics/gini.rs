@@ -9,21 +9,25 @@ use super::ExposureMetric;
 /// Gini 1912; Adomavicius and Kwon, TKDE 2012. `giniindex(recbole)` has `n = n_items + 1`: RecBole counts its padding id as an item that is never shown
 /// (SPEC.md E.3).
 #[derive(Debug, Clone, Copy)]
-pub struct GiniIndex {
+pub(super) struct GiniIndex {
     name: &'static str,
     n_padding: usize,
 }
 
 impl GiniIndex {
     /// `giniindex`.
-    pub const TEXTBOOK: GiniIndex = GiniIndex { name: "giniindex", n_padding: 0 };
+    pub(super) const TEXTBOOK: GiniIndex = GiniIndex { name: "giniindex", n_padding: 0 };
     /// `giniindex(recbole)`.
-    pub const RECBOLE: GiniIndex = GiniIndex { name: "giniindex(recbole)", n_padding: 1 };
+    pub(super) const RECBOLE: GiniIndex = GiniIndex { name: "giniindex(recbole)", n_padding: 1 };
 }
 
 impl ExposureMetric for GiniIndex {
     fn name(&self) -> &'static str {
         self.name
+    }
+
+    fn higher_is_better(&self) -> bool {
+        false
     }
 
     fn value(&self, shown: &[u32]) -> f64 {

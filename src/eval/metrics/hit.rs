@@ -7,7 +7,7 @@ use super::RankingMetric;
 /// # Source
 /// SPEC.md E.3.
 #[derive(Debug, Clone, Copy)]
-pub struct Hit;
+pub(super) struct Hit;
 
 impl RankingMetric for Hit {
     fn name(&self) -> &'static str {

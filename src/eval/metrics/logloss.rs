@@ -15,7 +15,7 @@ const CLIP: f64 = 1e-15;
 /// - `nll`: another name of `logloss`.
 /// - `nll(autodebias)`: the sign of AutoDebias's code and tables, a log-*likelihood*: negative, higher is better.
 #[derive(Debug, Clone, Copy)]
-pub struct LogLoss {
+pub(super) struct LogLoss {
     name: &'static str,
     kind: Kind,
 }
@@ -29,13 +29,13 @@ enum Kind {
 
 impl LogLoss {
     /// `logloss`.
-    pub const LOGLOSS: LogLoss = LogLoss { name: "logloss", kind: Kind::Exact };
+    pub(super) const LOGLOSS: LogLoss = LogLoss { name: "logloss", kind: Kind::Exact };
     /// `logloss(recbole)`.
-    pub const RECBOLE: LogLoss = LogLoss { name: "logloss(recbole)", kind: Kind::Clipped };
+    pub(super) const RECBOLE: LogLoss = LogLoss { name: "logloss(recbole)", kind: Kind::Clipped };
     /// `nll`.
-    pub const NLL: LogLoss = LogLoss { name: "nll", kind: Kind::Exact };
+    pub(super) const NLL: LogLoss = LogLoss { name: "nll", kind: Kind::Exact };
     /// `nll(autodebias)`.
-    pub const AUTODEBIAS: LogLoss = LogLoss { name: "nll(autodebias)", kind: Kind::Likelihood };
+    pub(super) const AUTODEBIAS: LogLoss = LogLoss { name: "nll(autodebias)", kind: Kind::Likelihood };
 }
 
 impl ValueMetric for LogLoss {

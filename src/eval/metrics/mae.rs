@@ -8,7 +8,7 @@ use crate::error::Result;
 /// # Source
 /// SPEC.md E.3.
 #[derive(Debug, Clone, Copy)]
-pub struct MeanAbsoluteError;
+pub(super) struct MeanAbsoluteError;
 
 impl ValueMetric for MeanAbsoluteError {
     fn name(&self) -> &'static str {
@@ -17,6 +17,10 @@ impl ValueMetric for MeanAbsoluteError {
 
     fn higher_is_better(&self) -> bool {
         false
+    }
+
+    fn takes_ratings(&self) -> bool {
+        true
     }
 
     fn value(&self, scores: &[f32], labels: &[f32]) -> Result<f64> {

@@ -8,7 +8,7 @@ use super::RankingMetric;
 /// # Source
 /// SPEC.md E.3. The denominator is capped by `k`: a perfect list is worth 1 even when not every held-out item fits.
 #[derive(Debug, Clone, Copy)]
-pub struct MeanAveragePrecision;
+pub(super) struct MeanAveragePrecision;
 
 impl RankingMetric for MeanAveragePrecision {
     fn name(&self) -> &'static str {

@@ -1,8 +1,9 @@
-//! What a ranked list is worth to one user, and how well scores fit labels. A new metric is one file here, its `mod` line and its row in [`METRICS`] or
-//! [`VALUE_METRICS`].
+//! Metrics of ranked lists and of labelled rows. A new metric is one file here, its `mod` line and
+//! its row in [`METRICS`] or [`VALUE_METRICS`]: help, messages and configurations read these lists.
 //!
 //! # Source
-//! Definitions follow RecBole's evaluator (SPEC.md E.3), which agree with those of the LightGCN reference code where both have the metric.
+//! Definitions follow RecBole's evaluator, which agrees with the LightGCN reference code where both
+//! have the metric; `docs/metrics.md` tells every difference to other tools.
 
 mod at;
 mod auc;
@@ -25,26 +26,10 @@ mod tail_percentage;
 mod value;
 
 pub use at::MetricAt;
-pub use auc::Auc;
-pub use average_popularity::AveragePopularity;
-pub use coverage::ItemCoverage;
-pub use entropy::ShannonEntropy;
-pub use gauc::Gauc;
-pub use gini::GiniIndex;
-pub use hit::Hit;
 pub use item_counts::ItemCounts;
-pub use logloss::LogLoss;
-pub use mae::MeanAbsoluteError;
-pub use map::MeanAveragePrecision;
-pub use mrr::ReciprocalRank;
-pub use ndcg::Ndcg;
-pub use precision::Precision;
-pub use recall::Recall;
-pub use rmse::RootMeanSquaredError;
-pub use tail_percentage::TailPercentage;
+pub use value::ValueMetric;
 pub(super) use value::classes;
 use value::mean;
-pub use value::{VALUE_METRICS, ValueMetric, value_named};
 
 use crate::error::{RecError, Result};
 
@@ -66,6 +51,11 @@ pub trait ListMetric: Send + Sync {
     /// The name in configs and reports, in lower case; a variant's reason stands in brackets.
     fn name(&self) -> &'static str;
 
+    /// True when a larger value is better.
+    fn higher_is_better(&self) -> bool {
+        true
+    }
+
     /// The value of one user's list, best item first, at most as long as the cut-off.
     fn user_value(&self, list: &[u32], counts: &ItemCounts) -> f64;
 }
@@ -74,6 +64,11 @@ pub trait ListMetric: Send + Sync {
 pub trait ExposureMetric: Send + Sync {
     /// The name in configs and reports, in lower case; a variant's reason stands in brackets.
     fn name(&self) -> &'static str;
+
+    /// True when a larger value is better.
+    fn higher_is_better(&self) -> bool {
+        true
+    }
 
     /// The value for all lists.
     ///
@@ -122,7 +117,11 @@ impl Metric {
 
     /// Whether a larger value is better: for whoever picks by it.
     pub fn higher_is_better(self) -> bool {
-        !matches!(self.name(), "averagepopularity" | "giniindex" | "giniindex(recbole)")
+        match self {
+            Metric::List(metric) => metric.higher_is_better(),
+            Metric::Exposure(metric) => metric.higher_is_better(),
+            Metric::Hits(_) | Metric::Ranks(_) => true,
+        }
     }
 
     /// Whether the metric is the plain mean of one value for each user: what a paired test over users can compare.
@@ -133,23 +132,34 @@ impl Metric {
 
 /// Every metric of ranked lists, in the order of reports. The first [`N_DEFAULT`] are reported where nothing else is asked for.
 pub static METRICS: [Metric; 17] = [
-    Metric::Hits(&Recall),
-    Metric::Hits(&Precision),
-    Metric::Hits(&Ndcg),
-    Metric::Hits(&Hit),
-    Metric::Hits(&ReciprocalRank),
-    Metric::Hits(&MeanAveragePrecision),
-    Metric::Ranks(&Gauc::TEXTBOOK),
-    Metric::Ranks(&Gauc::RECBOLE),
-    Metric::Exposure(&ItemCoverage::TEXTBOOK),
-    Metric::Exposure(&ItemCoverage::RECBOLE),
-    Metric::List(&AveragePopularity),
-    Metric::Exposure(&GiniIndex::TEXTBOOK),
-    Metric::Exposure(&GiniIndex::RECBOLE),
-    Metric::Exposure(&ShannonEntropy::TEXTBOOK),
-    Metric::Exposure(&ShannonEntropy::RECBOLE),
-    Metric::List(&TailPercentage::TEXTBOOK),
-    Metric::List(&TailPercentage::RECBOLE),
+    Metric::Hits(&recall::Recall),
+    Metric::Hits(&precision::Precision),
+    Metric::Hits(&ndcg::Ndcg),
+    Metric::Hits(&hit::Hit),
+    Metric::Hits(&mrr::ReciprocalRank),
+    Metric::Hits(&map::MeanAveragePrecision),
+    Metric::Ranks(&gauc::Gauc::TEXTBOOK),
+    Metric::Ranks(&gauc::Gauc::RECBOLE),
+    Metric::Exposure(&coverage::ItemCoverage::TEXTBOOK),
+    Metric::Exposure(&coverage::ItemCoverage::RECBOLE),
+    Metric::List(&average_popularity::AveragePopularity),
+    Metric::Exposure(&gini::GiniIndex::TEXTBOOK),
+    Metric::Exposure(&gini::GiniIndex::RECBOLE),
+    Metric::Exposure(&entropy::ShannonEntropy::TEXTBOOK),
+    Metric::Exposure(&entropy::ShannonEntropy::RECBOLE),
+    Metric::List(&tail_percentage::TailPercentage::TEXTBOOK),
+    Metric::List(&tail_percentage::TailPercentage::RECBOLE),
+];
+
+/// Every metric of labelled rows, in the order of reports.
+pub static VALUE_METRICS: [&dyn ValueMetric; 7] = [
+    &auc::Auc,
+    &logloss::LogLoss::LOGLOSS,
+    &logloss::LogLoss::RECBOLE,
+    &logloss::LogLoss::NLL,
+    &logloss::LogLoss::AUTODEBIAS,
+    &mae::MeanAbsoluteError,
+    &rmse::RootMeanSquaredError,
 ];
 
 /// How many metrics are reported where nothing else is asked for.
@@ -161,23 +171,19 @@ pub const N_DEFAULT: usize = 6;
 /// [`RecError::Unknown`] with all names; [`RecError::Config`] for the name of a metric of labelled rows.
 pub fn named(name: &str) -> Result<Metric> {
     if value_named(name).is_some() {
-        return Err(RecError::Config {
-            key: "eval.metrics".into(),
-            origin: String::new(),
-            found: name.into(),
-            expected: "metrics of ranked lists".into(),
-            todo: format!(
-                "{name} is a mean over labelled rows and not over users, so it never stands beside them; gcnrec evaluate RUN --candidates labeled \
-                 --metrics {name} judges labelled rows"
-            ),
-        });
+        return Err(RecError::range("eval.metrics", name, "metrics of ranked lists").with_todo(format!(
+            "{name} is a mean over labelled rows and not over users, so it never stands beside them; gcnrec evaluate RUN --candidates labeled \
+             --metrics {name} judges labelled rows"
+        )));
     }
-    METRICS.iter().copied().find(|metric| metric.name() == name).ok_or_else(|| RecError::Unknown {
-        what: "metric",
-        origin: String::new(),
-        name: name.into(),
-        known: METRICS.iter().map(|metric| metric.name().to_string()).collect(),
-    })
+    let known = || METRICS.iter().map(|metric| metric.name());
+    let found = METRICS.iter().copied().find(|metric| metric.name() == name);
+    found.ok_or_else(|| RecError::unknown("metric", name, known()))
+}
+
+/// The metric of labelled rows of that name, if there is one.
+pub fn value_named(name: &str) -> Option<&'static dyn ValueMetric> {
+    VALUE_METRICS.iter().copied().find(|metric| metric.name() == name)
 }
 
 /// The number of hits.
@@ -216,6 +222,17 @@ mod tests {
     fn a_full_list_of_hits_is_worth_one_under_every_metric_when_k_items_are_held_out() {
         for metric in hits() {
             assert_eq!(metric.user_value(&[true; 4], 4, 4), 1.0, "{}", metric.name());
+        }
+    }
+
+    #[test]
+    fn the_page_of_metrics_defines_each_of_them() {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/metrics.md");
+        let page = std::fs::read_to_string(page).unwrap();
+        let names = METRICS.iter().map(|metric| metric.name()).chain(VALUE_METRICS.iter().map(|metric| metric.name()));
+        for name in names {
+            let defined = [format!("`{name}`"), format!("`{name}@k`")].iter().any(|name| page.contains(name));
+            assert!(defined, "{name} is not in docs/metrics.md");
         }
     }
 

@@ -7,7 +7,7 @@ use super::RankingMetric;
 /// # Source
 /// SPEC.md E.3.
 #[derive(Debug, Clone, Copy)]
-pub struct ReciprocalRank;
+pub(super) struct ReciprocalRank;
 
 impl RankingMetric for ReciprocalRank {
     fn name(&self) -> &'static str {

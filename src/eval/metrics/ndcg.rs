@@ -7,7 +7,7 @@ use super::RankingMetric;
 /// # Source
 /// SPEC.md A.5, E.3.
 #[derive(Debug, Clone, Copy)]
-pub struct Ndcg;
+pub(super) struct Ndcg;
 
 impl RankingMetric for Ndcg {
     fn name(&self) -> &'static str {

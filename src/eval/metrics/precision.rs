@@ -7,7 +7,7 @@ use super::{RankingMetric, count};
 /// # Source
 /// SPEC.md E.3. The denominator stays `k` where fewer items could be ranked.
 #[derive(Debug, Clone, Copy)]
-pub struct Precision;
+pub(super) struct Precision;
 
 impl RankingMetric for Precision {
     fn name(&self) -> &'static str {

@@ -7,7 +7,7 @@ use super::{RankingMetric, count};
 /// # Source
 /// SPEC.md A.5, E.3. The denominator is every held-out item, also where more of them exist than fit into the list.
 #[derive(Debug, Clone, Copy)]
-pub struct Recall;
+pub(super) struct Recall;
 
 impl RankingMetric for Recall {
     fn name(&self) -> &'static str {

@@ -9,7 +9,7 @@ use crate::error::Result;
 /// # Source
 /// SPEC.md E.3.
 #[derive(Debug, Clone, Copy)]
-pub struct RootMeanSquaredError;
+pub(super) struct RootMeanSquaredError;
 
 impl ValueMetric for RootMeanSquaredError {
     fn name(&self) -> &'static str {
@@ -18,6 +18,10 @@ impl ValueMetric for RootMeanSquaredError {
 
     fn higher_is_better(&self) -> bool {
         false
+    }
+
+    fn takes_ratings(&self) -> bool {
+        true
     }
 
     fn value(&self, scores: &[f32], labels: &[f32]) -> Result<f64> {

@@ -11,16 +11,16 @@ use super::{ItemCounts, ListMetric};
 /// Abdollahpouri et al., 2019. Here the tail is taken from the whole catalogue: an item without any training user is as far in the tail as can be.
 /// `tailpercentage(recbole)` takes it from the items that are present in training, and an item that is not is never tail (SPEC.md E.3).
 #[derive(Debug, Clone, Copy)]
-pub struct TailPercentage {
+pub(super) struct TailPercentage {
     name: &'static str,
     trained_only: bool,
 }
 
 impl TailPercentage {
     /// `tailpercentage`.
-    pub const TEXTBOOK: TailPercentage = TailPercentage { name: "tailpercentage", trained_only: false };
+    pub(super) const TEXTBOOK: TailPercentage = TailPercentage { name: "tailpercentage", trained_only: false };
     /// `tailpercentage(recbole)`.
-    pub const RECBOLE: TailPercentage = TailPercentage { name: "tailpercentage(recbole)", trained_only: true };
+    pub(super) const RECBOLE: TailPercentage = TailPercentage { name: "tailpercentage(recbole)", trained_only: true };
 }
 
 impl ListMetric for TailPercentage {

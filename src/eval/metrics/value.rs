@@ -1,6 +1,5 @@
 //! Metrics of labelled rows: each row has a score and a label, and no list is ranked.
 
-use super::{Auc, LogLoss, MeanAbsoluteError, RootMeanSquaredError};
 use crate::error::{Place, RecError, Result};
 
 /// How well the scores of labelled rows fit their labels.
@@ -10,6 +9,11 @@ pub trait ValueMetric: Send + Sync {
 
     /// True when a larger value is better.
     fn higher_is_better(&self) -> bool;
+
+    /// True when the metric compares scores with ratings as they are, not with classes.
+    fn takes_ratings(&self) -> bool {
+        false
+    }
 
     /// The value over all rows. Sums run in f64, in the order of the rows.
     ///
@@ -22,34 +26,18 @@ pub trait ValueMetric: Send + Sync {
     fn value(&self, scores: &[f32], labels: &[f32]) -> Result<f64>;
 }
 
-/// Every metric of labelled rows, in the order of reports.
-pub static VALUE_METRICS: [&dyn ValueMetric; 7] = [
-    &Auc,
-    &LogLoss::LOGLOSS,
-    &LogLoss::RECBOLE,
-    &LogLoss::NLL,
-    &LogLoss::AUTODEBIAS,
-    &MeanAbsoluteError,
-    &RootMeanSquaredError,
-];
-
-/// The value metric of that name, if there is one.
-pub fn value_named(name: &str) -> Option<&'static dyn ValueMetric> {
-    VALUE_METRICS.iter().copied().find(|metric| metric.name() == name)
-}
-
 /// The number of positive and of negative rows.
 ///
 /// # Errors
 /// [`RecError::Input`] for a label that is neither 1 nor 0 nor -1.
 pub(in crate::eval) fn classes(labels: &[f32]) -> Result<(usize, usize)> {
     if let Some(label) = labels.iter().find(|label| ![1.0, 0.0, -1.0].contains(*label)) {
-        return Err(RecError::Input {
-            place: Place::file("labels".as_ref()),
-            found: format!("the label {label}"),
-            expected: "1 for positive, 0 or -1 for negative rows".into(),
-            todo: "turn ratings into labels by a threshold; mae and rmse take ratings as they are".into(),
-        });
+        return Err(RecError::input(
+            Place::file("labels".as_ref()),
+            format!("the label {label}"),
+            "1 for positive, 0 or -1 for negative rows",
+        )
+        .with_todo("turn ratings into labels by a threshold; mae and rmse take ratings as they are"));
     }
     let n_positive = labels.iter().filter(|&&label| label > 0.0).count();
     Ok((n_positive, labels.len() - n_positive))
@@ -63,14 +51,14 @@ pub(super) fn mean(scores: &[f32], labels: &[f32], loss: impl Fn(f64, f64) -> f6
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::super::{VALUE_METRICS, named, value_named};
 
     #[test]
     fn every_value_metric_is_found_by_its_name_and_no_name_is_used_twice() {
         for (at, metric) in VALUE_METRICS.iter().enumerate() {
             assert_eq!(value_named(metric.name()).unwrap().name(), metric.name());
             assert!(VALUE_METRICS[..at].iter().all(|other| other.name() != metric.name()));
-            assert!(super::super::named(metric.name()).is_err(), "no ranking metric has that name");
+            assert!(named(metric.name()).is_err(), "no ranking metric has that name");
         }
         assert!(value_named("ndcg").is_none());
     }
