@@ -75,13 +75,10 @@ fn read_whole(path: &Path) {
 
 /// From the file to dense ids and interactions, ready for training.
 fn read_rows(path: &Path) {
-    let config = data::Config {
-        train: Some(path.to_path_buf()),
-        format: Format::PAIRS,
-        duplicates: Some(data::Duplicates::KeepFirst),
-        valid_fraction: 0.0,
-        ..data::Config::default()
-    };
+    let config = data::Config::default().with(|own| {
+        (own.train, own.format) = (Some(path.to_path_buf()), Format::PAIRS);
+        (own.duplicates, own.valid_fraction) = (Some(data::Duplicates::KeepFirst), 0.0);
+    });
     let mut n = 0;
     let time = timed(1, || {
         let split = data::load(&config, Seed(1)).expect("a sound file");

@@ -30,13 +30,11 @@ pub fn gowalla() -> (Interactions, Interactions) {
     match gowalla_folder() {
         Some(folder) => {
             println!("data: Gowalla, official training and test part");
-            let config = data::Config {
-                train: Some(folder.join("train.txt.gz")),
-                test: Some(folder.join("test.txt.gz")),
-                format: Format::LIGHTGCN,
-                valid_fraction: 0.0,
-                ..data::Config::default()
-            };
+            let config = data::Config::default().with(|own| {
+                own.train = Some(folder.join("train.txt.gz"));
+                own.test = Some(folder.join("test.txt.gz"));
+                (own.format, own.valid_fraction) = (Format::LIGHTGCN, 0.0);
+            });
             let split = data::load(&config, Seed(2020)).expect("Gowalla's files should be readable");
             let part = |part| split.interactions(part).expect("a loaded split should have its own ids");
             (part(data::Part::Train), part(data::Part::Test))

@@ -25,8 +25,9 @@ enum Judges {
 /// A learner on the demo world under a method, and who judges it. Of the 4,000 users this share saw ten items at random.
 fn learner(config: &debias::Config, uniform_users: f64, judges: Judges) -> (GraphLearner, String) {
     let seed = Seed(2020);
-    let demo = data::world::Config { n_users: 4000, n_items: 1500, uniform_users, ..data::world::Config::default() };
-    let split = data::load(&data::Config { demo, ..data::Config::default() }, seed).unwrap();
+    let demo = data::world::Config::default()
+        .with(|own| (own.n_users, own.n_items, own.uniform_users) = (4000, 1500, uniform_users));
+    let split = data::load(&data::Config::default().with(|own| own.demo = demo), seed).unwrap();
     let model = graph::Config { layers: 3, ..graph::Config::default() };
     let objective = objectives::Config::named("bpr").unwrap();
     let pairs = Arc::new(split.train_interactions().unwrap());

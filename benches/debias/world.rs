@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use gcnrec::Seed;
 use gcnrec::data::Split;
-use gcnrec::data::world::{Config, World};
+use gcnrec::data::world::World;
 use gcnrec::models::{Query, Scorer};
 use gcnrec_graphs::{ItemId, UserId};
 
@@ -30,7 +30,8 @@ pub fn table(asked: &Asked) {
             let resolved = asked.resolve(&file, seed);
             let demo = &resolved.config.data.demo;
             let biased = World::generate(demo, 0.0, Seed(seed)).unwrap();
-            let unbiased = World::generate(&Config { exposure_bias: 0.0, ..demo.clone() }, 0.0, Seed(seed)).unwrap();
+            let unbiased = demo.clone().with(|own| own.exposure_bias = 0.0);
+            let unbiased = World::generate(&unbiased, 0.0, Seed(seed)).unwrap();
             let learned_from = if stem(&file).starts_with(UNBIASED) { &unbiased } else { &biased };
             let outcome = train(resolved, to_train_on(&biased, learned_from));
             let judged = judge(&*outcome.scorer, &biased, &unbiased);

@@ -237,7 +237,7 @@ fn trained(model: usize) -> BTreeMap<String, Vec<u8>> {
         model: config,
         objective: objectives::Config::named("softmax").expect("the loss should exist"),
         debias: gcnrec::debias::Config::default(),
-        train: train::Config { max_epochs: 1, ..train::Config::default() },
+        train: train::Config::default().with(|own| own.max_epochs = 1),
         eval: gcnrec::eval::Config::default(),
         seed: Seed(1),
         device: Device::Cpu,

@@ -1,4 +1,4 @@
-//! What a user can choose about the data: `[data]`.
+//! Data settings: `[data]` of a run file.
 
 use std::path::PathBuf;
 
@@ -7,81 +7,98 @@ use serde::{Deserialize, Serialize};
 use super::reader::{Columns, Format};
 use super::world;
 use crate::error::{RecError, Result};
+use crate::settings::{above, above_up_to, finite, from_to_below, name_setting, settings};
 
-/// `[data]`. Either `path` names one file that is split here, or `train` (with `valid`, `test`) names files that are split already; with neither,
-/// the built-in demo world is used. Paths are used as they are: whoever read the run file has resolved them.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Config {
-    /// One file to split. Default none.
-    pub path: Option<PathBuf>,
-    /// The training part of data that is split already. Default none.
-    pub train: Option<PathBuf>,
-    /// Its validation part. Default none: a share of the training part is carved out.
-    pub valid: Option<PathBuf>,
-    /// Its test part. Default none.
-    pub test: Option<PathBuf>,
-    /// Rows collected under uniform exposure, beside `path` or `train`. Default none.
-    pub uniform: Option<PathBuf>,
-    /// What the held-out items of each test user are ranked among, `user item item …` a line. Default none.
-    pub candidates: Option<PathBuf>,
-    /// Shares of the uniform part that teach debiasing methods, validate and test, where neither `valid` nor `test` is given beside `train`; 0 or more each,
-    /// the first above 0. With `valid` or `test` all of it teaches. Default `[0.05, 0.05, 0.9]`.
-    pub uniform_ratios: [f64; 3],
-    /// The column of ratings in the uniform part and in labelled parts beside it, where it is another one; they then have no time. Default as
-    /// `rating_column`.
-    pub uniform_rating_column: Option<String>,
-    /// What rows below `min_rating` are: nothing, or rows with the label -1. Default `implicit`.
-    pub feedback: Feedback,
-    /// Items with titles: `u.item`, `movies.dat`, an atomic `.item` file, or delimited text with a header. Default none.
-    pub items: Option<PathBuf>,
-    /// The format of all parts. Default `auto`.
-    pub format: Format,
-    /// Rows with a lower rating are dropped before anything else; files without ratings are left alone. In the uniform part lower ratings become the
-    /// label -1 instead. Any finite number. Default none, and 4 for the uniform part.
-    pub min_rating: Option<f32>,
-    /// The column of users: a name in the header, or a number from 1 for `pairs`. Default: the first with a usual name.
-    pub user_column: Option<String>,
-    /// The column of items. Default as for users.
-    pub item_column: Option<String>,
-    /// The column of ratings. Default as for users; a file may have none.
-    pub rating_column: Option<String>,
-    /// The column of times. Default as for users; a file may have none.
-    pub time_column: Option<String>,
-    /// The column of titles in `items`. Default: the first with a usual name.
-    pub title_column: Option<String>,
-    /// Users with fewer rows are dropped, together with `min_item_interactions`, until nothing changes. Only for `path`. Default 0.
-    pub min_user_interactions: u32,
-    /// Items with fewer rows are dropped likewise. Only for `path`. Default 0.
-    pub min_item_interactions: u32,
-    /// What to do with a pair that stands in a part more than once. Default `keep_first`, for `sessions` `keep_all`.
-    pub duplicates: Option<Duplicates>,
-    /// How `path` is split. Default `ratio`.
-    pub split: Rule,
-    /// Shares of training, validation and test for `ratio`, 0 or more each, training above 0; they need not sum to 1. Default `[0.8, 0.1, 0.1]`.
-    pub ratios: [f64; 3],
-    /// What `ratio` divides. Default `user`.
-    pub group_by: GroupBy,
-    /// Which rows go first. Default `random` for `ratio`, `time` for `leave_one_out`; a split by `time` knows no other.
-    pub order: Option<Order>,
-    /// Which parts `leave_one_out` makes. Default `valid_and_test`.
-    pub hold_out: HoldOut,
-    /// Share of each user's training rows that becomes the validation part when there is none, from 0 to below 1; at least one row of each user
-    /// stays. Default 0.1. 0 means no validation part: what a split of `path` would make of one is training.
-    pub valid_fraction: f64,
-    /// Which rows these are. Default `random`, for `sessions` `last`.
-    pub valid_rows: Option<ValidRows>,
-    /// Models learn from the training rows of so many days before the newest one alone, above 0; times are seconds. Older rows stay known: they are
-    /// history, and masked. Default: from all.
-    pub recent_days: Option<f64>,
-    /// Models learn from this share of the training rows alone, the newest ones, above 0 to 1. Rows as old as the oldest of them stay too. Default: from
-    /// all.
-    pub recent_fraction: Option<f64>,
-    /// Days in which the weight of a training pair halves, above 0; times are seconds. Default: all pairs count alike.
-    pub half_life_days: Option<f64>,
-    /// The built-in demo world, used when there is neither `path` nor `train`.
-    pub demo: world::Config,
+settings! {
+    /// `[data]`. Either `path` names one file that is split here, or `train` (with `valid`, `test`)
+    /// names files that are split already; with neither, the built-in demo world is used. Paths are
+    /// used as they are: whoever read the run file has resolved them.
+    pub struct Config {
+        /// one file, split here
+        path: Option<PathBuf> = None, or "none", flag "--data";
+        /// the training part of data that are split already
+        train: Option<PathBuf> = None, or "none: the demo world", flag "--train";
+        /// its validation part
+        valid: Option<PathBuf> = None, or "none: carved from training", flag "--valid";
+        /// its test part
+        test: Option<PathBuf> = None, or "none", flag "--test";
+        /// rows collected by showing items at random, beside `data.path` or `data.train`
+        uniform: Option<PathBuf> = None, or "none", flag "--uniform";
+        /// what each test user's held-out items are ranked among, `user item item …` a line
+        candidates: Option<PathBuf> = None, or "none: all items are ranked", flag "--candidates-file";
+        /// shares of the uniform part that teach, validate and test, where `data.train` has no
+        /// parts beside it; otherwise all of it teaches
+        uniform_ratios: [f64; 3] = [0.05, 0.05, 0.9], takes "three numbers of 0 or more, the first above 0";
+        /// column of ratings in the uniform part and in labelled parts beside it, where it is
+        /// another one; they then have no time
+        uniform_rating_column: Option<String> = None, or "that of `data.rating_column`",
+            takes "as `data.rating_column`";
+        /// training rows below `data.min_rating` are dropped, or stay with the label -1 (for `mse`
+        /// and `logistic`)
+        feedback: Feedback = Feedback::Implicit, flag "--feedback";
+        /// items with titles: `u.item`, `movies.dat`, an atomic `.item` file, or delimited text
+        /// with a header
+        items: Option<PathBuf> = None, or "none";
+        /// format of all parts
+        format: Format = Format::AUTO, flag "--format";
+        /// rows rated lower are dropped before anything else, where a file has ratings; in the
+        /// uniform part they become the label -1
+        min_rating: Option<f32> = None, or "none; 4 for the uniform part", in finite(), flag "--min-rating";
+        /// column of users
+        user_column: Option<String> = None, or "the first with a usual name",
+            takes "a name in the header, or a number from 1 for `pairs`";
+        /// column of items
+        item_column: Option<String> = None, or "the first with a usual name", takes "as `data.user_column`";
+        /// column of ratings; a file may have none
+        rating_column: Option<String> = None, or "the first with a usual name", takes "as `data.user_column`";
+        /// column of times; a file may have none
+        time_column: Option<String> = None, or "the first with a usual name", takes "as `data.user_column`";
+        /// column of titles in `data.items`
+        title_column: Option<String> = None, or "the first with a usual name", takes "a name in the header";
+        /// k-core of `data.path`: users with fewer rows are dropped, until nothing changes
+        min_user_interactions: u32 = 0;
+        /// k-core of `data.path`: items with fewer rows are dropped likewise
+        min_item_interactions: u32 = 0;
+        /// what happens to a pair that stands in a part more than once
+        duplicates: Option<Duplicates> = None, or "`keep_first`; `keep_all` for `sessions`";
+        /// how `data.path` is split
+        split: Rule = Rule::Ratio, flag "--split";
+        /// shares of training, validation and test for `ratio` and `time`; they need not sum to 1
+        ratios: [f64; 3] = [0.8, 0.1, 0.1], takes "three numbers of 0 or more, the first above 0";
+        /// what `ratio` divides: each user's rows, or all rows
+        group_by: GroupBy = GroupBy::User;
+        /// which rows go to training first; a split by `time` knows no other order
+        order: Option<Order> = None, or "`random` for `ratio`, `time` for `leave_one_out`";
+        /// parts that `leave_one_out` makes
+        hold_out: HoldOut = HoldOut::ValidAndTest;
+        /// share of each user's training rows that validates where neither a file nor the split
+        /// makes that part, at least one row of each user staying; 0 for none, also where a split
+        /// of `data.path` would make one
+        valid_fraction: f64 = 0.1, in from_to_below(0.0, 1.0), flag "--valid-fraction";
+        /// rows that validate where no validation part is given: a share of each user's rows, or
+        /// the newest row of a share of the users
+        valid_rows: Option<ValidRows> = None, or "`random`; `last` for `sessions`";
+        /// models learn from the training rows of so many days before the newest one alone; times
+        /// are seconds. Older rows stay in histories and masks
+        recent_days: Option<f64> = None, or "none: all of it", in above(0.0);
+        /// models learn from this share of the training rows alone, the newest ones; rows as old as
+        /// the oldest of them stay too
+        recent_fraction: Option<f64> = None, or "none: all of it", in above_up_to(0.0, 1.0);
+        /// days in which the weight of a training pair halves; times are seconds
+        half_life_days: Option<f64> = None, or "none: all count alike", in above(0.0);
+        /// the built-in demo world, used when there is neither `data.path` nor `data.train`
+        demo: world::Config = world::Config::default();
+    }
 }
+
+name_setting!(Feedback, "kind of feedback");
+name_setting!(Format, "format");
+name_setting!(Duplicates, "way to treat duplicates");
+name_setting!(Rule, "split");
+name_setting!(ValidRows, "choice of validation rows");
+name_setting!(GroupBy, "value");
+name_setting!(Order, "value");
+name_setting!(HoldOut, "value");
 
 /// What training rows say.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,8 +135,9 @@ pub enum Rule {
     Ratio,
     /// The last row of each user is test, the last but one validation.
     LeaveOneOut,
-    /// Two points in time for everybody: what comes before the first is training, what comes after the second test. They are where `ratios` of all
-    /// rows would lie; rows of the same time are never divided.
+    /// Two points in time for everybody: what comes before the first is training, what comes after
+    /// the second test. They are where `ratios` of all rows would lie; rows of the same time are
+    /// never divided.
     Time,
 }
 
@@ -168,90 +186,28 @@ pub enum HoldOut {
     TestOnly,
 }
 
-impl Default for Config {
-    fn default() -> Self {
-        Config {
-            path: None,
-            train: None,
-            valid: None,
-            test: None,
-            uniform: None,
-            candidates: None,
-            uniform_ratios: [0.05, 0.05, 0.9],
-            uniform_rating_column: None,
-            feedback: Feedback::Implicit,
-            items: None,
-            format: Format::AUTO,
-            min_rating: None,
-            user_column: None,
-            item_column: None,
-            rating_column: None,
-            time_column: None,
-            title_column: None,
-            min_user_interactions: 0,
-            min_item_interactions: 0,
-            duplicates: None,
-            split: Rule::Ratio,
-            ratios: [0.8, 0.1, 0.1],
-            group_by: GroupBy::User,
-            order: None,
-            hold_out: HoldOut::ValidAndTest,
-            valid_fraction: 0.1,
-            valid_rows: None,
-            recent_days: None,
-            recent_fraction: None,
-            half_life_days: None,
-            demo: world::Config::default(),
-        }
-    }
-}
-
 impl Config {
     /// Refuses values outside their ranges and files that contradict each other.
     ///
     /// # Errors
-    /// [`RecError::Config`] for the first value outside its range, [`RecError::Usage`] for a contradiction.
+    /// [`RecError::Config`] for the first value outside its range, [`RecError::Usage`] for a
+    /// contradiction.
     pub fn validate(&self) -> Result<()> {
-        if let Some(rating) = self.min_rating
-            && !rating.is_finite()
-        {
-            return Err(RecError::range("data.min_rating", rating, "a finite number"));
-        }
-        let [train, ..] = self.ratios;
-        if !self.ratios.iter().all(|ratio| (0.0..=1e9).contains(ratio)) || train <= 0.0 {
-            let found = format!("{:?}", self.ratios);
-            return Err(RecError::range("data.ratios", found, "three numbers from 0 to 1e9, the first above 0"));
-        }
-        let [teaching, ..] = self.uniform_ratios;
-        if !self.uniform_ratios.iter().all(|ratio| (0.0..=1e9).contains(ratio)) || teaching <= 0.0 {
-            let found = format!("{:?}", self.uniform_ratios);
-            let expected = "three numbers from 0 to 1e9, the first above 0";
-            return Err(RecError::range("data.uniform_ratios", found, expected));
-        }
-        if !(0.0..1.0).contains(&self.valid_fraction) {
-            return Err(RecError::range("data.valid_fraction", self.valid_fraction, "a number from 0 to below 1"));
-        }
-        self.check_recency()?;
-        self.demo.validate("data.demo")?;
-        self.check_files()
-    }
-
-    fn check_recency(&self) -> Result<()> {
-        for (key, days) in [("recent_days", self.recent_days), ("half_life_days", self.half_life_days)] {
-            if let Some(days) = days.filter(|days| !(*days > 0.0 && days.is_finite())) {
-                return Err(RecError::range(format!("data.{key}"), days, "a number above 0"));
+        self.check_ranges("data")?;
+        for (key, ratios) in [("data.ratios", self.ratios), ("data.uniform_ratios", self.uniform_ratios)] {
+            if !ratios.iter().all(|ratio| (0.0..=1e9).contains(ratio)) || ratios[0] <= 0.0 {
+                let expected = "three numbers from 0 to 1e9, the first above 0";
+                return Err(RecError::range(key, format!("{ratios:?}"), expected));
             }
         }
-        if let Some(fraction) = self.recent_fraction.filter(|fraction| !(*fraction > 0.0 && *fraction <= 1.0)) {
-            return Err(RecError::range("data.recent_fraction", fraction, "a number above 0, up to 1"));
-        }
+        self.demo.validate("data.demo")?;
         if self.recent_days.is_some() && self.recent_fraction.is_some() {
             return Err(RecError::Usage {
                 problem: "data.recent_days and data.recent_fraction both say which rows are recent".into(),
                 todo: "give one of the two".into(),
             });
         }
-        Ok(())
+        self.check_files()
     }
 
     fn check_files(&self) -> Result<()> {

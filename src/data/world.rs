@@ -1,20 +1,23 @@
-//! The built-in demo world: made-up listeners and records, so that the first command works without any data.
+//! The built-in demo world: made-up listeners and records, so that the first command works without
+//! any data.
 //!
-//! Every user has one favourite community of items, a second one, and a taste of their own; every item has a community and an appeal. Together they give
-//! a true probability that a user likes an item. An earlier recommender decided what people got to see: popular items and items of the user's
-//! communities more often. What they saw and liked is the log; it comes in sessions, each around one community. A small second log was
-//! collected by showing items at random: its labels say what people like without that bias.
+//! Every user has one favourite community of items, a second one, and a taste of their own; every
+//! item has a community and an appeal. Together they give a true probability that a user likes an
+//! item. An earlier recommender decided what people got to see: popular items and items of the
+//! user's communities more often. What they saw and liked is the log; it comes in sessions, each
+//! around one community. A small second log was collected by showing items at random: its labels
+//! say what people like without that bias.
 
 use gcnrec_graphs::{ItemId, Purpose, Seed, UserId};
 use rand::seq::SliceRandom;
 use rand::{Rng, RngExt};
-use serde::{Deserialize, Serialize};
 
 use super::config::{Config as DataConfig, Order, ValidRows};
 use super::load::finish;
 use super::split::split;
 use super::{Clock, Log, Split};
 use crate::error::{RecError, Result};
+use crate::settings::{between, settings};
 
 /// Width of the taste vectors.
 const TASTES: usize = 4;
@@ -29,37 +32,24 @@ const COMMUNITIES: [&str; 16] = [
     "Samba", "Gospel", "Disco", "Chanson",
 ];
 
-/// `[data.demo]`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Config {
-    /// Users, 10..=1000000. Default 1000.
-    pub n_users: usize,
-    /// Items, 50..=100000. Default 600.
-    pub n_items: usize,
-    /// Communities of items, 1..=50. Default 8.
-    pub n_communities: usize,
-    /// Interactions of a user on average, 5..=1000 and at most a fifth of the items. Default 50.
-    pub interactions_per_user: usize,
-    /// How strongly the earlier recommender preferred popular items and items of the user's communities, 0..=4; 0 is uniform exposure. Default 1.
-    pub exposure_bias: f64,
-    /// Share of the users who were shown random items, 0..=1. Default 0.5.
-    pub uniform_users: f64,
-    /// Random items shown to each of them, 0..=50. Default 10.
-    pub uniform_per_user: usize,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Config {
-            n_users: 1000,
-            n_items: 600,
-            n_communities: 8,
-            interactions_per_user: 50,
-            exposure_bias: 1.0,
-            uniform_users: 0.5,
-            uniform_per_user: 10,
-        }
+settings! {
+    /// `[data.demo]`.
+    pub struct Config {
+        /// demo world: users
+        n_users: usize = 1000, in between(10.0, 1e6);
+        /// demo world: items
+        n_items: usize = 600, in between(50.0, 1e5);
+        /// demo world: communities of items
+        n_communities: usize = 8, in between(1.0, 50.0);
+        /// demo world: interactions of a user on average
+        interactions_per_user: usize = 50, takes "5 to 1000, at most a fifth of the items", in between(5.0, 1000.0);
+        /// demo world: how strongly the earlier recommender preferred popular items and items of
+        /// the user's communities; 0 is uniform exposure
+        exposure_bias: f64 = 1.0, in between(0.0, 4.0);
+        /// demo world: share of the users who were shown random items
+        uniform_users: f64 = 0.5, in between(0.0, 1.0);
+        /// demo world: random items shown to each of them
+        uniform_per_user: usize = 10, in between(0.0, 50.0);
     }
 }
 
@@ -69,30 +59,21 @@ impl Config {
     /// # Errors
     /// [`RecError::Config`] for the first value outside its range.
     pub fn validate(&self, key: &str) -> Result<()> {
-        let range = |name: &str, found: f64, low: f64, high: f64| {
-            let expected = || format!("a number from {low} to {high}");
-            if (low..=high).contains(&found) {
-                Ok(())
-            } else {
-                Err(RecError::range(format!("{key}.{name}"), found, expected()))
-            }
-        };
-        range("n_users", self.n_users as f64, 10.0, 1e6)?;
-        range("n_items", self.n_items as f64, 50.0, 1e5)?;
-        range("n_communities", self.n_communities as f64, 1.0, 50.0)?;
-        let most = (self.n_items / 5).min(1000) as f64;
-        range("interactions_per_user", self.interactions_per_user as f64, 5.0, most)?;
-        range("exposure_bias", self.exposure_bias, 0.0, 4.0)?;
-        range("uniform_users", self.uniform_users, 0.0, 1.0)?;
-        range("uniform_per_user", self.uniform_per_user as f64, 0.0, 50.0)
+        self.check_ranges(key)?;
+        let most = (self.n_items / 5).min(1000);
+        if self.interactions_per_user <= most {
+            return Ok(());
+        }
+        let expected = format!("a whole number from 5 to {most}");
+        Err(RecError::range(format!("{key}.interactions_per_user"), self.interactions_per_user, expected))
     }
 }
 
 /// The demo world: its data, and the truth behind them.
 #[derive(Debug, Clone)]
 pub struct World {
-    /// The data: for each user the first 80 % in time is training (of which the validation part was carved), the rest test; `uniform` has the
-    /// labels of the randomly shown items.
+    /// The data: for each user the first 80 % in time is training (of which the validation part was
+    /// carved), the rest test; `uniform` has the labels of the randomly shown items.
     pub split: Split,
     users: Vec<Person>,
     items: Vec<Record>,
@@ -175,8 +156,8 @@ impl World {
         (log, uniform)
     }
 
-    /// The items a user has seen and liked: a draw without replacement, in proportion to exposure times preference (Gumbel's trick: the largest of
-    /// `ln weight + noise`).
+    /// The items a user has seen and liked: a draw without replacement, in proportion to exposure
+    /// times preference (Gumbel's trick: the largest of `ln weight + noise`).
     fn liked(&self, config: &Config, user: usize, rng: &mut impl Rng) -> Vec<u32> {
         let spread = (0.6 * normal(rng) - 0.18).exp();
         let most = config.n_items / 2;
@@ -197,8 +178,9 @@ impl World {
         items
     }
 
-    /// Puts items into sessions of one community each, and the sessions into a random order. Shuffling matters: sessions are drawn from what is left, so
-    /// the last ones drawn would be those of the communities that the user likes least.
+    /// Puts items into sessions of one community each, and the sessions into a random order.
+    /// Shuffling matters: sessions are drawn from what is left, so the last ones drawn would be
+    /// those of the communities that the user likes least.
     fn sessions(&self, mut items: Vec<u32>, rng: &mut impl Rng) -> Vec<u32> {
         items.shuffle(rng);
         let mut sessions: Vec<Vec<u32>> = Vec::new();
@@ -351,6 +333,6 @@ mod tests {
     fn values_outside_their_range_are_refused() {
         let config = Config { interactions_per_user: 121, ..Config::default() };
         let error = World::generate(&config, 0.1, Seed(1)).unwrap_err().to_string();
-        assert_eq!(error, "data.demo.interactions_per_user: found 121, expected a number from 5 to 120");
+        assert_eq!(error, "data.demo.interactions_per_user: found 121, expected a whole number from 5 to 120");
     }
 }

@@ -1,4 +1,4 @@
-//! What a user can choose about evaluation, and what a report says about how it was done.
+//! Evaluation protocol: `[eval]` of a run file, and what a report says of how it was evaluated.
 
 use std::fmt;
 
@@ -6,36 +6,34 @@ use serde::{Deserialize, Serialize};
 
 use super::metrics::{METRICS, MetricAt, N_DEFAULT, named};
 use crate::error::{RecError, Result};
+use crate::settings::{Setting, Takes, above, between, settings};
 
-/// `[eval]`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Config {
-    /// Lengths of the lists that are judged, each 1..=10000, at least one. Default 10 and 20.
-    pub k: Vec<usize>,
-    /// Metrics to report, at least one. Default: `recall`, `precision`, `ndcg`, `hit`, `mrr`, `map`.
-    pub metrics: Vec<String>,
-    /// Which items are ranked: `all` (or `full`), or the held-out items among a sample of others: `uniN` uniform, `popN` by popularity, N draws with
-    /// replacement for each held-out pair, 1..=100000; or `given`: the test part among those of `data.candidates`, the validation part among all. Default
-    /// `all`, with `data.candidates` `given`.
-    pub candidates: Candidates,
-    /// What `tailpercentage` calls the tail: up to 1 a share of the items, least popular first; above 1 a largest number of training users. Above 0.
-    /// Default 0.1.
-    pub tail_ratio: f64,
-    /// Items that the user has already met are left out of the list. Default true.
-    pub exclude_seen: bool,
+settings! {
+    /// `[eval]`.
+    pub struct Config {
+        /// lengths of the lists that are judged
+        k: Vec<usize> = vec![10, 20],
+            in between(1.0, Config::MAX_K as f64).said("one or more whole numbers from 1 to 10000"), flag "--k";
+        /// metrics that are reported
+        metrics: Vec<String> = METRICS[..N_DEFAULT].iter().map(|metric| metric.name().to_string()).collect(),
+            takes names_of_metrics(), flag "--metrics";
+        /// what is ranked: every item, or the held-out items among N draws (uniform, or by
+        /// popularity) for each of them, or, in the test part, among those of `data.candidates`,
+        /// with which it becomes `given` by itself
+        candidates: Candidates = Candidates::All,
+            takes "`all` (or `full`), `uniN`, `popN`, N from 1 to 100000, `given`", flag "--candidates";
+        /// the tail of `tailpercentage`: up to 1 a share of the items, least popular first; above 1
+        /// a largest number of training users
+        tail_ratio: f64 = 0.1, in above(0.0);
+        /// what a user has already met is left out of the list; for `sessions` it becomes false by
+        /// itself
+        exclude_seen: bool = true;
+    }
 }
 
-impl Default for Config {
-    fn default() -> Self {
-        Config {
-            k: vec![10, 20],
-            metrics: METRICS[..N_DEFAULT].iter().map(|metric| metric.name().to_string()).collect(),
-            candidates: Candidates::All,
-            tail_ratio: 0.1,
-            exclude_seen: true,
-        }
-    }
+/// The metrics of ranked lists, as the table of keys shows them.
+fn names_of_metrics() -> String {
+    METRICS.iter().map(|metric| format!("`{}`", metric.name())).collect::<Vec<_>>().join(", ")
 }
 
 impl Config {
@@ -45,28 +43,24 @@ impl Config {
     /// Refuses values outside their ranges.
     ///
     /// # Errors
-    /// [`RecError::Config`] for the first value outside its range, [`RecError::Unknown`] for a metric that does not exist.
+    /// [`RecError::Config`] for the first value outside its range, [`RecError::Unknown`] for a
+    /// metric that does not exist.
     pub fn validate(&self) -> Result<()> {
-        if !(self.tail_ratio > 0.0 && self.tail_ratio.is_finite()) {
-            return Err(RecError::range("eval.tail_ratio", self.tail_ratio, "a number above 0"));
-        }
         if self.candidates == Candidates::Labeled {
             return Err(RecError::range("eval.candidates", "labeled", "all, uniN, popN or given, which rank lists of items").with_todo("labelled rows are judged after training: gcnrec evaluate RUN --candidates labeled --metrics auc,logloss"));
         }
         self.metrics_at().map(|_| ())
     }
 
-    /// Every metric at every cut-off, metric by metric, cut-offs rising; what is named twice is reported once.
+    /// Every metric at every cut-off, metric by metric, cut-offs rising; what is named twice is
+    /// reported once.
     ///
     /// # Errors
     /// As [`Config::validate`].
     pub fn metrics_at(&self) -> Result<Vec<MetricAt>> {
-        let expected = "one or more whole numbers from 1 to 10000";
-        if let Some(k) = self.k.iter().find(|k| !(1..=Self::MAX_K).contains(*k)) {
-            return Err(RecError::range("eval.k", k, expected));
-        }
+        self.check_ranges("eval")?;
         if self.k.is_empty() {
-            return Err(RecError::range("eval.k", "an empty list", expected));
+            return Err(RecError::range("eval.k", "an empty list", "one or more whole numbers from 1 to 10000"));
         }
         if self.metrics.is_empty() {
             return Err(RecError::range("eval.metrics", "an empty list", "one or more names of metrics"));
@@ -140,10 +134,15 @@ impl TryFrom<String> for Candidates {
             _ => {}
         }
         let sampled = sampled("uni").map(Candidates::Uniform).or_else(|| sampled("pop").map(Candidates::Popularity));
-        sampled.ok_or_else(|| {
-            "invalid value, expected all, uniN, popN with N from 1 to 100000 (uni100), given, or labeled".to_string()
-        })
+        sampled.ok_or_else(|| format!("invalid value, expected {KINDS_OF_CANDIDATES}"))
     }
+}
+
+const KINDS_OF_CANDIDATES: &str = "all, uniN, popN with N from 1 to 100000 (uni100), given, or labeled";
+
+impl Setting for Candidates {
+    const TAKES: Takes =
+        Takes::Form { words: KINDS_OF_CANDIDATES, fits: |text| Candidates::try_from(text.to_string()).is_ok() };
 }
 
 /// Which part of the data picked the epoch.

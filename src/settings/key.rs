@@ -16,6 +16,8 @@ pub struct Key {
     pub doc: &'static str,
     /// What the key takes.
     pub takes: Takes,
+    /// What it takes in words, where type and range do not say it.
+    pub words: Option<fn() -> String>,
     /// Where its number must lie.
     pub range: Option<Range>,
     /// The default as TOML; nothing for a key that is not set by default.
@@ -54,8 +56,13 @@ pub enum Takes {
     Table(&'static [Key]),
     /// A table with the name of a kind, which has keys of its own: `[model.NAME]`.
     Kind(fn() -> Kinds),
-    /// Something else, in words.
-    Other(&'static str),
+    /// Text of a certain form.
+    Form {
+        /// The form in words.
+        words: &'static str,
+        /// True for a text that has it.
+        fits: fn(&str) -> bool,
+    },
 }
 
 /// The kinds that one can be chosen of, each with its keys.

@@ -20,12 +20,13 @@ pub use unread::Unread;
 ///
 /// ```text
 /// /// One sentence on what it does.
-/// name: type = default, or "what an unset key means", in range, flag "--flag";
+/// name: type = default, or "what an unset key means", takes "words", in range, flag "--flag";
 /// ```
 ///
-/// of which `or`, `in` and `flag` may be missing. Made are the struct with serde's derives (unknown
-/// keys are refused, missing ones have their defaults), `Default`, the rows `KEYS`, `check_ranges`
-/// and [`Setting`], so that a table of settings can stand within another.
+/// of which `or`, `takes`, `in` and `flag` may be missing. `takes` says what type and range do not
+/// (a `String` that holds the name of a column). Made are the struct with serde's derives (unknown
+/// keys are refused, missing ones have their defaults), `Default`, `with`, the rows `KEYS`,
+/// `check_ranges` and [`Setting`], so that a table of settings can stand within another.
 macro_rules! settings {
     (
         $(#[$outer:meta])*
@@ -35,6 +36,7 @@ macro_rules! settings {
                 $(#[serde($($serde:tt)*)])*
                 $key:ident : $type:ty = $default:expr
                     $(, or $unset:literal)?
+                    $(, takes $words:expr)?
                     $(, in $range:expr)?
                     $(, flag $flag:literal)?
             );* $(;)?
@@ -62,12 +64,21 @@ macro_rules! settings {
         }
 
         impl $name {
+            /// These settings with some of them changed: `Config::default().with(|own| own.dim = 16)`.
+            #[allow(dead_code, reason = "for users of the library; within it structs are updated")]
+            #[must_use]
+            pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+                change(&mut self);
+                self
+            }
+
             /// One row for each key, in the order of the file.
             pub const KEYS: &'static [$crate::settings::Key] = &[$(
                 $crate::settings::Key {
                     name: stringify!($key),
                     doc: concat!($($doc, "\n"),+),
                     takes: <$type as $crate::settings::Setting>::TAKES,
+                    words: $crate::settings::optional!($(|| String::from($words))?),
                     range: $crate::settings::optional!($($range)?),
                     default: || $crate::settings::as_toml(&<$name>::default().$key),
                     unset: $crate::settings::text!($($unset)?),

@@ -10,44 +10,55 @@ pub struct Range {
     high: f64,
     low_is_in: bool,
     high_is_in: bool,
+    words: &'static str,
+}
+
+const fn range(low: f64, high: f64, low_is_in: bool, high_is_in: bool) -> Range {
+    Range { low, high, low_is_in, high_is_in, words: "" }
 }
 
 /// `low..=high`.
 pub const fn between(low: f64, high: f64) -> Range {
-    Range { low, high, low_is_in: true, high_is_in: true }
+    range(low, high, true, true)
 }
 
 /// `low` or more.
 pub const fn at_least(low: f64) -> Range {
-    Range { low, high: f64::INFINITY, low_is_in: true, high_is_in: false }
+    range(low, f64::INFINITY, true, false)
 }
 
 /// More than `low`.
 pub const fn above(low: f64) -> Range {
-    Range { low, high: f64::INFINITY, low_is_in: false, high_is_in: false }
+    range(low, f64::INFINITY, false, false)
 }
 
 /// More than `low`, `high` or less.
 pub const fn above_up_to(low: f64, high: f64) -> Range {
-    Range { low, high, low_is_in: false, high_is_in: true }
+    range(low, high, false, true)
 }
 
 /// More than `low` and less than `high`.
 pub const fn strictly_between(low: f64, high: f64) -> Range {
-    Range { low, high, low_is_in: false, high_is_in: false }
+    range(low, high, false, false)
 }
 
 /// `low` or more, less than `high`.
 pub const fn from_to_below(low: f64, high: f64) -> Range {
-    Range { low, high, low_is_in: true, high_is_in: false }
+    range(low, high, true, false)
 }
 
 /// Any number but NaN and the infinities.
 pub const fn finite() -> Range {
-    Range { low: f64::NEG_INFINITY, high: f64::INFINITY, low_is_in: false, high_is_in: false }
+    range(f64::NEG_INFINITY, f64::INFINITY, false, false)
 }
 
 impl Range {
+    /// The same range in other words, for a number that means something else than its size: `a whole
+    /// number from 1 to 1024, or 0 for all`.
+    pub const fn said(self, words: &'static str) -> Range {
+        Range { words, ..self }
+    }
+
     /// True for a number inside.
     pub fn contains(&self, number: f64) -> bool {
         let above = number > self.low || (self.low_is_in && number == self.low);
@@ -64,8 +75,11 @@ impl Range {
 
     /// What is expected, as an error says it: `a whole number from 0 to 8`, `a number above 0`.
     pub fn expected(&self, is_whole: bool) -> String {
+        if !self.words.is_empty() {
+            return self.words.into();
+        }
         let noun = if is_whole { "whole number" } else { "number" };
-        let Range { low, high, low_is_in, high_is_in } = self;
+        let Range { low, high, low_is_in, high_is_in, .. } = self;
         match (low.is_finite(), high.is_finite(), low_is_in, high_is_in) {
             (false, ..) => format!("a finite {noun}"),
             (true, false, true, _) => format!("a {noun} of {low} or more"),
@@ -82,7 +96,8 @@ impl Range {
 impl fmt::Display for Range {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let words = self.expected(false);
-        let short = words.trim_start_matches("a number ").trim_start_matches("from ").trim_start_matches("of ");
+        let short = words.trim_start_matches("a whole number ").trim_start_matches("a number ");
+        let short = short.trim_start_matches("from ").trim_start_matches("of ");
         f.write_str(short)
     }
 }
@@ -119,5 +134,8 @@ mod tests {
         assert_eq!(finite().expected(false), "a finite number");
         let shown = [between(-2.0, 2.0), at_least(0.0), above(0.0), finite()].map(|range| range.to_string());
         assert_eq!(shown, ["-2 to 2", "0 or more", "above 0", "a finite number"]);
+        let threads = between(0.0, 1024.0).said("a whole number from 1 to 1024, or 0 for all");
+        assert_eq!(threads.expected(true), "a whole number from 1 to 1024, or 0 for all");
+        assert_eq!((threads.to_string().as_str(), threads.contains(0.0)), ("1 to 1024, or 0 for all", true));
     }
 }

@@ -25,7 +25,7 @@ settings! {
         /// How it tastes.
         taste: Taste = Taste::VerySour;
         /// Its weight.
-        weight: Option<f32> = None, or "that of the tree", in above(0.0);
+        weight: Option<f32> = None, or "that of the tree", takes format!("{} or more", "a gram"), in above(0.0);
         /// Its peel.
         peel: Peel = Peel::default();
     }
@@ -104,6 +104,7 @@ fn rows_hold_what_the_table_says() {
     let Takes::Name { what: "taste", names } = taste.takes else { panic!("{:?}", taste.takes) };
     assert_eq!(names(), ["sweet", "very_sour"]);
     assert_eq!(((weight.default)(), weight.unset), (None, "that of the tree"));
+    assert_eq!((weight.words.map(|words| words()), slices.words), (Some("a gram or more".into()), None));
     let Takes::Table([millimetres]) = peel.takes else { panic!("{:?}", peel.takes) };
     assert_eq!((millimetres.default)().as_deref(), Some("0.1"), "as short as it was written");
     assert!(Berry::KEYS.is_empty());
@@ -113,7 +114,7 @@ fn rows_hold_what_the_table_says() {
 fn values_outside_their_ranges_are_refused_by_their_dotted_key() {
     let message = |citrus: Citrus| citrus.check_ranges("fruit.citrus").unwrap_err().to_string();
     assert!(Citrus::default().check_ranges("fruit.citrus").is_ok());
-    let found = message(Citrus { slices: 0, ..Citrus::default() });
+    let found = message(Citrus::default().with(|own| own.slices = 0));
     assert_eq!(found, "fruit.citrus.slices: found 0, expected a whole number from 1 to 20");
     let found = message(Citrus { peel: Peel { millimetres: 5.5 }, ..Citrus::default() });
     assert_eq!(found, "fruit.citrus.peel.millimetres: found 5.5, expected a number from 0 to below 5");

@@ -12,7 +12,8 @@ use crate::jobs::{COMBINATIONS, digest, fingerprint, job, lightgcn, loss, metric
 
 /// A demo world with enough rows for several tasks in every op: 450 nodes, about 5,000 pairs.
 fn world(n_users: usize) -> Split {
-    let demo = world::Config { n_users, n_items: 150, interactions_per_user: 20, ..world::Config::default() };
+    let demo =
+        world::Config::default().with(|own| (own.n_users, own.n_items, own.interactions_per_user) = (n_users, 150, 20));
     World::generate(&demo, 0.1, Seed(5)).unwrap().split
 }
 

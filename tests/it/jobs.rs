@@ -71,15 +71,12 @@ pub fn job(split: Split, model: models::Config, objective: objectives::Config) -
         model,
         objective,
         debias: gcnrec::debias::Config::default(),
-        train: train::Config {
-            learning_rate: Some(1e-2),
-            max_epochs: 4,
-            validate_every: 1,
+        train: train::Config::default().with(|own| {
+            (own.learning_rate, own.max_epochs, own.validate_every) = (Some(1e-2), 4, 1);
             // Only stops write checkpoints: time must not help a test to pass.
-            checkpoint_seconds: 1e9,
-            ..train::Config::default()
-        },
-        eval: eval::Config { k: vec![2, 10], ..eval::Config::default() },
+            own.checkpoint_seconds = 1e9;
+        }),
+        eval: eval::Config::default().with(|own| own.k = vec![2, 10]),
         seed: Seed(2020),
         device: Device::Cpu,
         config_toml: "seed = 2020\n".into(),

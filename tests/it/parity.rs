@@ -36,7 +36,8 @@ fn on_each(case: impl Fn(&Device)) {
 
 /// So many users that one pair of neighbours which change places in one list moves no metric by as much as the tolerance.
 fn world() -> Split {
-    let demo = world::Config { n_users: 500, n_items: 120, interactions_per_user: 15, ..world::Config::default() };
+    let demo =
+        world::Config::default().with(|own| (own.n_users, own.n_items, own.interactions_per_user) = (500, 120, 15));
     World::generate(&demo, 0.1, Seed(5)).unwrap().split
 }
 

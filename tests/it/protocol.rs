@@ -15,7 +15,8 @@ use gcnrec_kernels::ops::top_k::TopK;
 use crate::jobs::{COMBINATIONS, digest, job, lightgcn, log, loss, run, split, taught};
 
 fn demo() -> Split {
-    let demo = world::Config { n_users: 60, n_items: 80, interactions_per_user: 15, ..world::Config::default() };
+    let demo =
+        world::Config::default().with(|own| (own.n_users, own.n_items, own.interactions_per_user) = (60, 80, 15));
     World::generate(&demo, 0.15, Seed(5)).unwrap().split
 }
 
