@@ -63,6 +63,8 @@ pub enum Takes {
         /// True for a text that has it.
         fits: fn(&str) -> bool,
     },
+    /// Something else, in words.
+    Other(&'static str),
 }
 
 /// The kinds that one can be chosen of, each with its keys.
