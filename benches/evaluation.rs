@@ -26,7 +26,7 @@ fn main() {
     let (n_users, n_items) = (evaluator.n_eval_users(), train.n_items());
     let mut learner = GraphLearner::new(Setup {
         device: Device::Cpu,
-        config: Config { layers: 1, dim: DIM, ..Config::default() },
+        config: Config::default().with(|own| (own.layers, own.dim) = (1, DIM)),
         model: "lightgcn",
         objective: objectives::Config::named("bpr").expect("a loss of the list"),
         batching: Batching { size: None, order: PairOrder::PairUniform },

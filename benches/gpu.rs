@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use common::{adjacency, generated, gowalla, numbers};
 use gcnrec::models::Learner;
-use gcnrec::models::graph::config::{Combination, Storage};
+use gcnrec::models::graph::lightgcn::Combination;
 use gcnrec::models::graph::{Config, GraphLearner, Setup, Teacher};
 use gcnrec::objectives::{self, Batching};
 use gcnrec::samplers::PairOrder;
@@ -245,7 +245,7 @@ fn steps(device: &Device, train: &Arc<Interactions>, scale: Scale) -> f64 {
         let objective = objectives::Config::named(name).expect("the loss should be on the list");
         let mut learner = GraphLearner::new(Setup {
             device: device.clone(),
-            config: Config { dim: DIM, combination, storage: Storage::F32, ..Config::default() },
+            config: Config::default().with(|own| (own.dim, own.combination) = (DIM, combination)),
             model: "lightgcn",
             objective,
             batching: Batching { size: None, order: PairOrder::PairUniform },

@@ -8,7 +8,7 @@ mod common;
 use std::sync::Arc;
 
 use common::{Limits, line, median, threads, timed, title};
-use gcnrec::models::sequential::{self, Setup};
+use gcnrec::models::sequential::Setup;
 use gcnrec::models::{Config, Learner};
 use gcnrec_graphs::{ItemId, Purpose, Seed};
 use gcnrec_kernels::Device;
@@ -62,8 +62,8 @@ fn step(name: &str) {
         device: Device::Cpu,
     };
     let model = Config::named(name).expect("a registered model");
-    let learner = sequential::learner(&model, setup).expect("the settings should be valid");
-    let mut learner: Box<dyn Learner> = learner.expect("a sequential model");
+    let model = model.sequential().expect("a sequential model");
+    let mut learner = model.learner(setup).expect("the settings should be valid");
     let mut positions = 0;
     let mut one = |learner: &mut dyn Learner, epoch| {
         positions = learner.steps(epoch, 0..1).expect("a step should succeed").n_examples;

@@ -10,7 +10,7 @@ use common::{
     Contender, Limits, Time, adjacency, compare, gowalla, line, median, numbers, ratio, threads, timed, title, upload,
 };
 use gcnrec::models::Learner;
-use gcnrec::models::graph::config::Storage;
+use gcnrec::models::graph::lightgcn::Storage;
 use gcnrec::models::graph::{Config, GraphLearner, Setup, Teacher};
 use gcnrec::objectives::{self, Batching};
 use gcnrec::samplers::{Batch, NegativeSampler, PairOrder, PairSampler, Sampler};
@@ -90,7 +90,7 @@ fn report_loss(name: &str, step: Time, hops: Work, products: f64, n_steps: usize
 fn learner(train: &Arc<Interactions>, objective: &objectives::Config, layers: usize, storage: Storage) -> GraphLearner {
     GraphLearner::new(Setup {
         device: Device::Cpu,
-        config: Config { layers, dim: DIM, storage, ..Config::default() },
+        config: Config::default().with(|own| (own.layers, own.dim, own.storage) = (layers, DIM, storage)),
         model: "lightgcn",
         objective: objective.clone(),
         batching: Batching { size: None, order: PairOrder::PairUniform },

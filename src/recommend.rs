@@ -389,7 +389,7 @@ mod tests {
         // Two users like item 1, one likes item 2: ann, who has seen nothing, gets c before b.
         let pairs = [(0, 1), (1, 1), (1, 2)].map(|(user, item)| (UserId(user), ItemId(item)));
         let train = gcnrec_graphs::Interactions::from_pairs(2, 4, pairs).unwrap();
-        let scorer = popularity::fit(&train, &popularity::Config::default()).unwrap();
+        let scorer = popularity::fit(&train);
         let saved = Contents { state: scorer.state(), ..contents(&[(HOLDS, "scorer".into())]) };
         let before = Recommender::from_contents(saved.clone(), Box::new(scorer)).unwrap();
         let base = tempfile::tempdir().unwrap();

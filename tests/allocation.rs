@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use gcnrec::models::Learner;
-use gcnrec::models::graph::config::Storage;
+use gcnrec::models::graph::lightgcn::Storage;
 use gcnrec::models::graph::{Config, GraphLearner, Setup, Teacher};
 use gcnrec::objectives::{self, Batching};
 use gcnrec::samplers::PairOrder;
@@ -44,7 +44,7 @@ fn learner(objective: objectives::Config, storage: Storage) -> GraphLearner {
     let pairs = (0..600u32).flat_map(|u| (0..20).map(move |k| (UserId(u), ItemId((u * 31 + k * k * 7) % 400))));
     GraphLearner::new(Setup {
         device: Device::Cpu,
-        config: Config { storage, ..Config::default() },
+        config: Config::default().with(|own| own.storage = storage),
         model: "lightgcn",
         objective,
         batching: Batching { size: Some(256), order: PairOrder::PairUniform },

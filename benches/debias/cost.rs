@@ -28,7 +28,7 @@ fn learner(config: &debias::Config, uniform_users: f64, judges: Judges) -> (Grap
     let demo = data::world::Config::default()
         .with(|own| (own.n_users, own.n_items, own.uniform_users) = (4000, 1500, uniform_users));
     let split = data::load(&data::Config::default().with(|own| own.demo = demo), seed).unwrap();
-    let model = graph::Config { layers: 3, ..graph::Config::default() };
+    let model = graph::Config::default().with(|own| own.layers = 3);
     let objective = objectives::Config::named("bpr").unwrap();
     let pairs = Arc::new(split.train_interactions().unwrap());
     let (dim, reduction) = (model.dim, Reduction::Mean);

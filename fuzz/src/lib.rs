@@ -10,7 +10,6 @@ use std::sync::{Arc, OnceLock};
 use gcnrec::config::Config;
 use gcnrec::data::reader::{self, Columns, Source};
 use gcnrec::data::{Format, Log, Split};
-use gcnrec::models::graph::config::Combination;
 use gcnrec::run::{Destination, Prepared};
 use gcnrec::train::{self, Job, Silent, Stop};
 use gcnrec::{RecError, Recommender, models, objectives};
@@ -217,24 +216,17 @@ fn trained(model: usize) -> BTreeMap<String, Vec<u8>> {
         train: Log { users: vec![0, 0, 1, 1, 2], items: vec![0, 1, 1, 2, 3], ..Log::default() },
         ..Split::default()
     };
-    let mut config = models::Config::named(MODELS[model]).expect("the model should exist");
-    match &mut config {
-        models::Config::Lightgcn(config) => {
-            (config.layers, config.dim, config.attention.hidden) = (1, 2, 2);
-            config.combination = if model == 0 { Combination::Additive } else { Combination::Dot };
-        }
-        models::Config::Mf(config) => config.dim = 2,
-        models::Config::Fpmc(config) => config.dim = 2,
-        models::Config::Gru4rec(config) => (config.dim, config.hidden) = (2, 2),
-        models::Config::Narm(config) => (config.dim, config.hidden) = (2, 2),
-        models::Config::Sasrec(config) => (config.dim, config.inner, config.max_len) = (2, 2, 4),
-        models::Config::Bert4rec(config) => (config.dim, config.inner, config.max_len) = (2, 2, 4),
-        models::Config::Fmlp(config) => (config.dim, config.inner, config.max_len) = (2, 2, 4),
-        _ => {}
-    }
+    let settings = match (MODELS[model], model) {
+        ("lightgcn", 0) => "layers = 1\ndim = 2\nattention.hidden = 2\ncombination = \"additive\"",
+        ("lightgcn", _) => "layers = 1\ndim = 2\nattention.hidden = 2\ncombination = \"dot\"",
+        ("mf" | "fpmc", _) => "dim = 2",
+        ("gru4rec" | "narm", _) => "dim = 2\nhidden = 2",
+        ("sasrec" | "bert4rec" | "fmlp", _) => "dim = 2\ninner = 2\nmax_len = 4",
+        _ => "",
+    };
     let job = Job {
         split: Arc::new(split),
-        model: config,
+        model: models::Config::parse(MODELS[model], settings).expect("the model should exist"),
         objective: objectives::Config::named("softmax").expect("the loss should exist"),
         debias: gcnrec::debias::Config::default(),
         train: train::Config::default().with(|own| own.max_epochs = 1),

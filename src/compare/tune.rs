@@ -12,7 +12,7 @@ use super::{Plan, Tune};
 use crate::config::Config;
 use crate::data::{Part, Split};
 use crate::error::{RecError, Result};
-use crate::models::fit_closed_form;
+use crate::models::Fit;
 use crate::report::{Trial, Tuned};
 
 /// Draws for one trial before the search is taken for exhausted: lists of few values have few combinations.
@@ -156,7 +156,9 @@ fn judge_closed_form(config: &Config, split: Arc<Split>) -> Result<std::result::
     let job = config.job(split, Device::Cpu)?;
     job.check()?;
     let (pairs, histories) = (job.train_pairs()?, || job.split.histories(&[Part::Train]));
-    let fitted = fit_closed_form(&config.model, &pairs, job.split.recency_weights(&pairs).as_deref(), &histories);
+    let weights = job.split.recency_weights(&pairs);
+    let data = Fit { train: &pairs, weights: weights.as_deref(), histories: &histories };
+    let fitted = config.model.closed_form().map(|model| model.fit(&data)).transpose();
     let evaluator = job.evaluator(Part::Valid, &[Part::Train])?;
     let (Ok(Some(scorer)), Some(evaluator)) = (&fitted, evaluator) else {
         return Ok(Err(fitted.err().map_or_else(|| "it is no closed form".into(), |error| error.to_string())));

@@ -53,7 +53,7 @@ fn takes_a_table(path: &[String]) -> bool {
 /// [`RecError::Unknown`] with the given origin.
 pub(super) fn known_name(family: &str, name: &str, origin: &str) -> Result<()> {
     let (what, known) = match family {
-        "model" => ("model", models::Config::NAMES.to_vec()),
+        "model" => ("model", models::Config::names()),
         "objective" => ("loss", objectives::Config::names()),
         "debias" => ("debiasing method", debias::Config::names()),
         _ => return Ok(()),
@@ -61,7 +61,7 @@ pub(super) fn known_name(family: &str, name: &str, origin: &str) -> Result<()> {
     if known.contains(&name) {
         return Ok(());
     }
-    let known = known.iter().map(|&known| known.into()).collect();
+    let known = known.into_iter().map(String::from).collect();
     Err(RecError::Unknown { what, origin: origin.into(), name: name.into(), known })
 }
 

@@ -38,9 +38,9 @@ pub(super) fn text(name: &str) -> Result<&'static str> {
 mod tests {
     use super::super::{Sources, resolve};
     use super::*;
-    use crate::models;
-    use crate::models::sequential::Loss;
-    use crate::models::sequential::gru4rec::{Batches, Optimizer};
+    use crate::models::graph::lightgcn;
+    use crate::models::sequential::gru4rec::{self, Batches, Optimizer};
+    use crate::models::sequential::{Loss, bert4rec, fmlp, sasrec};
     use crate::objectives::{Bpr, Negatives};
     use crate::train::config::Sampling;
 
@@ -55,7 +55,7 @@ mod tests {
     fn the_gru4rec_of_its_authors_has_their_settings() {
         let config =
             resolve(&Sources { preset: Some("gru4rec-original".into()), ..Sources::default() }).unwrap().config;
-        let models::Config::Gru4rec(model) = &config.model else { panic!("{:?}", config.model) };
+        let model = config.model.settings::<gru4rec::Config>().unwrap();
         assert_eq!((model.batches, model.optimizer), (Batches::SessionsInParallel, Optimizer::Adagrad));
         assert_eq!((model.dim, model.hidden, model.layers, model.dense), (100, 100, 1, false));
         assert_eq!((model.dropout, model.hidden_dropout), (0.1, 0.0));
@@ -68,17 +68,17 @@ mod tests {
     fn sequential_models_have_the_settings_of_their_authors() {
         let preset = |name: &str| resolve(&Sources { preset: Some(name.into()), ..Sources::default() }).unwrap().config;
         let config = preset("sasrec-original");
-        let models::Config::Sasrec(model) = &config.model else { panic!("{:?}", config.model) };
+        let model = config.model.settings::<sasrec::Config>().unwrap();
         assert_eq!((model.dim, model.inner, model.layers, model.heads, model.max_len), (50, 50, 2, 1, 50));
         assert_eq!((model.dropout, model.pre_norm, model.loss), (0.5, true, Loss::Bce));
         assert_eq!((config.train.batch_size, config.train.max_epochs), (Some(128), 201));
         let config = preset("bert4rec-original");
-        let models::Config::Bert4rec(model) = &config.model else { panic!("{:?}", config.model) };
+        let model = config.model.settings::<bert4rec::Config>().unwrap();
         assert_eq!((model.dim, model.inner, model.layers, model.heads, model.max_len), (64, 256, 2, 2, 200));
         assert_eq!((model.dropout, model.mask_ratio, model.loss), (0.2, 0.2, Loss::CrossEntropy));
         assert_eq!((config.train.learning_rate, config.train.batch_size), (Some(1e-4), Some(256)));
         let config = preset("fmlp-original");
-        let models::Config::Fmlp(model) = &config.model else { panic!("{:?}", config.model) };
+        let model = config.model.settings::<fmlp::Config>().unwrap();
         assert_eq!((model.dim, model.layers, model.max_len, model.dropout), (64, 2, 50, 0.5));
         assert_eq!((model.loss, config.train.batch_size, config.train.patience), (Loss::Bce, Some(256), 10));
     }
@@ -86,9 +86,9 @@ mod tests {
     #[test]
     fn the_lightgcn_of_the_paper_has_its_published_settings() {
         let config = resolve(&Sources { preset: Some("lightgcn-paper".into()), ..Sources::default() }).unwrap().config;
-        let models::Config::Lightgcn(model) = &config.model else { panic!("{:?}", config.model) };
+        let model = config.model.settings::<lightgcn::Config>().unwrap();
         assert_eq!((model.layers, model.dim), (3, 64));
-        assert_eq!(model.combination, models::graph::config::Combination::Uniform);
+        assert_eq!(model.combination, lightgcn::Combination::Uniform);
         let bpr = config.objective.as_ref().and_then(|loss| loss.settings::<Bpr>()).unwrap();
         assert_eq!((bpr.l2, bpr.n_negatives, bpr.negatives), (1e-4, 1, Negatives::Uniform));
         assert_eq!((config.train.learning_rate, config.train.batch_size), (Some(1e-3), Some(2048)));

@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn every_model_and_every_loss_reads_back_equal() {
-        for name in models::Config::NAMES {
+        for name in models::Config::names() {
             let objective = is_trained_by_steps(name).then(|| objectives::Config::named("bpr").unwrap());
             let config = Config { model: models::Config::named(name).unwrap(), objective, ..Config::default() };
             assert_eq!(Config::from_toml(&config.to_toml().unwrap(), Path::new("c.toml")).unwrap(), config);

@@ -1,7 +1,7 @@
 //! The defaults that depend on other choices and on the data, written out once the data are known: what a run folder's `config.toml` holds.
 
 use super::layers::Resolved;
-use crate::{eval, models, objectives};
+use crate::{eval, objectives};
 
 impl Resolved {
     /// Sets what judges labelled rows where nobody set it: the AUC picks the epoch, and NDCG@5 is reported beside the metrics of labels.
@@ -34,45 +34,26 @@ impl Resolved {
     pub fn settle(&mut self, n_users: usize, n_items: usize) {
         self.settle_judging();
         let loss_was_named = !self.origins.of("objective").is_empty();
-        let config = &mut self.config;
-        if let models::Config::Fusion(fusion) = &mut config.model {
-            fusion.members = Some(fusion.members());
-        }
-        if config.model.is_sequential() {
-            config.train.learning_rate.get_or_insert(models::sequential::LEARNING_RATE);
-            let of_pairs = matches!(config.model, models::Config::Fpmc(_));
-            config.train.batch_size.get_or_insert(if of_pairs {
-                models::sequential::fpmc::BATCH_SIZE
-            } else {
-                models::sequential::BATCH_SIZE
-            });
-        }
-        let Some(objective) = &mut config.objective else { return };
         let unset = |key: &str| self.origins.of(key).is_empty();
-        if let Some(other) = objectives::default_of_many(n_items).filter(|_| !loss_was_named) {
-            *objective = other;
-        }
-        let name = objective.name();
-        if let Some(settled) = objective.settled(n_items, &|key| !unset(&format!("objective.{name}.{key}"))) {
-            *objective = settled;
-        }
-        if let (models::Config::Mf(_), Some(every)) = (&config.model, objective.default_validate_every())
-            && unset("train.validate_every")
-        {
-            config.train.validate_every = every;
-        }
-        config.train.learning_rate.get_or_insert_with(|| objective.default_learning_rate());
-        config.train.batch_size.get_or_insert_with(|| objective.default_batch_size(n_users));
-        match &mut config.model {
-            models::Config::Lightgcn(model) => {
-                model.norm_power.get_or_insert_with(|| objective.default_norm_power());
-                model.init_std.get_or_insert_with(|| objective.default_init_std());
+        let config = &mut self.config;
+        if let Some(objective) = &mut config.objective {
+            if let Some(other) = objectives::default_of_many(n_items).filter(|_| !loss_was_named) {
+                *objective = other;
             }
-            models::Config::Mf(model) => {
-                model.norm_power.get_or_insert_with(|| objective.default_norm_power());
-                model.init_std.get_or_insert_with(|| objective.default_init_std());
+            let name = objective.name();
+            if let Some(settled) = objective.settled(n_items, &|key| !unset(&format!("objective.{name}.{key}"))) {
+                *objective = settled;
             }
-            _ => {}
+        }
+        let settled = config.model.settled(config.objective.as_ref(), n_users);
+        if let Some(model) = settled.model {
+            config.model = model;
+        }
+        let train = &mut config.train;
+        train.learning_rate = train.learning_rate.or(settled.learning_rate);
+        train.batch_size = train.batch_size.or(settled.batch_size);
+        if let Some(every) = settled.validate_every.filter(|_| unset("train.validate_every")) {
+            train.validate_every = every;
         }
     }
 }

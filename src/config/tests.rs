@@ -49,8 +49,7 @@ fn flags(flags: &[(&'static str, toml::Value)]) -> Case {
 }
 
 fn layers(config: &Config) -> usize {
-    let models::Config::Lightgcn(model) = &config.model else { panic!("{:?}", config.model) };
-    model.layers
+    config.model.settings::<models::graph::lightgcn::Config>().unwrap().layers
 }
 
 #[test]
@@ -314,8 +313,8 @@ fn flags_reach_the_model_and_the_loss_in_use() {
         ("--k", toml::Value::Array(vec![5.into()])),
     ])
     .config();
-    let models::Config::Lightgcn(model) = &config.model else { panic!("{:?}", config.model) };
-    assert_eq!((model.layers, model.dim, model.combination), (2, 16, models::graph::config::Combination::Additive));
+    let model = config.model.settings::<models::graph::lightgcn::Config>().unwrap();
+    assert_eq!((model.layers, model.dim, model.combination), (2, 16, models::graph::lightgcn::Combination::Additive));
     let softmax = config.objective.as_ref().and_then(|loss| loss.settings::<Softmax>()).unwrap();
     assert_eq!(softmax.l2, 0.5);
     assert_eq!(config.eval.k, [5]);

@@ -6,32 +6,9 @@
 use super::layers::Resolved;
 use crate::data::{self, HoldOut, Rule};
 use crate::error::{RecError, Result};
-use crate::models::graph::config::{Attention, Combination};
-use crate::models::sequential::{Encoder, Loss, Objective};
-use crate::models::{self, graph};
+use crate::settings::Unread;
 use crate::train;
 use crate::train::config::Sampling;
-
-/// A key that is not read.
-struct Unread {
-    key: String,
-    /// What it does not fit, as in `the model mf`.
-    beside: String,
-    todo: &'static str,
-    /// The key that makes it void.
-    because_of: String,
-}
-
-impl Unread {
-    fn new(
-        key: impl Into<String>,
-        beside: impl Into<String>,
-        todo: &'static str,
-        because_of: impl Into<String>,
-    ) -> Self {
-        Unread { key: key.into(), beside: beside.into(), todo, because_of: because_of.into() }
-    }
-}
 
 impl Resolved {
     /// Refuses settings that nothing would read.
@@ -40,7 +17,10 @@ impl Resolved {
     /// [`RecError::Usage`] for the first one, with where it was written.
     pub fn check_unread(&self) -> Result<()> {
         let config = &self.config;
-        let found = of_data(&config.data).into_iter().chain(self.of_training()).chain(of_models(&config.model));
+        let found = of_data(&config.data)
+            .into_iter()
+            .chain(self.of_training())
+            .chain(config.model.unread(&format!("model.{}", config.model.name())));
         match found.into_iter().find(|unread| self.is_meant(unread)) {
             None => Ok(()),
             Some(Unread { key, beside, todo, .. }) => {
@@ -160,98 +140,6 @@ fn rule_name(rule: Rule) -> &'static str {
         Rule::LeaveOneOut => "leave_one_out",
         Rule::Time => "time",
     }
-}
-
-fn of_models(model: &models::Config) -> Vec<Unread> {
-    match model {
-        models::Config::Fusion(fusion) => {
-            let members = fusion.members();
-            let of_member = |member: &models::fusion::Member| of_model("model.fusion.members.model", &member.model);
-            members.iter().flat_map(of_member).collect()
-        }
-        model => of_model("model", model),
-    }
-}
-
-fn of_model(above: &str, model: &models::Config) -> Vec<Unread> {
-    let key = format!("{above}.{}", model.name());
-    match model {
-        models::Config::Lightgcn(config) => of_graph(&key, config),
-        models::Config::Mf(config) => of_graph(&key, &config.as_graph()),
-        models::Config::Sasrec(config) => of_loss(&key, &config.task().objective),
-        models::Config::Bert4rec(config) => of_loss(&key, &config.task().objective),
-        models::Config::Fmlp(config) => of_loss(&key, &config.task().objective),
-        models::Config::Narm(config) => of_loss(&key, &config.task().objective),
-        models::Config::Gru4rec(config) => {
-            let mut found = of_loss(&key, &config.task().objective);
-            if config.teacher_weight == 0.0 && config.teacher_temperature != 1.0 {
-                let todo = "set teacher_weight, or remove the setting";
-                let temperature = format!("{key}.teacher_temperature");
-                found.push(Unread::new(
-                    temperature,
-                    "a training without a teacher",
-                    todo,
-                    format!("{key}.teacher_weight"),
-                ));
-            }
-            found
-        }
-        _ => Vec::new(),
-    }
-}
-
-fn of_graph(key: &str, config: &graph::Config) -> Vec<Unread> {
-    let mut found = Vec::new();
-    if !config.biases && !config.decay_biases {
-        let todo = "set biases = true, or remove the setting";
-        found.push(Unread::new(format!("{key}.decay_biases"), "a model without biases", todo, format!("{key}.biases")));
-    }
-    let (own, usual) = (&config.attention, Attention::default());
-    let set = [
-        ("hidden", own.hidden != usual.hidden),
-        ("temperature", own.temperature != usual.temperature),
-        ("bound", own.bound != usual.bound),
-        ("learning_rate", own.learning_rate != usual.learning_rate),
-        ("fit", own.fit != usual.fit),
-        ("held_out_fraction", own.held_out_fraction != usual.held_out_fraction),
-    ];
-    if config.combination == Combination::Uniform {
-        let todo = "choose how layers are weighed with --attn-layers, or remove the setting";
-        let unread = |name: &str| {
-            Unread::new(
-                format!("{key}.attention.{name}"),
-                "layers that are weighed alike",
-                todo,
-                format!("{key}.combination"),
-            )
-        };
-        found.extend(set.iter().filter(|(_, is_set)| *is_set).map(|(name, _)| unread(name)));
-    }
-    found
-}
-
-fn of_loss(key: &str, own: &Objective) -> Vec<Unread> {
-    let usual = Objective::default();
-    let shares = matches!(own.loss, Loss::SampledSoftmax | Loss::BprMax | Loss::Gbce);
-    let sampled = "it fits sampled_softmax, bpr_max and gbce; remove it";
-    let rows = [
-        ("n_negatives", own.n_negatives != usual.n_negatives && !shares, sampled),
-        ("sample_alpha", own.sample_alpha != usual.sample_alpha && !shares, sampled),
-        ("bpreg", own.bpreg != usual.bpreg && own.loss != Loss::BprMax, "it fits bpr_max; remove it"),
-        ("gbce_t", own.gbce_t != usual.gbce_t && own.loss != Loss::Gbce, "it fits gbce; remove it"),
-    ];
-    let loss = match own.loss {
-        Loss::CrossEntropy => "cross_entropy",
-        Loss::SampledSoftmax => "sampled_softmax",
-        Loss::BprMax => "bpr_max",
-        Loss::Gbce => "gbce",
-        Loss::Bce => "bce",
-        Loss::Bpr => "bpr",
-    };
-    let unread = |(name, _, todo): &(&str, bool, &'static str)| {
-        Unread::new(format!("{key}.{name}"), format!("the loss {loss}"), todo, format!("{key}.loss"))
-    };
-    rows.iter().filter(|(_, is_unread, _)| *is_unread).map(unread).collect()
 }
 
 #[cfg(test)]

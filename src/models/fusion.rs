@@ -13,25 +13,32 @@ use gcnrec_graphs::ItemId;
 use gcnrec_kernels::Device;
 use serde::{Deserialize, Serialize};
 
+use super::graph::lightgcn;
 use super::linear::ease;
 use super::ranking::most_similar;
 use super::state::{State, Tensor};
-use super::{Query, Scorer, graph, load_scorer};
+use super::{Memory, Model, Procedure, Query, Scorer, Settled, TrainingSize, load_scorer};
 use crate::error::{RecError, Result};
 use crate::objectives;
+use crate::settings::{Range, Row, Setting, Takes, Unread, above, row, settings};
 
-/// `[model.fusion]`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Config {
-    /// The models, two or more. Default: LightGCN with one layer, and EASE.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub members: Option<Vec<Member>>,
+/// A fusion in the list of models.
+pub static ROW: Row<dyn Model> = row!(dyn Model, Config, "fusion", "Several models together, with fitted weights");
+
+settings! {
+    /// `[model.fusion]`.
+    pub struct Config {
+        /// the models: each has `model` and, as it needs, `objective`, `learning_rate`, `batch_size`
+        #[serde(skip_serializing_if = "Option::is_none")]
+        members: Option<Vec<Member>> = None, or "LightGCN with one layer, and EASE";
+    }
 }
 
-/// `[[model.fusion.members]]`: a model with what it is trained on. Everything else of the training is that of the run.
+/// `[[model.fusion.members]]`: a model with what it is trained on. Everything else of the training is
+/// that of the run.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
 pub struct Member {
     /// The model; no fusion. Default LightGCN.
     pub model: super::Config,
@@ -46,26 +53,27 @@ pub struct Member {
     pub batch_size: Option<usize>,
 }
 
+impl Setting for Member {
+    const TAKES: Takes = Takes::Other("a table with a model");
+
+    fn check(&self, key: &str, _range: Option<&Range>) -> Result<()> {
+        self.validate(key)
+    }
+}
+
 impl Config {
     /// The members, the default ones where none are named.
     pub fn members(&self) -> Vec<Member> {
         self.members.clone().unwrap_or_else(|| {
-            let lightgcn = graph::Config { layers: 1, ..graph::Config::default() };
-            let models = [super::Config::Lightgcn(lightgcn), super::Config::Ease(ease::Config::default())];
-            models.map(|model| Member { model, ..Member::default() }).into()
+            let lightgcn = lightgcn::Config { layers: 1, ..lightgcn::Config::default() };
+            vec![Member::from(lightgcn), Member::from(ease::Config::default())]
         })
     }
+}
 
-    /// Refuses fewer than two members, a fusion within a fusion, and members with values outside their ranges.
-    ///
-    /// # Errors
-    /// [`RecError::Config`] for the first value outside its range.
-    pub fn validate(&self) -> Result<()> {
-        let members = self.members();
-        if members.len() < 2 {
-            return Err(RecError::range("model.fusion.members", members.len(), "a list of two members or more"));
-        }
-        members.iter().try_for_each(Member::validate)
+impl<T: Model> From<T> for Member {
+    fn from(model: T) -> Self {
+        Member { model: model.into(), ..Member::default() }
     }
 }
 
@@ -75,12 +83,11 @@ impl Member {
         self.objective.clone().unwrap_or_default()
     }
 
-    fn validate(&self) -> Result<()> {
-        let refuse = |key: &str, found: String, expected: &str| {
-            Err(RecError::range(format!("model.fusion.members.{key}"), found, expected))
-        };
-        if let super::Config::Fusion(_) = self.model {
-            return refuse("model", "fusion".into(), "a model that is no fusion itself");
+    fn validate(&self, at: &str) -> Result<()> {
+        let refuse =
+            |key: &str, found: String, expected: &str| Err(RecError::range(format!("{at}.{key}"), found, expected));
+        if let Procedure::Fusion(_) = self.model.procedure() {
+            return refuse("model", ROW.name.into(), "a model that is no fusion itself");
         }
         self.model.validate()?;
         if let Some(objective) = &self.objective {
@@ -90,13 +97,52 @@ impl Member {
             }
             objective.validate()?;
         }
-        match (self.learning_rate, self.batch_size) {
-            (Some(rate), _) if !(rate > 0.0 && rate.is_finite()) => {
-                refuse("learning_rate", rate.to_string(), "a number above 0")
-            }
-            (_, Some(0)) => refuse("batch_size", "0".into(), "a whole number above 0"),
-            _ => Ok(()),
+        Setting::check(&self.learning_rate, &format!("{at}.learning_rate"), Some(&above(0.0)))?;
+        Setting::check(&self.batch_size, &format!("{at}.batch_size"), Some(&above(0.0)))
+    }
+}
+
+impl Model for Config {
+    fn row(&self) -> &'static Row<dyn Model> {
+        &ROW
+    }
+
+    fn validate(&self) -> Result<()> {
+        if let Some(members) = self.members.as_ref().filter(|members| members.len() < 2) {
+            return Err(RecError::range("model.fusion.members", members.len(), "a list of two members or more"));
         }
+        self.check_ranges("model.fusion")
+    }
+
+    fn unread(&self, at: &str) -> Vec<Unread> {
+        let of_member = |member: &Member| member.model.unread(&format!("{at}.members.model.{}", member.model.name()));
+        self.members().iter().flat_map(of_member).collect()
+    }
+
+    fn settled(&self, _loss: Option<&objectives::Config>, _n_users: usize) -> Settled {
+        let complete = Config { members: Some(self.members()) };
+        Settled { model: Some(complete.into()), ..Settled::default() }
+    }
+
+    /// That of the largest member: they are trained one after the other.
+    fn memory(&self, size: &TrainingSize<'_>) -> Result<Memory> {
+        let mut largest = Memory::nothing(ROW.name);
+        for member in self.members() {
+            let size = TrainingSize { batch_size: member.batch_size.or(size.batch_size), ..*size };
+            let memory = member.model.memory(&size)?;
+            if memory.host > largest.host {
+                largest = Memory { room: None, ..memory };
+            }
+        }
+        Ok(largest)
+    }
+
+    fn load(&self, device: &Device, state: &State) -> Result<Box<dyn Scorer>> {
+        load(device, state)
+    }
+
+    fn procedure(&self) -> Procedure<'_> {
+        Procedure::Fusion(self)
     }
 }
 
@@ -108,9 +154,6 @@ pub struct Fusion {
 }
 
 impl Fusion {
-    /// The name in the registry.
-    pub const NAME: &'static str = "fusion";
-
     /// Members that rank the same items, and a weight for each.
     ///
     /// # Errors
@@ -149,7 +192,7 @@ fn standardise(scores: &mut [f32]) {
 
 impl Scorer for Fusion {
     fn model(&self) -> &'static str {
-        Self::NAME
+        ROW.name
     }
 
     fn n_items(&self) -> usize {
@@ -190,7 +233,7 @@ impl Scorer for Fusion {
         }
         if !is_answered {
             return Err(RecError::Unsupported {
-                model: Self::NAME.into(),
+                model: ROW.name.into(),
                 problem: "none of its members has a notion of similar items".into(),
                 todo: "add a member with item vectors, such as lightgcn or ease".into(),
             });
@@ -217,7 +260,7 @@ fn in_our_name(error: RecError, member: &dyn Scorer) -> RecError {
     match error {
         RecError::Unsupported { problem, todo, .. } => {
             let problem = format!("its member {} cannot answer: {problem}", member.model());
-            RecError::Unsupported { model: Fusion::NAME.into(), problem, todo }
+            RecError::Unsupported { model: ROW.name.into(), problem, todo }
         }
         other => other,
     }
@@ -236,7 +279,7 @@ pub fn load(device: &Device, state: &State) -> Result<Box<dyn Scorer>> {
     let weights = state.f32("weights", &[names.len()])?.to_vec();
     let mut members = Vec::with_capacity(names.len());
     for (n, name) in names.iter().enumerate() {
-        if name == Fusion::NAME {
+        if name == ROW.name {
             return Err(foreign("a fusion stands within a fusion".into()));
         }
         let part = |key: &String| key.strip_prefix(&prefix(n)).map(String::from);
@@ -262,7 +305,7 @@ mod tests {
     fn popular(counts: &[u32]) -> Box<dyn Scorer> {
         let pairs = (0..).zip(counts).flat_map(|(item, &n)| (0..n).map(move |user| (UserId(user), ItemId(item))));
         let train = Interactions::from_pairs(9, counts.len(), pairs).unwrap();
-        Box::new(popularity::fit(&train, &popularity::Config::default()).unwrap())
+        Box::new(popularity::fit(&train))
     }
 
     const ANYBODY: Query<'static> = Query { user: None, history: &[] };

@@ -1,31 +1,99 @@
-//! The two seams of every model family: [`Scorer`] (frozen, answers queries) and [`Learner`] (trains), and the registry that names the models.
+//! Models: the list of them, and what all have in common: [`Model`] (settings, memory, procedure),
+//! [`Learner`] (trains) and [`Scorer`] (frozen, answers queries).
 
-mod config;
-mod device;
 pub mod fusion;
 pub mod graph;
 pub mod linear;
 mod memory;
+mod model;
 mod pair_weights;
 mod ranking;
-mod registry;
 pub mod sequential;
 mod start;
 pub mod state;
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use gcnrec_graphs::{ItemId, UserId};
+use gcnrec_kernels::Device;
 use gcnrec_kernels::ops::top_k::{TopK, select_top_k};
 
 use crate::error::{RecError, Result};
-pub use config::{Config, Mf};
-pub use device::{TrainingSize, check_device, check_room};
-pub use memory::check_memory;
+use crate::settings::{Chosen, Family, Row};
+use graph::{lightgcn, mf};
+use linear::{ease, gf_cf, item_knn, markov, popularity, rp3beta};
+pub use memory::{Memory, Room, TrainingSize};
+pub use model::{ClosedForm, Fit, Model, Procedure, Settled};
 pub use pair_weights::PairWeights;
-pub use registry::{fit_closed_form, load_scorer};
+use sequential::{bert4rec, fmlp, fpmc, gru4rec, narm, sasrec};
 pub use start::StartItems;
 use state::State;
+
+impl Family for dyn Model {
+    const WHAT: &'static str = "model";
+
+    fn rows() -> &'static [&'static Row<Self>] {
+        const ROWS: &[&Row<dyn Model>] = &[
+            &lightgcn::ROW,
+            &mf::ROW,
+            &popularity::ROW,
+            &item_knn::ROW,
+            &ease::ROW,
+            &gf_cf::ROW,
+            &rp3beta::ROW,
+            &markov::ROW,
+            &fpmc::ROW,
+            &gru4rec::ROW,
+            &narm::ROW,
+            &sasrec::ROW,
+            &bert4rec::ROW,
+            &fmlp::ROW,
+            &fusion::ROW,
+        ];
+        ROWS
+    }
+
+    fn row(&self) -> &'static Row<Self> {
+        Model::row(self)
+    }
+
+    fn validate(&self) -> Result<()> {
+        Model::validate(self)
+    }
+}
+
+/// A model with its settings: `[model.NAME]`. `Config::from(ease::Config::default())` makes one.
+pub type Config = Chosen<dyn Model>;
+
+impl<T: Model> From<T> for Config {
+    fn from(model: T) -> Self {
+        Chosen::new(Arc::new(model))
+    }
+}
+
+impl Config {
+    /// Changes the settings where they are of this type; answers whether they are.
+    pub fn change<T: Model + Clone>(&mut self, change: impl FnOnce(&mut T)) -> bool {
+        let Some(mut settings) = self.settings::<T>().cloned() else { return false };
+        change(&mut settings);
+        *self = settings.into();
+        true
+    }
+}
+
+/// A scorer from its checkpointed state, by the name that is stored beside it.
+///
+/// # Errors
+/// [`RecError::Checkpoint`] when the name is unknown or the state belongs to another model.
+pub fn load_scorer(device: &Device, model: &str, state: &State) -> Result<Box<dyn Scorer>> {
+    let known = Config::named(model).map_err(|_| RecError::Checkpoint {
+        path: "manifest.json".into(),
+        problem: format!("model \"{model}\" is unknown to this version"),
+        todo: "use the version of gcnrec that wrote it".into(),
+    })?;
+    known.load(device, state)
+}
 
 /// One question: what should come next for this user?
 #[derive(Debug, Clone, Copy)]

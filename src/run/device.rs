@@ -4,7 +4,6 @@ use gcnrec_kernels::Device;
 
 use crate::config::Config;
 use crate::error::Result;
-use crate::models::check_device;
 
 /// Opens the device that a configuration names. `auto` takes the best that is there; where that
 /// cannot do what the model and the debiasing method ask for, the CPU and a note.
@@ -14,7 +13,7 @@ use crate::models::check_device;
 /// there, or that was named and cannot do the work.
 pub(super) fn open(config: &Config) -> Result<(Device, Option<String>)> {
     let device = Device::open(&config.device)?;
-    match check_device(&config.model, &device).and_then(|()| config.debias.check_device(&device)) {
+    match config.model.check_device(&device).and_then(|()| config.debias.check_device(&device)) {
         // Nobody asked for this device: another one will do, but not in silence.
         Err(error) if config.device == "auto" => Ok((Device::Cpu, Some(format!("{error}; computing on the cpu")))),
         checked => checked.map(|()| (device, None)),

@@ -38,6 +38,8 @@ pub enum Windows {
     Last,
 }
 
+crate::settings::name_setting!(Windows, "choice of windows");
+
 /// The sequences of one step.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SequenceBatch {

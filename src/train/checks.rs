@@ -9,7 +9,7 @@ use super::start::start_items;
 use crate::data::Part;
 use crate::error::{Place, RecError, Result};
 use crate::eval::Candidates;
-use crate::models::graph::config::{Combination, Fit};
+use crate::models::graph::lightgcn::{Combination, Fit};
 use crate::{debias, models, train};
 
 impl Job {
@@ -36,17 +36,17 @@ impl Job {
         if !self.split.labelled {
             check_lists(&self.train.metric)?;
         }
-        models::check_device(&self.model, &self.device)?;
+        self.model.check_device(&self.device)?;
         let size = models::TrainingSize {
             n_users: self.split.n_users(),
             n_items: self.split.n_items(),
             // Training again on both parts makes a larger graph.
             n_pairs: self.split.train.len() + if self.train.refit { self.split.valid.len() } else { 0 },
             batch_size: self.train.batch_size,
-            n_judges: if self.debias.looks_ahead() { self.split.uniform.len() } else { 0 },
+            n_meta: if self.debias.looks_ahead() { self.split.uniform.len() } else { 0 },
+            loss: &self.objective,
         };
-        models::check_room(&self.model, &self.objective, size, &self.device)?;
-        models::check_memory(&self.model, self.split.n_users(), self.split.n_items(), self.train.batch_size)
+        self.model.memory(&size)?.check(&self.device)
     }
 
     /// Refuses a half-life where it would have no effect.
@@ -131,7 +131,7 @@ impl Job {
             let problem = "train.refit would train on the labelled validation rows of uniform exposure".to_string();
             return refuse(problem, "remove --refit");
         }
-        if self.debias.looks_ahead() && config.storage != models::graph::config::Storage::F32 {
+        if self.debias.looks_ahead() && config.storage != models::graph::lightgcn::Storage::F32 {
             let problem = format!("the debiasing method {name} looks ahead on layers in 32 bits");
             return refuse(problem, "remove model.lightgcn.storage");
         }

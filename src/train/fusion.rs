@@ -23,7 +23,7 @@ use super::store::RunStore;
 use crate::data::{Log, Part, Split};
 use crate::error::{RecError, Result};
 use crate::models::fusion::{Config, Fusion, Member};
-use crate::models::{Scorer, fit_closed_form};
+use crate::models::{Fit, Scorer};
 
 /// Steps of the share of one member, first over all shares, then around the best one.
 const COARSE: f64 = 0.1;
@@ -149,7 +149,8 @@ impl Runs<'_> {
         let started = Instant::now();
         let (pairs, histories) = (job.train_pairs()?, || job.split.histories(&[Part::Train]));
         let weights = job.split.recency_weights(&pairs);
-        if let Some(scorer) = fit_closed_form(&job.model, &pairs, weights.as_deref(), &histories)? {
+        if let Some(model) = job.model.closed_form() {
+            let scorer = model.fit(&Fit { train: &pairs, weights: weights.as_deref(), histories: &histories })?;
             let n_parameters = stages::n_numbers(&scorer.state());
             let train_s = started.elapsed().as_secs_f64();
             let warnings = Vec::new();

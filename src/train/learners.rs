@@ -120,8 +120,8 @@ fn sequence_learner(job: &Job, stage: Stage, pairs: Arc<Interactions>) -> Result
         seed: job.seed,
         device: job.device.clone(),
     };
-    let learner = sequential::learner(&job.model, setup)?;
-    let mut learner = learner.expect("closed forms should have returned earlier");
+    let model = job.model.sequential().expect("models of other families should have returned earlier");
+    let mut learner = model.learner(setup)?;
     if let Some(weights) = job.split.recency_weights(&pairs) {
         learner.weigh_pairs(PairWeights { pairs, weights })?;
     }

@@ -13,7 +13,7 @@ use crate::checkpoint::failpoint::fill_disk_after;
 use crate::checkpoint::{self, Contents, RunFolder};
 use crate::data::{self, world};
 use crate::error::{RecError, Result};
-use crate::models::graph::config::{Attention, Combination, Fit};
+use crate::models::graph::lightgcn::{Attention, Combination, Fit};
 use crate::models::sequential::{self, gru4rec};
 use crate::models::state::Tensor;
 use crate::{eval, models, objectives};
@@ -22,12 +22,12 @@ use crate::{eval, models, objectives};
 fn job(combination: Combination, loss: &str, fit: Fit, refit: bool) -> Job {
     let demo = world::Config { n_users: 24, n_items: 50, interactions_per_user: 8, ..Default::default() };
     let split = data::load(&data::Config { demo, ..Default::default() }, Seed(3)).unwrap();
-    let mut model = models::graph::config::Config { layers: 2, dim: 4, combination, ..Default::default() };
+    let mut model = models::graph::lightgcn::Config { layers: 2, dim: 4, combination, ..Default::default() };
     model.attention = Attention { hidden: 3, fit, ..Default::default() };
     model.edge_dropout = if loss == "ssm" { 0.2 } else { 0.0 };
     Job {
         split: Arc::new(split),
-        model: models::Config::Lightgcn(model),
+        model: model.into(),
         objective: objectives::Config::named(loss).unwrap(),
         debias: crate::debias::Config::default(),
         train: Config {
@@ -72,7 +72,7 @@ fn finetuned(refit: bool) -> Job {
     };
     let job = job(Combination::Uniform, "softmax", Fit::Auto, refit);
     let train = Config { batch_size: Some(40), finetune_epochs: 2, finetune_recent_fraction: 0.5, ..job.train };
-    Job { model: models::Config::Gru4rec(model), train, ..job }
+    Job { model: model.into(), train, ..job }
 }
 
 /// Asks for a stop after the n-th step.

@@ -20,7 +20,7 @@ use super::trainer::{StageResult, Trainer, diverged};
 use crate::data::Part;
 use crate::error::Result;
 use crate::models::state::{State, Tensor};
-use crate::models::{self, Scorer, fit_closed_form};
+use crate::models::{Fit, Procedure, Scorer};
 
 /// A mean layer weight above this is worth a warning: the other layers no longer matter.
 const COLLAPSED: f64 = 0.95;
@@ -31,7 +31,7 @@ const COLLAPSED: f64 = 0.95;
 /// [`crate::RecError::Interrupted`] after a stop was asked for and a checkpoint was written; everything that data, model and disk can refuse.
 pub fn run(job: &Job, store: &mut RunStore, resume: bool, observer: &mut dyn Observer, stop: &Stop) -> Result<Outcome> {
     job.check()?;
-    if let models::Config::Fusion(config) = &job.model {
+    if let Procedure::Fusion(config) = job.model.procedure() {
         return fusion::run(job, config, store, observer, stop);
     }
     let plan = Plan::new(job)?;
@@ -43,7 +43,8 @@ pub fn run(job: &Job, store: &mut RunStore, resume: bool, observer: &mut dyn Obs
     }
     let histories = || job.split.histories(&[Part::Train, Part::Valid]);
     let weights = job.split.recency_weights(&plan.final_pairs);
-    match fit_closed_form(&job.model, &plan.final_pairs, weights.as_deref(), &histories)? {
+    let data = Fit { train: &plan.final_pairs, weights: weights.as_deref(), histories: &histories };
+    match job.model.closed_form().map(|model| model.fit(&data)).transpose()? {
         Some(scorer) => plan.finish_closed_form(job, store, scorer),
         None => plan.run_learner(job, store, checkpoint, observer, stop),
     }

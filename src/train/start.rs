@@ -77,7 +77,7 @@ mod tests {
     }
 
     fn sasrec(dim: usize) -> Config {
-        Config::Sasrec(sasrec::Config { dim, ..sasrec::Config::default() })
+        sasrec::Config { dim, ..sasrec::Config::default() }.into()
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::data;
 use crate::debias;
 use crate::error::Result;
 use crate::models::graph::Teacher;
-use crate::models::graph::config::{Combination, Config, Fit};
+use crate::models::graph::lightgcn::{Combination, Config, Fit};
 
 /// How far a node's logits may lean away from the fitted global ones.
 const DEFAULT_BOUND: f32 = 0.2;

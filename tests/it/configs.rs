@@ -8,7 +8,7 @@ use std::sync::Arc;
 use gcnrec::compare::Search;
 use gcnrec::config::{Config, PRESETS, Resolved, Sources, check_files, resolve};
 use gcnrec::models::graph::{GraphLearner, Learning, Setup, Teacher};
-use gcnrec::models::{Learner, fit_closed_form, sequential};
+use gcnrec::models::{Fit, Learner, Procedure, sequential};
 use gcnrec::objectives::Batching;
 use gcnrec::samplers::PairOrder;
 use gcnrec::train::config::Sampling;
@@ -62,7 +62,7 @@ fn take_two_steps(mut resolved: Resolved) {
     let seed = Seed(resolved.config.seed);
     let split = data::load(&resolved.config.data, seed).unwrap();
     resolved.settle(split.n_users(), split.n_items());
-    if let models::Config::Fusion(fusion) = &resolved.config.model {
+    if let Procedure::Fusion(fusion) = resolved.config.model.procedure() {
         for member in fusion.members() {
             let objective = (!member.model.is_closed_form()).then(|| member.loss());
             let config = Config { model: member.model.clone(), objective, ..resolved.config.clone() };
@@ -71,7 +71,7 @@ fn take_two_steps(mut resolved: Resolved) {
         return;
     }
     let (config, train) = (&resolved.config, Arc::new(split.train_interactions().unwrap()));
-    if config.model.is_sequential() {
+    if let Some(model) = config.model.sequential() {
         let setup = sequential::Setup {
             histories: Arc::new(split.histories(&[data::Part::Train])),
             n_items: split.n_items(),
@@ -80,14 +80,15 @@ fn take_two_steps(mut resolved: Resolved) {
             seed,
             device: Device::Cpu,
         };
-        let mut learner = sequential::learner(&config.model, setup).unwrap().unwrap();
+        let mut learner = model.learner(setup).unwrap();
         let report = learner.steps(0, 0..2).unwrap();
         assert!(report.loss.is_finite() && report.n_examples > 0);
         return;
     }
     let Some(model) = config.model.graph() else {
         let histories = || split.histories(&[data::Part::Train]);
-        fit_closed_form(&config.model, &train, None, &histories).unwrap().unwrap();
+        let model = config.model.closed_form().unwrap();
+        model.fit(&Fit { train: &train, weights: None, histories: &histories }).unwrap();
         return;
     };
     let objective = config.objective.clone().unwrap();
@@ -161,7 +162,7 @@ fn defaults() -> BTreeMap<String, Value> {
         let table: toml::Table = config.to_toml().unwrap().parse().unwrap();
         flatten("", &Value::Table(table), &mut found);
     };
-    for name in models::Config::NAMES {
+    for name in models::Config::names() {
         add(Config { model: models::Config::named(name).unwrap(), ..Config::default() });
     }
     for name in debias::Config::names() {

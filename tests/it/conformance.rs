@@ -3,16 +3,13 @@
 use std::sync::OnceLock;
 
 use gcnrec::data::{Part, Split};
-use gcnrec::models::fusion::Member;
-use gcnrec::models::graph::config::Combination;
-use gcnrec::models::linear::{ease, gf_cf, item_knn, markov, popularity, rp3beta};
-use gcnrec::models::sequential::{bert4rec, fmlp, fpmc, gru4rec, narm, sasrec};
+use gcnrec::models::graph::lightgcn::Combination;
 use gcnrec::models::{self, Query, Scorer};
 use gcnrec::train::{Job, Outcome, Silent, Stop};
 use gcnrec::{RecError, Recommender, objectives};
 use gcnrec_graphs::{ItemId, Seed, UserId};
 
-use crate::jobs::{digest, job, lightgcn, loss, run_in, split};
+use crate::jobs::{COMBINATIONS, digest, job, lightgcn, loss, run_in, split};
 
 const N_USERS: usize = 20;
 const N_ITEMS: usize = 20;
@@ -30,7 +27,7 @@ fn checkerboard() -> Split {
 
 /// A trained model, in memory and opened again from its run folder.
 struct Model {
-    name: &'static str,
+    name: String,
     personal: bool,
     job: Job,
     outcome: Outcome,
@@ -44,66 +41,39 @@ fn train(job: &Job) -> (Outcome, Recommender) {
     (outcome, Recommender::open(&path).unwrap())
 }
 
-fn registered() -> Vec<(&'static str, models::Config, objectives::Config)> {
-    let mf = |biases| models::Config::Mf(models::Mf { dim: 16, biases, ..models::Mf::default() });
-    vec![
-        ("lightgcn uniform", lightgcn(Combination::Uniform), loss("softmax")),
-        ("lightgcn global", lightgcn(Combination::Global), loss("softmax")),
-        ("lightgcn additive", lightgcn(Combination::Additive), loss("softmax")),
-        ("lightgcn dot", lightgcn(Combination::Dot), loss("softmax")),
-        ("lightgcn additive, bpr", lightgcn(Combination::Additive), loss("bpr")),
-        ("mf", mf(false), loss("softmax")),
-        ("mf with biases", mf(true), loss("bpr")),
-        ("item_knn", models::Config::ItemKnn(item_knn::Config::default()), loss("softmax")),
-        ("gf_cf", models::Config::GfCf(gf_cf::Config::default()), loss("softmax")),
-        ("rp3beta", models::Config::Rp3beta(rp3beta::Config::default()), loss("softmax")),
-        ("markov", models::Config::Markov(markov::Config { window: 10, ..markov::Config::default() }), loss("softmax")),
-        ("sasrec", sasrec(), loss("softmax")),
-        ("bert4rec", bert4rec(), loss("softmax")),
-        ("fmlp", fmlp(), loss("softmax")),
-        (
-            "gru4rec",
-            models::Config::Gru4rec(gru4rec::Config { dim: 16, hidden: 24, ..Default::default() }),
-            loss("softmax"),
-        ),
-        (
-            "gru4rec, sessions in parallel",
-            models::Config::Gru4rec(gru4rec::Config {
-                dim: 16,
-                hidden: 16,
-                dense: false,
-                batches: gru4rec::Batches::SessionsInParallel,
-                ..Default::default()
-            }),
-            loss("softmax"),
-        ),
-        ("narm", models::Config::Narm(narm::Config { dim: 16, hidden: 24, ..Default::default() }), loss("softmax")),
-        ("fpmc", models::Config::Fpmc(fpmc::Config { dim: 16, ..Default::default() }), loss("softmax")),
-        ("popularity", models::Config::Popularity(popularity::Config::default()), loss("softmax")),
-        ("ease", models::Config::Ease(ease::Config { l2: 5.0, ..ease::Config::default() }), loss("softmax")),
-        ("fusion", fusion(), loss("softmax")),
-    ]
-}
+/// Small settings, by the name of the model; a model that stands here more than once is tried in each
+/// way, and one that does not has its defaults.
+const SMALL: &[(&str, &str)] = &[
+    ("mf", "dim = 16"),
+    ("markov", "window = 10"),
+    ("ease", "l2 = 5"),
+    ("sasrec", "dim = 16\ninner = 32\nmax_len = 10\ndropout = 0.1\nattention_dropout = 0.1"),
+    ("bert4rec", "dim = 16\ninner = 32\nmax_len = 8"),
+    ("fmlp", "dim = 16\ninner = 32\nmax_len = 10\ndropout = 0.1"),
+    ("gru4rec", "dim = 16\nhidden = 24"),
+    ("gru4rec", "dim = 16\nhidden = 16\ndense = false\nbatches = \"sessions_in_parallel\""),
+    ("narm", "dim = 16\nhidden = 24"),
+    ("fpmc", "dim = 16"),
+    ("fusion", "members = [{ model.lightgcn = { dim = 16, layers = 2 } }, { model.ease.l2 = 5 }]"),
+];
 
-fn sasrec() -> models::Config {
-    let rates = sasrec::Config { dropout: 0.1, attention_dropout: 0.1, ..sasrec::Config::default() };
-    models::Config::Sasrec(sasrec::Config { dim: 16, inner: 32, max_len: 10, ..rates })
-}
-
-fn bert4rec() -> models::Config {
-    models::Config::Bert4rec(bert4rec::Config { dim: 16, inner: 32, max_len: 8, ..bert4rec::Config::default() })
-}
-
-fn fmlp() -> models::Config {
-    models::Config::Fmlp(fmlp::Config { dim: 16, inner: 32, max_len: 10, dropout: 0.1, ..fmlp::Config::default() })
-}
-
-/// LightGCN and EASE together.
-fn fusion() -> models::Config {
-    let member = |model| Member { model, ..Member::default() };
-    let ease = models::Config::Ease(ease::Config { l2: 5.0, ..ease::Config::default() });
-    let members = vec![member(lightgcn(Combination::Uniform)), member(ease)];
-    models::Config::Fusion(models::fusion::Config { members: Some(members) })
+/// Every model of the list with the loss `softmax`, and some with another.
+fn registered() -> Vec<(String, models::Config, objectives::Config)> {
+    let mut all = Vec::new();
+    for combination in COMBINATIONS {
+        all.push((format!("lightgcn {combination:?}"), lightgcn(combination), loss("softmax")));
+    }
+    all.push(("lightgcn Additive, bpr".into(), lightgcn(Combination::Additive), loss("bpr")));
+    let biases = models::Config::parse("mf", "dim = 16\nbiases = true").unwrap();
+    all.push(("mf with biases".into(), biases, loss("bpr")));
+    for name in models::Config::names().into_iter().filter(|&name| name != "lightgcn") {
+        let ways = SMALL.iter().filter(|(of, _)| *of == name).map(|(_, settings)| *settings).collect::<Vec<_>>();
+        for settings in if ways.is_empty() { vec![""] } else { ways } {
+            let config = models::Config::parse(name, settings).unwrap();
+            all.push((format!("{name} {settings:?}"), config, loss("softmax")));
+        }
+    }
+    all
 }
 
 /// Every model, trained once for all tests of this file.
@@ -114,7 +84,7 @@ fn models() -> &'static [Model] {
             let mut job = job(checkerboard(), config, objective);
             (job.train.max_epochs, job.train.batch_size) = (80, Some(8));
             let (outcome, recommender) = train(&job);
-            Model { name, personal: name != "popularity", job, outcome, recommender }
+            Model { personal: job.model.name() != "popularity", name, job, outcome, recommender }
         };
         registered().into_iter().map(model).collect()
     })
@@ -143,8 +113,8 @@ fn colour_of(name: &str) -> usize {
 }
 
 #[test]
-fn every_name_of_the_registry_is_in_this_suite() {
-    for name in models::Config::NAMES {
+fn every_scorer_says_the_name_of_a_model_and_every_model_is_in_this_suite() {
+    for name in models::Config::names() {
         assert!(models().iter().any(|model| model.outcome.scorer.model() == name), "{name}");
     }
 }
@@ -168,7 +138,7 @@ fn the_same_seed_gives_the_same_weights_and_another_seed_others() {
         let again = train(&model.job).0;
         assert_eq!(digest(&again.scorer.state()), digest(&model.outcome.scorer.state()), "{}", model.name);
         assert_eq!(again.test, model.outcome.test, "{}", model.name);
-        if !model.job.model.is_closed_form() && model.name != "fusion" {
+        if !model.job.model.is_closed_form() && model.job.model.name() != "fusion" {
             let other = train(&Job { seed: Seed(7), ..model.job.clone() }).0;
             assert_ne!(digest(&other.scorer.state()), digest(&model.outcome.scorer.state()), "{}", model.name);
         }
@@ -266,7 +236,7 @@ fn a_new_user_is_served_from_a_history() {
 #[test]
 fn neither_the_order_of_a_history_nor_a_repeat_in_it_changes_the_answer_of_a_model_without_order() {
     for model in models() {
-        if model.name == "markov" || model.job.model.is_sequential() {
+        if model.job.model.name() == "markov" || model.job.model.is_sequential() {
             let last = model.recommender.for_history(&["i0", "i4", "i10"], 20).unwrap();
             assert_ne!(model.recommender.for_history(&["i10", "i0", "i4"], 20).unwrap(), last, "the last item decides");
             continue;

@@ -2,13 +2,12 @@
 
 use gcnrec::RecError;
 use gcnrec::data::{Split, World, world};
-use gcnrec::models::graph::config::{Combination, Fit};
-use gcnrec::models::linear::ease;
-use gcnrec::models::{self, graph};
+use gcnrec::models;
+use gcnrec::models::graph::lightgcn::{Combination, Fit};
 use gcnrec::train::{Job, Observer, Outcome, Silent, Stop};
 use gcnrec_graphs::Seed;
 
-use crate::jobs::{COMBINATIONS, digest, fingerprint, job, lightgcn, loss, metrics_lines, run_in, taught};
+use crate::jobs::{COMBINATIONS, change, digest, fingerprint, job, lightgcn, loss, metrics_lines, run_in, taught};
 
 /// A demo world with enough rows for several tasks in every op: 450 nodes, about 5,000 pairs.
 fn world(n_users: usize) -> Split {
@@ -37,8 +36,7 @@ fn assert_same_for_any_number_of_threads(job: &Job, what: &str) {
 /// A job of two epochs with batches that no task size divides.
 fn threaded(combination: Combination, objective: &str) -> Job {
     let mut job = job(world(300), lightgcn(combination), loss(objective));
-    let models::Config::Lightgcn(config) = &mut job.model else { unreachable!("a LightGCN was asked for") };
-    (config.dim, config.layers, config.attention.hidden) = (40, 3, 24);
+    change(&mut job.model, |config| (config.dim, config.layers, config.attention.hidden) = (40, 3, 24));
     job.train.max_epochs = 2;
     job.train.batch_size = Some(if objective == "softmax" { 97 } else { 1030 });
     job
@@ -68,14 +66,12 @@ fn ssm_gives_the_same_bits_for_any_number_of_threads() {
 #[test]
 fn edge_dropout_refit_and_the_closed_forms_give_the_same_bits_for_any_number_of_threads() {
     let mut dropout = threaded(Combination::Additive, "softmax");
-    if let models::Config::Lightgcn(config) = &mut dropout.model {
-        config.edge_dropout = 0.3;
-    }
+    change(&mut dropout.model, |config| config.edge_dropout = 0.3);
     dropout.train.refit = true;
     assert_same_for_any_number_of_threads(&dropout, "edge dropout and refit");
-    let closed = models::Config::Ease(ease::Config { l2: 50.0, ..ease::Config::default() });
+    let closed = models::Config::parse("ease", "l2 = 50").unwrap();
     assert_same_for_any_number_of_threads(&job(world(300), closed, loss("softmax")), "ease");
-    let mf = models::Config::Mf(models::Mf { dim: 40, biases: true, ..models::Mf::default() });
+    let mf = models::Config::parse("mf", "dim = 40\nbiases = true").unwrap();
     assert_same_for_any_number_of_threads(&job(world(300), mf, loss("logistic")), "mf with biases");
 }
 
@@ -152,9 +148,7 @@ fn an_interrupted_run_with_lessons_for_its_layer_weights_ends_as_an_uninterrupte
 #[test]
 fn stops_change_nothing_with_refit_edge_dropout_and_checkpoints_between_steps() {
     let mut job = stoppable(Combination::Additive, "bpr");
-    if let models::Config::Lightgcn(graph::Config { edge_dropout, .. }) = &mut job.model {
-        *edge_dropout = 0.3;
-    }
+    change(&mut job.model, |config| config.edge_dropout = 0.3);
     (job.train.refit, job.train.checkpoint_every_steps, job.train.validate_every) = (true, 2, 2);
     assert_stops_change_nothing(&job, "refit");
 }

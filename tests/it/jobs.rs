@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use gcnrec::checkpoint::RunFolder;
 use gcnrec::data::{IdMap, Log, Split};
-use gcnrec::models::graph::config::{Attention, Combination, Fit};
+use gcnrec::models::graph::lightgcn::{Combination, Fit};
 use gcnrec::models::state::{State, Tensor};
 use gcnrec::models::{self, graph};
 use gcnrec::train::{Job, Observer, Outcome, RunStore, Silent, Stop};
@@ -44,19 +44,21 @@ pub fn split(n_users: usize, n_items: usize, [train, valid, test]: [&[(u32, u32)
 
 /// A small LightGCN.
 pub fn lightgcn(combination: Combination) -> models::Config {
-    let attention = Attention { hidden: 8, ..Attention::default() };
-    models::Config::Lightgcn(graph::Config { dim: 16, layers: 2, combination, attention, ..graph::Config::default() })
+    let mut config = graph::Config::default();
+    (config.dim, config.layers, config.combination, config.attention.hidden) = (16, 2, combination, 8);
+    config.into()
+}
+
+/// Changes the settings of a LightGCN.
+pub fn change(model: &mut models::Config, change: impl FnOnce(&mut graph::Config)) {
+    assert!(model.change(change), "a LightGCN was asked for");
 }
 
 /// The same, with a say in what teaches the layer weights.
 pub fn taught(combination: Combination, fit: Fit) -> models::Config {
-    match lightgcn(combination) {
-        models::Config::Lightgcn(config) => {
-            let attention = Attention { fit, ..config.attention };
-            models::Config::Lightgcn(graph::Config { attention, ..config })
-        }
-        other => other,
-    }
+    let mut model = lightgcn(combination);
+    change(&mut model, |config| config.attention.fit = fit);
+    model
 }
 
 /// A loss with its defaults.

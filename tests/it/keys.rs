@@ -11,7 +11,7 @@ pub fn all() -> BTreeSet<String> {
     let mut keys = BTreeSet::new();
     for key in neighbours("").expect("a run file should have keys") {
         let below = match key.as_str() {
-            "model" => models::Config::NAMES.to_vec(),
+            "model" => models::Config::names(),
             "objective" => objectives::Config::names(),
             "debias" => debias::Config::names(),
             _ => Vec::new(),

@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use gcnrec::data::{Split, World, world};
 use gcnrec::debias;
-use gcnrec::models::graph::config::{Combination, Fit, Storage};
+use gcnrec::models::graph::lightgcn::{Combination, Fit, Storage};
 use gcnrec::models::graph::{GraphLearner, Learning, Optimizer, Setup, Teacher};
-use gcnrec::models::{self, Learner, Mf};
+use gcnrec::models::{self, Learner};
 use gcnrec::objectives::{Batching, Config as Objective, Reduction};
 use gcnrec::samplers::PairOrder;
 use gcnrec::train::Job;
@@ -43,8 +43,7 @@ fn world() -> Split {
 
 fn case(model: models::Config, objective: &str) -> Job {
     let mut job = job(world(), model, loss(objective));
-    let models::Config::Lightgcn(config) = &mut job.model else { unreachable!("a LightGCN was asked for") };
-    (config.dim, config.layers) = (20, 3);
+    change(&mut job.model, |config| (config.dim, config.layers) = (20, 3));
     job.train.max_epochs = 3;
     job
 }
@@ -78,7 +77,7 @@ fn debiased(method: &str, every: u64, mut job: Job) -> Job {
 /// look-ahead of Adam and of gradient descent; and layer weights that the uniform log teaches.
 fn ways_of_debiasing(every: u64) -> Vec<(&'static str, Job)> {
     let uniform = |objective| case(lightgcn(Combination::Uniform), objective);
-    let mut factors = job(world(), models::Config::Mf(Mf { dim: 18, biases: true, ..Mf::default() }), loss("mse"));
+    let mut factors = job(world(), models::Config::parse("mf", "dim = 18\nbiases = true").unwrap(), loss("mse"));
     (factors.train.max_epochs, factors.train.block) = (3, [250, 60]);
     (factors.train.sampling, factors.train.reduction) = (Sampling::Block, Reduction::Sum);
     (factors.train.optimizer, factors.train.learning_rate) = (Optimizer::Sgd, Some(1e-3));
@@ -105,9 +104,8 @@ fn other_ways(device: &Device) -> Vec<(String, Job)> {
     cases.push(("the hardest of four".into(), hardest));
     for storage in [Storage::F16, Storage::Bf16] {
         let mut job = case(lightgcn(Combination::Uniform), "softmax");
-        let models::Config::Lightgcn(config) = &mut job.model else { unreachable!("a LightGCN was asked for") };
-        config.storage = storage;
-        match models::check_device(&job.model, device) {
+        change(&mut job.model, |config| config.storage = storage);
+        match job.model.check_device(device) {
             Ok(()) => cases.push((format!("{storage:?}"), job)),
             Err(error) => println!("skipped: {error}"),
         }
@@ -252,9 +250,10 @@ fn a_training_that_a_device_has_no_room_for_is_refused_with_what_it_needs() {
             n_items: 10_000_000,
             n_pairs: 4_000_000_000,
             batch_size: None,
-            n_judges: 0,
+            n_meta: 0,
+            loss: &job.objective,
         };
-        let error = models::check_room(&job.model, &job.objective, size, device).unwrap_err();
+        let error = job.model.memory(&size).unwrap().check(device).unwrap_err();
         assert_eq!(error.exit_code(), 5);
         let text = error.to_string();
         // 1,010,000,000 rows of 20 numbers of 4 bytes.

@@ -4,8 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use gcnrec::data::{Part, Split, World, world};
 use gcnrec::eval::{Candidates, SelectedOn};
-use gcnrec::models::graph::config::{Combination, Fit};
-use gcnrec::models::linear::{ease, popularity};
+use gcnrec::models::graph::lightgcn::{Combination, Fit};
 use gcnrec::models::state::State;
 use gcnrec::models::{self, Query, Scorer};
 use gcnrec::train::Job;
@@ -21,11 +20,11 @@ fn demo() -> Split {
 }
 
 fn popularity() -> models::Config {
-    models::Config::Popularity(popularity::Config::default())
+    models::Config::named("popularity").unwrap()
 }
 
 fn ease() -> models::Config {
-    models::Config::Ease(ease::Config { l2: 20.0, ..ease::Config::default() })
+    models::Config::parse("ease", "l2 = 20").unwrap()
 }
 
 #[test]

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use flate2::read::GzDecoder;
 use gcnrec::eval::{Config, Evaluator, HeldOut, Metrics};
-use gcnrec::models::Scorer;
-use gcnrec::models::linear::{ease, gf_cf, item_knn, popularity, rp3beta};
+use gcnrec::models::{self, Fit, Scorer, load_scorer};
 use gcnrec_graphs::{Interactions, ItemId, UserId};
+use gcnrec_kernels::Device;
 
 /// The folder of benchmark data, or a printed line and nothing.
 fn data(set: &str) -> Option<PathBuf> {
@@ -57,15 +57,25 @@ fn ease_and_popularity_reach_their_published_values_on_movielens_100k() {
     assert_eq!(evaluator.n_eval_users(), 456);
     let judge = |scorer: &dyn Scorer| evaluator.evaluate(scorer).unwrap();
 
-    let ease = ease::fit(&train, &ease::Config { l2: 300.0, ..Default::default() }).unwrap();
-    let metrics = judge(&ease);
+    let ease = fit("ease", "l2 = 300", &train);
+    let metrics = judge(&*ease);
     println!("ease: {}", serde_json::to_string(&metrics).unwrap());
     assert_close(&metrics, 0.2929, 0.3248, 0.4198);
-    assert_eq!(judge(&*ease::load(&ease.state()).unwrap()), metrics, "a reloaded model gives the same numbers");
+    assert_eq!(
+        judge(&*load_scorer(&Device::Cpu, "ease", &ease.state()).unwrap()),
+        metrics,
+        "a reloaded model gives the same numbers"
+    );
 
-    let metrics = judge(&popularity::fit(&train, &popularity::Config::default()).unwrap());
+    let metrics = judge(&*fit("popularity", "", &train));
     println!("popularity: {}", serde_json::to_string(&metrics).unwrap());
     assert_close(&metrics, 0.174, 0.171, 0.234);
+}
+
+/// A model in closed form that reads no order.
+fn fit(name: &str, settings: &str, train: &Interactions) -> Box<dyn Scorer> {
+    let model = models::Config::parse(name, settings).unwrap();
+    model.closed_form().unwrap().fit(&Fit { train, weights: None, histories: &Vec::new }).unwrap()
 }
 
 /// Lines `user item item …` with ids from 0, over the 29,858 users and 40,981 items of the whole set.
@@ -95,8 +105,8 @@ fn gf_cf_reaches_its_published_values_on_gowalla() {
     let held_out = HeldOut::new(&test, &train, &vec![Vec::new(); 29_858]).unwrap();
     let evaluator = Evaluator::new(held_out, &["recall@20", "ndcg@20"].map(|name| name.parse().unwrap())).unwrap();
     for (factors, recall, ndcg) in [(256, 0.1849, 0.1518), (0, 0.16817, 0.13313)] {
-        let model = gf_cf::fit(&train, &gf_cf::Config { factors, ..Default::default() }).unwrap();
-        let metrics = evaluator.evaluate(&model).unwrap();
+        let model = fit("gf_cf", &format!("factors = {factors}"), &train);
+        let metrics = evaluator.evaluate(&*model).unwrap();
         println!("gf_cf with {factors} factors: {}", serde_json::to_string(&metrics).unwrap());
         for (name, expected) in [("recall@20", recall), ("ndcg@20", ndcg)] {
             let found = metrics.get(name).unwrap();
@@ -112,13 +122,8 @@ fn the_neighbourhood_models_stand_between_popularity_and_ease_on_movielens_100k(
     let (train, test) = (rated_four_or_more(&folder.join("u1.base.gz")), rated_four_or_more(&folder.join("u1.test")));
     let held_out = HeldOut::new(&test, &train, &vec![Vec::new(); 943]).unwrap();
     let evaluator = Evaluator::new(held_out, &["ndcg@20".parse().unwrap()]).unwrap();
-    let models: [(&str, Box<dyn Scorer>); 3] = [
-        ("item_knn", Box::new(item_knn::fit(&train, &item_knn::Config::default()).unwrap())),
-        ("rp3beta", Box::new(rp3beta::fit(&train, &rp3beta::Config::default()).unwrap())),
-        ("gf_cf", Box::new(gf_cf::fit(&train, &gf_cf::Config { factors: 64, ..Default::default() }).unwrap())),
-    ];
-    for (name, model) in models {
-        let ndcg = evaluator.evaluate(&*model).unwrap().get("ndcg@20").unwrap();
+    for (name, settings) in [("item_knn", ""), ("rp3beta", ""), ("gf_cf", "factors = 64")] {
+        let ndcg = evaluator.evaluate(&*fit(name, settings, &train)).unwrap().get("ndcg@20").unwrap();
         println!("{name}: ndcg@20 {ndcg:.4}");
         assert!((0.234..0.4198).contains(&ndcg), "{name}: {ndcg:.4}");
     }

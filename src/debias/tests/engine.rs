@@ -11,7 +11,7 @@ use super::reference::{Optimizer, World};
 use super::*;
 use crate::error::Result;
 use crate::models::Learner;
-use crate::models::graph::config::{Attention, Combination};
+use crate::models::graph::lightgcn::{Attention, Combination};
 use crate::models::graph::{self, GraphLearner, Learning, Setup, Teacher, Uniform};
 use crate::models::state::State;
 use crate::objectives::{self, Batching, ExampleWeights, Examples, Parameters, UniformLoss};

@@ -25,8 +25,8 @@ use gcnrec_kernels::ops::combine::weighted::{weighted_sum, weighted_sum_direct};
 use gcnrec_kernels::ops::place::place;
 use gcnrec_kernels::{Buffer, Device};
 
-use super::config;
 use super::init::normal;
+use super::lightgcn;
 use crate::error::Result;
 use crate::models::state::State;
 
@@ -94,7 +94,7 @@ impl Combination {
     /// `prior` gives the global logits, `[layers + 1]`; `bound` limits how far a node may leave them (0: no limit).
     pub fn new(
         device: &Device,
-        config: &config::Config,
+        config: &lightgcn::Config,
         dim: usize,
         prior: Option<&[f32]>,
         bound: f32,
@@ -108,9 +108,9 @@ impl Combination {
         // Two groups draw from two streams; stream 0 belongs to the embeddings.
         let random = |group: u64, n, std| normal(seed.stream(Purpose::Init, 1, group), n, std);
         let kind = match config.combination {
-            config::Combination::Uniform => Kind::Uniform,
-            config::Combination::Global => Kind::Global { theta: Parameters::new(device, theta) },
-            config::Combination::Additive => {
+            lightgcn::Combination::Uniform => Kind::Uniform,
+            lightgcn::Combination::Global => Kind::Global { theta: Parameters::new(device, theta) },
+            lightgcn::Combination::Additive => {
                 let shape = AdditiveShape { dim, hidden, layers, temperature: config.attention.temperature, bound };
                 let groups = [0, 1].map(|group| {
                     // q = 0 weighs all layers alike; a random W lets q learn (SPEC B.2).
@@ -119,7 +119,7 @@ impl Combination {
                 });
                 Kind::Additive { shape, groups }
             }
-            config::Combination::Dot => {
+            lightgcn::Combination::Dot => {
                 let shape = DotShape { dim, key_dim: hidden, layers, bound };
                 let groups = [0, 1].map(|group| {
                     // W_q = 0, W_k random, W_v = I: uniform weights, but no gradient is dead (SPEC B.2).

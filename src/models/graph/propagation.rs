@@ -13,7 +13,7 @@ use gcnrec_kernels::ops::table::{
 use gcnrec_kernels::ops::{adjacency::Adjacency, gather::gather_rows, pool_rows::pool_rows, row_set::RowSet};
 use gcnrec_kernels::{Buffer, Device};
 
-use super::config::Storage;
+use super::lightgcn::Storage;
 use crate::error::Result;
 
 /// The layers of all nodes: `hops[0]` is the base table, `hops[l] = A hops[l - 1]`.

@@ -13,7 +13,7 @@ use gcnrec_kernels::{Buffer, Device, KernelError};
 use ndarray::ArrayView2;
 
 use super::combination::{Combination, RowGroups, Scratch};
-use super::config::Config;
+use super::lightgcn::Config;
 use super::propagation::Propagation;
 use super::weights_report::summarise;
 use crate::error::{RecError, Result};
@@ -102,7 +102,7 @@ impl GraphScorer {
     /// [`RecError::Checkpoint`] when the state belongs to another model.
     pub fn load(device: Device, model: &'static str, state: &State) -> Result<Self> {
         let config: Config = state.fact("config")?;
-        config.validate("config").map_err(|error| foreign(error.to_string()))?;
+        config.check("config").map_err(|error| foreign(error.to_string()))?;
         let scoring = Scoring { model, config, norm_power: state.fact("norm_power")?, bound: state.fact("bound")? };
         Self::assemble(device, scoring, state)
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use gcnrec_graphs::{Interactions, Seed};
 use gcnrec_kernels::Device;
 
-use super::config::Config;
+use super::lightgcn::Config;
 use super::meta::{Optimizer, Uniform};
 use crate::objectives::{
     self, AuxiliaryTerm, Batching, ExampleWeights, Mean, Nodes, Reduction, Regulariser, Softmax, Task, UniformLoss,

@@ -11,47 +11,56 @@ mod inverse;
 mod memory;
 
 use gcnrec_graphs::{Interactions, ItemId};
+use gcnrec_kernels::Device;
 use gcnrec_kernels::ops::top_k::TopK;
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 
 use super::user_items::{UserItems, check_item};
-use crate::error::{RecError, Result};
+use crate::error::Result;
 use crate::models::memory::available_bytes;
 use crate::models::ranking::{most_similar, top_k_by_query};
 use crate::models::state::State;
-use crate::models::{Query, Scorer};
-pub(in crate::models) use memory::check as check_memory;
+use crate::models::{ClosedForm, Fit, Memory, Model, Procedure, Query, Scorer, TrainingSize};
+use crate::settings::{Row, above, row, settings};
 
-/// `[model.ease]`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Config {
-    /// Strength of the ridge, in numbers of users, above 0. Default 300; larger data sets like more.
-    pub l2: f64,
-    /// More items than this are refused, 1 or more: 30,000 of them take 14.4 GB while fitting and 3.6 GB afterwards. Default 30000.
-    pub max_items: usize,
-}
+/// EASE in the list of models.
+pub static ROW: Row<dyn Model> = row!(dyn Model, Config, "ease", "A linear item-item model in closed form");
 
-impl Default for Config {
-    fn default() -> Self {
-        Config { l2: 300.0, max_items: 30_000 }
+settings! {
+    /// `[model.ease]`.
+    pub struct Config {
+        /// strength of the ridge, in numbers of users
+        l2: f64 = 300.0, in above(0.0), flag "--l2";
+        /// more items than this are refused
+        max_items: usize = 30_000, in above(0.0);
     }
 }
 
-impl Config {
-    /// Refuses values outside their ranges.
-    ///
-    /// # Errors
-    /// [`RecError::Config`] for the first value outside its range.
-    pub fn validate(&self) -> Result<()> {
-        if !(self.l2 > 0.0 && self.l2.is_finite()) {
-            return Err(RecError::range("model.ease.l2", self.l2, "a number above 0"));
-        }
-        if self.max_items == 0 {
-            return Err(RecError::range("model.ease.max_items", self.max_items, "a whole number above 0"));
-        }
-        Ok(())
+impl Model for Config {
+    fn row(&self) -> &'static Row<dyn Model> {
+        &ROW
+    }
+
+    fn validate(&self) -> Result<()> {
+        self.check_ranges("model.ease")
+    }
+
+    fn memory(&self, size: &TrainingSize<'_>) -> Result<Memory> {
+        memory::of(size.n_items, self.max_items)
+    }
+
+    fn load(&self, _device: &Device, state: &State) -> Result<Box<dyn Scorer>> {
+        load(state)
+    }
+
+    fn procedure(&self) -> Procedure<'_> {
+        Procedure::ClosedForm(self)
+    }
+}
+
+impl ClosedForm for Config {
+    fn fit(&self, data: &Fit<'_>) -> Result<Box<dyn Scorer>> {
+        Ok(Box::new(fit(data.train, self)?))
     }
 }
 
@@ -72,7 +81,7 @@ pub struct Ease {
 pub fn fit(train: &Interactions, config: &Config) -> Result<Ease> {
     config.validate()?;
     let n = train.n_items();
-    check_memory(n, config.max_items, available_bytes())?;
+    memory::of(n, config.max_items)?.check_host(available_bytes())?;
     let inverse = inverse::ridge_inverse(train, config.l2)?;
     let mut weights = vec![0.0; n * n];
     if n > 0 {
@@ -97,9 +106,6 @@ pub fn load(state: &State) -> Result<Box<dyn Scorer>> {
 }
 
 impl Ease {
-    /// The name in the registry.
-    pub const NAME: &'static str = "ease";
-
     /// `B`: `[n_items, n_items]`, row-major, zero diagonal.
     pub fn weights(&self) -> &[f32] {
         &self.weights
@@ -112,7 +118,7 @@ impl Ease {
     /// One query's scores. The rows are added in the order of the items' ids, so the order of a history does not matter.
     fn score(&self, query: &Query<'_>, out: &mut [f32]) -> Result<()> {
         out.fill(0.0);
-        for &item in self.users.of(Self::NAME, query)?.iter() {
+        for &item in self.users.of(ROW.name, query)?.iter() {
             out.iter_mut().zip(self.row(item as usize)).for_each(|(score, weight)| *score += weight);
         }
         Ok(())
@@ -121,7 +127,7 @@ impl Ease {
 
 impl Scorer for Ease {
     fn model(&self) -> &'static str {
-        Self::NAME
+        ROW.name
     }
 
     fn n_items(&self) -> usize {
@@ -144,7 +150,7 @@ impl Scorer for Ease {
     /// Ranks by the partial correlation of the two items given all others: the geometric mean of `B[item, j]` and `B[j, item]` with their common
     /// sign, `-P[item, j] / sqrt(P[item, item] P[j, j])`. It is symmetric, and a row of `B` alone would favour popular items.
     fn similar_items(&self, item: ItemId, k: usize) -> Result<Vec<(ItemId, f32)>> {
-        check_item(Self::NAME, "item", item, self.n_items)?;
+        check_item(ROW.name, "item", item, self.n_items)?;
         let column = self.weights.iter().skip(item.index()).step_by(self.n_items);
         let similarity: Vec<f32> = self
             .row(item.index())

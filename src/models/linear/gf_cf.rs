@@ -13,50 +13,57 @@ use gcnrec_graphs::{Interactions, ItemId, UserId};
 use gcnrec_kernels::ops::top_k::score_block;
 use gcnrec_kernels::{Buffer, Device};
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 
 use super::item_weights::ItemUsers;
 use super::user_items::{UserItems, check_item};
-use crate::error::{RecError, Result};
+use crate::error::Result;
 use crate::models::ranking::most_similar;
 use crate::models::state::State;
-use crate::models::{Query, Scorer};
+use crate::models::{ClosedForm, Fit, Memory, Model, Procedure, Query, Scorer, TrainingSize};
+use crate::settings::{Row, between, row, settings};
 
-/// `[model.gf_cf]`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Config {
-    /// Singular vectors of the ideal filter, 0..=4096; 0 leaves the linear filter alone. Default 256; small data sets like fewer.
-    pub factors: usize,
-    /// Weight of the ideal filter, 0..=100. Default 0.3.
-    pub weight: f64,
-}
+/// GF-CF in the list of models.
+pub static ROW: Row<dyn Model> = row!(dyn Model, Config, "gf_cf", "Two low-pass filters of the item-item graph");
 
-impl Default for Config {
-    fn default() -> Self {
-        Config { factors: 256, weight: 0.3 }
+settings! {
+    /// `[model.gf_cf]`.
+    pub struct Config {
+        /// singular vectors of the ideal filter; 0 leaves the linear filter alone
+        factors: usize = 256, in between(0.0, 4096.0);
+        /// weight of the ideal filter
+        weight: f64 = 0.3, in between(0.0, 100.0);
     }
 }
 
-impl Config {
-    /// Refuses values outside their ranges.
-    ///
-    /// # Errors
-    /// [`RecError::Config`] for the first value outside its range.
-    pub fn validate(&self) -> Result<()> {
-        if self.factors > 4096 {
-            return Err(RecError::range("model.gf_cf.factors", self.factors, "a whole number from 0 to 4096"));
-        }
-        if !(0.0..=100.0).contains(&self.weight) {
-            return Err(RecError::range("model.gf_cf.weight", self.weight, "a number from 0 to 100"));
-        }
-        Ok(())
+impl Model for Config {
+    fn row(&self) -> &'static Row<dyn Model> {
+        &ROW
     }
 
-    /// The most bytes that fitting holds at once: the basis of the search for singular vectors, and their two tables.
-    pub(in crate::models) fn needed_bytes(&self, n_users: usize, n_items: usize) -> u128 {
-        let columns = 8 * (spectrum::basis_size(n_items, self.factors) + 4 * spectrum::BLOCK) + 3 * 4 * self.factors;
-        if self.factors == 0 { 0 } else { (n_items * columns + n_users * 8 * spectrum::BLOCK) as u128 }
+    fn validate(&self) -> Result<()> {
+        self.check_ranges("model.gf_cf")
+    }
+
+    fn memory(&self, size: &TrainingSize<'_>) -> Result<Memory> {
+        // The basis of the search for singular vectors, and their two tables.
+        let (n_users, n_items, block) = (size.n_users, size.n_items, spectrum::BLOCK);
+        let columns = 8 * (spectrum::basis_size(n_items, self.factors) + 4 * block) + 3 * 4 * self.factors;
+        let host = if self.factors == 0 { 0 } else { (n_items * columns + n_users * 8 * block) as u128 };
+        Ok(Memory::of_tables(ROW.name, host, size, "model.gf_cf.factors"))
+    }
+
+    fn load(&self, _device: &Device, state: &State) -> Result<Box<dyn Scorer>> {
+        load(state)
+    }
+
+    fn procedure(&self) -> Procedure<'_> {
+        Procedure::ClosedForm(self)
+    }
+}
+
+impl ClosedForm for Config {
+    fn fit(&self, data: &Fit<'_>) -> Result<Box<dyn Scorer>> {
+        Ok(Box::new(fit(data.train, self)?))
     }
 }
 
@@ -103,9 +110,6 @@ pub fn load(state: &State) -> Result<Box<dyn Scorer>> {
 type Scratch = (Vec<f32>, Vec<u32>);
 
 impl GfCf {
-    /// The name in the registry.
-    pub const NAME: &'static str = "gf_cf";
-
     fn new(weight: f64, users: UserItems, n_items: usize, vectors: Vec<f32>) -> Self {
         let by_item = ItemUsers::new(n_items, users.rows());
         let factors = vectors.len().checked_div(n_items).unwrap_or(0);
@@ -162,7 +166,7 @@ impl GfCf {
 
 impl Scorer for GfCf {
     fn model(&self) -> &'static str {
-        Self::NAME
+        ROW.name
     }
 
     fn n_items(&self) -> usize {
@@ -171,7 +175,7 @@ impl Scorer for GfCf {
 
     fn score_block(&self, queries: &[Query<'_>], out: &mut Vec<f32>) -> Result<()> {
         let n_items = self.n_items();
-        let items = queries.iter().map(|query| self.users.of(Self::NAME, query)).collect::<Result<Vec<_>>>()?;
+        let items = queries.iter().map(|query| self.users.of(ROW.name, query)).collect::<Result<Vec<_>>>()?;
         out.clear();
         if self.factors > 0 {
             let projected: Vec<f32> = items.par_iter().flat_map_iter(|items| self.project(items)).collect();
@@ -186,7 +190,7 @@ impl Scorer for GfCf {
 
     /// Ranks by what a history of this one item is scored.
     fn similar_items(&self, item: ItemId, k: usize) -> Result<Vec<(ItemId, f32)>> {
-        check_item(Self::NAME, "item", item, self.n_items())?;
+        check_item(ROW.name, "item", item, self.n_items())?;
         let mut scores = Vec::new();
         self.score_block(&[Query { user: None::<UserId>, history: &[item] }], &mut scores)?;
         most_similar(&scores, item, k)

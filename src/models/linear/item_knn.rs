@@ -8,49 +8,55 @@
 //! not averages: with 0/1 data an average forgets how many neighbours agree.
 
 use gcnrec_graphs::Interactions;
-use serde::{Deserialize, Serialize};
+use gcnrec_kernels::Device;
 
-use super::item_weights::{ItemWeights, SparseItemModel, nearest};
+use super::item_weights::{ItemWeights, SparseItemModel, nearest, row_bytes};
 use super::user_items::UserItems;
-use crate::error::{RecError, Result};
-use crate::models::Scorer;
+use crate::error::Result;
 use crate::models::state::State;
+use crate::models::{ClosedForm, Fit, Memory, Model, Procedure, Scorer, TrainingSize};
+use crate::settings::{Row, at_least, between, row, settings};
 
-/// `[model.item_knn]`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Config {
-    /// Most similar items that each item keeps, 1..=100000. Default 200.
-    pub neighbours: usize,
-    /// Added to the denominator of the cosine, in numbers of users: large values trust items with many users. 0 or more. Default 10.
-    pub shrink: f64,
-}
+/// Item kNN in the list of models.
+pub static ROW: Row<dyn Model> = row!(dyn Model, Config, "item_knn", "The nearest items by shrunk cosine");
 
-impl Default for Config {
-    fn default() -> Self {
-        Config { neighbours: 200, shrink: 10.0 }
+settings! {
+    /// `[model.item_knn]`.
+    pub struct Config {
+        /// most similar items that each item keeps
+        neighbours: usize = 200, in between(1.0, 1e5);
+        /// added to the denominator of the cosine, in numbers of users
+        shrink: f64 = 10.0, in at_least(0.0);
     }
 }
 
-impl Config {
-    /// Refuses values outside their ranges.
-    ///
-    /// # Errors
-    /// [`RecError::Config`] for the first value outside its range.
-    pub fn validate(&self) -> Result<()> {
-        if !(1..=100_000).contains(&self.neighbours) {
-            let expected = "a whole number from 1 to 100000";
-            return Err(RecError::range("model.item_knn.neighbours", self.neighbours, expected));
-        }
-        if !(self.shrink >= 0.0 && self.shrink.is_finite()) {
-            return Err(RecError::range("model.item_knn.shrink", self.shrink, "a number of 0 or more"));
-        }
-        Ok(())
+impl Model for Config {
+    fn row(&self) -> &'static Row<dyn Model> {
+        &ROW
+    }
+
+    fn validate(&self) -> Result<()> {
+        self.check_ranges("model.item_knn")
+    }
+
+    fn memory(&self, size: &TrainingSize<'_>) -> Result<Memory> {
+        Ok(Memory::of_tables(ROW.name, row_bytes(size.n_items, self.neighbours), size, "model.item_knn.neighbours"))
+    }
+
+    fn load(&self, _device: &Device, state: &State) -> Result<Box<dyn Scorer>> {
+        load(state)
+    }
+
+    fn procedure(&self) -> Procedure<'_> {
+        Procedure::ClosedForm(self)
     }
 }
 
-/// The name in the registry.
-pub const NAME: &str = "item_knn";
+impl ClosedForm for Config {
+    fn fit(&self, data: &Fit<'_>) -> Result<Box<dyn Scorer>> {
+        Ok(Box::new(fit(data.train, self)?))
+    }
+}
 
 /// Finds the neighbours of every item.
 ///
@@ -68,7 +74,7 @@ pub fn fit(train: &Interactions, config: &Config) -> Result<SparseItemModel> {
     for (item, neighbours) in (0u32..).zip(neighbours) {
         neighbours.into_iter().for_each(|(met, weight)| rows[met as usize].push((item, weight)));
     }
-    Ok(SparseItemModel::new(NAME, ItemWeights::from_rows(&rows, "model.item_knn")?, UserItems::new(train)))
+    Ok(SparseItemModel::new(ROW.name, ItemWeights::from_rows(&rows, "model.item_knn")?, UserItems::new(train)))
 }
 
 /// Rebuilds the scorer from its state.
@@ -76,7 +82,7 @@ pub fn fit(train: &Interactions, config: &Config) -> Result<SparseItemModel> {
 /// # Errors
 /// [`RecError::Checkpoint`] when the state belongs to another model or its parts do not fit together.
 pub fn load(state: &State) -> Result<Box<dyn Scorer>> {
-    SparseItemModel::load(NAME, state)
+    SparseItemModel::load(ROW.name, state)
 }
 
 #[cfg(test)]

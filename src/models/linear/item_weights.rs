@@ -19,6 +19,12 @@ pub(super) struct ItemWeights {
     weights: Vec<f32>,
 }
 
+/// Bytes of rows of neighbours (8 for each), once while they are found and once in the model. An item
+/// cannot have more than there are items.
+pub(super) fn row_bytes(n_items: usize, n_neighbours: usize) -> u128 {
+    16 * n_items as u128 * n_neighbours.min(n_items) as u128
+}
+
 impl ItemWeights {
     /// From rows of (item, weight), items rising.
     ///

@@ -9,49 +9,59 @@
 //! data have no times they are in file order.
 
 use gcnrec_graphs::{Interactions, ItemId, UserId};
+use gcnrec_kernels::Device;
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 
 use super::item_weights::ItemWeights;
 use super::user_items::check_item;
 use crate::error::{RecError, Result};
-use crate::models::memory::{available_bytes, gigabytes};
+use crate::models::memory::available_bytes;
 use crate::models::ranking::most_similar;
 use crate::models::state::State;
-use crate::models::{Query, Scorer};
+use crate::models::{ClosedForm, Fit, Memory, Model, Procedure, Query, Scorer};
+use crate::settings::{Row, at_least, between, row, settings};
 
 /// Stands for the last item of a user who has none.
 const NOBODY: u32 = u32::MAX;
 
-/// `[model.markov]`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Config {
-    /// How many followers the popularity of an item stands for, 0 or more. Default 10.
-    pub smoothing: f64,
-    /// How far behind an item its followers are counted, 1..=1000: 1 is the plain chain of first order. Default 5.
-    pub window: usize,
-}
+/// The Markov chain in the list of models.
+pub static ROW: Row<dyn Model> = row!(dyn Model, Config, "markov", "What usually follows the last item");
 
-impl Default for Config {
-    fn default() -> Self {
-        Config { smoothing: 10.0, window: 5 }
+settings! {
+    /// `[model.markov]`.
+    pub struct Config {
+        /// how many followers the popularity of an item stands for
+        smoothing: f64 = 10.0, in at_least(0.0);
+        /// how far behind an item its followers are counted; 1 is the plain chain
+        window: usize = 5, in between(1.0, 1000.0);
     }
 }
 
-impl Config {
-    /// Refuses values outside their ranges.
-    ///
-    /// # Errors
-    /// [`RecError::Config`] for the first value outside its range.
-    pub fn validate(&self) -> Result<()> {
-        if !(self.smoothing >= 0.0 && self.smoothing.is_finite()) {
-            return Err(RecError::range("model.markov.smoothing", self.smoothing, "a number of 0 or more"));
-        }
-        if !(1..=1000).contains(&self.window) {
-            return Err(RecError::range("model.markov.window", self.window, "a whole number from 1 to 1000"));
-        }
-        Ok(())
+impl Model for Config {
+    fn row(&self) -> &'static Row<dyn Model> {
+        &ROW
+    }
+
+    fn validate(&self) -> Result<()> {
+        self.check_ranges("model.markov")
+    }
+
+    fn load(&self, _device: &Device, state: &State) -> Result<Box<dyn Scorer>> {
+        load(state)
+    }
+
+    fn procedure(&self) -> Procedure<'_> {
+        Procedure::ClosedForm(self)
+    }
+}
+
+impl ClosedForm for Config {
+    fn fit(&self, data: &Fit<'_>) -> Result<Box<dyn Scorer>> {
+        Ok(Box::new(fit_weighted(data.train, data.weights, &(data.histories)(), self)?))
+    }
+
+    fn weighs_pairs(&self) -> bool {
+        true
     }
 }
 
@@ -131,16 +141,9 @@ pub fn fit_weighted(
 
 fn check_room(n_transitions: u128) -> Result<()> {
     // 12 bytes each, again while they are sorted, and 8 in the rows.
-    let needed = 32 * n_transitions;
-    match available_bytes() {
-        Some(available) if needed > u128::from(available) => Err(RecError::Resources {
-            what: "model.markov".into(),
-            found: format!("{} of memory available", gigabytes(u128::from(available))),
-            expected: format!("{} for {n_transitions} transitions", gigabytes(needed)),
-            todo: "lower model.markov.window".into(),
-        }),
-        _ => Ok(()),
-    }
+    let (host, host_of) = (32 * n_transitions, format!("{n_transitions} transitions"));
+    let todo = "lower model.markov.window".into();
+    Memory { host, host_of, todo, ..Memory::nothing(ROW.name) }.check_host(available_bytes())
 }
 
 /// Rebuilds the scorer from its state.
@@ -162,9 +165,6 @@ pub fn load(state: &State) -> Result<Box<dyn Scorer>> {
 }
 
 impl Markov {
-    /// The name in the registry.
-    pub const NAME: &'static str = "markov";
-
     fn new(smoothing: f64, followers: ItemWeights, popularity: Vec<f32>, last: Vec<u32>) -> Self {
         let total = |item: u32| followers.row(item).map(|(_, n)| f64::from(n)).sum();
         let totals = (0..followers.n_items() as u32).map(total).collect();
@@ -177,11 +177,11 @@ impl Markov {
         if let Some(&item) = known.filter(|&&item| item != NOBODY) {
             return Ok(Some(item));
         }
-        query.history.iter().try_for_each(|&item| check_item(Self::NAME, "history", item, self.n_items()))?;
+        query.history.iter().try_for_each(|&item| check_item(ROW.name, "history", item, self.n_items()))?;
         match (query.history.last(), known) {
             (Some(item), _) => Ok(Some(item.0)),
             (None, Some(_)) => Ok(None),
-            (None, None) => Err(RecError::stranger(Self::NAME)),
+            (None, None) => Err(RecError::stranger(ROW.name)),
         }
     }
 
@@ -199,7 +199,7 @@ impl Markov {
 
 impl Scorer for Markov {
     fn model(&self) -> &'static str {
-        Self::NAME
+        ROW.name
     }
 
     fn n_items(&self) -> usize {
@@ -218,7 +218,7 @@ impl Scorer for Markov {
 
     /// Ranks by what usually follows the item.
     fn similar_items(&self, item: ItemId, k: usize) -> Result<Vec<(ItemId, f32)>> {
-        check_item(Self::NAME, "item", item, self.n_items())?;
+        check_item(ROW.name, "item", item, self.n_items())?;
         let mut scores = vec![0.0; self.n_items()];
         self.score(Some(item.0), &mut scores);
         most_similar(&scores, item, k)

@@ -4,28 +4,54 @@
 //! The usual non-personalised baseline (SPEC.md M.1). Items of equal count stand in the order of their ids.
 
 use gcnrec_graphs::Interactions;
+use gcnrec_kernels::Device;
 use gcnrec_kernels::ops::top_k::TopK;
-use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::models::state::{State, Tensor};
-use crate::models::{Query, Scorer};
+use crate::models::{ClosedForm, Fit, Model, Procedure, Query, Scorer};
+use crate::settings::{Row, row, settings};
 
 /// The name of the weights in the state, where pairs have weights.
 const WEIGHTS: &str = "weights";
 
-/// `[model.popularity]`: there is nothing to choose.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Config {}
+/// Popularity in the list of models.
+pub static ROW: Row<dyn Model> =
+    row!(dyn Model, Config, "popularity", "The most popular items, the same for everybody");
 
-impl Config {
-    /// Accepts: no value can be out of its range.
-    ///
-    /// # Errors
-    /// None; the signature is that of every model's configuration.
-    pub fn validate(&self) -> Result<()> {
-        Ok(())
+settings! {
+    /// `[model.popularity]`: there is nothing to choose.
+    pub struct Config {}
+}
+
+impl Model for Config {
+    fn row(&self) -> &'static Row<dyn Model> {
+        &ROW
+    }
+
+    fn validate(&self) -> Result<()> {
+        self.check_ranges("model.popularity")
+    }
+
+    fn load(&self, _device: &Device, state: &State) -> Result<Box<dyn Scorer>> {
+        load(state)
+    }
+
+    fn procedure(&self) -> Procedure<'_> {
+        Procedure::ClosedForm(self)
+    }
+}
+
+impl ClosedForm for Config {
+    fn fit(&self, data: &Fit<'_>) -> Result<Box<dyn Scorer>> {
+        Ok(Box::new(match data.weights {
+            Some(weights) => fit_weighted(data.train, weights),
+            None => fit(data.train),
+        }))
+    }
+
+    fn weighs_pairs(&self) -> bool {
+        true
     }
 }
 
@@ -49,26 +75,20 @@ pub struct Popularity {
 }
 
 /// Counts each item's users.
-///
-/// # Errors
-/// None; the signature is that of every model in closed form.
-pub fn fit(train: &Interactions, _config: &Config) -> Result<Popularity> {
-    Ok(Popularity::new(Tally::Counts(train.item_counts())))
+pub fn fit(train: &Interactions) -> Popularity {
+    Popularity::new(Tally::Counts(train.item_counts()))
 }
 
 /// Adds up the weights of each item's pairs, in the order of the users.
 ///
 /// # Shapes
 /// - `weights`: `[n_edges]`
-///
-/// # Errors
-/// None; the signature is that of every model in closed form.
-pub fn fit_weighted(train: &Interactions, weights: &[f32], _config: &Config) -> Result<Popularity> {
+pub fn fit_weighted(train: &Interactions, weights: &[f32]) -> Popularity {
     let mut sums = vec![0.0f64; train.n_items()];
     for (item, weight) in train.item_ids().iter().zip(weights) {
         sums[*item as usize] += f64::from(*weight);
     }
-    Ok(Popularity::new(Tally::Weights(sums.into_iter().map(|sum| sum as f32).collect())))
+    Popularity::new(Tally::Weights(sums.into_iter().map(|sum| sum as f32).collect()))
 }
 
 /// Rebuilds the scorer from its state.
@@ -86,9 +106,6 @@ pub fn load(state: &State) -> Result<Box<dyn Scorer>> {
 }
 
 impl Popularity {
-    /// The name in the registry.
-    pub const NAME: &'static str = "popularity";
-
     fn new(tally: Tally) -> Self {
         let scores: Vec<f32> = match &tally {
             Tally::Counts(counts) => counts.iter().map(|&count| count as f32).collect(),
@@ -103,7 +120,7 @@ impl Popularity {
 
 impl Scorer for Popularity {
     fn model(&self) -> &'static str {
-        Self::NAME
+        ROW.name
     }
 
     fn n_items(&self) -> usize {
@@ -151,7 +168,7 @@ mod tests {
     /// Counts 1, 2, 0, 2.
     fn popularity() -> Popularity {
         let pairs = [(0, 1), (0, 3), (1, 1), (1, 3), (2, 0)].map(|(u, i)| (UserId(u), ItemId(i)));
-        fit(&Interactions::from_pairs(3, 4, pairs).unwrap(), &Config::default()).unwrap()
+        fit(&Interactions::from_pairs(3, 4, pairs).unwrap())
     }
 
     const ANYBODY: Query<'static> = Query { user: None, history: &[] };
@@ -192,7 +209,7 @@ mod tests {
         let pairs = [(0, 1), (0, 3), (1, 1), (1, 3), (2, 0)].map(|(u, i)| (UserId(u), ItemId(i)));
         let train = Interactions::from_pairs(3, 4, pairs).unwrap();
         // Edges: (0, 1), (0, 3), (1, 1), (1, 3), (2, 0). Item 0: 2; item 1: .5 + .25; item 3: 1 + .5.
-        let model = fit_weighted(&train, &[0.5, 1.0, 0.25, 0.5, 2.0], &Config::default()).unwrap();
+        let model = fit_weighted(&train, &[0.5, 1.0, 0.25, 0.5, 2.0]);
         let mut scores = Vec::new();
         model.score_block(&[ANYBODY], &mut scores).unwrap();
         assert_eq!(scores, [2.0, 0.75, 0.0, 1.5]);

@@ -8,53 +8,58 @@
 //! et al., RecSys 2019, each item keeps only its `neighbours` largest weights.
 
 use gcnrec_graphs::{Interactions, UserId};
-use serde::{Deserialize, Serialize};
+use gcnrec_kernels::Device;
 
-use super::item_weights::{ItemWeights, SparseItemModel, nearest};
+use super::item_weights::{ItemWeights, SparseItemModel, nearest, row_bytes};
 use super::user_items::UserItems;
-use crate::error::{RecError, Result};
-use crate::models::Scorer;
+use crate::error::Result;
 use crate::models::state::State;
+use crate::models::{ClosedForm, Fit, Memory, Model, Procedure, Scorer, TrainingSize};
+use crate::settings::{Row, between, row, settings};
 
-/// `[model.rp3beta]`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Config {
-    /// Power of the walk's probabilities, 0..=4. Default 1.
-    pub alpha: f64,
-    /// How strongly popular items are discounted, 0..=4. Default 0.6.
-    pub beta: f64,
-    /// Items that each item leads to, 1..=100000. Default 200.
-    pub neighbours: usize,
-}
+/// RP3beta in the list of models.
+pub static ROW: Row<dyn Model> =
+    row!(dyn Model, Config, "rp3beta", "Random walks of three steps, popular ends discounted");
 
-impl Default for Config {
-    fn default() -> Self {
-        Config { alpha: 1.0, beta: 0.6, neighbours: 200 }
+settings! {
+    /// `[model.rp3beta]`.
+    pub struct Config {
+        /// power of the walk's probabilities
+        alpha: f64 = 1.0, in between(0.0, 4.0);
+        /// how strongly popular items are discounted
+        beta: f64 = 0.6, in between(0.0, 4.0);
+        /// items that each item leads to
+        neighbours: usize = 200, in between(1.0, 1e5);
     }
 }
 
-impl Config {
-    /// Refuses values outside their ranges.
-    ///
-    /// # Errors
-    /// [`RecError::Config`] for the first value outside its range.
-    pub fn validate(&self) -> Result<()> {
-        for (name, found) in [("alpha", self.alpha), ("beta", self.beta)] {
-            if !(0.0..=4.0).contains(&found) {
-                return Err(RecError::range(format!("model.rp3beta.{name}"), found, "a number from 0 to 4"));
-            }
-        }
-        if !(1..=100_000).contains(&self.neighbours) {
-            let expected = "a whole number from 1 to 100000";
-            return Err(RecError::range("model.rp3beta.neighbours", self.neighbours, expected));
-        }
-        Ok(())
+impl Model for Config {
+    fn row(&self) -> &'static Row<dyn Model> {
+        &ROW
+    }
+
+    fn validate(&self) -> Result<()> {
+        self.check_ranges("model.rp3beta")
+    }
+
+    fn memory(&self, size: &TrainingSize<'_>) -> Result<Memory> {
+        Ok(Memory::of_tables(ROW.name, row_bytes(size.n_items, self.neighbours), size, "model.rp3beta.neighbours"))
+    }
+
+    fn load(&self, _device: &Device, state: &State) -> Result<Box<dyn Scorer>> {
+        load(state)
+    }
+
+    fn procedure(&self) -> Procedure<'_> {
+        Procedure::ClosedForm(self)
     }
 }
 
-/// The name in the registry.
-pub const NAME: &str = "rp3beta";
+impl ClosedForm for Config {
+    fn fit(&self, data: &Fit<'_>) -> Result<Box<dyn Scorer>> {
+        Ok(Box::new(fit(data.train, self)?))
+    }
+}
 
 /// Walks from every item.
 ///
@@ -68,7 +73,7 @@ pub fn fit(train: &Interactions, config: &Config) -> Result<SparseItemModel> {
         sum * degree[item as usize].powf(-config.alpha) * degree[other as usize].powf(-config.beta)
     };
     let rows = nearest(train, config.neighbours, leave, walk);
-    Ok(SparseItemModel::new(NAME, ItemWeights::from_rows(&rows, "model.rp3beta")?, UserItems::new(train)))
+    Ok(SparseItemModel::new(ROW.name, ItemWeights::from_rows(&rows, "model.rp3beta")?, UserItems::new(train)))
 }
 
 /// Rebuilds the scorer from its state.
@@ -76,7 +81,7 @@ pub fn fit(train: &Interactions, config: &Config) -> Result<SparseItemModel> {
 /// # Errors
 /// [`RecError::Checkpoint`] when the state belongs to another model or its parts do not fit together.
 pub fn load(state: &State) -> Result<Box<dyn Scorer>> {
-    SparseItemModel::load(NAME, state)
+    SparseItemModel::load(ROW.name, state)
 }
 
 #[cfg(test)]

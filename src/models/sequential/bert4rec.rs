@@ -9,72 +9,54 @@
 use burn_tensor::Tensor;
 use gcnrec_graphs::ItemId;
 use gcnrec_kernels::burn_bridge::{self as ops, Drop, OpBackend};
-use serde::{Deserialize, Serialize};
 
-use super::blocks::{Blocks, add_norm, apply_dense, dense, embed, embedding, length, norm, places};
-use super::{Activation, Encoder, ITEMS, Init, Input, Loss, Noise, Objective, Parameter, Task, Weights, expect};
+use super::blocks::{Blocks, add_norm, apply_dense, dense, embed, embedding, heads_divide, norm, places};
+use super::{Activation, Encoder, ITEMS, Init, Input, Loss, Noise, Objective, Parameter, Task, Weights};
 use crate::error::Result;
+use crate::models::Model;
 use crate::samplers::{Examples, Windows};
+use crate::settings::{Row, above, above_up_to, between, from_to_below, row, settings};
 
-/// `[model.bert4rec]`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Config {
-    /// Width of the vectors, 1..=4096. Default 64.
-    pub dim: usize,
-    /// Width inside a feed-forward layer, 1..=16384. Default 256.
-    pub inner: usize,
-    /// Number of blocks, 1..=32. Default 2.
-    pub layers: usize,
-    /// Heads of the attention, a divisor of `dim`. Default 2.
-    pub heads: usize,
-    /// Share of the numbers that are dropped after the input and after each half of a block, at least 0 and below 1. Default 0.2.
-    pub dropout: f32,
-    /// Share of the attention that is dropped, at least 0 and below 1. Default 0.2.
-    pub attention_dropout: f32,
-    /// The function inside a feed-forward layer and before the scores. Default `gelu`.
-    pub activation: Activation,
-    /// Added to the variance in a normalisation, above 0. Default 1e-12.
-    pub norm_epsilon: f32,
-    /// Standard deviation of the initial weights, above 0. Default 0.02.
-    pub init_std: f32,
-    /// Places that are read, the hole at the end included, 2..=10000. Default 50.
-    pub max_len: usize,
-    /// What is trained on of a longer history: `all` of it in windows, or the `last` items. Default `all`.
-    pub windows: Windows,
-    /// Share of the items that are masked in training, above 0 to 1. Default 0.2.
-    pub mask_ratio: f32,
-    /// Share of the batches that mask the last item alone, as in use, 0..=1. Default 0.5.
-    pub last_ratio: f32,
-    /// The loss: `cross_entropy` over all items; `sampled_softmax`, `bpr_max` or `gbce` over items that a batch draws; `bce` or `bpr` against one.
-    /// Default `cross_entropy`.
-    pub loss: Loss,
-    /// Items that a batch draws for `sampled_softmax` and `gbce`, 1..=1000000. Default 256.
-    pub n_negatives: usize,
-    /// How far `gbce` corrects the target's probability, 0..=1: 0 not at all, 1 in full. Default 0.75.
-    pub gbce_t: f32,
-}
+/// BERT4Rec in the list of models.
+pub static ROW: Row<dyn Model> =
+    row!(dyn Model, Config, "bert4rec", "Attention in both directions over a history with holes");
 
-impl Default for Config {
-    fn default() -> Self {
-        Config {
-            dim: 64,
-            inner: 256,
-            layers: 2,
-            heads: 2,
-            dropout: 0.2,
-            attention_dropout: 0.2,
-            activation: Activation::Gelu,
-            norm_epsilon: 1e-12,
-            init_std: 0.02,
-            max_len: 50,
-            windows: Windows::All,
-            mask_ratio: 0.2,
-            last_ratio: 0.5,
-            loss: Loss::CrossEntropy,
-            n_negatives: 256,
-            gbce_t: 0.75,
-        }
+settings! {
+    /// `[model.bert4rec]`.
+    pub struct Config {
+        /// width of the vectors
+        dim: usize = 64, in between(1.0, 4096.0), flag "--dim";
+        /// width inside a feed-forward layer
+        inner: usize = 256, in between(1.0, 16384.0);
+        /// number of blocks
+        layers: usize = 2, in between(1.0, 32.0), flag "--layers";
+        /// heads of the attention; a divisor of `dim`
+        heads: usize = 2;
+        /// share of the numbers that are dropped after the input and after each half of a block
+        dropout: f32 = 0.2, in from_to_below(0.0, 1.0);
+        /// share of the attention that is dropped
+        attention_dropout: f32 = 0.2, in from_to_below(0.0, 1.0);
+        /// the function inside a feed-forward layer and before the scores
+        activation: Activation = Activation::Gelu;
+        /// added to the variance in a normalisation
+        norm_epsilon: f32 = 1e-12, in above(0.0);
+        /// standard deviation of the initial weights
+        init_std: f32 = 0.02, in above(0.0);
+        /// places that are read, the hole at the end included
+        max_len: usize = 50, in between(2.0, 10_000.0);
+        /// what is trained on of a longer history: all of it in windows, or its last items
+        windows: Windows = Windows::All;
+        /// share of the items that are masked in training
+        mask_ratio: f32 = 0.2, in above_up_to(0.0, 1.0);
+        /// share of the batches that mask the last item alone, as in use
+        last_ratio: f32 = 0.5, in between(0.0, 1.0);
+        /// softmax over all items; softmax with logQ, BPR-max or gBCE over items that a batch draws;
+        /// logistic or pairwise against one drawn item
+        loss: Loss = Loss::CrossEntropy;
+        /// items that a batch draws for `sampled_softmax` and `gbce`
+        n_negatives: usize = 256, in between(1.0, 1e6);
+        /// how far `gbce` corrects the probability of the target
+        gbce_t: f32 = 0.75, in between(0.0, 1.0);
     }
 }
 
@@ -96,19 +78,11 @@ impl Config {
 }
 
 impl Encoder for Config {
-    const NAME: &'static str = "bert4rec";
+    const ROW: &'static Row<dyn Model> = &ROW;
 
-    fn validate(&self) -> Result<()> {
-        let key = |name: &str| format!("model.bert4rec.{name}");
-        self.blocks().validate("model.bert4rec")?;
-        self.task().objective.validate("model.bert4rec")?;
-        length(key("max_len"), self.max_len)?;
-        // One place is the hole.
-        expect(self.max_len >= 2, key("max_len"), self.max_len, "a whole number from 2 to 10000")?;
-        let mask_ratio = self.mask_ratio > 0.0 && self.mask_ratio <= 1.0;
-        expect(mask_ratio, key("mask_ratio"), self.mask_ratio, "a number above 0 and at most 1")?;
-        let last_ratio = (0.0..=1.0).contains(&self.last_ratio);
-        expect(last_ratio, key("last_ratio"), self.last_ratio, "a number from 0 to 1")
+    fn check(&self) -> Result<()> {
+        self.check_ranges("model.bert4rec")?;
+        heads_divide("model.bert4rec", self.heads, self.dim)
     }
 
     fn task(&self) -> Task {

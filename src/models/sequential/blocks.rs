@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{ITEMS, Init, Noise, Parameter, Weights, expect};
 use crate::error::Result;
+use crate::settings::name_setting;
 
 /// The function between the two halves of a feed-forward layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +23,8 @@ pub enum Activation {
     /// `1 / (1 + e^-x)`.
     Sigmoid,
 }
+
+name_setting!(Activation, "activation");
 
 impl Activation {
     pub(super) fn op(self) -> ops::Activation {
@@ -52,18 +55,6 @@ pub(super) struct Blocks {
 }
 
 impl Blocks {
-    /// Refuses values outside their ranges; `model` is the table's key.
-    pub(super) fn validate(&self, model: &str) -> Result<()> {
-        let key = |name: &str| format!("{model}.{name}");
-        sizes(&key, [self.dim, self.inner, self.layers])?;
-        let divides = self.heads >= 1 && self.dim.is_multiple_of(self.heads.max(1));
-        expect(divides, key("heads"), self.heads, &format!("a divisor of dim, {}", self.dim))?;
-        rate(key("dropout"), self.dropout)?;
-        rate(key("attention_dropout"), self.attention_dropout)?;
-        positive(key("norm_epsilon"), self.epsilon)?;
-        positive(key("init_std"), self.init_std)
-    }
-
     /// The parameters of all blocks.
     pub(super) fn parameters(&self) -> Vec<Parameter> {
         let (dim, inner) = (self.dim, self.inner);
@@ -113,11 +104,10 @@ impl Blocks {
     }
 }
 
-/// Refuses widths and a number of blocks outside their ranges.
-pub(super) fn sizes(key: &dyn Fn(&str) -> String, [dim, inner, layers]: [usize; 3]) -> Result<()> {
-    expect((1..=4096).contains(&dim), key("dim"), dim, "a whole number from 1 to 4096")?;
-    expect((1..=16384).contains(&inner), key("inner"), inner, "a whole number from 1 to 16384")?;
-    expect((1..=32).contains(&layers), key("layers"), layers, "a whole number from 1 to 32")
+/// Refuses a number of heads that does not divide the width. `at` is the key of the table.
+pub(super) fn heads_divide(at: &str, heads: usize, dim: usize) -> Result<()> {
+    let divides = heads >= 1 && dim.is_multiple_of(heads.max(1));
+    expect(divides, format!("{at}.heads"), heads, &format!("a divisor of dim, {dim}"))
 }
 
 /// The parameters of items in their places: [`ITEMS`], `positions`, and their normalisation.
@@ -200,19 +190,4 @@ pub(super) fn apply_feed_forward<B: OpBackend>(
     let inner = apply_dense(weights, &format!("{name}.inner"), x.clone());
     let outer = apply_dense(weights, &format!("{name}.outer"), ops::activate(activation.op(), inner));
     add_norm(weights, &format!("{name}.norm"), outer, Some(x), epsilon, drop)
-}
-
-/// Refuses a share outside 0..1.
-pub(super) fn rate(key: String, found: f32) -> Result<()> {
-    expect((0.0..1.0).contains(&found), key, found, "a number of at least 0 and below 1")
-}
-
-/// Refuses a number that is not above 0.
-pub(super) fn positive(key: String, found: f32) -> Result<()> {
-    expect(found > 0.0 && found.is_finite(), key, found, "a number above 0")
-}
-
-/// Refuses a length of sequences outside 1..=10000.
-pub(super) fn length(key: String, found: usize) -> Result<()> {
-    expect((1..=10_000).contains(&found), key, found, "a whole number from 1 to 10000")
 }

@@ -10,73 +10,51 @@
 
 use burn_tensor::Tensor;
 use gcnrec_kernels::burn_bridge::{self as ops, OpBackend};
-use serde::{Deserialize, Serialize};
 
-use super::blocks::{
-    add_norm, apply_feed_forward, embed, embedding, feed_forward, length, norm, positive, rate, sizes,
-};
+use super::blocks::{add_norm, apply_feed_forward, embed, embedding, feed_forward, norm};
 use super::{Activation, Encoder, ITEMS, Init, Input, Loss, Noise, Objective, Parameter, Task, Weights};
 use crate::error::Result;
+use crate::models::Model;
 use crate::samplers::{Examples, Windows};
+use crate::settings::{Row, above, between, from_to_below, row, settings};
 
-/// `[model.fmlp]`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Config {
-    /// Width of the vectors, 1..=4096. Default 64.
-    pub dim: usize,
-    /// Width inside a feed-forward layer, 1..=16384. Default 256.
-    pub inner: usize,
-    /// Number of blocks, 1..=32. Default 2.
-    pub layers: usize,
-    /// Share of the numbers that are dropped after the input and after each half of a block, at least 0 and below 1. Default 0.5.
-    pub dropout: f32,
-    /// The function inside a feed-forward layer. Default `gelu`.
-    pub activation: Activation,
-    /// Added to the variance in a normalisation, above 0. Default 1e-12.
-    pub norm_epsilon: f32,
-    /// Standard deviation of the initial weights, above 0. Default 0.02.
-    pub init_std: f32,
-    /// Places of the filters, 1..=10000: the last items of a history are read. Default 50.
-    pub max_len: usize,
-    /// The loss: `cross_entropy` over all items; `sampled_softmax`, `bpr_max` or `gbce` over items that a batch draws; `bce` or `bpr` against one.
-    /// Default `cross_entropy`.
-    pub loss: Loss,
-    /// Items that a batch draws for `sampled_softmax`, `bpr_max` and `gbce`, 1..=1000000. Default 256.
-    pub n_negatives: usize,
-    /// How far `gbce` corrects the target's probability, 0..=1: 0 not at all, 1 in full. Default 0.75.
-    pub gbce_t: f32,
-}
+/// FMLP-Rec in the list of models.
+pub static ROW: Row<dyn Model> = row!(dyn Model, Config, "fmlp", "Filters over the frequencies of a history");
 
-impl Default for Config {
-    fn default() -> Self {
-        Config {
-            dim: 64,
-            inner: 256,
-            layers: 2,
-            dropout: 0.5,
-            activation: Activation::Gelu,
-            norm_epsilon: 1e-12,
-            init_std: 0.02,
-            max_len: 50,
-            loss: Loss::CrossEntropy,
-            n_negatives: 256,
-            gbce_t: 0.75,
-        }
+settings! {
+    /// `[model.fmlp]`.
+    pub struct Config {
+        /// width of the vectors
+        dim: usize = 64, in between(1.0, 4096.0), flag "--dim";
+        /// width inside a feed-forward layer
+        inner: usize = 256, in between(1.0, 16384.0);
+        /// number of blocks
+        layers: usize = 2, in between(1.0, 32.0), flag "--layers";
+        /// share of the numbers that are dropped after the input and after each half of a block
+        dropout: f32 = 0.5, in from_to_below(0.0, 1.0);
+        /// the function inside a feed-forward layer
+        activation: Activation = Activation::Gelu;
+        /// added to the variance in a normalisation
+        norm_epsilon: f32 = 1e-12, in above(0.0);
+        /// standard deviation of the initial weights
+        init_std: f32 = 0.02, in above(0.0);
+        /// places of the filters: the last items of a history are read
+        max_len: usize = 50, in between(1.0, 10_000.0);
+        /// softmax over all items; softmax with logQ, BPR-max or gBCE over items that a batch draws;
+        /// logistic or pairwise against one drawn item
+        loss: Loss = Loss::CrossEntropy;
+        /// items that a batch draws for `sampled_softmax`, `bpr_max` and `gbce`
+        n_negatives: usize = 256, in between(1.0, 1e6);
+        /// how far `gbce` corrects the probability of the target
+        gbce_t: f32 = 0.75, in between(0.0, 1.0);
     }
 }
 
 impl Encoder for Config {
-    const NAME: &'static str = "fmlp";
+    const ROW: &'static Row<dyn Model> = &ROW;
 
-    fn validate(&self) -> Result<()> {
-        let key = |name: &str| format!("model.fmlp.{name}");
-        sizes(&key, [self.dim, self.inner, self.layers])?;
-        self.task().objective.validate("model.fmlp")?;
-        rate(key("dropout"), self.dropout)?;
-        positive(key("norm_epsilon"), self.norm_epsilon)?;
-        positive(key("init_std"), self.init_std)?;
-        length(key("max_len"), self.max_len)
+    fn check(&self) -> Result<()> {
+        self.check_ranges("model.fmlp")
     }
 
     fn task(&self) -> Task {

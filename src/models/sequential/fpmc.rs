@@ -13,15 +13,22 @@ mod learner;
 mod scorer;
 mod table;
 
+use gcnrec_kernels::Device;
 use serde::{Deserialize, Serialize};
 
-use super::expect;
+use super::{SequentialModel, Setup, settled, table_bytes};
 use crate::error::Result;
+use crate::models::state::State;
+use crate::models::{Learner, Memory, Model, Procedure, Scorer, Settled, TrainingSize};
+use crate::objectives;
+use crate::settings::{Row, between, name_setting, row, settings};
 pub use learner::FpmcLearner;
 pub use scorer::Fpmc;
 
-/// The name in the registry.
-pub const NAME: &str = "fpmc";
+/// FPMC in the list of models.
+pub static ROW: Row<dyn Model> =
+    row!(dyn Model, Config, "fpmc", "Who the user is and what the last item was, each as a factorisation");
+
 /// Next items in a batch where no number was chosen.
 pub const BATCH_SIZE: usize = 2048;
 /// Stands for the last item of a user who has none.
@@ -29,14 +36,14 @@ const NOBODY: u32 = u32::MAX;
 /// The tables by name: `A`, `C`, and `B` and `D` side by side.
 const TABLES: [&str; 3] = ["users", "last_items", "next_items"];
 
-/// `[model.fpmc]`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Config {
-    /// Width of each of the four tables, 1..=4096. Default 64.
-    pub dim: usize,
-    /// The loss. Default `bpr`.
-    pub loss: Loss,
+settings! {
+    /// `[model.fpmc]`.
+    pub struct Config {
+        /// width of each of its four tables
+        dim: usize = 64, in between(1.0, 4096.0), flag "--dim";
+        /// the next item against one that was drawn, or against all
+        loss: Loss = Loss::Bpr;
+    }
 }
 
 /// What FPMC is trained on.
@@ -49,20 +56,47 @@ pub enum Loss {
     Softmax,
 }
 
-impl Default for Config {
-    fn default() -> Self {
-        Config { dim: 64, loss: Loss::Bpr }
+name_setting!(Loss, "loss");
+
+impl Model for Config {
+    fn row(&self) -> &'static Row<dyn Model> {
+        &ROW
+    }
+
+    fn validate(&self) -> Result<()> {
+        self.check_ranges("model.fpmc")
+    }
+
+    fn settled(&self, _loss: Option<&objectives::Config>, _n_users: usize) -> Settled {
+        settled(BATCH_SIZE)
+    }
+
+    /// A table of users, one of last items, and two of next items.
+    fn memory(&self, size: &TrainingSize<'_>) -> Result<Memory> {
+        let host = table_bytes(size.n_users + 3 * size.n_items, self.dim);
+        Ok(Memory::of_tables(ROW.name, host, size, "model.fpmc.dim"))
+    }
+
+    fn load(&self, _device: &Device, state: &State) -> Result<Box<dyn Scorer>> {
+        Ok(Box::new(Fpmc::load(state)?))
+    }
+
+    fn procedure(&self) -> Procedure<'_> {
+        Procedure::Sequential(self)
     }
 }
 
-impl Config {
-    /// Refuses values outside their ranges.
-    ///
-    /// # Errors
-    /// [`crate::RecError::Config`] for the first value outside its range.
-    pub fn validate(&self) -> Result<()> {
-        let whole = (1..=4096).contains(&self.dim);
-        expect(whole, "model.fpmc.dim".into(), self.dim, "a whole number from 1 to 4096")
+impl SequentialModel for Config {
+    fn learner(&self, setup: Setup) -> Result<Box<dyn Learner>> {
+        Ok(Box::new(FpmcLearner::new(self.clone(), setup)?))
+    }
+
+    fn item_dim(&self) -> Option<usize> {
+        None
+    }
+
+    fn can_be_finetuned(&self) -> bool {
+        false
     }
 }
 

@@ -15,14 +15,19 @@
 //! zeros, while Tan et al. take it out of the sequence.
 
 use burn_tensor::Tensor;
-use gcnrec_kernels::burn_bridge::{OpBackend, dropout, gather, gru, linear};
+use gcnrec_kernels::burn_bridge::{OpBackend, Tape, dropout, gather, gru, linear};
 use serde::{Deserialize, Serialize};
 
-use super::blocks::{length, rate};
+use super::lanes::LaneLearner;
 use super::parameters::Rule;
-use super::{Encoder, ITEMS, Init, Input, Loss, Noise, Objective, Parameter, Task, Teaching, Weights, expect};
+use super::{
+    Encoder, ITEMS, Init, Input, Loss, Noise, Objective, Parameter, SequenceLearner, Setup, Task, Teaching, Weights,
+    expect,
+};
 use crate::error::Result;
+use crate::models::{Learner, Model};
 use crate::samplers::{Examples, Windows};
+use crate::settings::{Row, Unread, between, from_to_below, name_setting, row, settings};
 
 /// How sessions become batches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +43,8 @@ pub enum Batches {
     SessionsInParallel,
 }
 
+name_setting!(Batches, "way to make batches");
+
 /// What an optimiser does with a gradient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -48,103 +55,96 @@ pub enum Optimizer {
     Adagrad,
 }
 
-/// `[model.gru4rec]`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Config {
-    /// Width of the item vectors, 1..=4096. Default 64.
-    pub dim: usize,
-    /// Units of a recurrent layer, 1..=4096. Default 128.
-    pub hidden: usize,
-    /// Recurrent layers, 1..=8. Default 1.
-    pub layers: usize,
-    /// Share of the numbers of the item vectors that are dropped, at least 0 and below 1. Default 0.3.
-    pub dropout: f32,
-    /// Share of the numbers of the last layer's states that are dropped, at least 0 and below 1. Default 0.
-    pub hidden_dropout: f32,
-    /// Share of the clicks that are dropped as a whole, at least 0 and below 1. Default 0; Tan et al. take 0.25.
-    pub item_dropout: f32,
-    /// True when a dense layer stands between the states and the items; without it `hidden` should be `dim`. Default true.
-    pub dense: bool,
-    /// How sessions become batches: `whole_sequences`, `random_cuts`, `prefixes`, or `sessions_in_parallel`. Default `whole_sequences`.
-    pub batches: Batches,
-    /// `adam`, or `adagrad`, which wants a larger `train.learning_rate`. Default `adam`.
-    pub optimizer: Optimizer,
-    /// Items of a history that are read, 1..=10000: the last ones. Default 50.
-    pub max_len: usize,
-    /// What is trained on of a longer history: `all` of it in windows, or the `last` items. Default `all`.
-    pub windows: Windows,
-    /// The loss: `cross_entropy` over all items; `sampled_softmax`, `bpr_max` or `gbce` over items that a batch draws; `bce` or `bpr` against one.
-    /// Default `cross_entropy`.
-    pub loss: Loss,
-    /// Items that a batch draws for `sampled_softmax`, `bpr_max` and `gbce`, 1..=1000000. Default 256.
-    pub n_negatives: usize,
-    /// They are drawn in proportion to the items' counts to this power, 0..=4. Default 0: all items alike.
-    pub sample_alpha: f32,
-    /// Weight of the squared scores in `bpr_max`, 0..=1000. Default 1.
-    pub bpreg: f32,
-    /// How far `gbce` corrects the target's probability, 0..=1: 0 not at all, 1 in full. Default 0.75.
-    pub gbce_t: f32,
-    /// What a teacher that reads the items after the target weighs beside it, 0..=1; for `cross_entropy` on whole or cut sequences. Default 0: none.
-    pub teacher_weight: f32,
-    /// The teacher's scores are divided by it, 0.01..=100. Default 1.
-    pub teacher_temperature: f32,
-}
+name_setting!(Optimizer, "optimizer");
 
-impl Default for Config {
-    fn default() -> Self {
-        Config {
-            dim: 64,
-            hidden: 128,
-            layers: 1,
-            dropout: 0.3,
-            hidden_dropout: 0.0,
-            item_dropout: 0.0,
-            dense: true,
-            batches: Batches::WholeSequences,
-            optimizer: Optimizer::Adam,
-            max_len: 50,
-            windows: Windows::All,
-            loss: Loss::CrossEntropy,
-            n_negatives: 256,
-            sample_alpha: 0.0,
-            bpreg: 1.0,
-            gbce_t: 0.75,
-            teacher_weight: 0.0,
-            teacher_temperature: 1.0,
-        }
+/// GRU4Rec in the list of models.
+pub static ROW: Row<dyn Model> = row!(dyn Model, Config, "gru4rec", "A recurrent network over the items so far");
+
+settings! {
+    /// `[model.gru4rec]`.
+    pub struct Config {
+        /// width of the item vectors
+        dim: usize = 64, in between(1.0, 4096.0), flag "--dim";
+        /// units of a recurrent layer
+        hidden: usize = 128, in between(1.0, 4096.0);
+        /// recurrent layers
+        layers: usize = 1, in between(1.0, 8.0), flag "--layers";
+        /// share of the numbers of the item vectors that are dropped
+        dropout: f32 = 0.3, in from_to_below(0.0, 1.0);
+        /// share of the numbers of the last layer's states that are dropped
+        hidden_dropout: f32 = 0.0, in from_to_below(0.0, 1.0);
+        /// share of the clicks that are dropped as a whole; Tan et al. take 0.25
+        item_dropout: f32 = 0.0, in from_to_below(0.0, 1.0);
+        /// a dense layer between states and items; without it `hidden` is `dim`
+        dense: bool = true;
+        /// all positions of sequences; of sequences that are cut at random each epoch; every prefix
+        /// alone; one position of `train.batch_size` sessions at a time, whose states go on to the
+        /// next step, and drawn negatives and the other sessions' targets against each
+        batches: Batches = Batches::WholeSequences;
+        /// how the parameters take a step; `adagrad` wants a larger `train.learning_rate`
+        optimizer: Optimizer = Optimizer::Adam;
+        /// items of a history that are read: the last ones
+        max_len: usize = 50, in between(1.0, 10_000.0);
+        /// what is trained on of a longer history: all of it in windows, or its last items
+        windows: Windows = Windows::All;
+        /// softmax over all items; softmax with logQ, BPR-max or gBCE over items that a batch draws;
+        /// logistic or pairwise against one drawn item
+        loss: Loss = Loss::CrossEntropy;
+        /// items that a batch draws for `sampled_softmax`, `bpr_max` and `gbce`
+        n_negatives: usize = 256, in between(1.0, 1e6);
+        /// they are drawn in proportion to the counts of the items to this power; 0: all alike
+        sample_alpha: f32 = 0.0, in between(0.0, 4.0);
+        /// weight of the squared scores in `bpr_max`
+        bpreg: f32 = 1.0, in between(0.0, 1000.0);
+        /// how far `gbce` corrects the probability of the target
+        gbce_t: f32 = 0.75, in between(0.0, 1.0);
+        /// what a second network that reads a session from its end weighs beside the target; for
+        /// `cross_entropy` with `whole_sequences` or `random_cuts`
+        teacher_weight: f32 = 0.0, in between(0.0, 1.0);
+        /// its scores are divided by it
+        teacher_temperature: f32 = 1.0, in between(0.01, 100.0);
     }
 }
 
 impl Encoder for Config {
-    const NAME: &'static str = "gru4rec";
+    const ROW: &'static Row<dyn Model> = &ROW;
 
-    fn validate(&self) -> Result<()> {
-        let key = |name: &str| format!("model.gru4rec.{name}");
-        sizes(&key, [self.dim, self.hidden, self.layers])?;
-        rate(key("dropout"), self.dropout)?;
-        rate(key("hidden_dropout"), self.hidden_dropout)?;
-        rate(key("item_dropout"), self.item_dropout)?;
+    fn check(&self) -> Result<()> {
+        let at = "model.gru4rec";
+        self.check_ranges(at)?;
         let fits = self.dense || self.hidden == self.dim;
-        expect(fits, key("hidden"), self.hidden, &format!("{}, as dim is, where dense is false", self.dim))?;
-        self.task().objective.validate("model.gru4rec")?;
-        let (weight, temperature) = (self.teacher_weight, self.teacher_temperature);
-        expect((0.0..=1.0).contains(&weight), key("teacher_weight"), weight, "a number from 0 to 1")?;
+        let expected = format!("{}, as dim is, where dense is false", self.dim);
+        expect(fits, format!("{at}.hidden"), self.hidden, &expected)?;
+        let whole = matches!(self.batches, Batches::WholeSequences | Batches::RandomCuts);
         expect(
-            (0.01..=100.0).contains(&temperature),
-            key("teacher_temperature"),
-            temperature,
-            "a number from 0.01 to 100",
-        )?;
-        let taught =
-            self.loss == Loss::CrossEntropy && matches!(self.batches, Batches::WholeSequences | Batches::RandomCuts);
-        expect(
-            weight == 0.0 || taught,
-            key("teacher_weight"),
-            weight,
+            self.teacher_weight == 0.0 || (self.loss == Loss::CrossEntropy && whole),
+            format!("{at}.teacher_weight"),
+            self.teacher_weight,
             "0, unless loss is cross_entropy and batches are whole_sequences or random_cuts",
-        )?;
-        length(key("max_len"), self.max_len)
+        )
+    }
+
+    fn unread_beside_loss(&self, at: &str) -> Vec<Unread> {
+        if self.teacher_weight != 0.0 || self.teacher_temperature == 1.0 {
+            return Vec::new();
+        }
+        let (beside, todo) = ("a training without a teacher", "set teacher_weight, or remove the setting");
+        let because_of = format!("{at}.teacher_weight");
+        vec![Unread::new(format!("{at}.teacher_temperature"), beside, todo, because_of)]
+    }
+
+    fn on_tape<T: Tape>(&self, setup: Setup) -> Result<Box<dyn Learner>> {
+        match self.batches {
+            Batches::SessionsInParallel => Ok(Box::new(LaneLearner::<T>::new(self.clone(), setup)?)),
+            _ => Ok(Box::new(SequenceLearner::<Self, T>::new(self.clone(), setup)?)),
+        }
+    }
+
+    fn positions(&self, batch_size: usize) -> usize {
+        match self.batches {
+            Batches::SessionsInParallel => batch_size,
+            _ => batch_size * self.max_len,
+        }
     }
 
     fn task(&self) -> Task {
@@ -228,14 +228,6 @@ impl Config {
         let states = dropout(states, noise.drop(self.hidden_dropout));
         if self.dense { linear(states, weights.get("dense.weight"), weights.get("dense.bias")) } else { states }
     }
-}
-
-/// Refuses widths and a number of layers outside their ranges.
-pub(super) fn sizes(key: &dyn Fn(&str) -> String, [dim, hidden, layers]: [usize; 3]) -> Result<()> {
-    for (name, width) in [("dim", dim), ("hidden", hidden)] {
-        expect((1..=4096).contains(&width), key(name), width, "a whole number from 1 to 4096")?;
-    }
-    expect((1..=8).contains(&layers), key("layers"), layers, "a whole number from 1 to 8")
 }
 
 /// The weights of a recurrent layer from below and from the state before.

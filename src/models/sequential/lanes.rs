@@ -54,7 +54,7 @@ impl<T: Tape> LaneLearner<T> {
     /// # Errors
     /// [`crate::RecError::Config`] for a setting outside its range, [`crate::RecError::Input`] when no history has two items.
     pub(super) fn new(model: Config, setup: Setup) -> Result<Self> {
-        model.validate()?;
+        model.check()?;
         let Task { max_len, windows, objective, .. } = model.task();
         let n_lanes = setup.batch_size.unwrap_or(BATCH_SIZE);
         let lanes = SessionLanes::new(setup.histories.clone(), (windows, max_len), n_lanes, setup.seed);

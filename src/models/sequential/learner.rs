@@ -40,7 +40,7 @@ impl<M: Encoder, T: Tape> SequenceLearner<M, T> {
     /// # Errors
     /// [`RecError::Config`] for a setting outside its range, [`RecError::Input`] when no history has two items.
     pub fn new(model: M, setup: Setup) -> Result<Self> {
-        model.validate()?;
+        model.check()?;
         let Task { max_len, windows, examples, objective } = model.task();
         let sampler = SequenceSampler::new(
             setup.histories.clone(),
@@ -149,7 +149,7 @@ pub(super) fn put_items<M: Encoder>(
     let layout = model.parameters(n_items);
     let table = layout.iter().find(|parameter| parameter.name == ITEMS);
     let table = table.expect("every encoder should have a vector for each item");
-    items.check(M::NAME, table.shape[1])?;
+    items.check(M::ROW.name, table.shape[1])?;
     parameters.change(ITEMS, |values| items.put(table.init.std(), values));
     Ok(())
 }

@@ -21,9 +21,8 @@ use burn_tensor::{Tensor, TensorData, activation};
 use gcnrec_kernels::burn_bridge::{LossScratch, OpBackend, gather, linear, softmax_loss};
 use serde::{Deserialize, Serialize};
 
-use super::expect;
 use super::negatives::Negatives;
-use crate::error::Result;
+use crate::settings::{Unread, name_setting};
 
 /// Which loss is trained on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +40,21 @@ pub enum Loss {
     Bce,
     /// A drawn item should score lower.
     Bpr,
+}
+
+name_setting!(Loss, "loss");
+
+impl Loss {
+    fn name(self) -> &'static str {
+        match self {
+            Loss::CrossEntropy => "cross_entropy",
+            Loss::SampledSoftmax => "sampled_softmax",
+            Loss::BprMax => "bpr_max",
+            Loss::Gbce => "gbce",
+            Loss::Bce => "bce",
+            Loss::Bpr => "bpr",
+        }
+    }
 }
 
 /// A loss with its settings.
@@ -65,15 +79,21 @@ impl Default for Objective {
 }
 
 impl Objective {
-    /// Refuses values outside their ranges; `model` is the table's key.
-    pub(super) fn validate(&self, model: &str) -> Result<()> {
-        let count = (1..=1_000_000).contains(&self.n_negatives);
-        expect(count, format!("{model}.n_negatives"), self.n_negatives, "a whole number from 1 to 1000000")?;
-        let key = |name: &str| format!("{model}.{name}");
-        expect((0.0..=1.0).contains(&self.gbce_t), key("gbce_t"), self.gbce_t, "a number from 0 to 1")?;
-        let alpha = self.sample_alpha;
-        expect((0.0..=4.0).contains(&alpha), key("sample_alpha"), alpha, "a number from 0 to 4")?;
-        expect((0.0..=1000.0).contains(&self.bpreg), key("bpreg"), self.bpreg, "a number from 0 to 1000")
+    /// Settings that the loss does not read. `at` is the dotted key of the table that they stand in.
+    pub(super) fn unread(&self, at: &str) -> Vec<Unread> {
+        let usual = Objective::default();
+        let (shares, sampled) = (self.shares_negatives(), "it fits sampled_softmax, bpr_max and gbce; remove it");
+        let rows = [
+            ("n_negatives", self.n_negatives != usual.n_negatives && !shares, sampled),
+            ("sample_alpha", self.sample_alpha != usual.sample_alpha && !shares, sampled),
+            ("bpreg", self.bpreg != usual.bpreg && self.loss != Loss::BprMax, "it fits bpr_max; remove it"),
+            ("gbce_t", self.gbce_t != usual.gbce_t && self.loss != Loss::Gbce, "it fits gbce; remove it"),
+        ];
+        let beside = format!("the loss {}", self.loss.name());
+        let unread = |(name, _, todo): &(&str, bool, &'static str)| {
+            Unread::new(format!("{at}.{name}"), &beside, todo, format!("{at}.loss"))
+        };
+        rows.iter().filter(|(_, is_unread, _)| *is_unread).map(unread).collect()
     }
 
     /// True for the losses whose negatives are shared by a batch.

@@ -11,77 +11,55 @@
 
 use burn_tensor::Tensor;
 use gcnrec_kernels::burn_bridge::{OpBackend, dropout, gather, local_attention};
-use serde::{Deserialize, Serialize};
 
-use super::blocks::{length, rate};
-use super::gru4rec::{gru_parameters, run_gru, sizes, without_bias};
+use super::gru4rec::{gru_parameters, run_gru, without_bias};
 use super::{Encoder, ITEMS, Init, Input, Loss, Noise, Objective, Parameter, Task, Weights};
 use crate::error::Result;
+use crate::models::Model;
 use crate::samplers::{Examples, Windows};
+use crate::settings::{Row, between, from_to_below, row, settings};
 
-/// `[model.narm]`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Config {
-    /// Width of the item vectors, 1..=4096. Default 64.
-    pub dim: usize,
-    /// Units of a recurrent layer, 1..=4096. Default 128.
-    pub hidden: usize,
-    /// Recurrent layers, 1..=8. Default 1.
-    pub layers: usize,
-    /// Share of the numbers of the item vectors that are dropped, at least 0 and below 1. Default 0.25.
-    pub dropout: f32,
-    /// Share of what attention and last state say that is dropped, at least 0 and below 1. Default 0.5.
-    pub context_dropout: f32,
-    /// True when the weights of the attention are a softmax. Default false.
-    pub normalised: bool,
-    /// Items of a history that are read, 1..=10000: the last ones. Default 50.
-    pub max_len: usize,
-    /// What is trained on of a longer history: `all` of it in windows, or the `last` items. Default `all`.
-    pub windows: Windows,
-    /// The loss: `cross_entropy` over all items; `sampled_softmax`, `bpr_max` or `gbce` over items that a batch draws; `bce` or `bpr` against one.
-    /// Default `cross_entropy`.
-    pub loss: Loss,
-    /// Items that a batch draws for `sampled_softmax`, `bpr_max` and `gbce`, 1..=1000000. Default 256.
-    pub n_negatives: usize,
-    /// They are drawn in proportion to the items' counts to this power, 0..=4. Default 0: all items alike.
-    pub sample_alpha: f32,
-    /// Weight of the squared scores in `bpr_max`, 0..=1000. Default 1.
-    pub bpreg: f32,
-    /// How far `gbce` corrects the target's probability, 0..=1: 0 not at all, 1 in full. Default 0.75.
-    pub gbce_t: f32,
-}
+/// NARM in the list of models.
+pub static ROW: Row<dyn Model> = row!(dyn Model, Config, "narm", "A recurrent network with attention over its states");
 
-impl Default for Config {
-    fn default() -> Self {
-        Config {
-            dim: 64,
-            hidden: 128,
-            layers: 1,
-            dropout: 0.25,
-            context_dropout: 0.5,
-            normalised: false,
-            max_len: 50,
-            windows: Windows::All,
-            loss: Loss::CrossEntropy,
-            n_negatives: 256,
-            sample_alpha: 0.0,
-            bpreg: 1.0,
-            gbce_t: 0.75,
-        }
+settings! {
+    /// `[model.narm]`.
+    pub struct Config {
+        /// width of the item vectors
+        dim: usize = 64, in between(1.0, 4096.0), flag "--dim";
+        /// units of a recurrent layer
+        hidden: usize = 128, in between(1.0, 4096.0);
+        /// recurrent layers
+        layers: usize = 1, in between(1.0, 8.0), flag "--layers";
+        /// share of the numbers of the item vectors that are dropped
+        dropout: f32 = 0.25, in from_to_below(0.0, 1.0);
+        /// share of what attention and last state say that is dropped
+        context_dropout: f32 = 0.5, in from_to_below(0.0, 1.0);
+        /// the weights of the attention are a softmax, as in the authors' code
+        normalised: bool = false;
+        /// items of a history that are read: the last ones
+        max_len: usize = 50, in between(1.0, 10_000.0);
+        /// as for GRU4Rec
+        windows: Windows = Windows::All;
+        /// softmax over all items; softmax with logQ, BPR-max or gBCE over items that a batch draws;
+        /// logistic or pairwise against one drawn item
+        loss: Loss = Loss::CrossEntropy;
+        /// items that a batch draws for `sampled_softmax`, `bpr_max` and `gbce`
+        n_negatives: usize = 256, in between(1.0, 1e6);
+        /// they are drawn in proportion to the counts of the items to this power; 0: all alike
+        sample_alpha: f32 = 0.0, in between(0.0, 4.0);
+        /// weight of the squared scores in `bpr_max`
+        bpreg: f32 = 1.0, in between(0.0, 1000.0);
+        /// how far `gbce` corrects the probability of the target
+        gbce_t: f32 = 0.75, in between(0.0, 1.0);
     }
 }
 
 impl Encoder for Config {
-    const NAME: &'static str = "narm";
+    const ROW: &'static Row<dyn Model> = &ROW;
 
-    fn validate(&self) -> Result<()> {
-        let key = |name: &str| format!("model.narm.{name}");
-        sizes(&key, [self.dim, self.hidden, self.layers])?;
-        rate(key("dropout"), self.dropout)?;
-        rate(key("context_dropout"), self.context_dropout)?;
-        self.task().objective.validate("model.narm")?;
-        length(key("max_len"), self.max_len)
+    fn check(&self) -> Result<()> {
+        self.check_ranges("model.narm")
     }
 
     fn task(&self) -> Task {

@@ -10,70 +10,52 @@
 
 use burn_tensor::Tensor;
 use gcnrec_kernels::burn_bridge::{OpBackend, dropout, gather};
-use serde::{Deserialize, Serialize};
 
-use super::blocks::{Blocks, embed, embedding, length, places};
+use super::blocks::{Blocks, embed, embedding, heads_divide, places};
 use super::{Activation, Encoder, ITEMS, Init, Input, Loss, Noise, Objective, Parameter, Task, Weights, pre_norm};
 use crate::error::Result;
+use crate::models::Model;
 use crate::samplers::{Examples, Windows};
+use crate::settings::{Row, above, between, from_to_below, row, settings};
 
-/// `[model.sasrec]`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Config {
-    /// Width of the vectors, 1..=4096. Default 64.
-    pub dim: usize,
-    /// Width inside a feed-forward layer, 1..=16384. Default 256.
-    pub inner: usize,
-    /// Number of blocks, 1..=32. Default 2.
-    pub layers: usize,
-    /// Heads of the attention, a divisor of `dim`. Default 2.
-    pub heads: usize,
-    /// Share of the numbers that are dropped after the input and after each half of a block, at least 0 and below 1. Default 0.5.
-    pub dropout: f32,
-    /// Share of the attention that is dropped, at least 0 and below 1. Default 0.5.
-    pub attention_dropout: f32,
-    /// The function inside a feed-forward layer. Default `gelu`.
-    pub activation: Activation,
-    /// Added to the variance in a normalisation, above 0. Default 1e-12.
-    pub norm_epsilon: f32,
-    /// Standard deviation of the initial weights, above 0. Default 0.02.
-    pub init_std: f32,
-    /// True for the blocks of the authors' code: queries and feed-forward layers read normalised vectors, the result is normalised once more, nothing
-    /// projects what the heads found, and item vectors are scaled by the root of `dim`. Default false: RecBole's blocks.
-    pub pre_norm: bool,
-    /// Items of a history that are read, 1..=10000: the last ones. Default 50.
-    pub max_len: usize,
-    /// What is trained on of a longer history: `all` of it in windows, or the `last` items. Default `all`.
-    pub windows: Windows,
-    /// The loss: `cross_entropy` over all items; `sampled_softmax`, `bpr_max` or `gbce` over items that a batch draws; `bce` or `bpr` against one.
-    /// Default `cross_entropy`.
-    pub loss: Loss,
-    /// Items that a batch draws for `sampled_softmax`, `bpr_max` and `gbce`, 1..=1000000. Default 256.
-    pub n_negatives: usize,
-    /// How far `gbce` corrects the target's probability, 0..=1: 0 not at all, 1 in full. Default 0.75.
-    pub gbce_t: f32,
-}
+/// SASRec in the list of models.
+pub static ROW: Row<dyn Model> = row!(dyn Model, Config, "sasrec", "Attention over the items so far");
 
-impl Default for Config {
-    fn default() -> Self {
-        Config {
-            dim: 64,
-            inner: 256,
-            layers: 2,
-            heads: 2,
-            dropout: 0.5,
-            attention_dropout: 0.5,
-            activation: Activation::Gelu,
-            norm_epsilon: 1e-12,
-            init_std: 0.02,
-            pre_norm: false,
-            max_len: 50,
-            windows: Windows::All,
-            loss: Loss::CrossEntropy,
-            n_negatives: 256,
-            gbce_t: 0.75,
-        }
+settings! {
+    /// `[model.sasrec]`.
+    pub struct Config {
+        /// width of the vectors
+        dim: usize = 64, in between(1.0, 4096.0), flag "--dim";
+        /// width inside a feed-forward layer
+        inner: usize = 256, in between(1.0, 16384.0);
+        /// number of blocks
+        layers: usize = 2, in between(1.0, 32.0), flag "--layers";
+        /// heads of the attention; a divisor of `dim`
+        heads: usize = 2;
+        /// share of the numbers that are dropped after the input and after each half of a block
+        dropout: f32 = 0.5, in from_to_below(0.0, 1.0);
+        /// share of the attention that is dropped
+        attention_dropout: f32 = 0.5, in from_to_below(0.0, 1.0);
+        /// the function inside a feed-forward layer
+        activation: Activation = Activation::Gelu;
+        /// added to the variance in a normalisation
+        norm_epsilon: f32 = 1e-12, in above(0.0);
+        /// standard deviation of the initial weights
+        init_std: f32 = 0.02, in above(0.0);
+        /// the blocks of the authors' code: normalised before each half of a block and not after it,
+        /// item vectors scaled by the root of `dim`
+        pre_norm: bool = false;
+        /// items of a history that are read: the last ones
+        max_len: usize = 50, in between(1.0, 10_000.0);
+        /// what is trained on of a longer history: all of it in windows, or its last items
+        windows: Windows = Windows::All;
+        /// softmax over all items; softmax with logQ, BPR-max or gBCE over items that a batch draws;
+        /// logistic or pairwise against one drawn item
+        loss: Loss = Loss::CrossEntropy;
+        /// items that a batch draws for `sampled_softmax`, `bpr_max` and `gbce`
+        n_negatives: usize = 256, in between(1.0, 1e6);
+        /// how far `gbce` corrects the probability of the target
+        gbce_t: f32 = 0.75, in between(0.0, 1.0);
     }
 }
 
@@ -95,12 +77,11 @@ impl Config {
 }
 
 impl Encoder for Config {
-    const NAME: &'static str = "sasrec";
+    const ROW: &'static Row<dyn Model> = &ROW;
 
-    fn validate(&self) -> Result<()> {
-        self.blocks().validate("model.sasrec")?;
-        self.task().objective.validate("model.sasrec")?;
-        length("model.sasrec.max_len".into(), self.max_len)
+    fn check(&self) -> Result<()> {
+        self.check_ranges("model.sasrec")?;
+        heads_divide("model.sasrec", self.heads, self.dim)
     }
 
     fn task(&self) -> Task {

@@ -54,7 +54,7 @@ impl<M: Encoder> SequenceScorer<M> {
         let settings: String = state.fact("settings")?;
         let unreadable = |error| foreign(format!("its settings are {settings} ({error})"));
         let model: M = serde_json::from_str(&settings).map_err(unreadable)?;
-        model.validate().map_err(|error| foreign(format!("its settings are out of range ({error})")))?;
+        model.check().map_err(|error| foreign(format!("its settings are out of range ({error})")))?;
         SequenceScorer::from_state(model, state.clone())
     }
 
@@ -94,7 +94,7 @@ impl<M: Encoder> SequenceScorer<M> {
         let width = self.dim + 2;
         let (mut items, mut starts, mut asked) = (Vec::new(), vec![0], Vec::new());
         for (place, query) in queries.iter().enumerate() {
-            query.history.iter().try_for_each(|&item| check_item(M::NAME, "history", item, self.n_items))?;
+            query.history.iter().try_for_each(|&item| check_item(M::ROW.name, "history", item, self.n_items))?;
             if !query.history.is_empty() {
                 items.extend(self.model.asked(query.history, self.n_items));
                 starts.push(items.len() as u32);
@@ -103,7 +103,7 @@ impl<M: Encoder> SequenceScorer<M> {
             } else if query.user.is_some_and(|user| user.index() < self.n_users) {
                 vectors[place * width + self.dim + 1] = 1.0;
             } else {
-                return Err(RecError::stranger(M::NAME));
+                return Err(RecError::stranger(M::ROW.name));
             }
         }
         if asked.is_empty() {
@@ -124,7 +124,7 @@ impl<M: Encoder> SequenceScorer<M> {
 
 impl<M: Encoder> Scorer for SequenceScorer<M> {
     fn model(&self) -> &'static str {
-        M::NAME
+        M::ROW.name
     }
 
     fn n_items(&self) -> usize {
@@ -142,7 +142,7 @@ impl<M: Encoder> Scorer for SequenceScorer<M> {
     /// Ranks by the cosine of the item vectors.
     fn similar_items(&self, item: ItemId, k: usize) -> Result<Vec<(ItemId, f32)>> {
         let (_, dim, items) = self.state.matrix(ITEMS)?;
-        most_similar_by_cosine(M::NAME, items, dim, item, k)
+        most_similar_by_cosine(M::ROW.name, items, dim, item, k)
     }
 
     fn state(&self) -> State {

@@ -10,8 +10,9 @@ use gcnrec_kernels::burn_bridge::{Autodiff, Flex};
 use rand::RngExt;
 
 use super::*;
-use crate::models::Query;
-use crate::models::state::Tensor as Stored;
+use crate::models::state::{State, Tensor as Stored};
+use crate::models::{Query, Scorer, TrainingSize, load_scorer};
+use crate::objectives;
 use crate::samplers::SequenceBatch;
 
 /// The tape of the processor.
@@ -71,7 +72,7 @@ fn scores(scorer: &dyn Scorer, queries: &[Query<'_>]) -> Vec<u32> {
 /// Of pairs of starts that no training history has, in histories of every length from `shortest` on: the first item is right.
 fn check_rule<M: Encoder>(model: &M, shortest: u32, epochs: u64) {
     let (right, asked) = right_of_rule(&mut learner_of(model, 128), shortest, epochs);
-    assert!(right * 100 >= asked * 95, "{}, {:?}: {right} of {asked}", M::NAME, model.task().objective);
+    assert!(right * 100 >= asked * 95, "{}, {:?}: {right} of {asked}", M::ROW.name, model.task().objective);
 }
 
 /// How often a learner is right about the rule once it is trained, and how often it was asked.
@@ -92,7 +93,7 @@ pub(super) fn right_of_rule(learner: &mut dyn Learner, shortest: u32, epochs: u6
 }
 
 fn check_conduct<M: Encoder>(model: &M) {
-    conduct_is_right(&|| Box::new(learner_of(model, 70)), M::NAME, model.task().max_len);
+    conduct_is_right(&|| Box::new(learner_of(model, 70)), M::ROW.name, model.task().max_len);
 }
 
 pub(super) fn conduct_is_right(learner: &(dyn Fn() -> Box<dyn Learner> + Sync), name: &str, max_len: usize) {
@@ -116,7 +117,7 @@ pub(super) fn conduct_is_right(learner: &(dyn Fn() -> Box<dyn Learner> + Sync), 
     assert!(digest(&second.state()) == expected.0, "{name}: a stop changed the weights");
 
     let scorer = second.freeze().unwrap();
-    let loaded = load(name, &scorer.state()).unwrap().unwrap();
+    let loaded = load_scorer(&Device::Cpu, name, &scorer.state()).unwrap();
     let histories: Vec<Vec<ItemId>> = (1..90).map(|n| history(n, 3 * n + 1, n)).collect();
     let queries: Vec<Query<'_>> =
         histories.iter().map(|history| Query { user: Some(UserId(u32::MAX)), history }).collect();
@@ -244,16 +245,19 @@ fn trainings_beside_one_another_give_the_bits_of_each_alone() {
 
 #[test]
 fn the_bytes_of_a_training_on_a_gpu_are_counted_array_by_array() {
+    let loss = objectives::Config::named("softmax").unwrap();
+    let size = TrainingSize { n_users: 1, n_items: 10, n_pairs: 0, batch_size: Some(5), n_meta: 0, loss: &loss };
+    let room = |model: Config| model.memory(&size).unwrap().room.map(|room| [room.largest, room.total]);
     let model = sasrec::Config { dim: 4, inner: 8, layers: 1, heads: 2, max_len: 3, ..sasrec::Config::default() };
     // 10 items and 3 positions of 4 numbers, and their normalisation: 40 + 12 + 8. Attention 4 (12 + 4) + 12 + 4, feed-forward layers 2 * 4 * 8 + 8 + 4, two
     // normalisations of 8: 232 numbers with their moments and gradients. 15 positions have at most queries, keys and values in one array: 12 numbers.
     // In all 6 * 4, and in the block 10 * 4 + 3 * 8 and 2 * 2 * 3 weights: 100 numbers, and their gradients.
     let expected = [4 * 15 * 12, 4 * (4 * 232 + 2 * 15 * 100)];
-    assert_eq!(room(&Config::Sasrec(model), 10, Some(5)), Some(expected));
+    assert_eq!(room(model.into()), Some(expected));
     // A layer of 1 unit has 3 (1 + 1) weights beside 10 items of 1 number and a dense layer of 2. A step of sessions side by side has a position of each.
     let lanes = gru4rec::Config { dim: 1, hidden: 1, batches: gru4rec::Batches::SessionsInParallel, ..small_gru4rec() };
-    assert_eq!(room(&Config::Gru4rec(lanes), 10, Some(5)), Some([4 * 5 * 4, 4 * (4 * 18 + 2 * 5 * 22)]));
-    assert_eq!(room(&Config::named("fpmc").unwrap(), 10, None), None);
+    assert_eq!(room(lanes.into()), Some([4 * 5 * 4, 4 * (4 * 18 + 2 * 5 * 22)]));
+    assert_eq!(room(Config::named("fpmc").unwrap()), None);
 }
 
 #[test]
@@ -266,7 +270,7 @@ fn a_training_part_without_any_order_is_refused() {
         seed: Seed(1),
         device: Device::Cpu,
     };
-    let refused = learner(&Config::Sasrec(sasrec::Config::default()), setup).err().unwrap();
+    let refused = sasrec::Config::default().learner(setup).err().unwrap();
     assert_eq!(refused.exit_code(), 3);
     assert!(refused.to_string().contains("no history of two items"), "{refused}");
 }
@@ -342,16 +346,16 @@ fn a_model_starts_from_the_item_vectors_of_another() {
 
 #[test]
 fn settings_out_of_range_are_refused_by_their_key() {
-    let message = |config: sasrec::Config| config.validate().unwrap_err().to_string();
+    let message = |config: sasrec::Config| config.check().unwrap_err().to_string();
     let default = sasrec::Config::default;
-    assert!(default().validate().is_ok());
+    assert!(default().check().is_ok());
     assert_eq!(
         message(sasrec::Config { heads: 3, ..default() }),
         "model.sasrec.heads: found 3, expected a divisor of dim, 64"
     );
     assert!(message(sasrec::Config { dropout: 1.0, ..default() }).starts_with("model.sasrec.dropout: found 1"));
     assert!(message(sasrec::Config { max_len: 0, ..default() }).starts_with("model.sasrec.max_len: found 0"));
-    let bert4rec = bert4rec::Config { mask_ratio: 0.0, ..bert4rec::Config::default() }.validate();
+    let bert4rec = bert4rec::Config { mask_ratio: 0.0, ..bert4rec::Config::default() }.check();
     assert!(bert4rec.unwrap_err().to_string().starts_with("model.bert4rec.mask_ratio: found 0"));
     assert!(message(sasrec::Config { init_std: 0.0, ..default() }).starts_with("model.sasrec.init_std: found 0"));
 }
@@ -363,11 +367,15 @@ fn a_state_that_does_not_fit_is_refused() {
     for damage in ["popularity", ITEMS, "layers.1.output.bias"] {
         let mut damaged = state.clone();
         damaged.tensors.remove(damage);
-        assert_eq!(load("sasrec", &damaged).err().map(|error| error.exit_code()), Some(6), "{damage}");
+        assert_eq!(
+            load_scorer(&Device::Cpu, "sasrec", &damaged).err().map(|error| error.exit_code()),
+            Some(6),
+            "{damage}"
+        );
     }
     let mut damaged = state.clone();
     damaged.facts.insert("settings".into(), "{\"dim\": 0}".into());
-    assert_eq!(load("sasrec", &damaged).err().map(|error| error.exit_code()), Some(6));
+    assert_eq!(load_scorer(&Device::Cpu, "sasrec", &damaged).err().map(|error| error.exit_code()), Some(6));
 }
 
 pub(super) fn small_gru4rec() -> gru4rec::Config {
@@ -415,11 +423,11 @@ fn narm_depends_on_nothing_but_seed_and_data() {
 
 #[test]
 fn recurrent_settings_out_of_range_are_refused_by_their_key() {
-    let message = |config: gru4rec::Config| config.validate().unwrap_err().to_string();
+    let message = |config: gru4rec::Config| config.check().unwrap_err().to_string();
     let default = gru4rec::Config::default;
-    assert!(default().validate().is_ok() && narm::Config::default().validate().is_ok());
+    assert!(default().check().is_ok() && narm::Config::default().check().is_ok());
     assert!(message(gru4rec::Config { hidden: 0, ..default() }).starts_with("model.gru4rec.hidden: found 0"));
     assert!(message(gru4rec::Config { item_dropout: 1.0, ..default() }).starts_with("model.gru4rec.item_dropout"));
     let narm = narm::Config { layers: 9, ..narm::Config::default() };
-    assert!(narm.validate().unwrap_err().to_string().starts_with("model.narm.layers: found 9"));
+    assert!(narm.check().unwrap_err().to_string().starts_with("model.narm.layers: found 9"));
 }

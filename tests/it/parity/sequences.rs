@@ -5,7 +5,7 @@ use std::sync::Arc;
 use gcnrec::models::sequential::gru4rec::{self, Batches, Optimizer};
 use gcnrec::models::sequential::{self, Loss, Setup, bert4rec, fmlp, narm, sasrec};
 use gcnrec::models::state::State;
-use gcnrec::models::{Config, Learner, TrainingSize, check_room};
+use gcnrec::models::{Config, Learner, TrainingSize};
 use gcnrec::train::Job;
 use gcnrec_graphs::{ItemId, Seed};
 use gcnrec_kernels::Device;
@@ -22,52 +22,42 @@ fn histories() -> Vec<Vec<ItemId>> {
     (0..24).map(history).collect()
 }
 
-fn small_sasrec() -> sasrec::Config {
-    sasrec::Config { dim: 12, inner: 20, max_len: 7, n_negatives: 9, ..sasrec::Config::default() }
+/// A small model with some settings of its own.
+fn small(name: &str, settings: &str) -> Config {
+    let sizes = match name {
+        "gru4rec" | "narm" => "dim = 9\nhidden = 11",
+        _ => "dim = 12\ninner = 20",
+    };
+    Config::parse(name, &format!("{sizes}\nmax_len = 7\n{settings}")).unwrap()
 }
 
-fn small_gru4rec() -> gru4rec::Config {
-    gru4rec::Config { dim: 9, hidden: 11, max_len: 7, n_negatives: 9, ..gru4rec::Config::default() }
+fn small_sasrec(settings: &str) -> Config {
+    small("sasrec", &format!("n_negatives = 9\n{settings}"))
+}
+
+fn small_gru4rec(settings: &str) -> Config {
+    small("gru4rec", &format!("n_negatives = 9\n{settings}"))
 }
 
 /// Every model, every loss, and what goes through other ops.
 fn cases() -> Vec<(String, Config)> {
-    let of_loss = |loss| (format!("sasrec, {loss:?}"), Config::Sasrec(sasrec::Config { loss, ..small_sasrec() }));
-    let losses = [Loss::CrossEntropy, Loss::SampledSoftmax, Loss::BprMax, Loss::Gbce, Loss::Bce, Loss::Bpr];
+    let of_loss = |loss| (format!("sasrec, {loss}"), small_sasrec(&format!("loss = \"{loss}\"")));
+    let losses = ["cross_entropy", "sampled_softmax", "bpr_max", "gbce", "bce", "bpr"];
     let mut cases: Vec<_> = losses.into_iter().map(of_loss).collect();
-    let gru = |name: &str, config| (format!("gru4rec, {name}"), Config::Gru4rec(config));
-    let narm = narm::Config { dim: 9, hidden: 11, max_len: 7, ..narm::Config::default() };
-    let lanes = gru4rec::Config {
-        batches: Batches::SessionsInParallel,
-        loss: Loss::BprMax,
-        optimizer: Optimizer::Adagrad,
-        layers: 2,
-        hidden_dropout: 0.2,
-        ..small_gru4rec()
-    };
+    let gru = |name: &str, settings: &str| (format!("gru4rec, {name}"), small_gru4rec(settings));
+    let lanes = "batches = \"sessions_in_parallel\"\nloss = \"bpr_max\"\noptimizer = \"adagrad\"\nlayers = 2\n\
+                 hidden_dropout = 0.2";
     cases.extend([
-        ("sasrec, its authors' blocks".into(), Config::Sasrec(sasrec::Config { pre_norm: true, ..small_sasrec() })),
-        (
-            "bert4rec".into(),
-            Config::Bert4rec(bert4rec::Config { dim: 12, inner: 20, max_len: 7, ..bert4rec::Config::default() }),
-        ),
-        (
-            "bert4rec, drawn items".into(),
-            Config::Bert4rec(bert4rec::Config {
-                dim: 12,
-                inner: 20,
-                max_len: 7,
-                loss: Loss::SampledSoftmax,
-                ..bert4rec::Config::default()
-            }),
-        ),
-        ("fmlp".into(), Config::Fmlp(fmlp::Config { dim: 12, inner: 20, max_len: 7, ..fmlp::Config::default() })),
-        gru("whole sequences", gru4rec::Config { layers: 2, item_dropout: 0.2, ..small_gru4rec() }),
-        gru("prefixes", gru4rec::Config { batches: Batches::Prefixes, ..small_gru4rec() }),
-        gru("with a teacher", gru4rec::Config { teacher_weight: 0.5, ..small_gru4rec() }),
+        ("sasrec, its authors' blocks".into(), small_sasrec("pre_norm = true")),
+        ("bert4rec".into(), small("bert4rec", "")),
+        ("bert4rec, drawn items".into(), small("bert4rec", "loss = \"sampled_softmax\"")),
+        ("fmlp".into(), small("fmlp", "")),
+        gru("whole sequences", "layers = 2\nitem_dropout = 0.2"),
+        gru("prefixes", "batches = \"prefixes\""),
+        gru("with a teacher", "teacher_weight = 0.5"),
         gru("side by side", lanes),
-        ("narm".into(), Config::Narm(narm.clone())),
-        ("narm, normalised".into(), Config::Narm(narm::Config { normalised: true, ..narm })),
+        ("narm".into(), small("narm", "")),
+        ("narm, normalised".into(), small("narm", "normalised = true")),
     ]);
     cases
 }
@@ -81,7 +71,7 @@ fn learner(device: &Device, model: &Config) -> Box<dyn Learner> {
         seed: Seed(3),
         device: device.clone(),
     };
-    sequential::learner(model, setup).unwrap().unwrap()
+    model.sequential().unwrap().learner(setup).unwrap()
 }
 
 /// The mean loss of some epochs' first two steps, and the state after them.
@@ -110,7 +100,8 @@ fn values<'a>(state: &'a State, name: &str) -> &'a [f32] {
 fn a_training_on_a_device_has_the_losses_and_parameters_of_the_cpu_and_the_same_bits_every_time() {
     on_each(|device| {
         for (name, model) in cases() {
-            let adagrad = matches!(&model, Config::Gru4rec(config) if config.optimizer == Optimizer::Adagrad);
+            let settings = model.settings::<gru4rec::Config>();
+            let adagrad = settings.is_some_and(|config| config.optimizer == Optimizer::Adagrad);
             let ((cpu_loss, on_cpu), (loss, state)) = (trained(&Device::Cpu, &model, 3), trained(device, &model, 3));
             assert!((loss - cpu_loss).abs() <= 1e-3 * cpu_loss.abs(), "{name}: {loss} {cpu_loss}");
             let parameters =
@@ -177,7 +168,7 @@ fn a_step_never_waits_for_the_host() {
 #[test]
 fn a_whole_training_on_a_device_gives_the_metrics_of_the_cpu_and_the_same_bits_every_time() {
     on_each(|device| {
-        for model in [Config::Sasrec(small_sasrec()), Config::Gru4rec(small_gru4rec())] {
+        for model in [small_sasrec(""), small_gru4rec("")] {
             let mut job = job(world(), model, loss("softmax"));
             job.train.max_epochs = 2;
             let on_device = Job { device: device.clone(), ..job.clone() };
@@ -201,9 +192,11 @@ fn what_does_not_run_on_a_device_is_refused_by_name() {
         let error = job.check().unwrap_err();
         assert_eq!(error.exit_code(), 5);
         assert_eq!(error.to_string(), format!("device {name}: the model fpmc is not on {kind} yet: use --device cpu"));
-        let size = TrainingSize { n_users: 1, n_items: 2_000_000_000, n_pairs: 1, batch_size: None, n_judges: 0 };
+        let loss = loss("softmax");
+        let (n_items, batch_size) = (2_000_000_000, None);
+        let size = TrainingSize { n_users: 1, n_items, n_pairs: 1, batch_size, n_meta: 0, loss: &loss };
         for model in ["sasrec", "bert4rec", "fmlp", "gru4rec", "narm"] {
-            let error = check_room(&Config::named(model).unwrap(), &loss("softmax"), size, device).unwrap_err();
+            let error = Config::named(model).unwrap().memory(&size).unwrap().check(device).unwrap_err();
             assert_eq!(error.exit_code(), 5);
             let text = error.to_string();
             // 2,000,000,000 rows of 64 numbers of 4 bytes.

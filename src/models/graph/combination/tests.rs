@@ -8,8 +8,8 @@ const N_USERS: usize = 5;
 const N_ROWS: usize = 12;
 const DIM: usize = 7;
 
-fn kinds() -> [config::Combination; 4] {
-    use config::Combination::{Additive, Dot, Global, Uniform};
+fn kinds() -> [lightgcn::Combination; 4] {
+    use lightgcn::Combination::{Additive, Dot, Global, Uniform};
     [Uniform, Global, Additive, Dot]
 }
 
@@ -29,9 +29,9 @@ struct Scene {
 }
 
 impl Scene {
-    fn new(kind: config::Combination, layers: usize, bound: f32) -> Scene {
-        let attention = config::Attention { hidden: 5, ..Default::default() };
-        let config = config::Config { layers, combination: kind, attention, ..Default::default() };
+    fn new(kind: lightgcn::Combination, layers: usize, bound: f32) -> Scene {
+        let attention = lightgcn::Attention { hidden: 5, ..Default::default() };
+        let config = lightgcn::Config { layers, combination: kind, attention, ..Default::default() };
         Scene {
             combination: Combination::new(&Device::Cpu, &config, DIM, None, bound, Seed(3)),
             hops: (0..=layers as u64).map(|k| Device::Cpu.upload(&values(k, N_ROWS * DIM))).collect(),
@@ -126,10 +126,10 @@ fn a_silent_network_leaves_the_global_weights() {
         scene.set(|_, value| value[..4].copy_from_slice(&theta));
         (scene.forward(), Device::Cpu.read(&scene.attention))
     };
-    let (global, _) = of(config::Combination::Global);
+    let (global, _) = of(lightgcn::Combination::Global);
     // exp(.5, -.25, 1, 0) = 1.648721, .778801, 2.718282, 1; their sum is 6.145804.
     let expected = [0.268268, 0.126721, 0.442299, 0.162713f32];
-    for kind in [config::Combination::Additive, config::Combination::Dot] {
+    for kind in [lightgcn::Combination::Additive, lightgcn::Combination::Dot] {
         let (pooled, attention) = of(kind);
         for row in attention.chunks(4) {
             assert!(row.iter().zip(expected).all(|(found, expected)| (found - expected).abs() < 2e-6), "{row:?}");
@@ -153,8 +153,8 @@ fn at_the_start_all_layers_weigh_the_same_and_the_open_parameters_have_gradients
             for gradient in scene.combination.gradients(&Device::Cpu) {
                 // The logits, and behind them q (the last 5) or W_q (the first 7 * 5).
                 let open = match kind {
-                    config::Combination::Additive => gradient.len() - 5..gradient.len(),
-                    config::Combination::Dot => 3..3 + 7 * 5,
+                    lightgcn::Combination::Additive => gradient.len() - 5..gradient.len(),
+                    lightgcn::Combination::Dot => 3..3 + 7 * 5,
                     _ => 0..0,
                 };
                 assert!(gradient[..3].iter().chain(&gradient[open]).all(|&g| g != 0.0), "{kind:?}");
@@ -166,7 +166,7 @@ fn at_the_start_all_layers_weigh_the_same_and_the_open_parameters_have_gradients
 /// The network's logits are at most 0.5 away from the global ones, so no weight can leave its global value by more than a factor `e^(2 * 0.5)`.
 #[test]
 fn a_bound_keeps_every_node_near_the_global_weights() {
-    for kind in [config::Combination::Additive, config::Combination::Dot] {
+    for kind in [lightgcn::Combination::Additive, lightgcn::Combination::Dot] {
         let mut scene = Scene::new(kind, 3, 0.5);
         scene.set(|group, value| {
             let loud: Vec<f32> = values(100 + group as u64, value.len()).iter().map(|x| x * 40.0).collect();

@@ -3,7 +3,7 @@
 use super::tests::{kinds, learner, scores};
 use super::{GraphLearner, objectives};
 use crate::models::Learner;
-use crate::models::graph::config::Combination;
+use crate::models::graph::lightgcn::Combination;
 use crate::samplers::Batch;
 
 const N_CANDIDATES: usize = 5;

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::*;
 use crate::models::Query;
-use crate::models::graph::{Config, config};
+use crate::models::graph::{Config, lightgcn};
 use crate::objectives::Batching;
 use crate::samplers::{Batch, PairOrder, Sampler};
 
@@ -205,13 +205,13 @@ fn world() -> Arc<Interactions> {
     interactions(40, 24, &pairs)
 }
 
-pub(super) fn kinds() -> [config::Combination; 4] {
-    use config::Combination::{Additive, Dot, Global, Uniform};
+pub(super) fn kinds() -> [lightgcn::Combination; 4] {
+    use lightgcn::Combination::{Additive, Dot, Global, Uniform};
     [Uniform, Global, Additive, Dot]
 }
 
-pub(super) fn learner(combination: config::Combination, loss: &str, change: impl FnOnce(&mut Setup)) -> GraphLearner {
-    let attention = config::Attention { hidden: 8, ..Default::default() };
+pub(super) fn learner(combination: lightgcn::Combination, loss: &str, change: impl FnOnce(&mut Setup)) -> GraphLearner {
+    let attention = lightgcn::Attention { hidden: 8, ..Default::default() };
     let mut setup = Setup {
         device: Device::Cpu,
         config: Config { dim: 16, combination, attention, ..Config::default() },
@@ -244,7 +244,7 @@ fn before_training_every_combination_scores_as_plain_lightgcn() {
         let start = |kind, bound| {
             scores(&mut learner(kind, "bpr", |setup| (setup.config.layers, setup.bound) = (layers, bound)))
         };
-        let uniform = start(config::Combination::Uniform, 0.0);
+        let uniform = start(lightgcn::Combination::Uniform, 0.0);
         for (kind, bound) in kinds().into_iter().flat_map(|kind| [(kind, 0.0), (kind, 0.5)]) {
             for (&found, &expected) in start(kind, bound).iter().zip(&uniform) {
                 assert!((found - expected).abs() <= 1e-7 + 1e-6 * expected.abs(), "{kind:?}, {layers} layers");
@@ -275,7 +275,7 @@ fn no_parameter_of_an_attention_stays_where_it_started() {
 
 #[test]
 fn a_fixed_prior_stays_and_its_network_learns() {
-    for kind in [config::Combination::Additive, config::Combination::Dot] {
+    for kind in [lightgcn::Combination::Additive, lightgcn::Combination::Dot] {
         let prior = vec![0.3, -0.1, 0.4, -0.6];
         let mut learner = learner(kind, "bpr", |setup| {
             let teacher = Teacher::Lesson { pairs: world(), fixed_prior: true };
@@ -343,7 +343,7 @@ fn bpr_on(adjacency: &[f64], base: &[f64], dim: usize, layers: usize, batch: &Ba
 #[test]
 fn with_edge_dropout_the_gradient_is_that_of_the_epochs_own_graph() {
     let (dim, layers, epoch) = (3, 2, 4);
-    let mut learner = learner(config::Combination::Uniform, "bpr", |setup| {
+    let mut learner = learner(lightgcn::Combination::Uniform, "bpr", |setup| {
         (setup.config.dim, setup.config.layers, setup.config.edge_dropout) = (dim, layers, 0.4);
     });
     let n = learner.nodes.len();
@@ -382,7 +382,7 @@ fn with_edge_dropout_the_gradient_is_that_of_the_epochs_own_graph() {
 #[test]
 fn a_frozen_model_has_all_its_edges_and_training_goes_on_with_the_dropped_ones() {
     let dropped = |freeze: bool| {
-        let mut learner = learner(config::Combination::Uniform, "bpr", |setup| setup.config.edge_dropout = 0.4);
+        let mut learner = learner(lightgcn::Combination::Uniform, "bpr", |setup| setup.config.edge_dropout = 0.4);
         learner.steps(0, 0..1).unwrap();
         if freeze {
             learner.freeze().unwrap();
@@ -391,8 +391,8 @@ fn a_frozen_model_has_all_its_edges_and_training_goes_on_with_the_dropped_ones()
         learner.state()
     };
     assert!(dropped(true) == dropped(false));
-    let mut with = learner(config::Combination::Uniform, "bpr", |setup| setup.config.edge_dropout = 0.4);
-    let mut without = learner(config::Combination::Uniform, "bpr", |_| {});
+    let mut with = learner(lightgcn::Combination::Uniform, "bpr", |setup| setup.config.edge_dropout = 0.4);
+    let mut without = learner(lightgcn::Combination::Uniform, "bpr", |_| {});
     with.steps(0, 0..1).unwrap();
     without.restore(&with.state()).unwrap();
     assert_eq!(scores(&mut with), scores(&mut without));
@@ -400,7 +400,7 @@ fn a_frozen_model_has_all_its_edges_and_training_goes_on_with_the_dropped_ones()
 
 /// Three users and items, layers 0 to 2, embeddings that stand still: only the layer weights can learn what the labelled rows say.
 fn judged(teacher: Teacher) -> GraphLearner {
-    let config = Config { layers: 2, dim: 4, combination: config::Combination::Global, ..Config::default() };
+    let config = Config { layers: 2, dim: 4, combination: lightgcn::Combination::Global, ..Config::default() };
     GraphLearner::new(Setup {
         device: Device::Cpu,
         config,

@@ -51,7 +51,7 @@ impl FpmcLearner {
     /// [`crate::RecError::Config`] for a setting outside its range, [`crate::RecError::Input`] when no history has two items,
     /// [`crate::RecError::Kernel`] on a GPU.
     pub fn new(config: Config, setup: Setup) -> Result<Self> {
-        config.validate()?;
+        config.check_ranges("model.fpmc")?;
         setup.device.expect_cpu("the model fpmc")?;
         let (histories, n_items, dim, seed) = (&setup.histories, setup.n_items, config.dim, setup.seed);
         let places =

@@ -6,7 +6,7 @@ use gcnrec_graphs::{ItemId, UserId};
 use gcnrec_kernels::ops::top_k::{self, TopK};
 use gcnrec_kernels::{Buffer, Device};
 
-use super::{NAME, NOBODY};
+use super::{NOBODY, ROW};
 use crate::error::{RecError, Result};
 use crate::models::linear::check_item;
 use crate::models::ranking::most_similar_by_cosine;
@@ -51,7 +51,7 @@ impl Fpmc {
         );
         let mut asked = vec![0.0; queries.len() * 2 * self.dim];
         for (query, row) in queries.iter().zip(asked.chunks_exact_mut(2 * self.dim)) {
-            query.history.iter().try_for_each(|&item| check_item(NAME, "history", item, self.n_items))?;
+            query.history.iter().try_for_each(|&item| check_item(ROW.name, "history", item, self.n_items))?;
             let (of_user, of_last) = row.split_at_mut(self.dim);
             // A user without a training item has a vector that nothing moved.
             let known = query.user.map(UserId::index).filter(|&user| user < self.last.len());
@@ -63,7 +63,7 @@ impl Fpmc {
             match item {
                 Some(item) => of_last.copy_from_slice(&last[item as usize * self.dim..(item as usize + 1) * self.dim]),
                 None if known.is_some() => {}
-                None => return Err(RecError::stranger(NAME)),
+                None => return Err(RecError::stranger(ROW.name)),
             }
         }
         Ok(Device::Cpu.upload(&asked))
@@ -72,7 +72,7 @@ impl Fpmc {
 
 impl Scorer for Fpmc {
     fn model(&self) -> &'static str {
-        NAME
+        ROW.name
     }
 
     fn n_items(&self) -> usize {
@@ -90,7 +90,7 @@ impl Scorer for Fpmc {
     /// Ranks by the cosine of what the items are compared by.
     fn similar_items(&self, item: ItemId, k: usize) -> Result<Vec<(ItemId, f32)>> {
         let rows = self.state.f32("next_items", &[self.n_items, 2 * self.dim])?;
-        most_similar_by_cosine(NAME, rows, 2 * self.dim, item, k)
+        most_similar_by_cosine(ROW.name, rows, 2 * self.dim, item, k)
     }
 
     fn state(&self) -> State {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use burn_tensor::activation;
-use gcnrec_kernels::burn_bridge::gather;
+use gcnrec_kernels::burn_bridge::{Sequences, gather};
 
 use super::*;
 
