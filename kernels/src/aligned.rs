@@ -6,7 +6,7 @@
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 
-use crate::buffer::Element;
+use crate::element::Element;
 
 #[derive(Debug, Clone, Copy)]
 #[repr(C, align(64))]

@@ -3,13 +3,14 @@
 use std::borrow::Cow;
 
 use crate::aligned::Lines;
-use crate::buffer::{Buffer, Element};
+use crate::buffer::Buffer;
+use crate::element::Element;
 use crate::error::{KernelError, Result};
 #[cfg(feature = "gpu")]
 use crate::gpu::{Counts, Gpu};
-use crate::ops::table::Precision;
 use crate::probe::{Found, Kind, probe};
 use crate::simd;
+use crate::stored::Precision;
 
 /// A place to compute. Cheap to clone; every clone names the same device.
 #[derive(Debug, Clone)]

@@ -6,6 +6,7 @@ mod aligned;
 pub mod buffer;
 pub mod burn_bridge;
 pub mod device;
+mod element;
 mod elementary;
 mod error;
 #[cfg(feature = "gpu")]

@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 use std::ops::Range;
 
-use crate::buffer::Element;
+use crate::element::Element;
 use crate::simd::prefetch_to_write;
 
 /// Rows of a dense op that one task takes: small enough to share out a batch, large enough to hide the cost of a task.

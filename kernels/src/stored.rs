@@ -2,9 +2,20 @@
 //!
 //! Both conversions round to nearest, ties to even, and give the same bits on every instruction set.
 
-use crate::buffer::{Element, sealed};
 use crate::dispatch;
+use crate::element::{Element, sealed};
 use crate::simd::{AVX2, AVX512, BLOCK};
+
+/// How numbers lie in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Precision {
+    /// 32 bits.
+    F32,
+    /// 16 bits with 11 bits of mantissa, for numbers below 65504; smaller than 6e-5 they lose bits.
+    F16,
+    /// 16 bits with 8 bits of mantissa and the range of f32.
+    Bf16,
+}
 
 /// IEEE half precision: 11 bits of mantissa, from 6e-8 to 65504.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

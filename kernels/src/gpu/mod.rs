@@ -13,10 +13,10 @@ use std::sync::{Arc, OnceLock};
 use cubecl::prelude::*;
 use cubecl::server::Handle;
 
-use crate::buffer::Element;
+use crate::element::Element;
 use crate::error::{KernelError, Result};
-use crate::ops::table::Precision;
 use crate::probe::{Found, Place};
+use crate::stored::Precision;
 use failure::{BROKEN, no_room, one_line, quietly, watch_service_threads};
 
 /// Units in every cube. All devices that are taken can hold as many; no kernel knows how many of them form a plane.

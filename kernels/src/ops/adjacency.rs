@@ -6,6 +6,9 @@ use crate::error::{Result, expect_indices, expect_len};
 use crate::parallel::equal_work_blocks;
 use crate::{Buffer, Device, KernelError};
 
+#[cfg(feature = "gpu")]
+mod gpu;
+
 const OP: &str = "adjacency";
 
 /// A sparse matrix in CSR form. The columns of row `r` are `col_idx[row_ptr[r]..row_ptr[r + 1]]`; their order is the order of every sum.
@@ -22,7 +25,7 @@ pub struct Adjacency {
     pub(crate) schedule: Schedule,
     /// On a GPU: which units sum which rows.
     #[cfg(feature = "gpu")]
-    pub(crate) plan: Option<super::propagate::gpu::Plan>,
+    pub(crate) plan: Option<gpu::Plan>,
 }
 
 /// In which order the processor sums rows, and where their entries lie. Rows are independent: the order changes no bit of a sum, only what is still in
@@ -127,7 +130,7 @@ impl Adjacency {
             values,
             schedule,
             #[cfg(feature = "gpu")]
-            plan: super::propagate::gpu::Plan::new(device, row_ptr),
+            plan: gpu::Plan::new(device, row_ptr),
         })
     }
 

@@ -7,8 +7,8 @@
 use rayon::prelude::*;
 use std::ops::Range;
 
-use crate::buffer::Element;
 use crate::dispatch;
+use crate::element::Element;
 use crate::error::{Result, expect_dim, expect_len};
 use crate::parallel::{SharedRows, for_each_block};
 use crate::row_sum::{Terms, add_terms, by_width, prefetch_distance, width};

@@ -4,8 +4,10 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use super::top_k::QUERIES;
 use crate::dispatch;
+
+/// Queries of a tile: a whole number of the product's register tiles, which are 24 wide with AVX2 and 48 with AVX-512.
+pub(super) const QUERIES: usize = 48;
 
 /// A score of this query of the block (0 where there is one row of scores) is not a number.
 #[derive(Debug)]

@@ -11,6 +11,7 @@ use rayon::prelude::*;
 use super::propagate::{Addend, Adjacency, Edges, RowSet, Target, all_rows, chosen_rows, sum_from_slots};
 use crate::error::{Result, expect_dim, expect_len};
 use crate::parallel::{ELEMENTS_PER_TASK, ROWS_PER_TASK, SharedRows, for_each_block};
+pub use crate::stored::Precision;
 use crate::stored::{Bf16, F16, Stored, narrow_all, widen_all};
 use crate::{Buffer, Device};
 
@@ -19,17 +20,6 @@ mod gpu;
 
 /// Rows that are summed in f32 before they are rounded together: few enough to stay in the first cache.
 const ROWS_AT_ONCE: usize = 64;
-
-/// How numbers lie in memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Precision {
-    /// 32 bits.
-    F32,
-    /// 16 bits with 11 bits of mantissa, for numbers below 65504; smaller than 6e-5 they lose bits.
-    F16,
-    /// 16 bits with 8 bits of mantissa and the range of f32.
-    Bf16,
-}
 
 /// A matrix in one of the formats.
 #[derive(Debug, Clone)]

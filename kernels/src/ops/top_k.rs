@@ -7,15 +7,13 @@
 use gemm::Parallelism;
 use rayon::prelude::*;
 
-use super::select::{NotANumber, Selection, offer_tile};
+use super::select::{NotANumber, QUERIES, Selection, offer_tile};
 use crate::error::{Result, expect_len, expect_rows};
 use crate::{Buffer, Device, KernelError};
 
 #[cfg(feature = "gpu")]
 mod gpu;
 
-/// Queries of a tile: a whole number of the product's register tiles, which are 24 wide with AVX2 and 48 with AVX-512.
-pub(super) const QUERIES: usize = 48;
 /// Items of a tile: its scores take 48 KiB and stay in the cache until they are looked at.
 const ITEMS: usize = 256;
 

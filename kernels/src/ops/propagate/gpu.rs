@@ -1,82 +1,21 @@
-//! Propagation on a GPU. Rows are read as vectors; the columns of a row are shared by some units (lanes), the edges of a long row by several such groups
-//! (slots) of one cube, which join their sums in shared memory. A row of more edges than [`PIECE`] is cut into pieces for several cubes, whose sums a
-//! second kernel adds. Every sum has one order, whatever the device does at the same time.
+//! Propagation on a GPU. Rows are read as vectors; the columns of a row are shared by some units
+//! (lanes), the edges of a long row by several such groups (slots) of one cube, which join their sums
+//! in shared memory. A hub is cut into pieces for several cubes (the adjacency plans them),
+//! whose sums a second kernel adds. Every sum has one order, whatever the device does meanwhile.
 
 #![allow(clippy::too_many_arguments, reason = "a kernel takes its arrays and sizes one by one")]
 
 use cubecl::prelude::*;
 
-use super::{Adjacency, RowSet};
-use crate::buffer::Element;
+use crate::Buffer;
+use crate::element::Element;
 use crate::gpu::cubes::vector_width;
 use crate::gpu::{Gpu, UNITS, cubes_for, launch};
-use crate::ops::row_set::NO_SLOT;
-use crate::{Buffer, Device};
+use crate::ops::adjacency::Adjacency;
+use crate::ops::row_set::{NO_SLOT, RowSet};
 
-/// Rows with more edges get a cube of their own.
-const SHORT: usize = 64;
-/// Most edges that one cube sums.
-const PIECE: usize = 4096;
 /// Most units that share the columns of a row.
 const MOST_LANES: usize = 32;
-
-/// Which units sum which rows: made once for a graph.
-#[derive(Debug, Clone)]
-pub(crate) struct Plan {
-    /// `(target, first edge, last edge + 1)` of each cube's work; targets from `n_rows` on are places among the partial sums.
-    long: Buffer<u32>,
-    /// Rows with few edges, those of about as many edges next to each other.
-    short: Buffer<u32>,
-    /// `(row, first, last + 1)` partial sums of each row that was cut.
-    cut: Buffer<u32>,
-    n_partials: usize,
-}
-
-/// The same on the host.
-#[derive(Debug, Default, PartialEq)]
-struct Work {
-    long: Vec<u32>,
-    short: Vec<u32>,
-    cut: Vec<u32>,
-    n_partials: usize,
-}
-
-impl Work {
-    fn new(row_ptr: &[u32]) -> Work {
-        let n_rows = row_ptr.len() - 1;
-        let mut work = Work::default();
-        for (row, ends) in row_ptr.windows(2).enumerate() {
-            let (start, end) = (ends[0] as usize, ends[1] as usize);
-            match end - start {
-                0..=SHORT => work.short.push(row as u32),
-                edges if edges <= PIECE => work.long.extend([row as u32, ends[0], ends[1]]),
-                edges => {
-                    let (first, pieces) = (work.n_partials, edges.div_ceil(PIECE));
-                    for piece in 0..pieces {
-                        let from = start + piece * PIECE;
-                        let target = n_rows + first + piece;
-                        work.long.extend([target as u32, from as u32, (from + PIECE).min(end) as u32]);
-                    }
-                    work.n_partials += pieces;
-                    work.cut.extend([row as u32, first as u32, work.n_partials as u32]);
-                }
-            }
-        }
-        // Units that run in step have about the same number of edges; within a class the order of rows keeps neighbours close.
-        let class = |&row: &u32| (row_ptr[row as usize + 1] - row_ptr[row as usize]).next_power_of_two();
-        work.short.sort_by_key(|row| std::cmp::Reverse(class(row)));
-        work
-    }
-}
-
-impl Plan {
-    /// The work of a graph on a GPU; nothing for the CPU.
-    pub(crate) fn new(device: &Device, row_ptr: &[u32]) -> Option<Plan> {
-        let Device::Gpu(_) = device else { return None };
-        let Work { long, short, cut, n_partials } = Work::new(row_ptr);
-        Some(Plan { long: device.upload(&long), short: device.upload(&short), cut: device.upload(&cut), n_partials })
-    }
-}
 
 /// How the units of a cube share a row of vectors.
 #[derive(Debug, Clone, Copy)]
@@ -366,19 +305,5 @@ pub(in crate::ops) fn chosen<X: Float, TX: Element>(
             lanes,
             tiles
         );
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rows_are_sorted_by_length_and_a_hub_is_cut() {
-        // Rows of 0, 64, 65, 8193 and 3 edges: the hub needs three pieces of at most 4096.
-        let work = Work::new(&[0, 0, 64, 129, 8322, 8325]);
-        assert_eq!(work.short, [1, 4, 0]);
-        assert_eq!(work.long, [2, 64, 129, 5, 129, 4225, 6, 4225, 8321, 7, 8321, 8322]);
-        assert_eq!((work.cut, work.n_partials), (vec![3, 0, 3], 3));
     }
 }

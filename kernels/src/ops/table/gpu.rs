@@ -4,7 +4,7 @@ use cubecl::prelude::*;
 
 use super::Table;
 use crate::Buffer;
-use crate::buffer::Element;
+use crate::element::Element;
 use crate::gpu::cubes::vector_width;
 use crate::gpu::{Gpu, cubes_for, launch};
 use crate::ops::propagate::gpu::{chosen, hop};
