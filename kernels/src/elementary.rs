@@ -70,7 +70,7 @@ pub(crate) fn softplus_sigmoid<const FUSED: bool>(x: f32) -> (f32, f32) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test_support::grid;
+    use crate::testing::grid;
 
     fn exp_all_body<const FUSED: bool>(x: &mut [f32]) {
         x.iter_mut().for_each(|x| *x = exp::<FUSED>(*x));

@@ -18,8 +18,6 @@ mod row_sum;
 pub mod simd;
 mod stored;
 #[cfg(test)]
-mod test_support;
-#[cfg(test)]
 mod testing;
 mod tile;
 

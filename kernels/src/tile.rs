@@ -328,7 +328,7 @@ impl Tile<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test_support::{assert_close, values};
+    use crate::testing::{assert_close, numbers};
 
     /// The product in f64.
     fn plain(a: &[f32], b: &[f32], [m, n, k]: [usize; 3]) -> Vec<f64> {
@@ -345,12 +345,12 @@ mod tests {
     fn every_layout_gives_the_product() {
         for shape in [[1, 1, 1], [3, 7, 16], [8, 32, 17], [13, 33, 64], [15, 63, 65], [129, 65, 601]] {
             let [m, n, k] = shape;
-            let (a, b) = (values(1, m * k), values(2, k * n));
+            let (a, b) = (numbers(1, m * k), numbers(2, k * n));
             let (at, bt) = (transpose(&a, m, k), transpose(&b, k, n));
             let expected = plain(&a, &b, shape);
             let (mut by_rows, mut by_columns) = (Panels::default(), Panels::default());
             // A larger use before leaves nothing behind.
-            by_rows.pack_rows(&values(3, 71 * 97), 71, 97);
+            by_rows.pack_rows(&numbers(3, 71 * 97), 71, 97);
             by_rows.pack_rows(&b, k, n);
             by_columns.pack_columns(&bt, k, n);
             for (left, right) in [
@@ -374,7 +374,7 @@ mod tests {
 
     #[test]
     fn a_part_of_the_depth_is_the_product_of_that_part() {
-        let (a, b) = (values(1, 5 * 20), values(2, 50 * 7));
+        let (a, b) = (numbers(1, 5 * 20), numbers(2, 50 * 7));
         let mut right = Panels::default();
         right.pack_rows(&b, 50, 7);
         let mut out = vec![0.0; 35];
@@ -386,7 +386,7 @@ mod tests {
     #[test]
     fn every_tile_shape_gives_the_bits_of_the_written_order() {
         let (m, n, k) = (15, 49, 40);
-        let (a, b) = (values(1, m * k), values(2, k * n));
+        let (a, b) = (numbers(1, m * k), numbers(2, k * n));
         let mut right = Panels::default();
         right.pack_rows(&b, k, n);
         let sets: &[Isa] = match simd::isa() {

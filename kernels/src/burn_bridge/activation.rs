@@ -3,7 +3,7 @@
 use burn_tensor::Tensor;
 use rayon::prelude::*;
 
-use super::{Matrix, Op, OpBackend, Output, apply};
+use super::op::{Matrix, Op, OpBackend, Output, apply};
 use crate::elementary::{exp, softplus_sigmoid, tanh};
 use crate::parallel::ELEMENTS_PER_TASK;
 use crate::simd::mul_add;
@@ -130,8 +130,8 @@ pub fn activate<B: OpBackend>(kind: Activation, x: Tensor<B, 2>) -> Tensor<B, 2>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::burn_bridge::testing::{check_against, check_threads};
-    use crate::test_support::{assert_close, grid, wide};
+    use crate::testing::burn::{check_against, check_threads};
+    use crate::testing::{assert_close, grid, wide};
 
     fn plain(kind: Activation, x: f64) -> f64 {
         match kind {

@@ -12,8 +12,9 @@ use std::sync::Arc;
 use burn_tensor::Tensor;
 use rayon::prelude::*;
 
-use super::drop::drop_all;
-use super::{Drop, Matrix, Op, OpBackend, Output, Sequences, apply};
+use super::drop::{Drop, drop_all};
+use super::op::{Matrix, Op, OpBackend, Output, apply};
+use super::sequences::Sequences;
 use crate::elementary::exp;
 use crate::simd::block_sum;
 use crate::tile::{Left, Panels, ROW_BLOCK, Store, product};
@@ -223,8 +224,8 @@ pub fn attention<B: OpBackend>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::burn_bridge::testing::{check_against, check_threads, run};
-    use crate::test_support::values;
+    use crate::testing::burn::{check_against, check_threads, run};
+    use crate::testing::numbers;
 
     fn plain(op: &Attention, qkv: &[f64], dim: usize) -> Vec<f64> {
         let width = dim / op.heads;
@@ -273,7 +274,7 @@ mod tests {
         let starts = vec![0, 50, 61, 61, 100];
         let together = Attention { sequences: Sequences::new(starts), heads: 2, causal: true, drop: Drop::NOTHING };
         check_threads(&together, [(100, 3 * 34)]);
-        let qkv = values(5, 100 * 3 * 34);
+        let qkv = numbers(5, 100 * 3 * 34);
         let all = run(&together, std::array::from_ref(&qkv), [(100, 3 * 34)]);
         let alone = Attention { sequences: Sequences::new(vec![0, 11]), ..together };
         let one = run(&alone, &[qkv[50 * 3 * 34..61 * 3 * 34].to_vec()], [(11, 3 * 34)]);

@@ -5,7 +5,7 @@
 use burn_tensor::Tensor;
 use rayon::prelude::*;
 
-use super::{Matrix, Op, OpBackend, Output, apply};
+use super::op::{Matrix, Op, OpBackend, Output, apply};
 use crate::parallel::ELEMENTS_PER_TASK;
 
 #[cfg(feature = "gpu")]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use burn_tensor::Tensor;
 use rayon::prelude::*;
 
-use super::{Matrix, Op, OpBackend, Output, ROWS_PER_TASK, apply};
+use super::op::{Matrix, Op, OpBackend, Output, ROWS_PER_TASK, apply};
 
 #[cfg(feature = "gpu")]
 mod gpu;
@@ -73,7 +73,7 @@ pub fn gather<B: OpBackend>(table: Tensor<B, 2>, index: impl IntoIterator<Item =
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::burn_bridge::testing::{check_gradients, check_threads};
+    use crate::testing::burn::{check_gradients, check_threads};
 
     #[test]
     fn a_row_sums_the_gradients_of_the_places_that_read_it() {

@@ -11,7 +11,7 @@ use burn_tensor::DType;
 use cubecl::client::ComputeClient;
 use cubecl::prelude::*;
 
-use super::{OnAnyTape, Op, OpBackend};
+use super::op::{OnAnyTape, Op, OpBackend};
 use crate::gpu::cubes::sum_partials_kernel;
 use crate::gpu::{Client, Gpu, GpuArray, cubes_for, launch};
 use crate::probe::{Found, Place};

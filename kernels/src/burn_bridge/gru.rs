@@ -15,7 +15,8 @@ use std::sync::Arc;
 use burn_tensor::Tensor;
 use rayon::prelude::*;
 
-use super::{Matrix, Op, OpBackend, Output, ROWS_PER_TASK, Sequences, apply};
+use super::op::{Matrix, Op, OpBackend, Output, ROWS_PER_TASK, apply};
+use super::sequences::Sequences;
 use crate::elementary::{softplus_sigmoid, tanh};
 use crate::tile::{Left, Panels, ROW_BLOCK, Store, product};
 
@@ -228,8 +229,8 @@ pub fn gru<B: OpBackend>(x: Tensor<B, 2>, u: Tensor<B, 2>, sequences: &Sequences
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::burn_bridge::testing::{check_against, check_threads, run};
-    use crate::test_support::values;
+    use crate::testing::burn::{check_against, check_threads, run};
+    use crate::testing::numbers;
 
     fn plain(op: &Gru, x: &[f64], u: &[f64], width: usize) -> Vec<f64> {
         let sigmoid = |a: f64| 1.0 / (1.0 + (-a).exp());
@@ -271,7 +272,7 @@ mod tests {
         let op = Gru { sequences: Sequences::new(starts.clone()) };
         let (rows, width) = (op.sequences.n_rows(), 17);
         check_threads(&op, [(rows, 3 * width), (width, 3 * width)]);
-        let (x, u) = (values(1, rows * 3 * width), values(2, width * 3 * width));
+        let (x, u) = (numbers(1, rows * 3 * width), numbers(2, width * 3 * width));
         let together = run(&op, &[x.clone(), u.clone()], [(rows, 3 * width), (width, 3 * width)]);
         for range in op.sequences.ranges().filter(|range| !range.is_empty()) {
             let alone = Gru { sequences: Sequences::new(vec![0, range.len() as u32]) };

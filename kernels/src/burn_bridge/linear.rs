@@ -5,7 +5,7 @@
 use burn_tensor::Tensor;
 use rayon::prelude::*;
 
-use super::{Matrix, Op, OpBackend, Output, ROWS_PER_TASK, apply};
+use super::op::{Matrix, Op, OpBackend, Output, ROWS_PER_TASK, apply};
 use crate::tile::{Left, Panels, ROW_BLOCK, Store, product};
 
 #[cfg(feature = "gpu")]
@@ -81,7 +81,7 @@ pub fn linear<B: OpBackend>(x: Tensor<B, 2>, w: Tensor<B, 2>, b: Tensor<B, 2>) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::burn_bridge::testing::{check_gradients, check_threads, check_value};
+    use crate::testing::burn::{check_gradients, check_threads, check_value};
 
     /// `y = x w + b` in f64.
     fn plain(x: &[f64], w: &[f64], b: &[f64], inner: usize, columns: usize) -> Vec<f64> {

@@ -12,7 +12,8 @@ use std::sync::Arc;
 use burn_tensor::Tensor;
 use rayon::prelude::*;
 
-use super::{Matrix, Op, OpBackend, Output, Sequences, apply};
+use super::op::{Matrix, Op, OpBackend, Output, apply};
+use super::sequences::Sequences;
 use crate::elementary::softplus_sigmoid;
 use crate::simd::block_sum;
 
@@ -207,8 +208,8 @@ pub fn local_attention<B: OpBackend>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::burn_bridge::testing::{check_against, check_threads, run};
-    use crate::test_support::values;
+    use crate::testing::burn::{check_against, check_threads, run};
+    use crate::testing::numbers;
 
     fn plain(op: &LocalAttention, inputs: &[Vec<f64>; 4], width: usize, columns: usize) -> Vec<f64> {
         let [p, q, v, h] = inputs;
@@ -251,7 +252,7 @@ mod tests {
         let together = LocalAttention { sequences: Sequences::new(vec![0, 9, 20, 20, 41]), normalised: true };
         let shapes = [(41, 13), (41, 13), (1, 13), (41, 17)];
         check_threads(&together, shapes);
-        let inputs = [values(1, 41 * 13), values(2, 41 * 13), values(3, 13), values(4, 41 * 17)];
+        let inputs = [numbers(1, 41 * 13), numbers(2, 41 * 13), numbers(3, 13), numbers(4, 41 * 17)];
         let all = run(&together, &inputs, shapes);
         let alone = LocalAttention { sequences: Sequences::new(vec![0, 11]), normalised: true };
         let [p, q, v, h] = inputs;

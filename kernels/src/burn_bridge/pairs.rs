@@ -1,7 +1,7 @@
 //! A weight for each pair of positions of a sequence, on a GPU: what both kinds of attention keep for their backward pass.
 
-use super::Sequences;
 use super::gpu::{empty, indices};
+use super::sequences::Sequences;
 use crate::Buffer;
 use crate::gpu::Gpu;
 

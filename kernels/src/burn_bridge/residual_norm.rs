@@ -8,8 +8,8 @@
 use burn_tensor::Tensor;
 use rayon::prelude::*;
 
-use super::drop::drop_all;
-use super::{Drop, Matrix, Op, OpBackend, Output, ROWS_PER_TASK, apply};
+use super::drop::{Drop, drop_all};
+use super::op::{Matrix, Op, OpBackend, Output, ROWS_PER_TASK, apply};
 use crate::simd::block_sum;
 
 #[cfg(feature = "gpu")]
@@ -200,7 +200,7 @@ pub fn residual_norm<B: OpBackend>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::burn_bridge::testing::{check_against, check_threads};
+    use crate::testing::burn::{check_against, check_threads};
 
     fn plain(x: &[f64], residual: &[f64], gain: &[f64], bias: &[f64], op: &ResidualNorm) -> Vec<f64> {
         let n = gain.len();

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use burn_tensor::Tensor;
 
-use super::{Matrix, Op, OpBackend, Output, apply};
+use super::op::{Matrix, Op, OpBackend, Output, apply};
 use crate::ops::softmax::{SoftmaxConfig, SoftmaxWorkspace, softmax_backward, softmax_forward};
 use crate::{Buffer, Device};
 
@@ -171,9 +171,9 @@ mod tests {
     use burn_tensor::TensorData;
 
     use super::*;
-    use crate::burn_bridge::testing::{check_against, check_threads};
     use crate::burn_bridge::{Autodiff, Flex};
-    use crate::test_support::{assert_close, values};
+    use crate::testing::burn::{check_against, check_threads};
+    use crate::testing::{assert_close, numbers};
 
     fn op(n: usize, n_items: usize) -> SoftmaxLoss {
         let targets = (0..n).map(|i| (i * 7 % n_items) as u32).collect();
@@ -211,7 +211,7 @@ mod tests {
         type Tape = Autodiff<Flex>;
         let (device, scratch) = (Default::default(), LossScratch::default());
         let leaf = |seed, rows: usize| {
-            let data = TensorData::new(values(seed, rows * 3), [rows, 3]);
+            let data = TensorData::new(numbers(seed, rows * 3), [rows, 3]);
             Tensor::<Tape, 2>::from_data(data, &device).require_grad()
         };
         let (hidden, items) = (leaf(1, 4), leaf(2, 5));

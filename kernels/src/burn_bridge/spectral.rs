@@ -12,7 +12,7 @@ use std::sync::Arc;
 use burn_tensor::Tensor;
 use rayon::prelude::*;
 
-use super::{Matrix, Op, OpBackend, Output, apply};
+use super::op::{Matrix, Op, OpBackend, Output, apply};
 use crate::tile::{Left, Panels, ROW_BLOCK, Store, product};
 
 #[cfg(feature = "gpu")]
@@ -147,7 +147,7 @@ pub fn spectral_filter<B: OpBackend>(x: Tensor<B, 2>, filter: Tensor<B, 2>, n: u
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::burn_bridge::testing::{check_against, check_threads};
+    use crate::testing::burn::{check_against, check_threads};
 
     /// The filter as what it is in the positions: a circular convolution with `c_t = sum_k weight_k (a_k cos(2 pi k t / n) - b_k sin(..)) / n`.
     fn plain(x: &[f64], w: &[f64], n: usize, columns: usize) -> Vec<f64> {

@@ -3,14 +3,14 @@
 use burn_tensor::{Tensor, TensorData};
 
 use super::{Autodiff, Flex, gather, linear};
-use crate::test_support::values;
+use crate::testing::numbers;
 
 type Tape = Autodiff<Flex>;
 
 /// The gradient of a table that is read twice, with layers of other weights between: by itself the second time.
 fn gradient_of_a_table_that_is_read_twice() -> Vec<u32> {
     let leaf = |seed, rows: usize, columns: usize| {
-        let data = TensorData::new(values(seed, rows * columns), [rows, columns]);
+        let data = TensorData::new(numbers(seed, rows * columns), [rows, columns]);
         Tensor::<Tape, 2>::from_data(data, &Default::default()).require_grad()
     };
     let table = leaf(1, 13, 6);

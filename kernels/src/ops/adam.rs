@@ -229,7 +229,7 @@ fn sgd_body<const FUSED: bool>(learning_rate: f32, gradient: &[f32], parameters:
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{assert_close, numbers, same_on_any_threads, wide};
+    use crate::testing::{assert_close, numbers, same_bits_of, wide};
 
     const CPU: Device = Device::Cpu;
 
@@ -240,9 +240,9 @@ mod tests {
         let config = AdamConfig { learning_rate: 0.1, ..AdamConfig::default() };
         let (mut m, mut v, mut p) = (CPU.zeros(2), CPU.zeros(2), CPU.upload(&[1.0, 1.0]));
         adam_step(&CPU, &config, 1, &CPU.upload(&[4.0, -0.5]), &mut m, &mut v, &mut p).unwrap();
-        assert_close(p.host(), &[0.9, 1.1], 1e-6, "step 1");
+        assert_close("step 1", p.host(), &[0.9, 1.1], 1e-6, 1e-6);
         adam_step(&CPU, &config, 2, &CPU.zeros(2), &mut m, &mut v, &mut p).unwrap();
-        assert_close(p.host(), &[0.9 - 0.0670058, 1.1 + 0.0670058], 1e-6, "step 2");
+        assert_close("step 2", p.host(), &[0.9 - 0.0670058, 1.1 + 0.0670058], 1e-6, 1e-6);
     }
 
     #[test]
@@ -262,7 +262,7 @@ mod tests {
         for (step, gradient) in (1..).zip(&gradients) {
             adam_step_reference(&config, step, &wide(gradient), &mut m, &mut v, &mut p);
         }
-        let found = same_on_any_threads(|| {
+        let found = same_bits_of(|| {
             let (mut m, mut v, mut p) = (CPU.zeros(n), CPU.zeros(n), CPU.upload(&start));
             for (step, gradient) in (1..).zip(&gradients) {
                 adam_step(&CPU, &config, step, &CPU.upload(gradient), &mut m, &mut v, &mut p).unwrap();
@@ -270,7 +270,7 @@ mod tests {
             [CPU.read(&m), CPU.read(&v), CPU.read(&p)].concat()
         });
         // Five updates, each a few roundings of numbers below 1.
-        assert_close(&found, &[m, v, p].concat(), 1e-6, "m, v, parameters");
+        assert_close("m, v, parameters", &found, &[m, v, p].concat(), 1e-6, 1e-6);
     }
 
     #[test]
@@ -278,9 +278,9 @@ mod tests {
         let (mut squares, mut values) = (CPU.upload(&[0.0, 7.0]), CPU.upload(&[1.0, 1.0]));
         adagrad_step(&CPU, 0.5, &CPU.upload(&[3.0, 3.0]), &mut squares, &mut values).unwrap();
         // 1 - .5 * 3 / 3 and 1 - .5 * 3 / 4; then 3^2 + 4^2 = 5^2: .5 - .5 * 4 / 5.
-        assert_close(values.host(), &[0.5, 0.625], 1e-6, "step 1");
+        assert_close("step 1", values.host(), &[0.5, 0.625], 1e-6, 1e-6);
         adagrad_step(&CPU, 0.5, &CPU.upload(&[4.0, 0.0]), &mut squares, &mut values).unwrap();
-        assert_close(values.host(), &[0.1, 0.625], 1e-6, "step 2");
+        assert_close("step 2", values.host(), &[0.1, 0.625], 1e-6, 1e-6);
         assert_eq!(CPU.read(&squares), [25.0, 16.0]);
         let refused = adagrad_step(&CPU, 0.5, &CPU.zeros(3), &mut squares, &mut values).unwrap_err();
         assert_eq!(refused.to_string(), "adagrad_step: gradient has 3 elements, expected 2");

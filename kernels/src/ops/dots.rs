@@ -122,7 +122,7 @@ fn dots_body<const FUSED: bool>(dim: usize, x: &[f32], left: &[u32], right: &[u3
 mod tests {
     use super::*;
     use crate::simd::tests::on_both_widths;
-    use crate::testing::{DIMS, assert_close, bits, indices, numbers, same_on_any_threads, wide};
+    use crate::testing::{DIMS, assert_close, bits, indices, numbers, same_bits_of, wide};
 
     const CPU: Device = Device::Cpu;
 
@@ -166,7 +166,7 @@ mod tests {
                 CPU.read(&out)
             };
             // At most 144 products below 1: sums below 64 with about 13 roundings on the way of each product.
-            assert_close(&same_on_any_threads(run), &expected, 1e-5, &format!("dim {dim}"));
+            assert_close(&format!("dim {dim}"), &same_bits_of(run), &expected, 1e-5, 1e-5);
             let (wide, narrow) = on_both_widths(run);
             assert_eq!(bits(&wide), bits(&narrow), "dim {dim}");
         }

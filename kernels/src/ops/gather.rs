@@ -78,7 +78,7 @@ fn gather(device: &Device, dim: usize, x: &Buffer<f32>, indices: &Buffer<u32>, y
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{DIMS, assert_close, indices, numbers, same_on_any_threads, wide};
+    use crate::testing::{DIMS, assert_close, indices, numbers, same_bits_of, wide};
 
     const CPU: Device = Device::Cpu;
 
@@ -97,18 +97,18 @@ mod tests {
             let mut set = RowSet::new(&CPU, 97);
             set.assign(&CPU, &list).unwrap();
             let (picked, buffer) = (indices(2, 203, 97), CPU.upload(&x));
-            let rows = same_on_any_threads(|| {
+            let rows = same_bits_of(|| {
                 let mut y = CPU.upload(&[9.0; 3]);
                 gather_rows(&CPU, dim, &buffer, &set, &mut y).unwrap();
                 CPU.read(&y)
             });
-            assert_close(&rows, &gather_reference(dim, &wide(&x), &list), 0.0, "gather_rows");
-            let repeated = same_on_any_threads(|| {
+            assert_close("gather_rows", &rows, &gather_reference(dim, &wide(&x), &list), 0.0, 0.0);
+            let repeated = same_bits_of(|| {
                 let mut y = Buffer::default();
                 gather_indices(&CPU, dim, &buffer, &CPU.upload(&picked), &mut y).unwrap();
                 CPU.read(&y)
             });
-            assert_close(&repeated, &gather_reference(dim, &wide(&x), &picked), 0.0, "gather_indices");
+            assert_close("gather_indices", &repeated, &gather_reference(dim, &wide(&x), &picked), 0.0, 0.0);
         }
     }
 

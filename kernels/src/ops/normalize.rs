@@ -166,7 +166,7 @@ fn remove_direction_body<const FUSED: bool>(dim: usize, y: &[f32], norms: &[f32]
 mod tests {
     use super::*;
     use crate::simd::tests::on_both_widths;
-    use crate::testing::{DIMS, assert_close, bits, numbers, same_on_any_threads, wide};
+    use crate::testing::{DIMS, assert_close, bits, numbers, same_bits_of, wide};
 
     const CPU: Device = Device::Cpu;
 
@@ -180,7 +180,7 @@ mod tests {
         // dy = (1, 0): <dy, y> = .6, dx = ((1 - .36) / 5, -.48 / 5) = (.128, -.096).
         normalize_rows_backward(&CPU, 2, &y, &norms, &CPU.upload(&[1.0, 0.0, 1.0, 1.0]), &mut dx).unwrap();
         // A division, a product and a sum, each rounded once.
-        assert_close(dx.host(), &[0.128, -0.096, 0.0, 0.0], 1e-7, "dx");
+        assert_close("dx", dx.host(), &[0.128, -0.096, 0.0, 0.0], 1e-7, 1e-7);
     }
 
     #[test]
@@ -217,16 +217,16 @@ mod tests {
                 assert_eq!(CPU.read(&dx), CPU.read(&y_dot));
                 [CPU.read(&y), CPU.read(&norms), CPU.read(&dx)].concat()
             };
-            let found = same_on_any_threads(run);
+            let found = same_bits_of(run);
             let n = 70 * dim;
             // A few roundings of numbers below 1; norms reach 7.
-            assert_close(&found[..n], &y, 1e-6, "y");
-            assert_close(&found[n..n + 70], &norms, 1e-6, "norms");
+            assert_close("y", &found[..n], &y, 1e-6, 1e-6);
+            assert_close("norms", &found[n..n + 70], &norms, 1e-6, 1e-6);
             if dim == 1 {
                 // One column: the exact derivative is zero, a difference of equals divided by a norm that may be small.
                 assert!(found[n + 70..].iter().all(|dx| dx.abs() < 1e-4));
             } else {
-                assert_close(&found[n + 70..], &dx, 1e-5, "dx");
+                assert_close("dx", &found[n + 70..], &dx, 1e-5, 1e-5);
             }
             let (wide, narrow) = on_both_widths(run);
             assert_eq!(bits(&wide), bits(&narrow), "dim {dim}");

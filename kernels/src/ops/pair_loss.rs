@@ -98,7 +98,7 @@ pub fn bpr_tangent(
 mod tests {
     use super::*;
     use crate::KernelError;
-    use crate::test_support::{assert_close, grid, same_bits, values, wide};
+    use crate::testing::{assert_close, grid, numbers, same_bits, wide};
 
     fn run(s_pos: &[f32], s_neg: &[f32]) -> Vec<Vec<f32>> {
         let cpu = Device::Cpu;
@@ -136,7 +136,7 @@ mod tests {
     #[test]
     fn the_tangent_is_the_slope_times_the_motion_of_the_difference() {
         let cpu = Device::Cpu;
-        let [slope, pos, neg] = [1, 2, 3].map(|seed| values(seed, 10_007));
+        let [slope, pos, neg] = [1, 2, 3].map(|seed| numbers(seed, 10_007));
         let mut loss_dot = cpu.zeros(slope.len());
         bpr_tangent(&cpu, &cpu.upload(&slope), &cpu.upload(&pos), &cpu.upload(&neg), &mut loss_dot).unwrap();
         let [slope, pos, neg] = [slope, pos, neg].map(|v| wide(&v));

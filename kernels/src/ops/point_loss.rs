@@ -116,7 +116,7 @@ pub fn point_tangent(
 mod tests {
     use super::*;
     use crate::KernelError;
-    use crate::test_support::{assert_close, grid, same_bits};
+    use crate::testing::{assert_close, grid, same_bits};
 
     fn run(kind: PointLoss, s: &[f32], y: &[f32]) -> Vec<Vec<f32>> {
         let cpu = Device::Cpu;

@@ -94,7 +94,7 @@ mod tests {
     use crate::ops::gather::gather_rows;
     use crate::ops::propagate::propagate_rows;
     use crate::simd::tests::on_both_widths;
-    use crate::testing::{DIMS, awkward_square, bits, numbers, same_on_any_threads};
+    use crate::testing::{DIMS, awkward_square, bits, numbers, same_bits_of};
 
     const CPU: Device = Device::Cpu;
     const NODES: usize = 331;
@@ -124,7 +124,7 @@ mod tests {
                     weighted_sum(&CPU, dim, alpha, &hops, 0..rows.len(), &mut y).unwrap();
                     y.host().to_vec()
                 };
-                assert_eq!(bits(&same_on_any_threads(pool)), bits(&three()), "{n_layers} layers, dim {dim}");
+                assert_eq!(bits(&same_bits_of(pool)), bits(&three()), "{n_layers} layers, dim {dim}");
                 let (wide, narrow) = on_both_widths(pool);
                 assert_eq!((bits(&wide), bits(&narrow)), (bits(&three()), bits(&wide)), "{n_layers} layers, dim {dim}");
             }

@@ -189,7 +189,7 @@ mod tests {
     use crate::ops::adam::adam_step;
     use crate::ops::table::{Precision, propagate_stored, store};
     use crate::simd::tests::on_both_widths;
-    use crate::testing::{DIMS, awkward_square, bits, numbers, same_on_any_threads};
+    use crate::testing::{DIMS, awkward_square, bits, numbers, same_bits_of};
 
     const CPU: Device = Device::Cpu;
     const NODES: usize = 331;
@@ -226,7 +226,7 @@ mod tests {
                     [CPU.read(&m), CPU.read(&v), CPU.read(&parameters)].concat()
                 };
                 let expected = bits(&steps(false));
-                assert_eq!(bits(&same_on_any_threads(|| steps(true))), expected, "{precision:?}, dim {dim}");
+                assert_eq!(bits(&same_bits_of(|| steps(true))), expected, "{precision:?}, dim {dim}");
                 let (wide, narrow) = on_both_widths(|| bits(&steps(true)));
                 assert_eq!((&wide, &narrow), (&expected, &expected), "{precision:?}, dim {dim}");
             }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::simd::tests::on_both_widths;
-use crate::testing::{DIMS, assert_close, awkward_square, bits, numbers, same_on_any_threads, wide};
+use crate::testing::{DIMS, assert_close, awkward_square, bits, numbers, same_bits_of, wide};
 
 const CPU: Device = Device::Cpu;
 const NODES: usize = 701;
@@ -47,13 +47,13 @@ fn every_width_and_every_kind_of_row_agrees_with_the_reference_on_any_number_of_
         let x = numbers(dim as u64, NODES * dim);
         let expected = propagate_reference(&csr.0, &csr.1, &csr.2, dim, &wide(&x));
         let x = CPU.upload(&x);
-        let found = same_on_any_threads(|| {
+        let found = same_bits_of(|| {
             let mut y = CPU.upload(&[f32::NAN; 3]);
             propagate(&CPU, &a, dim, &x, &mut y).unwrap();
             CPU.read(&y)
         });
         // The hub adds 1402 products below 1 in f32: 1402 roundings of sums of about 20, each within 2^-24 * 32.
-        assert_close(&found, &expected, 1e-4, &format!("dim {dim}"));
+        assert_close(&format!("dim {dim}"), &found, &expected, 1e-4, 1e-4);
         assert!(found[..dim].iter().chain(&found[(NODES - 1) * dim..]).all(|&value| value == 0.0));
     }
 }
@@ -87,14 +87,14 @@ fn the_four_shapes_agree_to_the_bit() {
         let scattered = scatter(&rows, dim, addend.host());
         let with_addend: Vec<f32> = plain.iter().zip(&scattered).map(|(plain, add)| plain + add).collect();
 
-        let added = same_on_any_threads(|| {
+        let added = same_bits_of(|| {
             let mut y = Buffer::default();
             propagate_add(&CPU, &a, dim, &x, &rows, &addend, &mut y).unwrap();
             CPU.read(&y)
         });
         assert_eq!(bits(&added), bits(&with_addend), "propagate_add, dim {dim}");
 
-        let chosen = same_on_any_threads(|| {
+        let chosen = same_bits_of(|| {
             let mut y = Buffer::default();
             propagate_rows(&CPU, &a, dim, &x, &rows, &mut y).unwrap();
             CPU.read(&y)
@@ -104,7 +104,7 @@ fn the_four_shapes_agree_to_the_bit() {
         assert_eq!(bits(&chosen), bits(&expected), "propagate_rows, dim {dim}");
 
         let x_rows = CPU.upload(&x_rows);
-        let from_rows = same_on_any_threads(|| {
+        let from_rows = same_bits_of(|| {
             let mut y = Buffer::default();
             propagate_from_rows_add(&CPU, &a, dim, &rows, &x_rows, &addend, &mut y).unwrap();
             CPU.read(&y)
@@ -186,7 +186,7 @@ fn the_order_in_which_rows_are_summed_changes_no_bit() {
             propagate_from_rows_add(&CPU, a, dim, &rows, &x_rows, &addend, &mut y[3]).unwrap();
             y.map(|y| CPU.read(&y)).concat()
         };
-        let found = same_on_any_threads(|| all(&ordered));
+        let found = same_bits_of(|| all(&ordered));
         assert_eq!(bits(&found), bits(&all(&a)), "dim {dim}");
     }
 }

@@ -113,7 +113,7 @@ fn scaled_body<const FUSED: bool>(dim: usize, scale: &[f32], x: &[f32], y: &mut 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{DIMS, assert_close, numbers, same_on_any_threads, wide};
+    use crate::testing::{DIMS, assert_close, numbers, same_bits_of, wide};
 
     const CPU: Device = Device::Cpu;
 
@@ -137,16 +137,16 @@ mod tests {
             let mut product = vec![0.0; x.len()];
             add_scaled_rows_reference(dim, &wide(&scale), &wide(&x), &mut product);
             let (scale, x) = (CPU.upload(&scale), CPU.upload(&x));
-            let added = same_on_any_threads(|| {
+            let added = same_bits_of(|| {
                 let mut y = CPU.upload(&start);
                 add_scaled_rows(&CPU, dim, &scale, &x, &mut y).unwrap();
                 CPU.read(&y)
             });
             // One or two roundings of numbers below 2.
-            assert_close(&added, &expected, 2e-7, &format!("dim {dim}"));
+            assert_close(&format!("dim {dim}"), &added, &expected, 2e-7, 2e-7);
             let mut y = Buffer::default();
             row_scale(&CPU, dim, &scale, &x, &mut y).unwrap();
-            assert_close(y.host(), &product, 1e-7, &format!("dim {dim}"));
+            assert_close(&format!("dim {dim}"), y.host(), &product, 1e-7, 1e-7);
         }
     }
 

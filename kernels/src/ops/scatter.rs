@@ -258,7 +258,7 @@ fn weigh_entries_width<E: Stored, const ISA: u8, const N: usize>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{DIMS, assert_close, bits, indices, numbers, same_on_any_threads, wide};
+    use crate::testing::{DIMS, assert_close, bits, indices, numbers, same_bits_of, wide};
 
     const CPU: Device = Device::Cpu;
 
@@ -299,7 +299,7 @@ mod tests {
         let every_entry: Vec<u32> = (0..n_entries as u32).collect();
         for dim in DIMS {
             let (x, x_entries) = (numbers(4, n_rows * dim), numbers(5, n_entries * dim));
-            let weighted = same_on_any_threads(|| {
+            let weighted = same_bits_of(|| {
                 let mut y = CPU.upload(&[f32::NAN; 5]);
                 let (source, coefficient) = (CPU.upload(&source), CPU.upload(&coefficient));
                 segment_weighted_rows(&CPU, dim, &segments, &source, &coefficient, &CPU.upload(&x), &mut y).unwrap();
@@ -308,9 +308,9 @@ mod tests {
             let expected =
                 segment_weighted_rows_reference(dim, n_segments, &destination, &source, &wide(&coefficient), &wide(&x));
             // The hub adds about 760 numbers below 1: 760 roundings of sums of about 16.
-            assert_close(&weighted, &expected, 1e-4, &format!("weighted, dim {dim}"));
+            assert_close(&format!("weighted, dim {dim}"), &weighted, &expected, 1e-4, 1e-4);
 
-            let summed = same_on_any_threads(|| {
+            let summed = same_bits_of(|| {
                 let mut y = Buffer::default();
                 segment_sum_rows(&CPU, dim, &segments, &CPU.upload(&x_entries), &mut y).unwrap();
                 CPU.read(&y)
@@ -318,7 +318,7 @@ mod tests {
             let ones = vec![1.0; n_entries];
             let expected =
                 segment_weighted_rows_reference(dim, n_segments, &destination, &every_entry, &ones, &wide(&x_entries));
-            assert_close(&summed, &expected, 1e-4, &format!("sum, dim {dim}"));
+            assert_close(&format!("sum, dim {dim}"), &summed, &expected, 1e-4, 1e-4);
 
             // The plain sum in entry order has one right answer to the bit.
             let mut exact = vec![0.0f32; n_segments * dim];

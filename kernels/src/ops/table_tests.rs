@@ -3,7 +3,7 @@
 use super::super::propagate::{propagate, propagate_from_rows_add, propagate_reference, propagate_rows};
 use super::*;
 use crate::simd::tests::on_both_widths;
-use crate::testing::{DIMS, assert_close, awkward_square, bits, numbers, same_on_any_threads, wide};
+use crate::testing::{DIMS, assert_close, awkward_square, bits, numbers, same_bits_of, wide};
 
 const CPU: Device = Device::Cpu;
 const NODES: usize = 331;
@@ -47,7 +47,7 @@ fn a_hop_over_a_table_is_the_f32_hop_over_its_rounded_numbers_rounded_once() {
             let exact = CPU.upload(&read(&table));
             let mut plain = Buffer::default();
             propagate(&CPU, &a, dim, &exact, &mut plain).unwrap();
-            let found = same_on_any_threads(|| {
+            let found = same_bits_of(|| {
                 let mut y = Table::new(precision);
                 propagate_stored(&CPU, &a, dim, &table, None, &mut y).unwrap();
                 read(&y)
@@ -62,7 +62,7 @@ fn a_hop_over_a_table_is_the_f32_hop_over_its_rounded_numbers_rounded_once() {
 
             let mut from_rows = Buffer::default();
             propagate_from_rows_add(&CPU, &a, dim, &rows, &addend, &addend, &mut from_rows).unwrap();
-            let found = same_on_any_threads(|| {
+            let found = same_bits_of(|| {
                 let mut y = Table::new(precision);
                 propagate_from_rows_stored(&CPU, &a, dim, &rows, &addend, &addend, &mut y).unwrap();
                 read(&y)
@@ -94,7 +94,13 @@ fn a_hop_over_a_table_agrees_with_the_reference_within_the_rounding_of_its_forma
         let mut y = Table::new(precision);
         propagate_stored(&CPU, &a, 17, &stored(precision, &x), None, &mut y).unwrap();
         // The hub sums 662 products below 1 whose errors add like a random walk of 26 steps; f32 itself is right to 1e-4 there.
-        assert_close(&read(&y), &expected, 1e-4 + 26.0 * unit / 2.0, &format!("{precision:?}"));
+        assert_close(
+            &format!("{precision:?}"),
+            &read(&y),
+            &expected,
+            1e-4 + 26.0 * unit / 2.0,
+            1e-4 + 26.0 * unit / 2.0,
+        );
     }
 }
 
@@ -154,7 +160,7 @@ fn the_order_in_which_rows_are_summed_changes_no_bit_of_a_table() {
                 propagate_from_rows_stored(&CPU, a, dim, &rows, &addend, &addend, &mut y[1]).unwrap();
                 y.map(|y| read(&y)).concat()
             };
-            let found = same_on_any_threads(|| all(&ordered));
+            let found = same_bits_of(|| all(&ordered));
             assert_eq!(bits(&found), bits(&all(&graph())), "{precision:?}, dim {dim}");
         }
     }

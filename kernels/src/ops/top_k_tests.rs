@@ -1,7 +1,7 @@
 //! Cases of scoring and selection.
 
 use super::*;
-use crate::testing::{DIMS, assert_close, bits, numbers, same_on_any_threads, wide};
+use crate::testing::{DIMS, assert_close, bits, numbers, same_bits_of, wide};
 
 const CPU: Device = Device::Cpu;
 
@@ -39,7 +39,7 @@ fn a_selection_agrees_with_sorting_everything() {
                 select_top_k_reference(&wide(&scores).iter().map(|s| s + 0.0).collect::<Vec<_>>(), &excluded, k);
             let (items, best) = selected(&scores, &excluded, k);
             assert_eq!(items, expected.iter().map(|&(item, _)| item).collect::<Vec<_>>(), "seed {seed}, k {k}");
-            assert_close(&best, &expected.iter().map(|&(_, score)| score).collect::<Vec<_>>(), 0.0, "scores");
+            assert_close("scores", &best, &expected.iter().map(|&(_, score)| score).collect::<Vec<_>>(), 0.0, 0.0);
         }
     }
 }
@@ -51,13 +51,13 @@ fn scores_agree_with_the_reference_on_any_number_of_threads() {
             let (queries, items) = (numbers(1, n_queries * dim), numbers(2, n_items * dim));
             let expected = score_block_reference(dim, &wide(&queries), &wide(&items));
             let (queries, items) = (CPU.upload(&queries), CPU.upload(&items));
-            let found = same_on_any_threads(|| {
+            let found = same_bits_of(|| {
                 let mut out = vec![f32::NAN; 2];
                 score_block(&CPU, dim, &queries, &items, &mut out).unwrap();
                 out
             });
             // Up to 144 products below 1 in one chain: sums of about 5, 144 roundings.
-            assert_close(&found, &expected, 2e-5, &format!("dim {dim}, {n_queries} x {n_items}"));
+            assert_close(&format!("dim {dim}, {n_queries} x {n_items}"), &found, &expected, 2e-5, 2e-5);
         }
     }
 }
@@ -108,7 +108,7 @@ fn the_same_items_win_on_any_number_of_threads() {
         .map(|query| (0..n_items as u32).filter(|item| (item + query).is_multiple_of(3)).collect())
         .collect();
     let excluded: Vec<&[u32]> = lists.iter().map(Vec::as_slice).collect();
-    same_on_any_threads(|| {
+    same_bits_of(|| {
         let best = top_k(&CPU, dim, &queries, &items, &excluded, 20).unwrap();
         for (row, list) in best.items.chunks_exact(20).zip(&lists) {
             assert!(row.iter().all(|item| !list.contains(item)));

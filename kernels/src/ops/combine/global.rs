@@ -169,9 +169,10 @@ pub fn global_tangent(
 
 #[cfg(test)]
 mod tests {
-    use super::super::cases::{difference, hops, inner_all, shapes, upload, wide_all};
     use super::*;
-    use crate::test_support::{assert_close, inner, same_bits, values, wide};
+    use crate::testing::combine::{difference, hops, inner_all, shapes, upload};
+    use crate::testing::wide_all;
+    use crate::testing::{assert_close, inner, numbers, same_bits, wide};
 
     /// pooled, d_theta, d_pooled, direct..; rows that are not written hold 9.
     fn run(dim: usize, theta: &[f32], n_rows: usize, range: &Range<usize>) -> Vec<Vec<f32>> {
@@ -179,7 +180,7 @@ mod tests {
         let (len, n_hops) = (n_rows * dim, theta.len());
         let nines = |len: usize| cpu.upload(&vec![9.0; len]);
         let (e, e_dot) = (upload(&hops(1, n_hops, len)), upload(&hops(2, n_hops, len)));
-        let (on_theta, g, moved) = (cpu.upload(theta), cpu.upload(&values(8, len)), cpu.upload(&values(9, n_hops)));
+        let (on_theta, g, moved) = (cpu.upload(theta), cpu.upload(&numbers(8, len)), cpu.upload(&numbers(9, n_hops)));
         let (mut pooled, mut d_theta, mut d_pooled) = (nines(len), nines(n_hops), nines(len));
         let mut direct = vec![nines(len); n_hops];
         global_forward(&cpu, dim, &on_theta, &e, range.clone(), &mut pooled).unwrap();
@@ -192,15 +193,15 @@ mod tests {
     #[test]
     fn the_cpu_path_agrees_with_the_reference_and_leaves_other_rows_alone() {
         for (n_rows, range, dim, layers) in shapes() {
-            let (theta, len) = (values(7, layers + 1), n_rows * dim);
+            let (theta, len) = (numbers(7, layers + 1), n_rows * dim);
             let found = same_bits(|| run(dim, &theta, n_rows, &range));
             let cut = |v: &[f32]| v[range.start * dim..range.end * dim].to_vec();
             let cuts = |seed| wide_all(&hops(seed, layers + 1, len).iter().map(|h| cut(h)).collect::<Vec<_>>());
-            let (e, e_dot, g) = (cuts(1), cuts(2), wide(&cut(&values(8, len))));
+            let (e, e_dot, g) = (cuts(1), cuts(2), wide(&cut(&numbers(8, len))));
             assert_close("pooled", &cut(&found[0]), &global_reference(&wide(&theta), &e), 2e-6, 2e-6);
             let (direct, d_theta) = global_backward_reference(&wide(&theta), &e, &g);
             assert_close("d_theta", &found[1], &d_theta, 2e-5, 1e-5);
-            let d_pooled = global_tangent_reference(&wide(&theta), &e, &e_dot, &wide(&values(9, layers + 1)));
+            let d_pooled = global_tangent_reference(&wide(&theta), &e, &e_dot, &wide(&numbers(9, layers + 1)));
             assert_close("d_pooled", &cut(&found[2]), &d_pooled, 3e-6, 2e-6);
             for (found, direct) in found[3..].iter().zip(&direct) {
                 assert_close("direct", &cut(found), direct, 1e-6, 1e-6);
@@ -214,7 +215,7 @@ mod tests {
     #[test]
     fn the_reference_gradient_and_tangent_match_central_differences() {
         let (e, e_dot) = (wide_all(&hops(1, 3, 21)), wide_all(&hops(2, 3, 21)));
-        let (theta, theta_dot, g) = (wide(&values(3, 3)), wide(&values(4, 3)), wide(&values(5, 21)));
+        let (theta, theta_dot, g) = (wide(&numbers(3, 3)), wide(&numbers(4, 3)), wide(&numbers(5, 21)));
         let (direct, d_theta) = global_backward_reference(&theta, &e, &g);
         let pooled_dot = global_tangent_reference(&theta, &e, &e_dot, &theta_dot);
         let pooled = |e: &[Vec<f64>], theta: &[f64]| global_reference(theta, e);

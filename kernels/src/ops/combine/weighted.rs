@@ -189,9 +189,10 @@ fn chunk_dot_body<const FUSED: bool>(dim: usize, g: &[f32], e: &[f32]) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::cases::{difference, hops, inner_all, shapes, upload, wide_all};
     use super::*;
-    use crate::test_support::{assert_close, inner, same_bits, values, wide};
+    use crate::testing::combine::{difference, hops, inner_all, shapes, upload};
+    use crate::testing::wide_all;
+    use crate::testing::{assert_close, inner, numbers, same_bits, wide};
 
     /// pooled, one direct gradient per layer, and the layer dots as f32.
     fn run(dim: usize, alpha: &[f32], hops: &[Vec<f32>], g: &[f32], range: &Range<usize>) -> Vec<Vec<f32>> {
@@ -215,7 +216,8 @@ mod tests {
     #[test]
     fn the_cpu_path_agrees_with_the_reference_and_leaves_other_rows_alone() {
         for (n_rows, range, dim, layers) in shapes() {
-            let (alpha, hops, g) = (values(7, layers + 1), hops(1, layers + 1, n_rows * dim), values(8, n_rows * dim));
+            let (alpha, hops, g) =
+                (numbers(7, layers + 1), hops(1, layers + 1, n_rows * dim), numbers(8, n_rows * dim));
             let found = same_bits(|| run(dim, &alpha, &hops, &g, &range));
             let cut = |v: &[f32]| v[range.start * dim..range.end * dim].to_vec();
             let cuts: Vec<Vec<f32>> = hops.iter().map(|h| cut(h)).collect();
@@ -237,7 +239,7 @@ mod tests {
     #[test]
     fn the_reference_matches_central_differences() {
         let (hops, dots) = (wide_all(&hops(1, 3, 21)), wide_all(&hops(2, 3, 21)));
-        let (alpha, alpha_dot, g) = (wide(&values(3, 3)), wide(&values(4, 3)), wide(&values(5, 21)));
+        let (alpha, alpha_dot, g) = (wide(&numbers(3, 3)), wide(&numbers(4, 3)), wide(&numbers(5, 21)));
         let direct: Vec<Vec<f64>> = alpha.iter().map(|a| g.iter().map(|g| a * g).collect()).collect();
         let s = layer_dots_reference(&hops, &g);
         let pooled_dot: Vec<f64> = weighted_sum_reference(&alpha, &dots)

@@ -1,6 +1,6 @@
 use super::*;
 use crate::KernelError;
-use crate::test_support::{assert_close, inner, moved, same_bits, values, wide};
+use crate::testing::{assert_close, inner, moved, numbers, same_bits, wide};
 
 /// A problem with lists of 0, 1, 2, .. positives, some of them twice in one list.
 struct Case {
@@ -24,9 +24,9 @@ impl Case {
             positive.extend((0..query % 5).map(|i| ((query * 31 + i / 2 * 17) % n_c) as u32));
             list_ptr.push(positive.len() as u32);
         }
-        let weights = values(3, positive.len());
-        let (q_dot, c_dot) = (values(4, n_q * dim), values(5, n_c * dim));
-        let (q, c, bias) = (values(1, n_q * dim), values(2, n_c * dim), biased.then(|| values(6, n_c)));
+        let weights = numbers(3, positive.len());
+        let (q_dot, c_dot) = (numbers(4, n_q * dim), numbers(5, n_c * dim));
+        let (q, c, bias) = (numbers(1, n_q * dim), numbers(2, n_c * dim), biased.then(|| numbers(6, n_c)));
         Case { dim, config: SoftmaxConfig { tau: 0.3, t2 }, q, c, bias, list_ptr, positive, weights, q_dot, c_dot }
     }
 

@@ -1,12 +1,13 @@
-use super::super::cases::{difference, hops, inner_all, shapes, upload, wide_all};
 use super::*;
 use crate::KernelError;
-use crate::test_support::{assert_close, inner, same_bits, values, wide};
+use crate::testing::combine::{difference, hops, inner_all, shapes, upload};
+use crate::testing::wide_all;
+use crate::testing::{assert_close, inner, numbers, same_bits, wide};
 
 /// Divided by the root of the width, so that scores stay near 1 and the softmax off its flat ends.
 fn parameters(shape: &DotShape, seed: u64) -> Vec<f32> {
     let scale = 1.5 / (shape.dim as f32).sqrt();
-    values(seed, shape.n_parameters()).iter().map(|x| scale * x).collect()
+    numbers(seed, shape.n_parameters()).iter().map(|x| scale * x).collect()
 }
 
 fn variants(dim: usize, key_dim: usize, layers: usize) -> [DotShape; 2] {
@@ -20,7 +21,7 @@ fn run(shape: &DotShape, n_rows: usize, range: &Range<usize>) -> Vec<Vec<f32>> {
     let nines = |len: usize| cpu.upload(&vec![9.0; len]);
     let parameters_now = cpu.upload(&parameters(shape, 1));
     let (hops, d_hops) = (upload(&hops(2, n_hops, n_rows * dim)), upload(&hops(3, n_hops, n_rows * dim)));
-    let (g, moved) = (cpu.upload(&values(4, n_rows * dim)), cpu.upload(&values(5, shape.n_parameters())));
+    let (g, moved) = (cpu.upload(&numbers(4, n_rows * dim)), cpu.upload(&numbers(5, shape.n_parameters())));
     let (mut pooled, mut attention, mut d_pooled) = (nines(n_rows * dim), nines(n_rows * n_hops), nines(n_rows * dim));
     let (mut direct, mut d_parameters) = (vec![nines(n_rows * dim); n_hops], nines(shape.n_parameters()));
     let w = &mut DotWorkspace::default();
@@ -41,8 +42,8 @@ fn the_cpu_path_agrees_with_the_reference_and_leaves_other_rows_alone() {
             let cut = |v: &[f32], width: usize| v[range.start * width..range.end * width].to_vec();
             let cuts =
                 |seed| wide_all(&hops(seed, n_hops, n_rows * dim).iter().map(|h| cut(h, dim)).collect::<Vec<_>>());
-            let (now, moved) = (wide(&parameters(&shape, 1)), wide(&values(5, shape.n_parameters())));
-            let (e, e_dot, g) = (cuts(2), cuts(3), wide(&cut(&values(4, n_rows * dim), dim)));
+            let (now, moved) = (wide(&parameters(&shape, 1)), wide(&numbers(5, shape.n_parameters())));
+            let (e, e_dot, g) = (cuts(2), cuts(3), wide(&cut(&numbers(4, n_rows * dim), dim)));
             let what = |name: &str| format!("{name} of {n_rows} rows, dim {dim}, key_dim {key_dim}, layers {layers}");
             let (pooled, attention) = dot_reference(&shape, &now, &e);
             assert_close(&what("pooled"), &cut(&found[0], dim), &pooled, 1e-5, 1e-5);
@@ -73,7 +74,7 @@ fn the_reference_gradient_and_tangent_match_central_differences() {
     for shape in variants(5, 3, 2) {
         let now = wide(&parameters(&shape, 1));
         let (e, e_dot) = (wide_all(&hops(2, 3, 35)), wide_all(&hops(3, 3, 35)));
-        let (g, moved) = (wide(&values(4, 35)), wide(&values(5, shape.n_parameters())));
+        let (g, moved) = (wide(&numbers(4, 35)), wide(&numbers(5, shape.n_parameters())));
         let (direct, d_parameters) = dot_backward_reference(&shape, &now, &e, &g);
         let pooled_dot = dot_tangent_reference(&shape, &now, &e, &e_dot, &moved);
         let pooled = |e: &[Vec<f64>], p: &[f64]| dot_reference(&shape, p, e).0;
@@ -90,9 +91,9 @@ fn the_reference_gradient_and_tangent_match_central_differences() {
 fn backward_is_the_adjoint_of_tangent() {
     let [_, shape] = variants(17, 16, 3);
     let found = wide_all(&run(&shape, 129, &(0..129)));
-    let (e_dot, moved) = (wide_all(&hops(3, 4, 129 * 17)), wide(&values(5, shape.n_parameters())));
+    let (e_dot, moved) = (wide_all(&hops(3, 4, 129 * 17)), wide(&numbers(5, shape.n_parameters())));
     let backward = inner_all(&found[4..], &e_dot) + inner(&found[2], &moved);
-    let forward = inner(&wide(&values(4, 129 * 17)), &found[3]);
+    let forward = inner(&wide(&numbers(4, 129 * 17)), &found[3]);
     assert!((backward - forward).abs() < 1e-3 * (1.0 + forward.abs()), "{backward} {forward}");
 }
 

@@ -1,7 +1,7 @@
-//! What the tests of the ops share.
+//! Values and gradients of an op for Burn, against definitions in f64.
 
-use super::{Matrix, Op};
-use crate::test_support::{assert_close, inner, same_bits, values, wide};
+use super::{assert_close, inner, numbers, same_bits, wide};
+use crate::burn_bridge::{Matrix, Op};
 
 type Shape = (usize, usize);
 
@@ -9,7 +9,7 @@ fn inputs<const N: usize>(shapes: [Shape; N]) -> [Vec<f32>; N] {
     let mut seed = 0;
     shapes.map(|(rows, columns)| {
         seed += 1;
-        values(seed, rows * columns)
+        numbers(seed, rows * columns)
     })
 }
 
@@ -18,9 +18,9 @@ fn matrices<'a, const N: usize>(values: &'a [Vec<f32>; N], shapes: [Shape; N]) -
 }
 
 /// The value of an op, and the gradient of each input for a fixed gradient of the output.
-pub(super) fn run<O: Op<N>, const N: usize>(op: &O, values_in: &[Vec<f32>; N], shapes: [Shape; N]) -> Vec<Vec<f32>> {
+pub(crate) fn run<O: Op<N>, const N: usize>(op: &O, values_in: &[Vec<f32>; N], shapes: [Shape; N]) -> Vec<Vec<f32>> {
     let output = op.forward(matrices(values_in, shapes));
-    let upstream = values(99, output.values.len());
+    let upstream = numbers(99, output.values.len());
     let gradient = Matrix { values: &upstream, rows: upstream.len() / output.columns.max(1), columns: output.columns };
     let gradients = op.backward(matrices(values_in, shapes), &output.saved, gradient);
     std::iter::once(output.values).chain(gradients).collect()
@@ -28,7 +28,7 @@ pub(super) fn run<O: Op<N>, const N: usize>(op: &O, values_in: &[Vec<f32>; N], s
 
 /// Compares the value with a definition in f64.
 #[track_caller]
-pub(super) fn check_value<O: Op<N>, const N: usize>(
+pub(crate) fn check_value<O: Op<N>, const N: usize>(
     op: &O,
     shapes: [Shape; N],
     tolerance: f64,
@@ -41,7 +41,7 @@ pub(super) fn check_value<O: Op<N>, const N: usize>(
 
 /// Compares the gradients with central differences of a definition in f64: steps of 1e-5 on smooth functions of numbers near 1 err by about 1e-9.
 #[track_caller]
-pub(super) fn check_against<O: Op<N>, const N: usize>(
+pub(crate) fn check_against<O: Op<N>, const N: usize>(
     op: &O,
     shapes: [Shape; N],
     tolerance: f64,
@@ -50,7 +50,7 @@ pub(super) fn check_against<O: Op<N>, const N: usize>(
     let values_in = inputs(shapes);
     let found = run(op, &values_in, shapes);
     let exact = values_in.each_ref().map(|values| wide(values));
-    let upstream = wide(&values(99, found[0].len()));
+    let upstream = wide(&numbers(99, found[0].len()));
     assert_close("value", &found[0], &definition(&exact), tolerance, tolerance);
     for input in 0..N {
         let expected: Vec<f64> = (0..exact[input].len())
@@ -69,10 +69,10 @@ pub(super) fn check_against<O: Op<N>, const N: usize>(
 
 /// Compares the gradients with central differences of the op itself, for ops that are linear in each input: no step is too long for them.
 #[track_caller]
-pub(super) fn check_gradients<O: Op<N>, const N: usize>(op: &O, shapes: [Shape; N], tolerance: f64) {
+pub(crate) fn check_gradients<O: Op<N>, const N: usize>(op: &O, shapes: [Shape; N], tolerance: f64) {
     let values_in = inputs(shapes);
     let found = run(op, &values_in, shapes);
-    let upstream = wide(&values(99, found[0].len()));
+    let upstream = wide(&numbers(99, found[0].len()));
     for input in 0..N {
         let places = found[input + 1].len();
         // A spread of places: each costs two runs.
@@ -92,7 +92,7 @@ pub(super) fn check_gradients<O: Op<N>, const N: usize>(op: &O, shapes: [Shape; 
 
 /// Runs the op with 1, 2 and 4 threads.
 #[track_caller]
-pub(super) fn check_threads<O: Op<N>, const N: usize>(op: &O, shapes: [Shape; N]) {
+pub(crate) fn check_threads<O: Op<N>, const N: usize>(op: &O, shapes: [Shape; N]) {
     let values_in = inputs(shapes);
     same_bits(|| run(op, &values_in, shapes));
 }

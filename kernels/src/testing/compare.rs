@@ -1,25 +1,11 @@
-//! Numbers and comparisons for the tests of several ops.
+//! Comparisons: close to a definition in f64, and equal to the bit on any number of threads.
 
-/// `n` numbers in -1..1, a function of `seed` and the place alone.
-pub(crate) fn values(seed: u64, n: usize) -> Vec<f32> {
-    let mix = |mut z: u64| {
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    };
-    (0..n as u64)
-        .map(|i| (mix(mix(seed) ^ i.wrapping_mul(0x9e37_79b9_7f4a_7c15)) >> 40) as f32 / 8_388_608.0 - 1.0)
-        .collect()
-}
+/// The widths every op over rows is tested on.
+pub(crate) const DIMS: [usize; 9] = [1, 7, 16, 17, 63, 64, 65, 128, 144];
 
 /// `n` numbers from `low` to `high` in equal steps.
 pub(crate) fn grid(low: f32, high: f32, n: usize) -> Vec<f32> {
     (0..n).map(|i| low + (high - low) * (i as f32 / (n - 1) as f32)).collect()
-}
-
-/// The same numbers in f64.
-pub(crate) fn wide(values: &[f32]) -> Vec<f64> {
-    values.iter().map(|&v| v.into()).collect()
 }
 
 /// Every element within `abs + rel * |expected|`.
@@ -41,17 +27,27 @@ pub(crate) fn moved(a: &[f64], b: &[f64], step: f64) -> Vec<f64> {
     a.iter().zip(b).map(|(a, b)| a + step * b).collect()
 }
 
-/// Runs `work` in pools of 1, 2 and 4 threads and asserts that the bits agree; returns them.
+/// Bit patterns, so that a comparison tells -0 from 0 and finds equal NaNs equal.
+pub(crate) fn bits(values: &[f32]) -> Vec<u32> {
+    values.iter().map(|value| value.to_bits()).collect()
+}
+
+/// Runs `work` in pools of 1, 2 and 4 threads, asserts that the bits agree, and returns one result.
 #[track_caller]
 pub(crate) fn same_bits(work: impl Fn() -> Vec<Vec<f32>> + Sync) -> Vec<Vec<f32>> {
     let run = |threads| {
         rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a small pool should start").install(&work)
     };
-    let bits =
-        |all: &[Vec<f32>]| all.iter().map(|v| v.iter().map(|x| x.to_bits()).collect::<Vec<_>>()).collect::<Vec<_>>();
+    let all_bits = |all: &[Vec<f32>]| all.iter().map(|values| bits(values)).collect::<Vec<_>>();
     let one = run(1);
     for threads in [2, 4] {
-        assert!(bits(&one) == bits(&run(threads)), "{threads} threads gave other bits than one");
+        assert!(all_bits(&one) == all_bits(&run(threads)), "{threads} threads gave other bits than one");
     }
     one
+}
+
+/// [`same_bits`] of one array.
+#[track_caller]
+pub(crate) fn same_bits_of(work: impl Fn() -> Vec<f32> + Sync) -> Vec<f32> {
+    same_bits(|| vec![work()]).swap_remove(0)
 }
