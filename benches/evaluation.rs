@@ -7,7 +7,7 @@ use std::sync::Arc;
 use common::{Contender, Limits, compare, gowalla, line, numbers, product, ratio, threads, title};
 use gcnrec::eval::{Evaluator, HeldOut};
 use gcnrec::models::Learner;
-use gcnrec::models::graph::{Config, GraphLearner, Setup, Teacher};
+use gcnrec::models::graph::{Config, GraphLearner, Setup, WeightFit};
 use gcnrec::objectives::{self, Batching};
 use gcnrec::samplers::PairOrder;
 use gcnrec_graphs::Seed;
@@ -32,7 +32,7 @@ fn main() {
         batching: Batching { size: None, order: PairOrder::PairUniform },
         learning_rate: 1e-3,
         train: Arc::new(train),
-        teacher: Teacher::Nobody,
+        weight_fit: WeightFit::Fixed,
         prior: None,
         bound: 0.0,
         seed: Seed(2020),

@@ -13,7 +13,7 @@ use std::time::Instant;
 use common::{adjacency, generated, gowalla, numbers};
 use gcnrec::models::Learner;
 use gcnrec::models::graph::lightgcn::Combination;
-use gcnrec::models::graph::{Config, GraphLearner, Setup, Teacher};
+use gcnrec::models::graph::{Config, GraphLearner, Setup, WeightFit};
 use gcnrec::objectives::{self, Batching};
 use gcnrec::samplers::PairOrder;
 use gcnrec_graphs::{Interactions, Seed};
@@ -251,7 +251,7 @@ fn steps(device: &Device, train: &Arc<Interactions>, scale: Scale) -> f64 {
             batching: Batching { size: None, order: PairOrder::PairUniform },
             learning_rate: 1e-3,
             train: train.clone(),
-            teacher: if combination == Combination::Uniform { Teacher::Nobody } else { Teacher::Training },
+            weight_fit: if combination == Combination::Uniform { WeightFit::Fixed } else { WeightFit::OnTraining },
             prior: None,
             bound: 0.0,
             seed: Seed(2020),

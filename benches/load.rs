@@ -13,7 +13,7 @@ use std::sync::Arc;
 use common::{generated, memory_mib, timed};
 use gcnrec::data::{self, Format};
 use gcnrec::models::Learner;
-use gcnrec::models::graph::{Config, GraphLearner, Setup, Teacher};
+use gcnrec::models::graph::{Config, GraphLearner, Setup, WeightFit};
 use gcnrec::objectives::{self, Batching};
 use gcnrec::samplers::PairOrder;
 use gcnrec_graphs::{Purpose, Seed};
@@ -105,7 +105,7 @@ fn train(n_steps: usize) {
         batching: Batching { size: None, order: PairOrder::PairUniform },
         learning_rate: 1e-3,
         train,
-        teacher: Teacher::Nobody,
+        weight_fit: WeightFit::Fixed,
         prior: None,
         bound: 0.0,
         seed: Seed(2020),

@@ -11,7 +11,7 @@ use common::{
 };
 use gcnrec::models::Learner;
 use gcnrec::models::graph::lightgcn::Storage;
-use gcnrec::models::graph::{Config, GraphLearner, Setup, Teacher};
+use gcnrec::models::graph::{Config, GraphLearner, Setup, WeightFit};
 use gcnrec::objectives::{self, Batching};
 use gcnrec::samplers::{Batch, NegativeSampler, PairOrder, PairSampler, Sampler};
 use gcnrec_graphs::{Interactions, Seed};
@@ -96,7 +96,7 @@ fn learner(train: &Arc<Interactions>, objective: &objectives::Config, layers: us
         batching: Batching { size: None, order: PairOrder::PairUniform },
         learning_rate: 1e-3,
         train: train.clone(),
-        teacher: Teacher::Nobody,
+        weight_fit: WeightFit::Fixed,
         prior: None,
         bound: 0.0,
         seed: Seed(2020),

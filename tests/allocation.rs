@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use gcnrec::models::Learner;
 use gcnrec::models::graph::lightgcn::Storage;
-use gcnrec::models::graph::{Config, GraphLearner, Setup, Teacher};
+use gcnrec::models::graph::{Config, GraphLearner, Setup, WeightFit};
 use gcnrec::objectives::{self, Batching};
 use gcnrec::samplers::PairOrder;
 use gcnrec_graphs::{Interactions, ItemId, Seed, UserId};
@@ -50,7 +50,7 @@ fn learner(objective: objectives::Config, storage: Storage) -> GraphLearner {
         batching: Batching { size: Some(256), order: PairOrder::PairUniform },
         learning_rate: 1e-3,
         train: Arc::new(Interactions::from_pairs(600, 400, pairs).expect("ids in range")),
-        teacher: Teacher::Nobody,
+        weight_fit: WeightFit::Fixed,
         prior: None,
         bound: 0.0,
         seed: Seed(1),

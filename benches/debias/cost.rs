@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use gcnrec::debias;
 use gcnrec::models::Learner;
-use gcnrec::models::graph::{self, GraphLearner, Learning, Setup, Teacher};
+use gcnrec::models::graph::{self, GraphLearner, Learning, Setup, WeightFit};
 use gcnrec::objectives::{self, Batching, Reduction};
 use gcnrec::samplers::PairOrder;
 use gcnrec::{Device, Seed, data};
@@ -13,17 +13,17 @@ use gcnrec::{Device, Seed, data};
 /// Rounds of five steps each; the middle one counts.
 const ROUNDS: usize = 15;
 
-/// How much of the uniform log judges a look-ahead.
+/// How much of the uniform log a look-ahead takes.
 #[derive(Clone, Copy)]
-enum Judges {
+enum MetaRows {
     /// What `judge_rows` says by default.
     Drawn,
     /// All of it.
     All,
 }
 
-/// A learner on the demo world under a method, and who judges it. Of the 4,000 users this share saw ten items at random.
-fn learner(config: &debias::Config, uniform_users: f64, judges: Judges) -> (GraphLearner, String) {
+/// A learner on the demo world under a method, and what its look-ahead takes. Of the 4,000 users this share saw ten items at random.
+fn learner(config: &debias::Config, uniform_users: f64, rows: MetaRows) -> (GraphLearner, String) {
     let seed = Seed(2020);
     let demo = data::world::Config::default()
         .with(|own| (own.n_users, own.n_items, own.uniform_users) = (4000, 1500, uniform_users));
@@ -35,14 +35,14 @@ fn learner(config: &debias::Config, uniform_users: f64, judges: Judges) -> (Grap
     let training =
         debias::Training { split: &split, pairs, objective: &objective, reduction, dim, biases: false, seed };
     let mut prepared = debias::prepare(config, &training).unwrap();
-    let mut judged = String::new();
-    if let Some(uniform) = &mut prepared.learning.uniform {
-        let n_pairs = uniform.batch.positives.len();
-        if matches!(judges, Judges::All) {
-            uniform.sample = None;
+    let mut taken = String::new();
+    if let Some(meta_batch) = &mut prepared.learning.meta_batch {
+        let n_pairs = meta_batch.batch.positives.len();
+        if matches!(rows, MetaRows::All) {
+            meta_batch.sample = None;
         }
-        let n_judges = uniform.sample.map_or(n_pairs, |wanted| wanted.min(n_pairs));
-        judged = format!(", {} uniform rows, {n_judges} of {n_pairs} pairs judge", split.uniform.len());
+        let n_taken = meta_batch.sample.map_or(n_pairs, |wanted| wanted.min(n_pairs));
+        taken = format!(", {} uniform rows, {n_taken} of {n_pairs} pairs taken", split.uniform.len());
     }
     let setup = Setup {
         device: Device::Cpu,
@@ -52,13 +52,13 @@ fn learner(config: &debias::Config, uniform_users: f64, judges: Judges) -> (Grap
         batching: Batching { size: Some(2048), order: PairOrder::PairUniform },
         learning_rate: 1e-3,
         train: prepared.pairs,
-        teacher: Teacher::Nobody,
+        weight_fit: WeightFit::Fixed,
         prior: None,
         bound: 0.0,
         seed,
     };
     let learner = GraphLearner::with(setup, Learning { ..prepared.learning }).unwrap();
-    (learner, judged)
+    (learner, taken)
 }
 
 pub fn table() {
@@ -68,19 +68,19 @@ pub fn table() {
     };
     // Yahoo! R3, the larger of the published logs, teaches with 2,700 rows; half of all users are the demo world's own share.
     let all = [
-        ("plain", debias::Config::default(), 0.0675, Judges::Drawn),
-        ("every step", method(1, true), 0.0675, Judges::Drawn),
-        ("every step", method(1, true), 0.0675, Judges::All),
-        ("every 5", method(5, true), 0.0675, Judges::Drawn),
-        ("aligned", method(1, false), 0.0675, Judges::Drawn),
-        ("every step", method(1, true), 0.5, Judges::Drawn),
-        ("every step", method(1, true), 0.5, Judges::All),
-        ("every 5", method(5, true), 0.5, Judges::Drawn),
+        ("plain", debias::Config::default(), 0.0675, MetaRows::Drawn),
+        ("every step", method(1, true), 0.0675, MetaRows::Drawn),
+        ("every step", method(1, true), 0.0675, MetaRows::All),
+        ("every 5", method(5, true), 0.0675, MetaRows::Drawn),
+        ("aligned", method(1, false), 0.0675, MetaRows::Drawn),
+        ("every step", method(1, true), 0.5, MetaRows::Drawn),
+        ("every step", method(1, true), 0.5, MetaRows::All),
+        ("every 5", method(5, true), 0.5, MetaRows::Drawn),
     ];
     let mut learners: Vec<(String, GraphLearner, Vec<f64>)> = Vec::new();
-    for (name, config, share, judges) in &all {
-        let (learner, judged) = learner(config, *share, *judges);
-        learners.push((format!("{name}{judged}"), learner, Vec::new()));
+    for (name, config, share, rows) in &all {
+        let (learner, taken) = learner(config, *share, *rows);
+        learners.push((format!("{name}{taken}"), learner, Vec::new()));
     }
     // Taken in turn, so that what else runs on the machine slows all of them alike.
     for round in 0..ROUNDS as u64 {

@@ -30,8 +30,8 @@ pub enum Purpose {
     World = 6,
     /// Dropout masks of neural layers.
     Dropout = 7,
-    /// Which examples judge a look-ahead.
-    Judge = 9,
+    /// Examples of the uniform log that a look-ahead takes.
+    MetaBatch = 9,
     /// Everything a test or an analysis draws.
     Analysis = 8,
 }

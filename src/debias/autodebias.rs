@@ -15,7 +15,7 @@ use super::observed_weights::{Features, ObservedWeights};
 use super::{Method, MethodInputs};
 use crate::data::Split;
 use crate::error::{RecError, Result};
-use crate::models::graph::{Learning, Uniform};
+use crate::models::graph::{Learning, MetaBatch};
 use crate::objectives::UniformLoss;
 use crate::settings::{Row, between, row, settings};
 
@@ -67,7 +67,7 @@ struct FromData {
     positions: Option<Arc<Vec<u32>>>,
     /// The weight of the imputation term.
     strength: f64,
-    meta_batch: Uniform,
+    meta_batch: MetaBatch,
 }
 
 impl Autodebias {
@@ -121,7 +121,7 @@ impl Method for Autodebias {
             let dim = inputs.training.dim;
             learning.auxiliary = Some(Box::new(Imputation::new(self, nodes, dim, labels, reduction, strength, seed)));
         }
-        learning.uniform = Some(meta_batch);
+        learning.meta_batch = Some(meta_batch);
         Ok(())
     }
 }

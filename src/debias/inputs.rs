@@ -9,7 +9,7 @@ use super::propensity::{self, Propensity};
 use super::{Config, uniform_log};
 use crate::data::{Log, Split};
 use crate::error::Result;
-use crate::models::graph::{Learning, Uniform};
+use crate::models::graph::{Learning, MetaBatch};
 use crate::objectives::{Nodes, Reduction, UniformLoss};
 
 /// The rows that a model is trained on.
@@ -99,10 +99,10 @@ impl<'a> MethodInputs<'a> {
     ///
     /// # Errors
     /// As for the batch of the uniform log.
-    pub fn meta_batch(&self, loss: Option<UniformLoss>) -> Result<Uniform> {
+    pub fn meta_batch(&self, loss: Option<UniformLoss>) -> Result<MetaBatch> {
         let loss = loss.unwrap_or_else(|| self.training.objective.uniform_loss());
         let batch = uniform_log::batch(loss, &self.uniform)?;
-        Ok(Uniform { loss, batch, every: 1, look_ahead: true, sample: None, seed: self.seed() })
+        Ok(MetaBatch { loss, batch, every: 1, look_ahead: true, sample: None, seed: self.seed() })
     }
 }
 

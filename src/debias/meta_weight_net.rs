@@ -20,7 +20,7 @@ use super::meta_adam::MetaAdam;
 use super::observed_weights::normal;
 use super::{Method, MethodInputs};
 use crate::error::Result;
-use crate::models::graph::{Learning, Uniform};
+use crate::models::graph::{Learning, MetaBatch};
 use crate::objectives::{ExampleWeights, Examples, Parameters, Reduction, UniformLoss};
 use crate::samplers::Batch;
 use crate::settings::{Row, between, row, settings};
@@ -70,7 +70,7 @@ impl Method for MetaWeightNet {
 
     fn prepare(&self, inputs: &MethodInputs<'_>, learning: &mut Learning) -> Result<()> {
         learning.weights = Box::new(LossWeights::new(self, inputs.reduction(), inputs.seed()));
-        learning.uniform = Some(Uniform { every: self.every, ..inputs.meta_batch(self.uniform_loss)? });
+        learning.meta_batch = Some(MetaBatch { every: self.every, ..inputs.meta_batch(self.uniform_loss)? });
         Ok(())
     }
 }

@@ -49,7 +49,7 @@ pub use ips::Ips;
 pub use kd_label::KdLabel;
 pub use meta_weight_net::MetaWeightNet;
 pub use none::NoDebiasing;
-pub use prepare::{Prepared, Training, check, lesson, prepare};
+pub use prepare::{Prepared, Training, check, prepare, uniform_batch};
 pub use propensity::Propensity;
 pub use reweight::Reweight;
 pub use snips::Snips;

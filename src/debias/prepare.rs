@@ -79,12 +79,12 @@ fn check_loss(config: &Config, training: &Training<'_>) -> Result<()> {
     })
 }
 
-/// The uniform log as a lesson for layer weights (`attention.fit = "uniform"`): its loss, and all of
-/// its rows as one batch.
+/// What layer weights are fitted on with `attention.fit = "uniform"`: the loss of the uniform log,
+/// and all of its rows as one batch.
 ///
 /// # Errors
 /// As [`prepare`].
-pub fn lesson(objective: &objectives::Config, split: &Split) -> Result<(UniformLoss, Batch)> {
+pub fn uniform_batch(objective: &objectives::Config, split: &Split) -> Result<(UniformLoss, Batch)> {
     let uniform = uniform_log::rows(split, || "for layer weights that it teaches".to_string())?;
     let loss = objective.uniform_loss();
     Ok((loss, uniform_log::batch(loss, &uniform)?))

@@ -14,7 +14,7 @@ use gcnrec_kernels::{Buffer, Device};
 
 use super::{Method, MethodInputs};
 use crate::error::Result;
-use crate::models::graph::{Learning, Uniform};
+use crate::models::graph::{Learning, MetaBatch};
 use crate::objectives::{ExampleWeights, Examples, Reduction, UniformLoss};
 use crate::samplers::Batch;
 use crate::settings::{Row, row, settings};
@@ -49,7 +49,7 @@ impl Method for Reweight {
 
     fn prepare(&self, inputs: &MethodInputs<'_>, learning: &mut Learning) -> Result<()> {
         learning.weights = Box::new(AlignedWeights { reduction: inputs.reduction(), weights: Buffer::default() });
-        learning.uniform = Some(Uniform { look_ahead: false, ..inputs.meta_batch(self.uniform_loss)? });
+        learning.meta_batch = Some(MetaBatch { look_ahead: false, ..inputs.meta_batch(self.uniform_loss)? });
         Ok(())
     }
 }

@@ -157,7 +157,7 @@ impl Job {
             let problem = format!("attention.fit = \"uniform\" does not fit the loss {}", self.objective.name());
             return refuse(problem, "it fits losses on inner products, such as bpr, mse and logistic");
         }
-        debias::lesson(&self.objective, &self.split).map(drop)
+        debias::uniform_batch(&self.objective, &self.split).map(drop)
     }
 
     /// Refuses candidates of a file where there is none.

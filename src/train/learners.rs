@@ -9,7 +9,7 @@ use super::job::Job;
 use super::observer::Stage;
 use super::outcome::ExampleWeightReport;
 use super::start::start_items;
-use super::teaching::Teaching;
+use super::weight_fit::FitPlan;
 use crate::data::Part;
 use crate::debias;
 use crate::error::Result;
@@ -28,14 +28,14 @@ impl StageLearner {
     /// The learner of a stage that learns from `pairs`; `prior` are the layer logits of an earlier stage.
     pub(super) fn new(
         job: &Job,
-        teaching: Teaching,
+        fit_plan: FitPlan,
         stage: Stage,
         pairs: Arc<Interactions>,
         prior: Option<Vec<f32>>,
     ) -> Result<Self> {
         match job.model.graph() {
             Some(config) => {
-                Ok(StageLearner::Graph(Box::new(graph_learner(job, config, teaching, stage, pairs, prior)?)))
+                Ok(StageLearner::Graph(Box::new(graph_learner(job, config, fit_plan, stage, pairs, prior)?)))
             }
             None => Ok(StageLearner::Sequential(sequence_learner(job, stage, pairs)?)),
         }
@@ -66,12 +66,12 @@ impl StageLearner {
 fn graph_learner(
     job: &Job,
     config: models::graph::Config,
-    teaching: Teaching,
+    fit_plan: FitPlan,
     stage: Stage,
     pairs: Arc<Interactions>,
     prior: Option<Vec<f32>>,
 ) -> Result<GraphLearner> {
-    let assigned = teaching.assign(job, stage, config, pairs)?;
+    let assigned = fit_plan.assign(job, stage, config, pairs)?;
     let order = match job.train.sampling {
         Sampling::Pair => PairOrder::PairUniform,
         Sampling::User => PairOrder::UserUniform,
@@ -98,7 +98,7 @@ fn graph_learner(
         batching: Batching { size: job.train.batch_size, order },
         learning_rate: job.train.learning_rate.unwrap_or_else(|| job.objective.default_learning_rate()),
         train: prepared.pairs,
-        teacher: assigned.teacher,
+        weight_fit: assigned.weight_fit,
         prior,
         bound: assigned.bound,
         seed: job.seed,

@@ -17,9 +17,9 @@ mod stages;
 mod start;
 mod stop;
 mod store;
-mod teaching;
 mod trainer;
 mod verify;
+mod weight_fit;
 
 pub use config::Config;
 pub use evaluation::Evaluation;

@@ -15,8 +15,8 @@ use super::progress::{Best, Chosen, Progress};
 use super::selection::Selection;
 use super::stop::Stop;
 use super::store::{Resumed, RunStore};
-use super::teaching::Teaching;
 use super::trainer::{StageResult, Trainer, diverged};
+use super::weight_fit::FitPlan;
 use crate::data::Part;
 use crate::error::Result;
 use crate::models::state::{State, Tensor};
@@ -66,7 +66,7 @@ struct Plan {
     final_pairs: Arc<Interactions>,
     valid: Option<Evaluation>,
     test: Option<Evaluation>,
-    teaching: Teaching,
+    fit_plan: FitPlan,
     started: Instant,
 }
 
@@ -82,7 +82,7 @@ impl Plan {
         let valid = if job.model.is_closed_form() { None } else { job.evaluator(Part::Valid, &[Part::Train])? };
         Ok(Plan {
             test: job.evaluator(Part::Test, &[Part::Train, Part::Valid])?,
-            teaching: Teaching::of(job),
+            fit_plan: FitPlan::of(job),
             train,
             final_pairs,
             valid,
@@ -106,7 +106,7 @@ impl Plan {
         observer: &mut dyn Observer,
         stop: &Stop,
     ) -> Result<Outcome> {
-        let first = if self.teaching.in_stages() { Stage::Layers } else { Stage::Train };
+        let first = if self.fit_plan.in_stages() { Stage::Layers } else { Stage::Train };
         let (mut state, progress) = match checkpoint {
             Some(Resumed { state, progress, .. }) => (Some(state), progress),
             None => (None, Progress::start(first)),
@@ -118,7 +118,7 @@ impl Plan {
             let stage = trainer.progress.stage;
             let pairs = if learns_from_valid(job, stage) { &self.final_pairs } else { &self.train };
             let mut learner =
-                StageLearner::new(job, self.teaching, stage, pairs.clone(), trainer.progress.prior.clone())?;
+                StageLearner::new(job, self.fit_plan, stage, pairs.clone(), trainer.progress.prior.clone())?;
             match (state.take(), before.as_deref()) {
                 (Some(state), _) => learner.as_dyn().restore(&state)?,
                 (None, Some(model)) if stage == Stage::Finetune => {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use gcnrec::compare::Search;
 use gcnrec::config::{Config, PRESETS, Resolved, Sources, check_files, resolve};
-use gcnrec::models::graph::{GraphLearner, Learning, Setup, Teacher};
+use gcnrec::models::graph::{GraphLearner, Learning, Setup, WeightFit};
 use gcnrec::models::{Fit, Learner, Procedure, sequential};
 use gcnrec::objectives::Batching;
 use gcnrec::samplers::PairOrder;
@@ -112,7 +112,7 @@ fn take_two_steps(mut resolved: Resolved) {
         learning_rate: config.train.learning_rate.unwrap(),
         objective: objective.clone(),
         train,
-        teacher: Teacher::Training,
+        weight_fit: WeightFit::OnTraining,
         prior: None,
         bound: 0.0,
         seed,

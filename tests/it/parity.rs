@@ -10,7 +10,7 @@ use std::sync::Arc;
 use gcnrec::data::{Split, World, world};
 use gcnrec::debias;
 use gcnrec::models::graph::lightgcn::{Combination, Fit, Storage};
-use gcnrec::models::graph::{GraphLearner, Learning, Optimizer, Setup, Teacher};
+use gcnrec::models::graph::{GraphLearner, Learning, Optimizer, Setup, WeightFit};
 use gcnrec::models::{self, Learner};
 use gcnrec::objectives::{Batching, Config as Objective, Reduction};
 use gcnrec::samplers::PairOrder;
@@ -144,11 +144,11 @@ fn learner(device: &Device, job: &Job) -> GraphLearner {
     };
     let prepared = debias::prepare(&job.debias, &training).unwrap();
     let by_uniform = config.attention.fit == Fit::Uniform && config.combination != Combination::Uniform;
-    let teacher = if by_uniform {
-        let (loss, batch) = debias::lesson(&job.objective, &job.split).unwrap();
-        Teacher::Judged { loss, batch, fixed_prior: false }
+    let weight_fit = if by_uniform {
+        let (loss, batch) = debias::uniform_batch(&job.objective, &job.split).unwrap();
+        WeightFit::OnUniformLog { loss, batch, fixed_prior: false }
     } else {
-        Teacher::Training
+        WeightFit::OnTraining
     };
     let setup = Setup {
         device: device.clone(),
@@ -158,7 +158,7 @@ fn learner(device: &Device, job: &Job) -> GraphLearner {
         batching: Batching { size: Some(32), order: PairOrder::PairUniform },
         learning_rate: 1e-2,
         train: prepared.pairs,
-        teacher,
+        weight_fit,
         prior: None,
         bound: 0.0,
         seed: Seed(1),

@@ -12,7 +12,7 @@ use super::*;
 use crate::error::Result;
 use crate::models::Learner;
 use crate::models::graph::lightgcn::{Attention, Combination};
-use crate::models::graph::{self, GraphLearner, Learning, Setup, Teacher, Uniform};
+use crate::models::graph::{self, GraphLearner, Learning, MetaBatch, Setup, WeightFit};
 use crate::models::state::State;
 use crate::objectives::{self, Batching, ExampleWeights, Examples, Parameters, UniformLoss};
 use crate::samplers::PairOrder;
@@ -91,7 +91,7 @@ fn pairs(examples: impl Iterator<Item = (u32, u32)>) -> Arc<Interactions> {
     Arc::new(Interactions::from_pairs(N_USERS, N_ITEMS, pairs).unwrap())
 }
 
-fn teacher() -> Batch {
+fn uniform_batch() -> Batch {
     Batch {
         users: UNIFORM.iter().map(|e| e.0).collect(),
         positives: UNIFORM.iter().map(|e| e.1).collect(),
@@ -102,11 +102,11 @@ fn teacher() -> Batch {
 
 /// A learner like the reference's world, with its two probes.
 fn learner(layers: usize, additive: bool, adam: bool) -> (GraphLearner, Seen, Seen) {
-    judged_by(None, Seed(1), layers, additive, adam)
+    learner_of(None, Seed(1), layers, additive, adam)
 }
 
-/// The same, judged by a sample of the uniform log.
-fn judged_by(
+/// The same, with a sample of the uniform log.
+fn learner_of(
     sample: Option<usize>,
     draws: Seed,
     layers: usize,
@@ -134,9 +134,9 @@ fn judged_by(
             seen: examples.clone(),
         }),
         auxiliary: Some(Box::new(Watched { term: term(&shape, &meta()), seen: lists.clone() })),
-        uniform: Some(Uniform {
+        meta_batch: Some(MetaBatch {
             loss: UniformLoss::Mse,
-            batch: teacher(),
+            batch: uniform_batch(),
             every: 1,
             look_ahead: true,
             sample,
@@ -153,7 +153,7 @@ fn judged_by(
         batching: Batching { size: None, order: PairOrder::Blocks { users: 100, items: 100 } },
         learning_rate: 0.02,
         train: pairs(EXAMPLES.iter().map(|e| (e.0, e.1))),
-        teacher: if additive { Teacher::Training } else { Teacher::Nobody },
+        weight_fit: if additive { WeightFit::OnTraining } else { WeightFit::Fixed },
         prior: None,
         bound: 0.0,
         seed: Seed(5),
@@ -232,7 +232,7 @@ fn a_look_ahead_leaves_no_trace_in_the_step() {
 #[test]
 fn samples_of_the_uniform_log_want_on_average_what_the_whole_log_wants() {
     let hypergradients = |sample: Option<usize>, draws: u64| {
-        let (mut learner, examples, lists) = judged_by(sample, Seed(draws), 2, false, false);
+        let (mut learner, examples, lists) = learner_of(sample, Seed(draws), 2, false, false);
         for epoch in 0..=BEFORE {
             learner.steps(epoch, 0..1).unwrap();
         }

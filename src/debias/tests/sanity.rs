@@ -10,7 +10,7 @@ use super::*;
 use crate::data::{Log, Split};
 use crate::debias::{Config, Training, prepare};
 use crate::models::Learner;
-use crate::models::graph::{self, GraphLearner, Setup, Teacher};
+use crate::models::graph::{self, GraphLearner, Setup, WeightFit};
 use crate::objectives::{self, Batching, ExampleWeights, Examples};
 use crate::samplers::PairOrder;
 
@@ -93,7 +93,7 @@ fn learner_with(
         batching: Batching { size: None, order: PairOrder::Blocks { users: 30, items: 25 } },
         learning_rate: 0.01,
         train: prepared.pairs,
-        teacher: Teacher::Nobody,
+        weight_fit: WeightFit::Fixed,
         prior: None,
         bound: 0.0,
         seed,
@@ -258,7 +258,7 @@ fn every_method_takes_steps_on_every_loss() {
             batching: Batching { size: Some(32), order: PairOrder::PairUniform },
             learning_rate: 0.01,
             train: prepared.pairs,
-            teacher: Teacher::Nobody,
+            weight_fit: WeightFit::Fixed,
             prior: None,
             bound: 0.0,
             seed,

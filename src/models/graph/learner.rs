@@ -1,11 +1,12 @@
 //! LightGCN in training: propagate, combine, take the loss, walk back, move the base table with Adam.
 //!
-//! Sources: He et al., *LightGCN*, SIGIR 2020; reference code gusye1234/LightGCN-PyTorch. There is no tape: propagation is linear, so the
-//! gradient is written out (SPEC A.1, B.2). Differences from the reference code: isolated nodes have zero layers instead of NaN; ranks are taken on
-//! raw scores.
+//! Sources: He et al., *LightGCN*, SIGIR 2020; reference code gusye1234/LightGCN-PyTorch. There is no
+//! tape: propagation is linear, so the gradient is written out. Differences from the reference code:
+//! isolated nodes have zero layers instead of NaN; ranks are taken on raw scores.
 //!
-//! Two tasks can run side by side: the training task moves the embeddings (and, if the teacher says so, the layer weights); a lesson moves the
-//! layer weights alone (SPEC B.3).
+//! Two tasks can run side by side: the training task moves the embeddings (and, with
+//! [`WeightFit::OnTraining`], the layer weights); a fit after every step moves the layer weights
+//! alone.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -24,7 +25,7 @@ use super::meta::{ConstantColumns, LookAhead, Optimizer, Step};
 use super::pass::Pass;
 use super::propagation::Propagation;
 use super::scorer::{GraphScorer, LEARNED, Scoring};
-use super::setup::{Learning, Setup, Teacher};
+use super::setup::{Learning, Setup, WeightFit};
 use crate::error::{RecError, Result};
 use crate::models::state::State;
 use crate::models::{Learner, Scorer, StepReport};
@@ -41,7 +42,7 @@ pub struct GraphLearner {
     propagation: Propagation,
     combination: Combination,
     task: Task,
-    lesson: Option<Task>,
+    fit_task: Option<Task>,
     /// Where the hardest of several drawn items becomes the negative.
     hardest: Option<Hardest>,
     learning: Learning,
@@ -116,14 +117,14 @@ impl GraphLearner {
         let combination = Combination::new(device, config, dim, setup.prior.as_deref(), setup.bound, setup.seed);
         let task = objectives::build(&*setup.objective, train, dim, setup.batching, setup.seed);
         let hardest = (task.n_candidates > 1).then(|| Hardest::new(device, nodes, config.layers));
-        let lesson = setup.teacher.lesson(&setup, dim);
+        let fit_task = setup.weight_fit.task(&setup, dim);
         let zeros = || device.zeros(nodes.len() * dim);
         let (m, v, mut pass) = (zeros(), zeros(), Pass::new(device, nodes, config.layers));
         pass.free_biases = config.biases && !config.decay_biases;
         let constant = config.biases.then_some(ConstantColumns { width: dim, nodes });
-        let uniform = learning.uniform.take();
+        let meta_batch = learning.meta_batch.take();
         let look_ahead =
-            uniform.map(|uniform| LookAhead::new(device, uniform, nodes, dim, config.layers)).transpose()?;
+            meta_batch.map(|batch| LookAhead::new(device, batch, nodes, dim, config.layers)).transpose()?;
         Ok(GraphLearner {
             learning,
             look_ahead,
@@ -134,7 +135,7 @@ impl GraphLearner {
             propagation,
             combination,
             task,
-            lesson,
+            fit_task,
             hardest,
             pass,
             m,
@@ -146,8 +147,8 @@ impl GraphLearner {
         })
     }
 
-    /// One step: the example weights learn, if they do; the embeddings learn from a training batch; then, if there is a teacher, the layer weights
-    /// from a held-out batch.
+    /// One step: the example weights learn, if they do; the embeddings learn from a training batch;
+    /// then, if they are fitted after every step, the layer weights from a batch of their own.
     fn step(&mut self, epoch: u64, step: usize) -> Result<f64> {
         let (device, dim) = (&self.setup.device, self.propagation.dim);
         let labels = self.learning.labels.as_ref().map(|labels| labels.as_slice());
@@ -187,19 +188,19 @@ impl GraphLearner {
         let (learning, combination) = (&mut self.learning, &mut self.combination);
         let (weights, term) = (&mut *learning.weights, learning.auxiliary.as_deref_mut());
         self.pass.backward(device, dim, combination, &mut self.task, learning.reduction, weights, term)?;
-        if let Teacher::Training = self.setup.teacher {
+        if let WeightFit::OnTraining = self.setup.weight_fit {
             self.combination.adam(device, &self.attention_adam(), self.step, false)?;
         }
         self.move_base(epoch, step)?;
         Ok(loss)
     }
 
-    /// The optimiser's step on the base table, and the lesson before it.
+    /// The optimiser's step on the base table, and the fit of layer weights before it.
     fn move_base(&mut self, epoch: u64, step: usize) -> Result<()> {
         let config = AdamConfig { learning_rate: self.setup.learning_rate, ..Default::default() };
-        // A lesson takes the pass before the base moves, constant columns change the gradient, and plain descent has no such op; otherwise the gradient need
+        // A fit of layer weights takes the pass before the base moves, constant columns change the gradient, and plain descent has no such op; otherwise the gradient need
         // not be written.
-        let unread = self.lesson.is_none() && self.constant.is_none() && self.learning.optimizer == Optimizer::Adam;
+        let unread = self.fit_task.is_none() && self.constant.is_none() && self.learning.optimizer == Optimizer::Adam;
         if unread {
             let (device, Pass { rows, direct, .. }) = (&self.setup.device, &self.pass);
             let moments = (&mut self.m, &mut self.v);
@@ -208,7 +209,7 @@ impl GraphLearner {
             }
         }
         let gradient = self.base_gradient()?;
-        self.take_lesson(epoch, step)?;
+        self.fit_weights(epoch, step)?;
         let (device, base) = (&self.setup.device, &mut self.propagation.hops[0]);
         match self.learning.optimizer {
             Optimizer::Adam => adam_step(device, &config, self.step, &gradient, &mut self.m, &mut self.v, base)?,
@@ -219,21 +220,21 @@ impl GraphLearner {
     }
 
     /// Lets the layer weights learn from a held-out batch, if there is one: on the layers of this step, so before the embeddings move.
-    fn take_lesson(&mut self, epoch: u64, step: usize) -> Result<()> {
+    fn fit_weights(&mut self, epoch: u64, step: usize) -> Result<()> {
         let attention = self.attention_adam();
-        let (pairs, fixed_prior) = match &self.setup.teacher {
-            Teacher::Lesson { pairs, fixed_prior } => (pairs, *fixed_prior),
+        let (pairs, fixed_prior) = match &self.setup.weight_fit {
+            WeightFit::OnPairs { pairs, fixed_prior } => (pairs, *fixed_prior),
             // The examples are the task's own.
-            Teacher::Judged { fixed_prior, .. } => (&self.setup.train, *fixed_prior),
-            Teacher::Training | Teacher::Nobody => return Ok(()),
+            WeightFit::OnUniformLog { fixed_prior, .. } => (&self.setup.train, *fixed_prior),
+            WeightFit::OnTraining | WeightFit::Fixed => return Ok(()),
         };
-        let Some(lesson) = &mut self.lesson else { return Ok(()) };
+        let Some(task) = &mut self.fit_task else { return Ok(()) };
         let (device, combination) = (&self.setup.device, &mut self.combination);
-        let (taken, n) = ((self.step - 1) as usize, lesson.sampler.n_batches().max(1));
-        self.pass.draw(device, lesson, pairs, None, (taken / n) as u64, taken % n)?;
-        let taught = self.pass.forward(device, &self.propagation, combination, lesson)?;
-        self.pass.backward(device, self.propagation.dim, combination, lesson, Reduction::Mean, &mut Mean, None)?;
-        known(&mut self.waiting, Waiting { what: "held-out loss", epoch, step }, taught)?;
+        let (taken, n) = ((self.step - 1) as usize, task.sampler.n_batches().max(1));
+        self.pass.draw(device, task, pairs, None, (taken / n) as u64, taken % n)?;
+        let fitted = self.pass.forward(device, &self.propagation, combination, task)?;
+        self.pass.backward(device, self.propagation.dim, combination, task, Reduction::Mean, &mut Mean, None)?;
+        known(&mut self.waiting, Waiting { what: "held-out loss", epoch, step }, fitted)?;
         combination.adam(device, &attention, self.step, fixed_prior)
     }
 
@@ -264,22 +265,22 @@ impl GraphLearner {
     /// Lets the example weights and the auxiliary term learn from the step that is about to be taken, when it is their turn.
     fn learn_weights(&mut self, epoch: u64, step: usize) -> Result<()> {
         let Some(mut look_ahead) = self.look_ahead.take() else { return Ok(()) };
-        let judged = self.judge_step(epoch, step, &mut look_ahead);
+        let seen = self.look_ahead_of(epoch, step, &mut look_ahead);
         self.look_ahead = Some(look_ahead);
-        judged
+        seen
     }
 
-    fn judge_step(&mut self, epoch: u64, step: usize, look_ahead: &mut LookAhead) -> Result<()> {
+    fn look_ahead_of(&mut self, epoch: u64, step: usize, look_ahead: &mut LookAhead) -> Result<()> {
         let learning = &mut self.learning;
         let weights_learn = learning.weights.learns(epoch);
         let term_learns = learning.auxiliary.as_ref().is_some_and(|term| term.learns(epoch));
-        let due = (self.step - 1).is_multiple_of(look_ahead.uniform.every.max(1));
+        let due = (self.step - 1).is_multiple_of(look_ahead.meta_batch.every.max(1));
         if !due || !(weights_learn || term_learns) {
             return Ok(());
         }
         let dim = self.propagation.dim;
         let mut gradient = Buffer::default();
-        if look_ahead.uniform.look_ahead {
+        if look_ahead.meta_batch.look_ahead {
             let (weights, term) = (&mut *learning.weights, learning.auxiliary.as_deref_mut());
             let (device, task) = (&self.setup.device, &mut self.task);
             self.pass.backward(device, dim, &mut self.combination, task, learning.reduction, weights, term)?;
@@ -295,13 +296,13 @@ impl GraphLearner {
             m: &self.m,
             v: &self.v,
             gradient: &gradient,
-            attention: matches!(self.setup.teacher, Teacher::Training).then_some(attention),
+            attention: matches!(self.setup.weight_fit, WeightFit::OnTraining).then_some(attention),
             constant: self.constant,
         };
         let device = &self.setup.device;
-        let judged =
+        let found =
             look_ahead.tangent(device, &mut self.propagation, &self.combination, &mut self.pass, &about_to_be_taken)?;
-        known(&mut self.waiting, Waiting { what: "loss of the uniform log", epoch, step }, judged)?;
+        known(&mut self.waiting, Waiting { what: "loss of the uniform log", epoch, step }, found)?;
         if weights_learn {
             let (objective, loss_dot) = (&mut self.task.objective, &mut look_ahead.loss_dot);
             objective.tangent(device, &self.pass.pooled, &look_ahead.rows_dot, loss_dot)?;

@@ -1,16 +1,19 @@
-//! The look-ahead of meta-learned weights: what the uniform log would have wanted from a step (SPEC C.4, C.4b).
+//! The look-ahead of meta-learned weights: what the uniform log would have wanted from a step.
 //!
-//! A step with weights `w` moves the parameters from `x` to `x' = x - step(gradient(x, w))`. The derivative of the uniform log's loss at `x'` with
-//! respect to every weight is one Jacobian-vector product: with `V` the gradient of that loss at `x'`, let `x_dot` be the motion of `x'` under a
-//! gradient that moves along `V` (`-lr V` for gradient descent, [`adam_tangent`] for Adam); then the weight of example `b` has the derivative
-//! `<gradient of loss b, x_dot>`, which is how loss `b` moves along `x_dot`. No tape and no second derivative of the propagation is needed: it costs
-//! the look-ahead's layers, one Horner pass for `V` and the layers of the motion.
+//! A step with weights `w` moves the parameters from `x` to `x' = x - step(gradient(x, w))`. The
+//! derivative of the uniform log's loss at `x'` with respect to every weight is one Jacobian-vector
+//! product: with `V` the gradient of that loss at `x'`, let `x_dot` be the motion of `x'` under a
+//! gradient that moves along `V` (`-lr V` for gradient descent, [`adam_tangent`] for Adam); then the
+//! weight of example `b` has the derivative `<gradient of loss b, x_dot>`, which is how loss `b`
+//! moves along `x_dot`. No tape and no second derivative of the propagation is needed: it costs the
+//! look-ahead's layers, one Horner pass for `V` and the layers of the motion.
 //!
-//! Where the uniform log is long, a sample of its examples judges each look-ahead, drawn afresh, and each counts as many as it stands for: `V` is then right
-//! on average, and only the layers' rows of the sample are needed.
+//! Where the uniform log is long, a sample of its examples is drawn afresh for each look-ahead, and
+//! each counts as many as it stands for: `V` is then right on average, and only the layers' rows of
+//! the sample are needed.
 //!
-//! Without the look-ahead, `V` is taken at `x` itself, and the step counts as gradient descent (Ren et al. 2018, exactly): one Horner pass and the
-//! layers of the motion remain.
+//! Without the look-ahead, `V` is taken at `x` itself, and the step counts as gradient descent (Ren
+//! et al. 2018, exactly): one Horner pass and the layers of the motion remain.
 
 use gcnrec_graphs::{Purpose, Seed};
 use gcnrec_kernels::ops::adam::{AdamConfig, adam_step, sgd_step};
@@ -42,30 +45,32 @@ pub enum Optimizer {
 
 name_setting!(Optimizer, "optimizer");
 
-/// The fixed examples that judge a step, and how often and how exactly they do.
+/// The examples of the uniform log whose loss a step should lower, and how often they are asked.
 #[derive(Debug, Clone)]
-pub struct Uniform {
+pub struct MetaBatch {
     /// The loss of the uniform log; its examples are summed.
     pub loss: UniformLoss,
     /// The whole log, as one batch.
     pub batch: Batch,
-    /// Examples that judge a look-ahead, drawn afresh for each; `None`, and where there are no more of them, takes all.
+    /// Examples of a look-ahead, drawn afresh for each; `None`, and where there are no more of them,
+    /// takes all.
     pub sample: Option<usize>,
     /// What the draws depend on, beside the number of the step.
     pub seed: Seed,
     /// Steps from one look-ahead to the next, 1 or more.
     pub every: u64,
-    /// Judge the point after the step; otherwise the point before it.
+    /// Take the loss at the point after the step; otherwise at the point before it.
     pub look_ahead: bool,
 }
 
-impl Uniform {
-    /// The examples that judge a step: places in the whole log, rising and different. None stands for all of them.
+impl MetaBatch {
+    /// The examples of a step: places in the whole log, rising and different. None stands for all of
+    /// them.
     fn draw(&self, step: u64) -> Option<Vec<usize>> {
         let all = self.batch.positives.len();
         let wanted = self.sample.filter(|&wanted| wanted < all)?;
         // Robert Floyd's: every set of so many places is equally likely, and no list of all places is needed.
-        let mut random = self.seed.stream(Purpose::Judge, step, 0);
+        let mut random = self.seed.stream(Purpose::MetaBatch, step, 0);
         let mut chosen = vec![0u64; all.div_ceil(64)];
         for last in all - wanted..all {
             let place = random.random_range(0..=last);
@@ -134,7 +139,7 @@ pub(super) struct Step<'a> {
 
 /// Buffers of a look-ahead, kept from step to step.
 pub(super) struct LookAhead {
-    pub uniform: Uniform,
+    pub meta_batch: MetaBatch,
     objective: Box<dyn Objective>,
     rows: RowSet,
     groups: RowGroups,
@@ -163,16 +168,16 @@ pub(super) struct LookAhead {
 
 impl LookAhead {
     /// For tables of `nodes` rows, `dim` columns and `layers` layers.
-    pub fn new(device: &Device, uniform: Uniform, nodes: Nodes, dim: usize, layers: usize) -> Result<Self> {
-        let all = uniform.batch.positives.len();
-        let counted = uniform.sample.map_or(all, |wanted| wanted.min(all));
+    pub fn new(device: &Device, meta_batch: MetaBatch, nodes: Nodes, dim: usize, layers: usize) -> Result<Self> {
+        let all = meta_batch.batch.positives.len();
+        let counted = meta_batch.sample.map_or(all, |wanted| wanted.min(all));
         let weights = device.upload(&vec![all as f32 / counted.max(1) as f32; counted]);
         let per_layer = || (0..=layers).map(|_| Buffer::default()).collect::<Vec<_>>();
         let mut look_ahead = LookAhead {
             groups: RowGroups { n_users: 0, n_rows: 0 },
-            objective: uniform.loss.objective(nodes, dim),
+            objective: meta_batch.loss.objective(nodes, dim),
             rows: RowSet::new(device, nodes.len()),
-            uniform,
+            meta_batch,
             nodes,
             sample: Batch::default(),
             weights,
@@ -191,15 +196,15 @@ impl LookAhead {
             rows_dot: Buffer::default(),
             loss_dot: Buffer::default(),
         };
-        if look_ahead.uniform.draw(0).is_none() {
-            look_ahead.seat(device, None)?;
+        if look_ahead.meta_batch.draw(0).is_none() {
+            look_ahead.take(device, None)?;
         }
         Ok(look_ahead)
     }
 
-    /// Makes the examples at some places of the log those that judge, or all of them.
-    fn seat(&mut self, device: &Device, places: Option<&[usize]>) -> Result<()> {
-        let mut batch = &self.uniform.batch;
+    /// Takes the examples at some places of the log, or all of them.
+    fn take(&mut self, device: &Device, places: Option<&[usize]>) -> Result<()> {
+        let mut batch = &self.meta_batch.batch;
         if let Some(places) = places {
             examples_at(batch, places, &mut self.sample);
             batch = &self.sample;
@@ -212,8 +217,8 @@ impl LookAhead {
         Ok(())
     }
 
-    /// Fills [`LookAhead::rows_dot`] for the rows of `pass`, whose `forward` and `backward` were just taken. Answers the loss of the uniform log at the
-    /// point that was judged as [`Pass::forward`] answers its own.
+    /// Fills [`LookAhead::rows_dot`] for the rows of `pass`, whose `forward` and `backward` were just
+    /// taken. Answers the loss of the uniform log as [`Pass::forward`] answers its own.
     ///
     /// # Errors
     /// Those of the ops.
@@ -225,18 +230,18 @@ impl LookAhead {
         pass: &mut Pass,
         step: &Step<'_>,
     ) -> Result<Option<f64>> {
-        if let Some(places) = self.uniform.draw(step.number) {
-            self.seat(device, Some(&places))?;
+        if let Some(places) = self.meta_batch.draw(step.number) {
+            self.take(device, Some(&places))?;
         }
         copy(device, &propagation.hops[0], &mut self.layers[0])?;
         let mut ahead = combination.clone();
-        let look_ahead = self.uniform.look_ahead;
+        let look_ahead = self.meta_batch.look_ahead;
         if look_ahead {
             self.take_step(device, &mut ahead, step)?;
         }
         // The propagation works on whatever layers it is lent; those of the step come back below.
         std::mem::swap(&mut propagation.hops, &mut self.layers);
-        let moved = self.judge(device, propagation, &mut ahead, combination, step);
+        let moved = self.motion(device, propagation, &mut ahead, combination, step);
         let gathered = moved.and_then(|parameters_dot| {
             propagation.below_last(device)?;
             propagation.gather(device, &pass.rows, &mut self.hop_rows_dot)?;
@@ -261,9 +266,9 @@ impl LookAhead {
         step.attention.map_or(Ok(()), |attention| ahead.adam(device, &attention, step.number, false))
     }
 
-    /// The gradient of the uniform log's loss at the layers in `propagation`, turned into a motion: of the base table, in place of the base, and of the
-    /// combination's parameters.
-    fn judge(
+    /// The gradient of the uniform log's loss at the layers in `propagation`, turned into a motion: of
+    /// the base table, in place of the base, and of the combination's parameters.
+    fn motion(
         &mut self,
         device: &Device,
         propagation: &mut Propagation,
@@ -284,7 +289,7 @@ impl LookAhead {
             constant.hold(device, &mut wanted)?;
         }
         let (adam, base) = (&step.adam, &mut propagation.hops[0]);
-        match (step.optimizer, self.uniform.look_ahead) {
+        match (step.optimizer, self.meta_batch.look_ahead) {
             (Optimizer::Adam, true) => {
                 adam_tangent(device, adam, step.number, step.gradient, step.m, step.v, &wanted, base)?;
             }
@@ -292,7 +297,7 @@ impl LookAhead {
         }
         self.spare = wanted;
         match step.attention {
-            Some(config) if self.uniform.look_ahead => ahead.motion(device, before, &config, step.number),
+            Some(config) if self.meta_batch.look_ahead => ahead.motion(device, before, &config, step.number),
             _ => Ok(before.at_rest(device)),
         }
     }
@@ -307,41 +312,41 @@ fn copy(device: &Device, source: &Buffer<f32>, target: &mut Buffer<f32>) -> Resu
 mod tests {
     use super::*;
 
-    fn uniform(n: u32, sample: Option<usize>) -> Uniform {
+    fn meta_batch(n: u32, sample: Option<usize>) -> MetaBatch {
         let batch = Batch {
             users: (0..n).collect(),
             positives: (0..n).map(|at| 100 + at).collect(),
             negatives: (0..n).map(|at| 200 + at).collect(),
             ..Batch::default()
         };
-        Uniform { loss: UniformLoss::Bpr, batch, every: 1, look_ahead: true, sample, seed: Seed(7) }
+        MetaBatch { loss: UniformLoss::Bpr, batch, every: 1, look_ahead: true, sample, seed: Seed(7) }
     }
 
     #[test]
     fn a_sample_holds_different_examples_and_is_another_one_in_another_step() {
-        let log = uniform(50, Some(20));
+        let log = meta_batch(50, Some(20));
         let first = log.draw(1).unwrap();
         assert_eq!(first.len(), 20);
         assert!(first.windows(2).all(|two| two[0] < two[1]) && first[19] < 50);
         assert_eq!(log.draw(1).unwrap(), first, "a step's draw is its own");
         assert_ne!(log.draw(2).unwrap(), first);
-        assert_ne!(Uniform { seed: Seed(8), ..log.clone() }.draw(1).unwrap(), first);
+        assert_ne!(MetaBatch { seed: Seed(8), ..log.clone() }.draw(1).unwrap(), first);
         let mut chosen = Batch::default();
         examples_at(&log.batch, &[3, 41], &mut chosen);
         assert_eq!((chosen.users, chosen.positives, chosen.negatives), (vec![3, 41], vec![103, 141], vec![203, 241]));
     }
 
     #[test]
-    fn all_examples_judge_where_no_fewer_are_asked_for() {
+    fn all_examples_are_taken_where_no_fewer_are_asked_for() {
         for sample in [None, Some(20), Some(21)] {
-            assert_eq!(uniform(20, sample).draw(1), None);
+            assert_eq!(meta_batch(20, sample).draw(1), None);
         }
     }
 
     /// 2,000 draws of 3 out of 10: each place 600 times, with a standard deviation of sqrt(2000 * .3 * .7) = 20.
     #[test]
     fn every_example_is_drawn_as_often_as_another() {
-        let log = uniform(10, Some(3));
+        let log = meta_batch(10, Some(3));
         let mut times = [0; 10];
         (0..2000).flat_map(|step| log.draw(step).unwrap()).for_each(|place| times[place] += 1);
         assert!(times.iter().all(|n| (520..680).contains(n)), "{times:?}");

@@ -17,6 +17,6 @@ mod weights_report;
 pub use init::normal;
 pub use learner::GraphLearner;
 pub use lightgcn::Config;
-pub use meta::{Optimizer, Uniform};
+pub use meta::{MetaBatch, Optimizer};
 pub use scorer::{GraphScorer, Scoring};
-pub use setup::{Learning, Setup, Teacher};
+pub use setup::{Learning, Setup, WeightFit};

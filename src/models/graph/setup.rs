@@ -1,4 +1,5 @@
-//! What a graph learner is made of: the model, its loss, who teaches the layer weights, and ways of learning other than the usual one.
+//! What a graph learner is made of: the model, its loss, what fits the layer weights, and ways of
+//! learning other than the usual one.
 
 use std::sync::Arc;
 
@@ -6,25 +7,27 @@ use gcnrec_graphs::{Interactions, Seed};
 use gcnrec_kernels::Device;
 
 use super::lightgcn::Config;
-use super::meta::{Optimizer, Uniform};
+use super::meta::{MetaBatch, Optimizer};
 use crate::objectives::{
     self, AuxiliaryTerm, Batching, ExampleWeights, Mean, Nodes, Reduction, Regulariser, Softmax, Task, UniformLoss,
 };
 use crate::samplers::{Batch, Sampler};
 
-/// What teaches the layer weights.
-pub enum Teacher {
+/// What fits the layer weights.
+pub enum WeightFit {
     /// The training loss, together with the embeddings.
-    Training,
-    /// A lesson after every step: a softmax over all items on cosines, over these pairs. It moves the layer weights and nothing else.
-    Lesson {
+    OnTraining,
+    /// After every step a softmax over all items on cosines, over these pairs. It moves the layer
+    /// weights and nothing else.
+    OnPairs {
         /// The pairs to learn from.
         pairs: Arc<Interactions>,
         /// True when the global logits stay as they were given.
         fixed_prior: bool,
     },
-    /// A lesson after every step, over a fixed set of labelled examples whose mean loss it is. It moves the layer weights and nothing else.
-    Judged {
+    /// After every step the mean loss of a fixed set of labelled examples. It moves the layer weights
+    /// and nothing else.
+    OnUniformLog {
         /// The loss.
         loss: UniformLoss,
         /// All of the examples.
@@ -33,19 +36,19 @@ pub enum Teacher {
         fixed_prior: bool,
     },
     /// Nothing: the weights stay as they were given.
-    Nobody,
+    Fixed,
 }
 
-impl Teacher {
-    /// The loss of the lessons and how their batches are drawn, if there are any.
-    pub(super) fn lesson(&self, setup: &Setup, dim: usize) -> Option<Task> {
+impl WeightFit {
+    /// The loss of a fit after every step and how its batches are drawn, if there is one.
+    pub(super) fn task(&self, setup: &Setup, dim: usize) -> Option<Task> {
         match self {
-            Teacher::Lesson { pairs, .. } => {
+            WeightFit::OnPairs { pairs, .. } => {
                 let cosine = Softmax { l2: 0.0, ..Softmax::default() };
                 let batching = Batching { size: None, ..setup.batching };
                 Some(objectives::build(&cosine, pairs, dim, batching, setup.seed))
             }
-            Teacher::Judged { loss, batch, .. } => {
+            WeightFit::OnUniformLog { loss, batch, .. } => {
                 let nodes = Nodes { n_users: setup.train.n_users(), n_items: setup.train.n_items() };
                 Some(Task {
                     objective: loss.objective(nodes, dim),
@@ -54,7 +57,7 @@ impl Teacher {
                     n_candidates: 1,
                 })
             }
-            Teacher::Training | Teacher::Nobody => None,
+            WeightFit::OnTraining | WeightFit::Fixed => None,
         }
     }
 }
@@ -92,8 +95,8 @@ pub struct Setup {
     pub learning_rate: f32,
     /// The pairs to learn from.
     pub train: Arc<Interactions>,
-    /// What teaches the layer weights.
-    pub teacher: Teacher,
+    /// What fits the layer weights.
+    pub weight_fit: WeightFit,
     /// Global logits to start from, `[layers + 1]`.
     pub prior: Option<Vec<f32>>,
     /// How far a node may leave the global logits; 0 means no limit.
@@ -102,7 +105,8 @@ pub struct Setup {
     pub seed: Seed,
 }
 
-/// How a learner learns, where it is not the usual way: Adam on the mean of the examples' losses, all pairs being positives.
+/// How a learner learns, where it is not the usual way: Adam on the mean of the examples' losses, all
+/// pairs being positives.
 pub struct Learning {
     /// How the embeddings take a step.
     pub optimizer: Optimizer,
@@ -112,8 +116,8 @@ pub struct Learning {
     pub weights: Box<dyn ExampleWeights>,
     /// A term of the loss beside the examples.
     pub auxiliary: Option<Box<dyn AuxiliaryTerm>>,
-    /// What teaches the weights and the term, if they learn.
-    pub uniform: Option<Uniform>,
+    /// The examples that the weights and the term learn from, if they learn.
+    pub meta_batch: Option<MetaBatch>,
     /// The labels of the training pairs, `[n_edges]`; none means that all are +1.
     pub labels: Option<Arc<Vec<f32>>>,
     /// The pairs that are edges of the graph; none takes the training pairs.
@@ -127,7 +131,7 @@ impl Default for Learning {
             reduction: Reduction::Mean,
             weights: Box::new(Mean),
             auxiliary: None,
-            uniform: None,
+            meta_batch: None,
             labels: None,
             graph: None,
         }

@@ -27,14 +27,15 @@ struct Case {
     m_before: f32,
     v_before: f32,
     batch: Given,
-    lesson: Option<Lesson>,
+    #[serde(rename = "lesson")]
+    fitted_on: Option<FitPairs>,
     base: Vec<f32>,
     parameters: Vec<Vec<f32>>,
     expected: Expected,
 }
 
 #[derive(Deserialize)]
-struct Lesson {
+struct FitPairs {
     pairs: Vec<(u32, u32)>,
     batch: Given,
     fixed_prior: bool,
@@ -91,11 +92,11 @@ fn assert_close(what: &str, found: impl IntoIterator<Item = f32>, expected: &[f6
 
 impl Case {
     fn learner(&self) -> GraphLearner {
-        let teacher = match &self.lesson {
-            Some(Lesson { pairs, fixed_prior, .. }) => {
-                Teacher::Lesson { pairs: interactions(self.n_users, self.n_items, pairs), fixed_prior: *fixed_prior }
+        let weight_fit = match &self.fitted_on {
+            Some(FitPairs { pairs, fixed_prior, .. }) => {
+                WeightFit::OnPairs { pairs: interactions(self.n_users, self.n_items, pairs), fixed_prior: *fixed_prior }
             }
-            None => Teacher::Training,
+            None => WeightFit::OnTraining,
         };
         let mut learner = GraphLearner::new(Setup {
             device: Device::Cpu,
@@ -105,15 +106,15 @@ impl Case {
             batching: Batching { size: None, order: PairOrder::PairUniform },
             learning_rate: self.learning_rate,
             train: interactions(self.n_users, self.n_items, &self.pairs),
-            teacher,
+            weight_fit,
             prior: None,
             bound: self.bound,
             seed: Seed(1),
         })
         .unwrap();
         learner.task.sampler = Box::new(self.batch.clone());
-        if let (Some(task), Some(lesson)) = (&mut learner.lesson, &self.lesson) {
-            task.sampler = Box::new(lesson.batch.clone());
+        if let (Some(task), Some(fit)) = (&mut learner.fit_task, &self.fitted_on) {
+            task.sampler = Box::new(fit.batch.clone());
         }
         learner.restore(&self.state()).unwrap();
         learner
@@ -150,8 +151,8 @@ impl Case {
         let report = learner.steps(0, 0..1).unwrap();
         let (state, shape) = (learner.state(), [learner.nodes.len(), learner.propagation.dim]);
         let named = |what: &str| format!("{}: {what}", self.name);
-        // The lesson comes last, so with one the pass holds its losses and the report those of the batch.
-        if self.lesson.is_none() {
+        // The fit of layer weights comes last, so with one the pass holds its losses and the report those of the batch.
+        if self.fitted_on.is_none() {
             assert_close(&named("loss"), Device::Cpu.read(&learner.pass.loss), &self.expected.loss);
         }
         let total: f64 = self.expected.loss.iter().sum();
@@ -220,7 +221,7 @@ pub(super) fn learner(combination: lightgcn::Combination, loss: &str, change: im
         batching: Batching { size: Some(16), order: PairOrder::PairUniform },
         learning_rate: 1e-2,
         train: world(),
-        teacher: Teacher::Training,
+        weight_fit: WeightFit::OnTraining,
         prior: None,
         bound: 0.0,
         seed: Seed(7),
@@ -278,8 +279,8 @@ fn a_fixed_prior_stays_and_its_network_learns() {
     for kind in [lightgcn::Combination::Additive, lightgcn::Combination::Dot] {
         let prior = vec![0.3, -0.1, 0.4, -0.6];
         let mut learner = learner(kind, "bpr", |setup| {
-            let teacher = Teacher::Lesson { pairs: world(), fixed_prior: true };
-            (setup.teacher, setup.prior, setup.bound) = (teacher, Some(prior.clone()), 0.5);
+            let weight_fit = WeightFit::OnPairs { pairs: world(), fixed_prior: true };
+            (setup.weight_fit, setup.prior, setup.bound) = (weight_fit, Some(prior.clone()), 0.5);
         });
         let before = learner.combination.gradients(&Device::Cpu)[0].clone();
         learner.steps(0, 0..3).unwrap();
@@ -399,7 +400,7 @@ fn a_frozen_model_has_all_its_edges_and_training_goes_on_with_the_dropped_ones()
 }
 
 /// Three users and items, layers 0 to 2, embeddings that stand still: only the layer weights can learn what the labelled rows say.
-fn judged(teacher: Teacher) -> GraphLearner {
+fn fitted(weight_fit: WeightFit) -> GraphLearner {
     let config = Config { layers: 2, dim: 4, combination: lightgcn::Combination::Global, ..Config::default() };
     GraphLearner::new(Setup {
         device: Device::Cpu,
@@ -409,7 +410,7 @@ fn judged(teacher: Teacher) -> GraphLearner {
         batching: Batching { size: None, order: PairOrder::PairUniform },
         learning_rate: 0.0,
         train: interactions(3, 3, &[(0, 0), (0, 1), (1, 1), (2, 1), (2, 2)]),
-        teacher,
+        weight_fit,
         prior: None,
         bound: 0.0,
         seed: Seed(8),
@@ -431,7 +432,7 @@ fn logistic(learner: &mut GraphLearner, sign: f32) -> f64 {
 }
 
 #[test]
-fn lessons_of_labelled_rows_fit_the_layer_weights_to_the_labels_and_touch_nothing_else() {
+fn labelled_rows_fit_the_layer_weights_to_the_labels_and_touch_nothing_else() {
     for sign in [1.0, -1.0] {
         let batch = Batch {
             users: LABELLED.iter().map(|row| row.0).collect(),
@@ -440,7 +441,7 @@ fn lessons_of_labelled_rows_fit_the_layer_weights_to_the_labels_and_touch_nothin
             ..Batch::default()
         };
         let mut learner =
-            judged(Teacher::Judged { loss: objectives::UniformLoss::Logistic, batch, fixed_prior: false });
+            fitted(WeightFit::OnUniformLog { loss: objectives::UniformLoss::Logistic, batch, fixed_prior: false });
         let (before, base) = (logistic(&mut learner, sign), learner.state().tensors["base"].clone());
         for epoch in 0..200 {
             learner.steps(epoch, 0..1).unwrap();
@@ -451,7 +452,7 @@ fn lessons_of_labelled_rows_fit_the_layer_weights_to_the_labels_and_touch_nothin
         let weights = learner.freeze().unwrap().layer_weights().unwrap().mean.clone();
         assert!(weights.iter().any(|weight| (weight - 1.0 / 3.0).abs() > 0.05), "{weights:?}");
     }
-    let mut still = judged(Teacher::Nobody);
+    let mut still = fitted(WeightFit::Fixed);
     for epoch in 0..5 {
         still.steps(epoch, 0..1).unwrap();
     }
