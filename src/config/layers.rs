@@ -11,6 +11,7 @@ use super::entry::{Entry, insert};
 use super::run::{Config, has_own_losses, is_trained_by_steps, reads_training};
 use super::{check, flags, paths, presets, run_file};
 use crate::error::{RecError, Result};
+use crate::{debias, objectives};
 
 /// The variable that names a folder where data files are searched; it is no key.
 const DATA_FOLDER: &str = "GCNREC_DATA";
@@ -122,7 +123,7 @@ pub(super) fn resolve_text(sources: &Sources, run_file: Option<(&str, &Path)>) -
     if !reads_training(&model.name) {
         notes.extend(layers.iter().flat_map(|layer| unread_training(layer, &model)));
     }
-    let debias = DEBIAS.choose(&layers).unwrap_or_else(|| Choice::default_of("none"));
+    let debias = DEBIAS.choose(&layers).unwrap_or_else(|| Choice::default_of(debias::Config::default().name()));
     DEBIAS.keep(&mut layers, &debias, &mut notes)?;
     let mut settings = flags::settings(&sources.flags, &model, loss.as_ref(), &mut notes)?;
     for entry in &mut settings {
@@ -212,7 +213,7 @@ fn from_set(text: &str) -> Result<Entry> {
 /// The loss in use, or none for a model that has no loss.
 fn choose_loss(layers: &mut [Layer], model: &Choice, notes: &mut Vec<String>) -> Result<Option<Choice>> {
     if is_trained_by_steps(&model.name) {
-        let loss = LOSS.choose(layers).unwrap_or_else(|| Choice::default_of("softmax"));
+        let loss = LOSS.choose(layers).unwrap_or_else(|| Choice::default_of(objectives::Config::default().name()));
         LOSS.keep(layers, &loss, notes)?;
         return Ok(Some(loss));
     }

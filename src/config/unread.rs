@@ -20,7 +20,9 @@ impl Resolved {
         let found = of_data(&config.data)
             .into_iter()
             .chain(self.of_training())
-            .chain(config.model.unread(&format!("model.{}", config.model.name())));
+            .chain(config.model.unread(&format!("model.{}", config.model.name())))
+            .chain(config.objective.iter().flat_map(|loss| loss.unread(&format!("objective.{}", loss.name()))))
+            .chain(config.debias.unread(&format!("debias.{}", config.debias.name())));
         match found.into_iter().find(|unread| self.is_meant(unread)) {
             None => Ok(()),
             Some(Unread { key, beside, todo, .. }) => {

@@ -1,9 +1,9 @@
 //! `autodebias`: example weights, imputation weights and imputed values, learned through a
 //! look-ahead.
 //!
-//! Source: Chen et al., *AutoDebias: Learning to Debias for Recommendation*, SIGIR 2021, and its code
-//! DongHande/AutoDebias. The weights are in [`super::observed_weights`], the imputation term in
-//! [`super::imputation`].
+//! Source: Chen et al., *AutoDebias: Learning to Debias for Recommendation*, SIGIR 2021, and its
+//! code DongHande/AutoDebias. The weights are in [`super::observed_weights`], the imputation term
+//! in [`super::imputation`].
 
 use std::sync::Arc;
 

@@ -1,10 +1,14 @@
-//! CausE: items have a second vector, of what they would be if they were shown at random. Uniform rows teach it, and it pulls on the first.
+//! `cause`: causal embeddings; items have a second vector that is fitted on the uniform log and
+//! that pulls on the first.
 //!
-//! The term is `sum over uniform rows of the block of loss(F_u . q_i) + penalty * sum over items of the block of |F_i - q_i|_1`, with `q` the second
-//! vectors, which are constants of the penalty and learn from the uniform rows alone, by Adam. The model is ranked by its first vectors.
+//! The term is `sum over uniform rows of the block of loss(F_u . q_i) + penalty * sum over items of
+//! the block of |F_i - q_i|_1`, with `q` the second vectors, which are constants of the penalty and
+//! learn from the uniform rows alone, by Adam. The model is ranked by its first vectors.
 //!
-//! Source: Bonner and Vasile, *Causal Embeddings for Recommendation*, RecSys 2018, in the form of DongHande/AutoDebias (SPEC C.3). We differ: the first
-//! vector is the item's final embedding, so that the method also fits models with layers; the uniform rows of a block are those with user and item in it.
+//! Source: Bonner and Vasile, *Causal Embeddings for Recommendation*, RecSys 2018, in the form of
+//! DongHande/AutoDebias. We differ: the first vector is the item's final embedding, so that the
+//! method also fits models with layers; the uniform rows of a block are those with user and item in
+//! it.
 
 use std::collections::BTreeMap;
 
@@ -85,7 +89,7 @@ impl RowLoss {
     }
 }
 
-/// The second vectors and the uniform rows that teach them.
+/// The second vectors and the uniform rows that they are fitted on.
 pub(super) struct SecondVectors {
     nodes: Nodes,
     dim: usize,
@@ -156,7 +160,8 @@ impl SecondVectors {
         self.block.partition_point(|&node| (node as usize) < self.nodes.n_users)..self.block.len()
     }
 
-    /// The gradient of the uniform rows' loss with respect to the second vectors, `[n_items, dim]`. The column that is the constant 1 has none.
+    /// The gradient of the uniform rows' loss with respect to the second vectors, `[n_items, dim]`.
+    /// The column that is the constant 1 has none.
     fn second_gradient(&self, x: &[f64]) -> Vec<f64> {
         let dim = self.dim;
         let mut gradient = vec![0.0; self.second.value.len()];
@@ -239,7 +244,8 @@ impl WideTerm for SecondVectors {
 mod tests {
     use super::*;
 
-    /// Two users, three items, two factors and two bias columns. User 0 saw items 0 and 2 at random, user 1 item 1.
+    /// Two users, three items, two factors and two bias columns. User 0 saw items 0 and 2 at
+    /// random, user 1 item 1.
     fn cause(loss: RowLoss, rate: f64) -> (SecondVectors, Vec<f64>) {
         let nodes = Nodes { n_users: 2, n_items: 3 };
         let uniform =
@@ -257,7 +263,8 @@ mod tests {
         assert_eq!(term.shown, [(0, 2, 1.0), (0, 3, -1.0)]);
     }
 
-    /// Central differences with h = 1e-6; no coordinate is nearer to a kink of the absolute value than that.
+    /// Central differences with h = 1e-6; no coordinate is nearer to a kink of the absolute value
+    /// than that.
     #[test]
     fn gradients_are_those_of_the_term() {
         for loss in [RowLoss::Squared, RowLoss::Logistic] {
@@ -273,7 +280,8 @@ mod tests {
                 let expected = (moved(1e-6) - moved(-1e-6)) / 2e-6;
                 assert!((found[at] - expected).abs() < 1e-8, "{loss:?} {at}: {} {expected}", found[at]);
             }
-            // The second vectors learn from the rows alone: without the penalty the term's value is the rows' loss.
+            // The second vectors learn from the rows alone: without the penalty the term's value is
+            // the rows' loss.
             term.penalty = 0.0;
             let found = term.second_gradient(&x);
             for at in (0..found.len()).filter(|at| at % 4 != 2) {

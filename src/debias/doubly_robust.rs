@@ -1,18 +1,22 @@
-//! Doubly robust learning: every pair of a block counts with an imputed error, and observed pairs correct it by what they know, divided by how probable
-//! it was that they were seen.
+//! Doubly robust learning: every pair of a block has an imputed error, which observed pairs correct
+//! by their true error, divided by how probable it was that they were seen.
 //!
-//! The loss is `sum over all pairs of e_ui + sum over observed pairs of (true error - e_ui) / p_ui`. It is right on average if either the propensities
-//! `p` or the imputed errors `e` are. True errors are `(s - y)^2`, imputed ones `(s - r)^2`:
+//! The loss is `sum over all pairs of e_ui + sum over observed pairs of (true error - e_ui) /
+//! p_ui`. It is right on average if either the propensities `p` or the imputed errors `e` are. True
+//! errors are `(s - y)^2`, imputed ones `(s - r)^2`:
 //!
 //! - `dr`: `r` is a label, imputed by a small matrix factorisation of the observed labels;
-//! - `dr_jl` (joint learning): `r` is the model's own score plus an error that is imputed by a small matrix factorisation of the observed errors `y - s`,
-//!   each divided by its propensity. The model's own score counts as a constant there.
+//! - `dr_jl` (joint learning): `r` is the model's own score plus an error that is imputed by a
+//!   small matrix factorisation of the observed errors `y - s`, each divided by its propensity. The
+//!   model's own score counts as a constant there.
 //!
-//! The true errors are the examples of the loss, with weights `1 / p`. The rest is [`ImputedErrors`], a further term. `s - r` is an inner product of longer
-//! vectors, so the sum over all pairs is a form in small matrices, as in [`super::imputation`]. The small model takes a step of Adam in every step.
+//! The true errors are the examples of the loss, with weights `1 / p`. The rest is
+//! [`ImputedErrors`], a further term. `s - r` is an inner product of longer vectors, so the sum
+//! over all pairs is a form in small matrices, as in [`super::imputation`]. The small model takes a
+//! step of Adam in every step.
 //!
-//! Source: Wang et al., *Doubly Robust Joint Learning for Recommendation on Data Missing Not at Random*, ICML 2019; the loss of the joint form as in SPEC
-//! C.3. The closed form is ours.
+//! Source: Wang et al., *Doubly Robust Joint Learning for Recommendation on Data Missing Not at
+//! Random*, ICML 2019. The closed form is ours.
 
 use std::sync::Arc;
 
@@ -125,7 +129,8 @@ impl ImputedErrors {
         self.block.nodes.iter().map(|&node| self.model.row(&self.learned.value, node)).collect()
     }
 
-    /// `s - r` is the inner product of a user's and an item's vector of these; where the model's own score is a constant of `r`, it cancels.
+    /// `s - r` is the inner product of a user's and an item's vector of these; where the model's
+    /// own score is a constant of `r`, it cancels.
     fn residual_rows(&self, x: &[f64]) -> Vec<Vec<f64>> {
         let mut rows = self.imputing();
         rows[self.block.n_users..].iter_mut().flatten().for_each(|value| *value = -*value);
@@ -184,7 +189,8 @@ impl WideTerm for ImputedErrors {
         self.scale * (all - corrected)
     }
 
-    /// The gradient: every pair pushes with `2 (s - r)`, observed ones take that back `1 / p` times.
+    /// The gradient: every pair pushes with `2 (s - r)`, observed ones take that back `1 / p`
+    /// times.
     fn gradient(&self, x: &[f64]) -> Vec<f64> {
         let (dim, n_users) = (self.dim, self.block.n_users);
         let z = self.residual_rows(x);

@@ -45,7 +45,8 @@ mod tests {
         cpu.read(&weights)
     }
 
-    /// Two pairs of two examples each; the mean over four divides by 4, normalising by the mean weight 2.
+    /// Two pairs of two examples each; the mean over four divides by 4, normalising by the mean
+    /// weight 2.
     #[test]
     fn every_example_of_a_pair_has_the_weight_of_its_edge() {
         assert_eq!(weigh(false, Reduction::Sum), [1.0, 1.0, 3.0, 3.0]);

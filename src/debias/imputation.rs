@@ -1,9 +1,12 @@
-//! AutoDebias' imputation term: `strength * sum over all pairs of w2_ui (s_ui - m_c)^2`, `w2_ui = exp((c_u + c_i + c_[observed]) / 5)`, where the imputed
-//! value `m_c = tanh(phi_c)` depends on the class of the pair: a -1, nothing, or a +1 was observed.
+//! AutoDebias' imputation term: `strength * sum over all pairs of w2_ui (s_ui - m_c)^2`, `w2_ui =
+//! exp((c_u + c_i + c_[observed]) / 5)`, where the imputed value `m_c = tanh(phi_c)` depends on the
+//! class of the pair: a -1, nothing, or a +1 was observed.
 //!
-//! All pairs are those of the batch's users with its items, observed ones included. The weight of an unobserved pair is a user's factor times an item's
-//! factor, and its imputed value is a constant, so the sum over all pairs is a form in small matrices of the embeddings' width (SPEC C.4c); observed
-//! pairs, whose class is another, are corrected one by one. The cost is that of the observed pairs and of `(users + items) * dim^2`.
+//! All pairs are those of the batch's users with its items, observed ones included. The weight of
+//! an unobserved pair is a user's factor times an item's factor, and its imputed value is a
+//! constant, so the sum over all pairs is a form in small matrices of the embeddings' width;
+//! observed pairs, whose class is another, are corrected one by one. The cost is that of the
+//! observed pairs and of `(users + items) * dim^2`.
 //!
 //! Source: as [`super::autodebias`]; the closed form is ours.
 
@@ -130,7 +133,8 @@ impl Imputation {
         all_pairs_reference(&self.pairs(&self.weighed()), &self.block.known, x)
     }
 
-    /// From the motion of the scores to the derivatives by the term's own parameters. Answers the motion of the term.
+    /// From the motion of the scores to the derivatives by the term's own parameters. Answers the
+    /// motion of the term.
     pub(super) fn keep(&mut self, motion: &PairMotion) -> f64 {
         let Weighed { factor, unseen, seen, imputed, .. } = self.weighed();
         let m = imputed[UNOBSERVED];

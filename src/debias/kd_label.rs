@@ -1,10 +1,10 @@
 //! `kd_label`: label-based distillation; a teacher that is fitted on the uniform log speaks through
 //! the labels of the biased one, `y + strength * minmax(teacher's score)`.
 //!
-//! Source: Liu et al., *A General Knowledge Distillation Framework for Counterfactual Recommendation
-//! via Uniform Data*, SIGIR 2020, in the form of DongHande/AutoDebias. We differ: scores are brought
-//! to 0..1 over all training pairs instead of within each block; the teacher is a small matrix
-//! factorisation, fitted by full-batch Adam.
+//! Source: Liu et al., *A General Knowledge Distillation Framework for Counterfactual
+//! Recommendation via Uniform Data*, SIGIR 2020, in the form of DongHande/AutoDebias. We differ:
+//! scores are brought to 0..1 over all training pairs instead of within each block; the teacher is
+//! a small matrix factorisation, fitted by full-batch Adam.
 
 use std::sync::Arc;
 
@@ -93,7 +93,8 @@ mod tests {
         assert_eq!(to_unit(&[2.0, 2.0]), [0.0, 0.0]);
     }
 
-    /// Uniform rows say that item 1 is liked and item 0 is not, by whomever: without factors the teacher knows items (and users) by their bias.
+    /// Uniform rows say that item 1 is liked and item 0 is not, by whomever: without factors the
+    /// teacher knows items (and users) by their bias.
     #[test]
     fn pairs_that_the_teacher_believes_in_get_higher_labels() {
         let uniform = Log {
@@ -106,7 +107,8 @@ mod tests {
         let pairs = Interactions::from_pairs(3, 3, pairs).unwrap();
         let config = KdLabel { rank: 0, strength: 0.5, decay: 0.01, epochs: 1000, ..KdLabel::default() };
         let found = labels(&config, &pairs, &[1.0, -1.0, 1.0], &uniform, Seed(1));
-        // The lowest score adds 0 and the highest the strength; item 2, of which nothing is known, lies in the middle.
+        // The lowest score adds 0 and the highest the strength; item 2, of which nothing is known,
+        // lies in the middle.
         assert_eq!((found[0], found[1]), (1.0, -0.5));
         assert!((found[2] - 1.25).abs() < 0.02, "{found:?}");
     }

@@ -1,4 +1,5 @@
-//! Adam for the few parameters of a debiasing method, in f64 on the host: there are as many as users and items, and one bad bit would matter longer.
+//! Adam for the parameters of a debiasing method, in f64 on the host: there are about as many as
+//! users and items.
 
 use crate::objectives::Parameters;
 
@@ -21,7 +22,8 @@ impl MetaAdam {
         MetaAdam { value, m: zeros.clone(), v: zeros, step: 0, learning_rate, decay }
     }
 
-    /// One step against the gradient. Values are kept as 32-bit numbers, so that a checkpoint holds all of them.
+    /// One step against the gradient. Values are kept as 32-bit numbers, so that a checkpoint holds
+    /// all of them.
     pub(super) fn step(&mut self, gradient: &[f64]) {
         const BETA1: f64 = 0.9;
         const BETA2: f64 = 0.999;
@@ -62,8 +64,8 @@ impl MetaAdam {
 mod tests {
     use super::*;
 
-    /// First step: m = .1 g, v = .001 g^2, both corrected to g and g^2, so every parameter moves by the step size against its gradient, whose sign
-    /// the decay can turn: -0.5 + 0.2 * 4 > 0.
+    /// First step: m = .1 g, v = .001 g^2, both corrected to g and g^2, so every parameter moves by
+    /// the step size against its gradient, whose sign the decay can turn: -0.5 + 0.2 * 4 > 0.
     #[test]
     fn the_first_step_has_the_length_of_the_step_size() {
         let mut adam = MetaAdam::new(vec![1.0, -2.0, 4.0], 0.25, 0.2);

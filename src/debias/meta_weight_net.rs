@@ -5,11 +5,12 @@
 //! A row that the model finds hard to believe can weigh less than another row of the same user and
 //! item, which no weight by user, item and label can do.
 //!
-//! Source: Shu et al., *Meta-Weight-Net: Learning an Explicit Mapping For Sample Weighting*, NeurIPS
-//! 2019 (one hidden layer of 100, the loss is an input and no path of the derivative). We differ: the
-//! derivative of the uniform log's loss with respect to a weight comes from a Jacobian-vector product
-//! (see `models::graph::meta`); weights are divided by their mean, as in learning to reweight,
-//! because otherwise all of them shrink together as soon as the model begins to overfit.
+//! Source: Shu et al., *Meta-Weight-Net: Learning an Explicit Mapping For Sample Weighting*,
+//! NeurIPS 2019 (one hidden layer of 100, the loss is an input and no path of the derivative). We
+//! differ: the derivative of the uniform log's loss with respect to a weight comes from a
+//! Jacobian-vector product (see `models::graph::meta`); weights are divided by their mean, as in
+//! learning to reweight, because otherwise all of them shrink together as soon as the model begins
+//! to overfit.
 
 use gcnrec_graphs::Seed;
 use gcnrec_kernels::ops::loss_weights::{loss_answer, loss_weights, mean_answer};
@@ -98,7 +99,8 @@ impl LossWeights {
         LossWeights { hidden, reduction, frozen_epochs, meta, losses: Buffer::default() }
     }
 
-    /// Adds `by_weight` times the derivative of the weight of a loss with respect to every parameter.
+    /// Adds `by_weight` times the derivative of the weight of a loss with respect to every
+    /// parameter.
     fn back(&self, loss: f64, by_weight: f64, gradient: &mut [f64]) {
         let (p, n) = (&self.meta.value, self.hidden);
         let weight = loss_answer(p, loss);
@@ -114,8 +116,9 @@ impl LossWeights {
         gradient[3 * n] += by_sum;
     }
 
-    /// From the derivatives by the weights that were last given to those by the parameters. A weight is `scale a_b / mean(a)`, so `a_b` is pulled on by
-    /// its own derivative less what all of them pull on average, each by its weight.
+    /// From the derivatives by the weights that were last given to those by the parameters. A
+    /// weight is `scale a_b / mean(a)`, so `a_b` is pulled on by its own derivative less what all
+    /// of them pull on average, each by its weight.
     fn gradient(&self, losses: &[f32], hypergradient: &[f32]) -> Vec<f64> {
         let answers: Vec<f64> = losses.iter().map(|&loss| loss_answer(&self.meta.value, loss.into())).collect();
         let (n, mean) = (answers.len(), mean_answer(&answers));
@@ -170,7 +173,8 @@ mod tests {
         LossWeights::new(&config, Reduction::Sum, Seed(4))
     }
 
-    /// Central differences with h = 1e-6: the formula's own error is some 1e-12, rounding 1e-16 / 1e-6 = 1e-10.
+    /// Central differences with h = 1e-6: the formula's own error is some 1e-12, rounding 1e-16 /
+    /// 1e-6 = 1e-10.
     #[test]
     fn the_network_s_gradient_is_that_of_its_weights() {
         let mut net = net(7, 0.0);

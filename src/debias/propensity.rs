@@ -1,7 +1,9 @@
-//! How probable it was that a pair was seen.
+//! Propensities: how probable it was that a pair was seen.
 //!
-//! Sources: Schnabel et al., *Recommendations as Treatments*, ICML 2016 (naive Bayes: `p(O=1 | y) = p(y | O=1) p(O=1) / p(y)`, with `p(y)` from the uniform
-//! log, `p(O=1)` the share of observed pairs); Yang et al., *Unbiased offline recommender evaluation*, RecSys 2018 (a power of the item's count).
+//! Sources: Schnabel et al., *Recommendations as Treatments*, ICML 2016 (naive Bayes: `p(O=1 | y) =
+//! p(y | O=1) p(O=1) / p(y)`, with `p(y)` from the uniform log, `p(O=1)` the share of observed
+//! pairs); Yang et al., *Unbiased offline recommender evaluation*, RecSys 2018 (a power of the
+//! item's count).
 
 use gcnrec_graphs::Interactions;
 use serde::{Deserialize, Serialize};
@@ -21,7 +23,8 @@ pub enum Propensity {
 
 name_setting!(Propensity, "propensity");
 
-/// The propensity of every training edge by naive Bayes. `labels` are those of the edges, `uniform` those of the uniform log, both +1 and -1.
+/// The propensity of every training edge by naive Bayes. `labels` are those of the edges, `uniform`
+/// those of the uniform log, both +1 and -1.
 pub(super) fn naive_bayes(pairs: &Interactions, labels: &[f32], uniform: &[f32]) -> Vec<f64> {
     let share = |labels: &[f32]| {
         let liked = labels.iter().filter(|&&label| label > 0.0).count() as f64 / labels.len().max(1) as f64;
@@ -33,7 +36,8 @@ pub(super) fn naive_bayes(pairs: &Interactions, labels: &[f32], uniform: &[f32])
     labels.iter().map(|&label| by_label[usize::from(label > 0.0)].min(1.0)).collect()
 }
 
-/// The propensity of every training edge from the count of its item: `(count / largest count)^alpha`.
+/// The propensity of every training edge from the count of its item: `(count / largest
+/// count)^alpha`.
 pub(super) fn popularity(pairs: &Interactions, alpha: f64) -> Vec<f64> {
     let counts = pairs.item_counts();
     let largest = f64::from(counts.iter().copied().max().unwrap_or(1).max(1));
@@ -50,8 +54,8 @@ mod tests {
         Interactions::from_pairs(4, 5, pairs).unwrap()
     }
 
-    /// Four of 20 pairs seen (.2), three of them liked (.75); one of four uniform rows is liked (.25): p(seen | liked) = .75 * .2 / .25 = .6,
-    /// p(seen | disliked) = .25 * .2 / .75 = 1/15.
+    /// Four of 20 pairs seen (.2), three of them liked (.75); one of four uniform rows is liked
+    /// (.25): p(seen | liked) = .75 * .2 / .25 = .6, p(seen | disliked) = .25 * .2 / .75 = 1/15.
     #[test]
     fn naive_bayes_weighs_labels_by_how_much_more_often_they_are_seen() {
         let found = naive_bayes(&pairs(), &[1.0, -1.0, 1.0, 1.0], &[1.0, -1.0, -1.0, -1.0]);

@@ -4,9 +4,9 @@
 //! `h_b` is the derivative of the uniform log's loss with respect to the weight of example `b`, at
 //! weight 0; `w_b = max(-h_b, 0)`, divided by their sum.
 //!
-//! Source: Ren et al., *Learning to Reweight Examples for Robust Deep Learning*, ICML 2018, algorithm
-//! 1. All weights are 0 in its look-ahead, which is therefore the current point. We differ: with sums
-//! instead of means the weights of a batch add up to the number of its examples.
+//! Source: Ren et al., *Learning to Reweight Examples for Robust Deep Learning*, ICML 2018,
+//! algorithm 1. All weights are 0 in its look-ahead, which is therefore the current point. We
+//! differ: with sums instead of means the weights of a batch add up to the number of its examples.
 
 use gcnrec_kernels::ops::place::{fill_column, place};
 use gcnrec_kernels::ops::shares::shares;

@@ -1,4 +1,5 @@
-//! A small matrix factorisation with biases in f64, for methods that need a second model: `s_ui = p_u . q_i + b_u + b_i`.
+//! A small matrix factorisation with biases in f64, for methods that need a second model: `s_ui =
+//! p_u . q_i + b_u + b_i`.
 
 use gcnrec_graphs::Seed;
 
@@ -13,14 +14,16 @@ pub(super) struct SmallMf {
 }
 
 impl SmallMf {
-    /// Parameters to start from: factors near 0, no biases. `index` keeps the draws of methods apart.
+    /// Parameters to start from: factors near 0, no biases. `index` keeps the draws of methods
+    /// apart.
     pub(super) fn start(self, seed: Seed, index: u64) -> Vec<f32> {
         let mut value = normal(seed, index, self.nodes.len() * (self.rank + 1), 0.1);
         value.chunks_exact_mut(self.rank + 1).for_each(|row| row[self.rank] = 0.0);
         value
     }
 
-    /// A node's vector, `[rank + 2]`: the score of a pair is the inner product of its user's and its item's.
+    /// A node's vector, `[rank + 2]`: the score of a pair is the inner product of its user's and
+    /// its item's.
     pub(super) fn row(self, value: &[f64], node: u32) -> Vec<f64> {
         let own = &value[node as usize * (self.rank + 1)..][..self.rank + 1];
         let (factors, bias) = (&own[..self.rank], own[self.rank]);
@@ -51,7 +54,8 @@ impl SmallMf {
 mod tests {
     use super::*;
 
-    /// User 0 = (2, bias .5), item 0 (node 1) = (-1, bias .25): s = -2 + .75 = -1.25; with target 1 and weight 3 the slope is 2 * 3 * -2.25 = -13.5.
+    /// User 0 = (2, bias .5), item 0 (node 1) = (-1, bias .25): s = -2 + .75 = -1.25; with target 1
+    /// and weight 3 the slope is 2 * 3 * -2.25 = -13.5.
     #[test]
     fn the_gradient_is_that_of_a_weighted_squared_error() {
         let model = SmallMf { nodes: Nodes { n_users: 1, n_items: 1 }, rank: 1 };

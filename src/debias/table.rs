@@ -1,4 +1,5 @@
-//! What was learned, as a table that a person can act on: the weights by label, by popularity of the item and by position, and the imputed values.
+//! Tables of learned example weights: means by label, popularity of the item and position, and the
+//! imputed values.
 
 use std::io::Write;
 use std::path::Path;
@@ -29,7 +30,8 @@ pub struct WeightRow {
     pub value: f64,
 }
 
-/// Weights by feature. `weights` and `labels` are those of the training edges; `imputed` are the values of -1, of unobserved pairs and of +1.
+/// Weights by feature. `weights` and `labels` are those of the training edges; `imputed` are the
+/// values of -1, of unobserved pairs and of +1.
 pub fn weight_table(
     split: &Split,
     pairs: &Interactions,
@@ -93,7 +95,8 @@ fn by_position(split: &Split, pairs: &Interactions, weights: &[f32]) -> Vec<Weig
     (0..=last).map(|at| group("position", at.to_string(), weights, |edge| positions[edge] == Some(at))).collect()
 }
 
-/// Writes the weight of every training pair, for another trainer: `user,item,label,weight` with a header.
+/// Writes the weight of every training pair, for another trainer: `user,item,label,weight` with a
+/// header.
 ///
 /// # Errors
 /// [`RecError::Io`].
@@ -138,7 +141,8 @@ mod tests {
         (split, Interactions::from_pairs(2, 2, pairs).unwrap())
     }
 
-    /// Item 1 has one pair (weight 4), item 0 two (weights 1 and 2); position 0 holds the weights 1 and 4.
+    /// Item 1 has one pair (weight 4), item 0 two (weights 1 and 2); position 0 holds the weights 1
+    /// and 4.
     #[test]
     fn weights_are_shown_by_label_popularity_and_position() {
         let (split, pairs) = world();

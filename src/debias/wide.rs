@@ -1,4 +1,5 @@
-//! Further terms of the loss that are worked out in f64 on the processor, and fit something of their own to the model in every step.
+//! Further terms of the loss that are worked out in f64 on the processor, and fit something of
+//! their own to the model in every step.
 
 use gcnrec_kernels::{Buffer, Device};
 

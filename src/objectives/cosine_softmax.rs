@@ -1,9 +1,9 @@
 //! Softmax losses on cosines: `loss_b = -s+/tau + t2 log sum_j exp(s_j/tau)`.
 //!
 //! With `t2 = 1` it is the softmax cross-entropy with the positive kept in the denominator,
-//! otherwise the bilateral form. The candidates `j` are all items (a batch is a number of users with
-//! all their positives) or the positives of the batch (a batch is a number of pairs). Accidental
-//! hits within a batch are not removed, as published.
+//! otherwise the bilateral form. The candidates `j` are all items (a batch is a number of users
+//! with all their positives) or the positives of the batch (a batch is a number of pairs).
+//! Accidental hits within a batch are not removed, as published.
 
 use gcnrec_kernels::ops::gather::gather_indices;
 use gcnrec_kernels::ops::normalize::{normalize_rows, normalize_rows_backward, normalize_rows_tangent};
@@ -112,7 +112,8 @@ impl CosineSoftmax {
         }
     }
 
-    /// Query and candidate `b` are the user and the positive of example `b`; its positive is candidate `b`.
+    /// Query and candidate `b` are the user and the positive of example `b`; its positive is
+    /// candidate `b`.
     fn prepare_batch(&mut self, batch: &Batch) {
         let CosineSoftmax { nodes, slots, host, .. } = self;
         slots.assign(batch.users.iter().copied().chain(batch.positives.iter().map(|&i| nodes.item(i))));

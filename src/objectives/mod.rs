@@ -54,8 +54,9 @@ pub trait Loss: Settings {
     /// [`RecError::Config`](crate::error::RecError::Config) for the first one.
     fn validate(&self) -> Result<()>;
 
-    /// Settings that others of its settings make void.
-    fn unread(&self) -> Vec<Unread> {
+    /// Settings that others of its settings make void; `key` is that of its table.
+    fn unread(&self, key: &str) -> Vec<Unread> {
+        let _ = key;
         Vec::new()
     }
 

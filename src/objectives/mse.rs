@@ -1,7 +1,7 @@
 //! `mse`: squared error of labels, `(s - y)^2` with `s` the inner product.
 //!
-//! Source: Hu, Koren and Volinsky, *Collaborative filtering for implicit feedback datasets*, ICDM 2008.
-//! Settings and arithmetic are in [`super::point`].
+//! Source: Hu, Koren and Volinsky, *Collaborative filtering for implicit feedback datasets*,
+//! ICDM 2008. Settings and arithmetic are in [`super::point`].
 
 use gcnrec_kernels::ops::point_loss::PointLoss;
 use serde::{Deserialize, Serialize};

@@ -17,8 +17,8 @@ use crate::samplers::Batch;
 /// A positive against a negative.
 ///
 /// The gradient is a small sparse product on the batch's rows: with `c_b = weight_b * slope_b`, row
-/// `u` gets `c_b (F_i - F_j)`, row `i` gets `c_b F_u` and row `j` gets `-c_b F_u`. The four kinds of
-/// entries stand in four blocks, so their signs are a constant of each block.
+/// `u` gets `c_b (F_i - F_j)`, row `i` gets `c_b F_u` and row `j` gets `-c_b F_u`. The four kinds
+/// of entries stand in four blocks, so their signs are a constant of each block.
 pub struct Pairwise {
     nodes: Nodes,
     dim: usize,
@@ -48,7 +48,8 @@ struct HostIndices {
     occurrences: Vec<f32>,
 }
 
-/// Signs of the blocks (user from positive), (user from negative), (positive from user), (negative from user).
+/// Signs of the blocks (user from positive), (user from negative), (positive from user), (negative
+/// from user).
 const SIGNS: [f32; 4] = [1.0, -1.0, 1.0, -1.0];
 
 impl Pairwise {

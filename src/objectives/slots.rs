@@ -1,6 +1,7 @@
-//! Which rows of the embedding table a batch touches, and where each of its entries finds its row.
+//! Rows of the embedding table that a batch touches, and the row (slot) of each of its entries.
 
-/// Collects node ids into a strictly increasing list without repeats, and answers the position (slot) of each.
+/// Collects node ids into a strictly increasing list without repeats, and answers the position
+/// (slot) of each.
 #[derive(Debug, Default)]
 pub struct Slots {
     /// Slot of each node of the current list; meaningless for other nodes.
@@ -16,8 +17,8 @@ impl Slots {
         Slots { slot_of: vec![0; n_nodes], marked: vec![0; n_nodes.div_ceil(64)], rows: Vec::new() }
     }
 
-    /// Starts a new list with the given nodes, repeats allowed, any order. Reading the marks in order is cheaper than sorting the nodes, unless they are
-    /// few beside all.
+    /// Starts a new list with the given nodes, repeats allowed, any order. Reading the marks in
+    /// order is cheaper than sorting the nodes, unless they are few beside all.
     pub fn assign(&mut self, nodes: impl Iterator<Item = u32>) {
         let Slots { slot_of, marked, rows } = self;
         rows.clear();

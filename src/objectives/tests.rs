@@ -15,7 +15,8 @@ fn pairs() -> Interactions {
     Interactions::from_pairs(NODES.n_users, NODES.n_items, pairs).unwrap()
 }
 
-/// Every loss with a batch that suits it; item 5 has no pair, and users, positives and negatives repeat.
+/// Every loss with a batch that suits it; item 5 has no pair, and users, positives and negatives
+/// repeat.
 fn losses() -> Vec<(&'static str, Task, Batch)> {
     let pairs_of = |negatives: Vec<u32>| Batch {
         users: vec![0, 2, 0, 3],
@@ -64,8 +65,9 @@ fn tangent(objective: &mut dyn Objective) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
     (rows, dot, Device::Cpu.read(&loss_dot))
 }
 
-/// Five-point differences of an f32 forward pass with step h = 1/32: losses around 5 are rounded by 5e-7, divided by h that is 2e-5; the formula's
-/// own error, h^4 / 30 times the fifth derivative, stays near 1e-4 for the sharpest loss (tau .15).
+/// Five-point differences of an f32 forward pass with step h = 1/32: losses around 5 are rounded by
+/// 5e-7, divided by h that is 2e-5; the formula's own error, h^4 / 30 times the fifth derivative,
+/// stays near 1e-4 for the sharpest loss (tau .15).
 #[test]
 fn the_tangent_is_how_the_losses_move() {
     for (name, mut task, batch) in losses() {
@@ -87,7 +89,8 @@ fn the_tangent_is_how_the_losses_move() {
     }
 }
 
-/// `sum_b w_b loss_dot_b = <gradient(w), rows_dot>`: no differences, so only the rounding of some hundred products remains.
+/// `sum_b w_b loss_dot_b = <gradient(w), rows_dot>`: no differences, so only the rounding of some
+/// hundred products remains.
 #[test]
 fn the_tangent_is_the_transpose_of_the_gradient() {
     for (name, mut task, batch) in losses() {
@@ -104,7 +107,7 @@ fn the_tangent_is_the_transpose_of_the_gradient() {
     }
 }
 
-/// SPEC A.2: a row counts once per occurrence, so a batch that names a pair twice counts its rows twice.
+/// A row counts once per occurrence, so a batch that names a pair twice counts its rows twice.
 #[test]
 fn rows_are_counted_once_per_occurrence() {
     for (name, mut task, batch) in losses() {

@@ -1,4 +1,5 @@
-//! The seam by which a model asks how much each example counts, and tells a method that learns it what a weight would have changed.
+//! Example weights and further terms of a loss, with what teaches them: the interface between graph
+//! models and debiasing methods.
 
 use gcnrec_kernels::ops::place::fill_column;
 use gcnrec_kernels::{Buffer, Device};
@@ -12,20 +13,23 @@ pub type Parameters = Vec<(&'static str, Vec<f32>)>;
 
 /// The examples of a batch, as a method that weighs them sees them.
 ///
-/// The examples of one pair (a positive with its sampled negatives) stand together, in the order of the batch's pairs.
+/// The examples of one pair (a positive with its sampled negatives) stand together, in the order of
+/// the batch's pairs.
 #[derive(Debug, Clone, Copy)]
 pub struct Examples<'a> {
     /// The batch.
     pub batch: &'a Batch,
     /// Number of its examples.
     pub n: usize,
-    /// The loss of every example, `[n]`, at the point before the step; empty where pairs are weighed outside of a step.
+    /// The loss of every example, `[n]`, at the point before the step; empty where pairs are
+    /// weighed outside of a step.
     pub losses: &'a Buffer<f32>,
 }
 
 /// Gives every example of a batch its weight in the loss.
 pub trait ExampleWeights: Send {
-    /// Fills `weights` with one number per example. They are used as they are: a mean carries its own `1/n`. No method waits for the device here.
+    /// Fills `weights` with one number per example. They are used as they are: a mean carries its
+    /// own `1/n`. No method waits for the device here.
     ///
     /// # Errors
     /// Those of the method that learns the weights.
@@ -42,8 +46,10 @@ pub trait ExampleWeights: Send {
         false
     }
 
-    /// Moves the method's own parameters: `hypergradient[b]` is the derivative of the uniform log's loss after the step, with respect to the weight of
-    /// example `b` in the step. Speaks of the batch of the last [`ExampleWeights::weigh`]. A method whose parameters are in host memory waits for it.
+    /// Moves the method's own parameters: `hypergradient[b]` is the derivative of the uniform log's
+    /// loss after the step, with respect to the weight of example `b` in the step. Speaks of the
+    /// batch of the last [`ExampleWeights::weigh`]. A method whose parameters are in host memory
+    /// waits for it.
     ///
     /// # Errors
     /// Those of the method.
@@ -57,13 +63,15 @@ pub trait ExampleWeights: Send {
         Parameters::new()
     }
 
-    /// Puts one array of [`ExampleWeights::parameters`] back, in the same order and of the same length.
+    /// Puts one array of [`ExampleWeights::parameters`] back, in the same order and of the same
+    /// length.
     fn restore(&mut self, parameters: Parameters) {
         debug_assert!(parameters.is_empty());
     }
 }
 
-/// A term of the loss that is no sum over the batch's examples. It speaks of the rows of the final embeddings that the batch touches.
+/// A term of the loss that is no sum over the batch's examples. It speaks of the rows of the final
+/// embeddings that the batch touches.
 ///
 /// # Shapes
 /// - `rows`, `rows_dot`, `gradient`: `[n_rows, dim]`, row-major, users first
@@ -74,12 +82,14 @@ pub trait AuxiliaryTerm: Send {
     /// Those of the term.
     fn prepare(&mut self, device: &Device, batch: &Batch, nodes: &[u32]) -> Result<()>;
 
-    /// True when the term fits something of its own to the model in every step, without a look-ahead.
+    /// True when the term fits something of its own to the model in every step, without a
+    /// look-ahead.
     fn fits(&self) -> bool {
         false
     }
 
-    /// Takes a step of that fit, between [`AuxiliaryTerm::prepare`] and [`AuxiliaryTerm::backward`], on the rows that the latter will be given.
+    /// Takes a step of that fit, between [`AuxiliaryTerm::prepare`] and
+    /// [`AuxiliaryTerm::backward`], on the rows that the latter will be given.
     fn fit(&mut self, device: &Device, rows: &Buffer<f32>) {
         let _ = (device, rows);
     }
@@ -96,8 +106,8 @@ pub trait AuxiliaryTerm: Send {
     /// Those of the ops.
     fn backward(&mut self, device: &Device, rows: &Buffer<f32>, gradient: &mut Buffer<f32>) -> Result<()>;
 
-    /// Follows a motion of the rows: keeps the derivative of the term's own motion with respect to its parameters, which [`AuxiliaryTerm::learn`] takes a
-    /// step against.
+    /// Follows a motion of the rows: keeps the derivative of the term's own motion with respect to
+    /// its parameters, which [`AuxiliaryTerm::learn`] takes a step against.
     ///
     /// # Errors
     /// Those of the ops.
@@ -109,12 +119,14 @@ pub trait AuxiliaryTerm: Send {
         false
     }
 
-    /// Moves the term's own parameters, after [`AuxiliaryTerm::tangent`] along the motion that the uniform log asks for.
+    /// Moves the term's own parameters, after [`AuxiliaryTerm::tangent`] along the motion that the
+    /// uniform log asks for.
     fn learn(&mut self, epoch: u64) {
         let _ = epoch;
     }
 
-    /// The values that stand in for the labels of observed -1, unobserved and observed +1 pairs, if the term imputes labels.
+    /// The values that stand in for the labels of observed -1, unobserved and observed +1 pairs, if
+    /// the term imputes labels.
     fn imputed_values(&self) -> Option<[f64; 3]> {
         None
     }

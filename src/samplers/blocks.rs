@@ -1,6 +1,8 @@
-//! Batches of blocks: some users times some items, with every training pair among them. Losses over all pairs of a block, seen or not, need them.
+//! Batches of blocks: some users times some items, with every training pair among them. Losses over
+//! all pairs of a block, seen or not, need them.
 //!
-//! Source: the blocks of AutoDebias' code (SPEC C.2): users and items are shuffled and cut in each epoch, and every block comes once.
+//! Source: the blocks of AutoDebias' code: users and items are shuffled and cut in each epoch, and
+//! every block comes once.
 
 use gcnrec_graphs::{Interactions, Purpose, Seed, UserId};
 use rand::seq::SliceRandom;
@@ -22,7 +24,8 @@ pub struct BlockSampler {
 }
 
 impl BlockSampler {
-    /// A sampler over all users and items of `train`, with or without pairs. Sizes above their number mean one block.
+    /// A sampler over all users and items of `train`, with or without pairs. Sizes above their
+    /// number mean one block.
     pub fn new(train: &Interactions, seed: Seed, users_per_block: usize, items_per_block: usize) -> Self {
         let (n_users, n_items) = (train.n_users(), train.n_items());
         BlockSampler {

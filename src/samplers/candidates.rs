@@ -1,4 +1,4 @@
-//! Samples of items that a held-out item is ranked among, for evaluations that do not rank the whole catalogue.
+//! Sampled candidates: items that a held-out item is ranked among where not the whole catalogue is.
 
 use gcnrec_graphs::{Interactions, Purpose, Seed, UserId};
 
@@ -7,13 +7,15 @@ use super::NegativeSampler;
 /// Streams of candidates lie far above the epochs of training, which share their purpose.
 const EPOCH: u64 = u64::MAX;
 
-/// For each user with a held-out item, rising, `n_draws` items for every held-out pair: drawn with replacement from `sampler`, never one of the user's
-/// items in `known`. A draw that finds no other item (the user has them all) is left out.
+/// For each user with a held-out item, rising, `n_draws` items for every held-out pair: drawn with
+/// replacement from `sampler`, never one of the user's items in `known`. A draw that finds no other
+/// item (the user has them all) is left out.
 ///
 /// A user's draws depend on the seed and the user alone.
 ///
 /// # Source
-/// RecBole's modes `uniN` and `popN` (SPEC.md E.2): a user's held-out items share one pool, in which repeats collapse. We differ: our draws are our own.
+/// RecBole's modes `uniN` and `popN`: a user's held-out items share one pool, in which repeats
+/// collapse. We differ: our draws are our own.
 pub fn draw_candidates(
     relevant: &Interactions,
     known: &Interactions,

@@ -1,12 +1,15 @@
-//! Sessions side by side: each lane reads one session after the other, and a step takes one position of every lane.
+//! Session-parallel batches: each lane reads one session after the other, and a step takes one
+//! position of every lane.
 //!
-//! The sessions are put in a line, in an order that is drawn anew each epoch, and the line is cut into lanes of equal length: every position that another
-//! item follows is trained once an epoch, the number of steps is the same in each, and only where the line is cut a session goes on in another lane, from
-//! nothing. A step is a function of (seed, epoch, step) alone.
+//! The sessions are put in a line, in an order that is drawn anew each epoch, and the line is cut
+//! into lanes of equal length: every position that another item follows is trained once an epoch,
+//! the number of steps is the same in each, and only where the line is cut a session goes on in
+//! another lane, from nothing. A step is a function of (seed, epoch, step) alone.
 //!
 //! # Source
-//! Hidasi et al., *Session-based Recommendations with Recurrent Neural Networks*, ICLR 2016, section 3.1.1. Deliberate differences: they take the sessions
-//! by their start time, and leave out what is left when the last session has begun in some lane.
+//! Hidasi et al., *Session-based Recommendations with Recurrent Neural Networks*, ICLR 2016,
+//! section 3.1.1. Deliberate differences: they take the sessions by their start time, and leave out
+//! what is left when the last session has begun in some lane.
 
 use std::sync::Arc;
 
@@ -32,7 +35,8 @@ pub struct SessionLanes {
 }
 
 impl SessionLanes {
-    /// Lanes for at most `n_lanes` sessions at a time; of a session longer than `max_len` all is read, or the last items.
+    /// Lanes for at most `n_lanes` sessions at a time; of a session longer than `max_len` all is
+    /// read, or the last items.
     pub fn new(
         histories: Arc<Vec<Vec<ItemId>>>,
         (windows, max_len): (Windows, usize),
@@ -78,8 +82,8 @@ impl SessionLanes {
         self.shuffled_for = Some(epoch);
     }
 
-    /// Fills `batch` with one item of each lane, as sequences of length one, and `fresh` with whether its session starts there. Lanes are in order; at the
-    /// end the last ones may be done.
+    /// Fills `batch` with one item of each lane, as sequences of length one, and `fresh` with
+    /// whether its session starts there. Lanes are in order; at the end the last ones may be done.
     pub fn step(&mut self, epoch: u64, step: usize, batch: &mut SequenceBatch, fresh: &mut Vec<bool>) {
         self.start_epoch(epoch);
         *batch = SequenceBatch { starts: vec![0], ..SequenceBatch::default() };

@@ -1,4 +1,5 @@
-//! What goes into a batch. A batch is a function of (seed, epoch, step) alone, so that a resumed run sees the batches it would have seen.
+//! Samplers: batches of training examples, each a function of (seed, epoch, step) alone, so that a
+//! resumed run sees the batches it would have seen.
 
 mod blocks;
 mod candidates;
@@ -18,23 +19,26 @@ pub use pairs::{PairOrder, PairSampler};
 pub use sequences::{Examples, SequenceBatch, SequenceSampler, Windows, beside_batch};
 pub use users::UserSampler;
 
-/// The examples of one step, as dense ids. One example is one user with one positive (and its negatives).
+/// The examples of one step, as dense ids. One example is one user with one positive (and its
+/// negatives).
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Batch {
     /// Batches of pairs: the user of each example. Batches of users: each user once.
     pub users: Vec<u32>,
     /// The positive of each example.
     pub positives: Vec<u32>,
-    /// `n_negatives` sampled items for each example, one example after the other; empty where the loss samples none. Where the hardest of several is
-    /// taken, all that were drawn, until it is.
+    /// `n_negatives` sampled items for each example, one example after the other; empty where the
+    /// loss samples none. Where the hardest of several is taken, all that were drawn, until it is.
     pub negatives: Vec<u32>,
-    /// Batches of users: user `q` has the examples `list_ptr[q]..list_ptr[q + 1]`. Empty for batches of pairs.
+    /// Batches of users: user `q` has the examples `list_ptr[q]..list_ptr[q + 1]`. Empty for
+    /// batches of pairs.
     pub list_ptr: Vec<u32>,
     /// The training edge of each positive.
     pub edges: Vec<u32>,
     /// The label of each positive; empty where all are +1.
     pub labels: Vec<f32>,
-    /// Batches of blocks: the users of the block, rising, with or without a pair in it. Empty otherwise.
+    /// Batches of blocks: the users of the block, rising, with or without a pair in it. Empty
+    /// otherwise.
     pub block_users: Vec<u32>,
     /// Batches of blocks: its items, rising.
     pub block_items: Vec<u32>,

@@ -4,7 +4,8 @@ use gcnrec_graphs::{Interactions, UserId};
 use rand::Rng;
 use rand::RngExt;
 
-/// A user with this share of all items or more is rare enough to scan instead of rejecting draws without end.
+/// A user with this share of all items or more is rare enough to scan instead of rejecting draws
+/// without end.
 const MAX_REJECTIONS: usize = 10_000;
 
 /// Draws items uniformly or in proportion to `count^alpha`, rejecting the user's training items.
@@ -28,7 +29,8 @@ impl NegativeSampler {
         NegativeSampler::of_counts(&train.item_counts(), alpha)
     }
 
-    /// In proportion to the counts of the items to the power of `alpha`; an item without a count is never drawn.
+    /// In proportion to the counts of the items to the power of `alpha`; an item without a count is
+    /// never drawn.
     pub fn of_counts(counts: &[u32], alpha: f64) -> Self {
         let mut total = 0.0;
         let running = |&count: &u32| {
@@ -80,7 +82,8 @@ impl NegativeSampler {
     }
 }
 
-/// Keeps the item with the highest score of each `n_candidates`, the first of equal ones: `scores` belong to the items one by one.
+/// Keeps the item with the highest score of each `n_candidates`, the first of equal ones: `scores`
+/// belong to the items one by one.
 pub fn keep_hardest(items: &mut Vec<u32>, scores: &[f32], n_candidates: usize) {
     let hardest = |(items, scores): (&[u32], &[f32])| {
         let mut best = 0;

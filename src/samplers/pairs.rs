@@ -1,7 +1,7 @@
 //! Batches of user-item pairs, with sampled negatives where the loss wants them.
 //!
-//! Sources for the two orders: RecBole and SELFRec take each training pair once an epoch; LightGCN draws a user uniformly and then one of
-//! the user's items (SPEC A.3), which makes heavy users count less.
+//! Sources for the two orders: RecBole and SELFRec take each training pair once an epoch; LightGCN
+//! draws a user uniformly and then one of the user's items, which makes heavy users count less.
 
 use gcnrec_graphs::{Interactions, Purpose, Seed, UserId};
 use rand::RngExt;
@@ -16,7 +16,8 @@ pub enum PairOrder {
     PairUniform,
     /// As many draws as training pairs: a user with items uniformly, then one of the user's items.
     UserUniform,
-    /// No pairs drawn at all: blocks of users times items, each pair of both once an epoch (see [`super::BlockSampler`]).
+    /// No pairs drawn at all: blocks of users times items, each pair of both once an epoch (see
+    /// [`super::BlockSampler`]).
     Blocks {
         /// Users of a block.
         users: usize,
@@ -41,7 +42,8 @@ pub struct PairSampler {
 }
 
 impl PairSampler {
-    /// A sampler over the pairs of `train`; `negatives` are the sampler and how many it draws for each pair.
+    /// A sampler over the pairs of `train`; `negatives` are the sampler and how many it draws for
+    /// each pair.
     pub fn new(
         train: &Interactions,
         seed: Seed,

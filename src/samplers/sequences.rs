@@ -1,7 +1,8 @@
-//! Batches of training sequences, cut from histories that are oldest first. Sequences have their own lengths: nothing is filled up.
+//! Batches of training sequences, cut from histories that are oldest first. Sequences have their
+//! own lengths: nothing is filled up.
 //!
-//! What is trained on a sequence is one of [`Examples`]. A batch holds its sequences from the longest to the shortest, and is a function of (seed,
-//! epoch, step) alone.
+//! What is trained on a sequence is one of [`Examples`]. A batch holds its sequences from the
+//! longest to the shortest, and is a function of (seed, epoch, step) alone.
 
 use std::sync::Arc;
 
@@ -80,7 +81,8 @@ pub struct SequenceSampler {
 }
 
 impl SequenceSampler {
-    /// A sampler over histories of items below `n_items`, in sequences of at most `max_len` and batches of `batch_size`.
+    /// A sampler over histories of items below `n_items`, in sequences of at most `max_len` and
+    /// batches of `batch_size`.
     pub fn new(
         histories: Arc<Vec<Vec<ItemId>>>,
         n_items: usize,
@@ -119,7 +121,8 @@ impl SequenceSampler {
         self.pieces.len().div_ceil(self.batch_size)
     }
 
-    /// The places of a user's history that windows are cut from: all of them where some are masked, otherwise all that another follows.
+    /// The places of a user's history that windows are cut from: all of them where some are masked,
+    /// otherwise all that another follows.
     fn n_predicted(&self, user: usize) -> usize {
         let n = self.histories[user].len();
         match self.examples {
@@ -145,7 +148,8 @@ impl SequenceSampler {
             let mut random = self.seed.stream(Purpose::Batch, epoch, u64::MAX - 1);
             for user in 0..self.histories.len() {
                 let n = self.n_predicted(user);
-                // Moving the cuts by no more than the last window lacks keeps the number of windows.
+                // Moving the cuts by no more than the last window lacks keeps the number of
+                // windows.
                 let slack = self.n_windows(n) * self.max_len - n;
                 self.offsets[user] = random.random_range(0..=slack.min(self.max_len - 1)) as u32;
             }

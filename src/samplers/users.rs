@@ -1,4 +1,5 @@
-//! Batches of users with all their positives: one row of scores per user then serves every positive (SPEC M.1).
+//! Batches of users with all their positives: one row of scores per user then serves every
+//! positive.
 
 use gcnrec_graphs::{Interactions, Purpose, Seed, UserId};
 use rand::seq::SliceRandom;

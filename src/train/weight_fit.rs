@@ -1,11 +1,11 @@
 //! Layer weights: on what they are fitted, and in how many stages (`attention.fit`).
 //!
 //! A loss on cosines cannot gain by making one layer long, so its weights learn on the training
-//! loss. A loss on inner products can: learned on the training loss, the weights collapse onto layer
-//! 0. There the weights are fitted after every step, by a softmax over all items on cosines that
-//! moves them and nothing else. The per-node kinds are fitted in two stages: first one global weight
-//! per layer; then the embeddings start again with these weights as a fixed prior, from which each
-//! node may lean away by a bounded amount.
+//! loss. A loss on inner products can: learned on the training loss, the weights collapse onto
+//! layer 0. There the weights are fitted after every step, by a softmax over all items on cosines
+//! that moves them and nothing else. The per-node kinds are fitted in two stages: first one global
+//! weight per layer; then the embeddings start again with these weights as a fixed prior, from
+//! which each node may lean away by a bounded amount.
 //!
 //! With `held_out` the first stage is fitted on pairs that the embeddings never see. With `uniform`
 //! every fit is on the labelled rows of the uniform log: embeddings learn from the biased log, what

@@ -1,4 +1,5 @@
-//! The closed form against the sum over all pairs, its gradient against central differences, and what makes it doubly robust.
+//! The closed form against the sum over all pairs, its gradient against central differences, and
+//! what makes it doubly robust.
 
 use super::*;
 
@@ -90,7 +91,8 @@ fn with_right_propensities_wrong_imputation_does_no_harm() {
     }
 }
 
-/// What is imputed for the seen pairs is what they say: their true errors and their imputed errors cancel, whatever the propensities are.
+/// What is imputed for the seen pairs is what they say: their true errors and their imputed errors
+/// cancel, whatever the propensities are.
 #[test]
 fn with_right_imputation_wrong_propensities_do_no_harm() {
     let x = point();
@@ -101,7 +103,8 @@ fn with_right_imputation_wrong_propensities_do_no_harm() {
         term.block.observed.iter_mut().for_each(|o| o.inverse = inverse);
         let mut whole = term.gradient(&x);
         for &(user, item, ..) in &SEEN {
-            // The true error of a label of 0: s^2 / p, whose gradient is 2 s / p times the other row.
+            // The true error of a label of 0: s^2 / p, whose gradient is 2 s / p times the other
+            // row.
             let slope = 2.0 * inverse * score(&x, user as usize, item as usize);
             let (user, item) = (user as usize, N_USERS + item as usize);
             for (to, from) in [(user, item), (item, user)] {

@@ -183,7 +183,8 @@ fn at(state: &State, layers: usize, additive: bool, adam: bool) -> World {
     World { base: read("base"), attention, optimizer, ..world(layers, additive, adam) }
 }
 
-/// The engine's f32 sums of some ten products are off by 1e-6 of themselves; through Adam's slope, a difference of two terms, by some 1e-4.
+/// The engine's f32 sums of some ten products are off by 1e-6 of themselves; through Adam's slope,
+/// a difference of two terms, by some 1e-4.
 #[test]
 fn the_engine_s_hypergradients_are_those_of_the_reference() {
     for (layers, additive, adam) in
@@ -227,8 +228,9 @@ fn a_look_ahead_leaves_no_trace_in_the_step() {
     }
 }
 
-/// With gradient descent the hypergradients are linear in the gradient of the uniform log's loss, so those of samples are right on average. 2 of 6 rows in
-/// 400 draws: the mean is off by a twentieth of what single draws are off by; five times that is left alone.
+/// With gradient descent the hypergradients are linear in the gradient of the uniform log's loss,
+/// so those of samples are right on average. 2 of 6 rows in 400 draws: the mean is off by a
+/// twentieth of what single draws are off by; five times that is left alone.
 #[test]
 fn samples_of_the_uniform_log_want_on_average_what_the_whole_log_wants() {
     let hypergradients = |sample: Option<usize>, draws: u64| {

@@ -115,8 +115,8 @@ fn worlds() -> Vec<(&'static str, World)> {
     worlds
 }
 
-/// Central differences with h = 1e-5: the formula's own error is h^2 / 6 times a third derivative, 1e-11 here; the rounding of a loss near 10 is
-/// 1e-15 * 10 / 1e-5 = 1e-9.
+/// Central differences with h = 1e-5: the formula's own error is h^2 / 6 times a third derivative,
+/// 1e-11 here; the rounding of a loss near 10 is 1e-15 * 10 / 1e-5 = 1e-9.
 fn difference(mut at: impl FnMut(f64) -> f64) -> f64 {
     (at(1e-5) - at(-1e-5)) / 2e-5
 }

@@ -1,5 +1,6 @@
-//! The inner step and the look-ahead in plain f64 loops: every pair is visited, every layer is a product with a dense matrix. Finite differences of
-//! [`World::look_ahead`] are what the hypergradients are compared with.
+//! The inner step and the look-ahead in plain f64 loops: every pair is visited, every layer is a
+//! product with a dense matrix. Finite differences of [`World::look_ahead`] are what the
+//! hypergradients are compared with.
 
 use gcnrec_kernels::ops::adam::{AdamConfig, adam_step_reference};
 use gcnrec_kernels::ops::adam_tangent::adam_tangent_reference;
@@ -7,7 +8,8 @@ use gcnrec_kernels::ops::combine::additive::{
     AdditiveShape, additive_backward_reference, additive_reference, additive_tangent_reference,
 };
 
-/// Adam's moments and the number of the step about to be taken; gradient descent where there are none.
+/// Adam's moments and the number of the step about to be taken; gradient descent where there are
+/// none.
 #[derive(Clone)]
 pub struct Optimizer {
     pub config: AdamConfig,
@@ -46,7 +48,8 @@ pub struct World {
     pub layers: usize,
     /// Dense `[n_nodes, n_nodes]`.
     pub adjacency: Vec<f64>,
-    /// Shape and parameters of users' and items' attention; the mean of the layers where there is none.
+    /// Shape and parameters of users' and items' attention; the mean of the layers where there is
+    /// none.
     pub attention: Option<(AdditiveShape, [Vec<f64>; 2], [Optimizer; 2])>,
     pub base: Vec<f64>,
     pub optimizer: Optimizer,
@@ -243,7 +246,7 @@ impl World {
         self.uniform_loss(&self.stepped(&self.gradient(&self.start(), meta)))
     }
 
-    /// The final embeddings and their motion by SPEC C.4b, in f64: `(F, F_dot)`.
+    /// The final embeddings and their motion in f64 (see `models::graph::meta`): `(F, F_dot)`.
     pub fn motion(&self, meta: &Meta) -> (Vec<f64>, Vec<f64>) {
         let start = self.start();
         let gradient = self.gradient(&start, meta);
@@ -270,7 +273,8 @@ impl World {
         (pooled, [side(0), side(1)].concat())
     }
 
-    /// The derivative of the look-ahead with respect to every example's weight: how the example's loss moves along the motion.
+    /// The derivative of the look-ahead with respect to every example's weight: how the example's
+    /// loss moves along the motion.
     pub fn weight_gradient(&self, x: &[f64], x_dot: &[f64]) -> Vec<f64> {
         let moved = |&(u, i, y): &(usize, usize, f64)| {
             let item = self.n_users + i;

@@ -17,7 +17,8 @@ use crate::samplers::PairOrder;
 const USERS: u32 = 60;
 const ITEMS: u32 = 50;
 
-/// Users like the items of their half; a row is shown at random and answered truly, or, in `flipped` of the training rows, wrongly.
+/// Users like the items of their half; a row is shown at random and answered truly, or, in
+/// `flipped` of the training rows, wrongly.
 fn world(flipped: f64) -> (Split, Vec<bool>) {
     let mut random = Seed(11).stream(Purpose::Analysis, 0, 0);
     let (mut train, mut uniform, mut wrong) = (Log::default(), Log::default(), Vec::new());
@@ -124,7 +125,8 @@ fn mean(weights: &[f32], chosen: impl Fn(usize) -> bool) -> f64 {
     chosen.iter().sum::<f64>() / chosen.len() as f64
 }
 
-/// All rows of some users are answered wrongly, so that the users' weights can tell: a fifth of the rows.
+/// All rows of some users are answered wrongly, so that the users' weights can tell: a fifth of the
+/// rows.
 #[test]
 fn flipped_rows_weigh_less_than_the_others() {
     let (mut split, mut wrong) = world(0.0);
@@ -174,8 +176,10 @@ fn of_flipped_and_others(config: &Config, capacity: (usize, f32), epochs: u64) -
     (mean(&weights, |row| wrong[row]), mean(&weights, |row| !wrong[row]))
 }
 
-/// A fifth of all rows is answered wrongly, whoever the user and whatever the item is. A weight that is a network of the loss can tell them from the
-/// others of the same user, item and label, once the model has found what most rows agree on: before that a large loss only says that it has not.
+/// A fifth of all rows is answered wrongly, whoever the user and whatever the item is. A weight
+/// that is a network of the loss can tell them from the others of the same user, item and label,
+/// once the model has found what most rows agree on: before that a large loss only says that it has
+/// not.
 #[test]
 fn single_flipped_rows_weigh_less_where_weights_depend_on_the_loss() {
     let config = Config::parse("meta_weight_net", "rate = 0.003\nfrozen_epochs = 30").unwrap();
@@ -183,8 +187,9 @@ fn single_flipped_rows_weigh_less_where_weights_depend_on_the_loss() {
     assert!(flipped < 0.4 * others, "{flipped} {others}");
 }
 
-/// A weight that is made of user, item and label cannot single out a row: only users and items that happen to have many flipped rows weigh less, and
-/// their flipped rows with them. So there is a difference in the mean, and it is small.
+/// A weight that is made of user, item and label cannot single out a row: only users and items that
+/// happen to have many flipped rows weigh less, and their flipped rows with them. So there is a
+/// difference in the mean, and it is small.
 #[test]
 fn single_flipped_rows_weigh_only_a_little_less_where_weights_depend_on_user_item_and_label() {
     let config = autodebias("weight_rate = 0.02\nfrozen_epochs = 5");
@@ -192,7 +197,8 @@ fn single_flipped_rows_weigh_only_a_little_less_where_weights_depend_on_user_ite
     assert!((0.8 * others..others).contains(&flipped), "{flipped} {others}");
 }
 
-/// The uniform log answers as the training log does: nothing in the rows is worth more than the rest.
+/// The uniform log answers as the training log does: nothing in the rows is worth more than the
+/// rest.
 #[test]
 fn a_uniform_log_like_the_training_log_leaves_the_weights_near_each_other() {
     let (split, _) = world(0.0);
@@ -218,7 +224,8 @@ fn a_resumed_run_learns_the_same_weights_to_the_bit() {
     assert_eq!(whole.state(), second.state());
 }
 
-/// Every method, with and without the look-ahead, on every loss, over the liked rows alone: losses stay finite and somebody is weighed.
+/// Every method, with and without the look-ahead, on every loss, over the liked rows alone: losses
+/// stay finite and somebody is weighed.
 #[test]
 fn every_method_takes_steps_on_every_loss() {
     let (mut split, _) = world(0.0);
@@ -272,7 +279,8 @@ fn every_method_takes_steps_on_every_loss() {
     }
 }
 
-/// What a report tells of the weights is told of the model that was kept, not of the epochs after it; a reloaded model remembers as well.
+/// What a report tells of the weights is told of the model that was kept, not of the epochs after
+/// it; a reloaded model remembers as well.
 #[test]
 fn a_frozen_model_remembers_the_weights_of_its_epoch() {
     let (split, _) = world(0.1);

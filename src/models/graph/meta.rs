@@ -3,10 +3,10 @@
 //! A step with weights `w` moves the parameters from `x` to `x' = x - step(gradient(x, w))`. The
 //! derivative of the uniform log's loss at `x'` with respect to every weight is one Jacobian-vector
 //! product: with `V` the gradient of that loss at `x'`, let `x_dot` be the motion of `x'` under a
-//! gradient that moves along `V` (`-lr V` for gradient descent, [`adam_tangent`] for Adam); then the
-//! weight of example `b` has the derivative `<gradient of loss b, x_dot>`, which is how loss `b`
-//! moves along `x_dot`. No tape and no second derivative of the propagation is needed: it costs the
-//! look-ahead's layers, one Horner pass for `V` and the layers of the motion.
+//! gradient that moves along `V` (`-lr V` for gradient descent, [`adam_tangent`] for Adam); then
+//! the weight of example `b` has the derivative `<gradient of loss b, x_dot>`, which is how loss
+//! `b` moves along `x_dot`. No tape and no second derivative of the propagation is needed: it costs
+//! the look-ahead's layers, one Horner pass for `V` and the layers of the motion.
 //!
 //! Where the uniform log is long, a sample of its examples is drawn afresh for each look-ahead, and
 //! each counts as many as it stands for: `V` is then right on average, and only the layers' rows of
@@ -52,8 +52,8 @@ pub struct MetaBatch {
     pub loss: UniformLoss,
     /// The whole log, as one batch.
     pub batch: Batch,
-    /// Examples of a look-ahead, drawn afresh for each; `None`, and where there are no more of them,
-    /// takes all.
+    /// Examples of a look-ahead, drawn afresh for each; `None`, and where there are no more of
+    /// them, takes all.
     pub sample: Option<usize>,
     /// What the draws depend on, beside the number of the step.
     pub seed: Seed,
@@ -64,12 +64,13 @@ pub struct MetaBatch {
 }
 
 impl MetaBatch {
-    /// The examples of a step: places in the whole log, rising and different. None stands for all of
-    /// them.
+    /// The examples of a step: places in the whole log, rising and different. None stands for all
+    /// of them.
     fn draw(&self, step: u64) -> Option<Vec<usize>> {
         let all = self.batch.positives.len();
         let wanted = self.sample.filter(|&wanted| wanted < all)?;
-        // Robert Floyd's: every set of so many places is equally likely, and no list of all places is needed.
+        // Robert Floyd's: every set of so many places is equally likely, and no list of all places
+        // is needed.
         let mut random = self.seed.stream(Purpose::MetaBatch, step, 0);
         let mut chosen = vec![0u64; all.div_ceil(64)];
         for last in all - wanted..all {
@@ -217,8 +218,8 @@ impl LookAhead {
         Ok(())
     }
 
-    /// Fills [`LookAhead::rows_dot`] for the rows of `pass`, whose `forward` and `backward` were just
-    /// taken. Answers the loss of the uniform log as [`Pass::forward`] answers its own.
+    /// Fills [`LookAhead::rows_dot`] for the rows of `pass`, whose `forward` and `backward` were
+    /// just taken. Answers the loss of the uniform log as [`Pass::forward`] answers its own.
     ///
     /// # Errors
     /// Those of the ops.
@@ -266,8 +267,8 @@ impl LookAhead {
         step.attention.map_or(Ok(()), |attention| ahead.adam(device, &attention, step.number, false))
     }
 
-    /// The gradient of the uniform log's loss at the layers in `propagation`, turned into a motion: of
-    /// the base table, in place of the base, and of the combination's parameters.
+    /// The gradient of the uniform log's loss at the layers in `propagation`, turned into a motion:
+    /// of the base table, in place of the base, and of the combination's parameters.
     fn motion(
         &mut self,
         device: &Device,
@@ -343,7 +344,8 @@ mod tests {
         }
     }
 
-    /// 2,000 draws of 3 out of 10: each place 600 times, with a standard deviation of sqrt(2000 * .3 * .7) = 20.
+    /// 2,000 draws of 3 out of 10: each place 600 times, with a standard deviation of sqrt(2000 *
+    /// .3 * .7) = 20.
     #[test]
     fn every_example_is_drawn_as_often_as_another() {
         let log = meta_batch(10, Some(3));

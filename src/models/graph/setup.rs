@@ -25,8 +25,8 @@ pub enum WeightFit {
         /// True when the global logits stay as they were given.
         fixed_prior: bool,
     },
-    /// After every step the mean loss of a fixed set of labelled examples. It moves the layer weights
-    /// and nothing else.
+    /// After every step the mean loss of a fixed set of labelled examples. It moves the layer
+    /// weights and nothing else.
     OnUniformLog {
         /// The loss.
         loss: UniformLoss,
@@ -105,8 +105,8 @@ pub struct Setup {
     pub seed: Seed,
 }
 
-/// How a learner learns, where it is not the usual way: Adam on the mean of the examples' losses, all
-/// pairs being positives.
+/// How a learner learns, where it is not the usual way: Adam on the mean of the examples' losses,
+/// all pairs being positives.
 pub struct Learning {
     /// How the embeddings take a step.
     pub optimizer: Optimizer,
