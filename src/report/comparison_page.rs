@@ -1,12 +1,11 @@
-//! The comparison as one page.
+//! The comparison as an HTML page.
 
-use std::fmt::Write;
+use maud::{Markup, html};
 
-use super::chart::escape;
 use super::comparison::{Compared, Comparison, Difference, LEVEL};
 use super::html::layer_bars;
 use super::insight_page;
-use super::page::{self, legend, note, section, table};
+use super::page::{self, legend, note, section, table, warnings};
 use super::plots::{Interval, Series, class_of, intervals, lines, scatter};
 use super::table::{Cell, Table};
 use crate::eval::Insight;
@@ -20,7 +19,7 @@ pub(super) fn page(comparison: &Comparison) -> String {
         _ => names.join(", "),
     };
     let data = &comparison.dataset;
-    let mut body = note(&format!(
+    let what = format!(
         "gcnrec {}; {}; {} users, {} items, {} training pairs; {} users judged",
         comparison.gcnrec,
         seeds(comparison),
@@ -28,23 +27,24 @@ pub(super) fn page(comparison: &Comparison) -> String {
         data.n_items,
         data.n_train,
         comparison.protocol.n_eval_users
-    ));
-    for warning in &comparison.warnings {
-        let _ = writeln!(body, "<p class=\"warn\">{}</p>", escape(warning));
-    }
-    body.push_str(&cards(comparison));
-    section(&mut body, "Result", &result(comparison));
-    differences(&mut body, comparison);
-    cost(&mut body, comparison);
-    curves(&mut body, comparison);
+    );
     let looked: Vec<(&str, &Insight)> =
         comparison.models.iter().filter_map(|c| Some((c.name.as_str(), c.insight.as_ref()?))).collect();
-    insight_page::sections(&mut body, &looked);
-    layers(&mut body, comparison);
-    tuning(&mut body, comparison);
-    section(&mut body, "All metrics", &table(&comparison.metrics_table()));
-    section(&mut body, "Runs", &table(&runs(comparison)));
-    section(&mut body, "Data and protocol", &table(&facts(comparison)));
+    let body = html! {
+        (note(&what))
+        (warnings(&comparison.warnings))
+        (cards(comparison))
+        (section("Result", &result(comparison)))
+        (differences(comparison))
+        (cost(comparison))
+        (curves(comparison))
+        (insight_page::sections(&looked))
+        (layers(comparison))
+        (tuning(comparison))
+        (section("All metrics", &table(&comparison.metrics_table())))
+        (section("Runs", &table(&runs(comparison))))
+        (section("Data and protocol", &table(&facts(comparison))))
+    };
     page::frame(&title, &body)
 }
 
@@ -57,22 +57,22 @@ fn seeds(comparison: &Comparison) -> String {
 }
 
 /// One card per model: its mean, and the verdict.
-fn cards(comparison: &Comparison) -> String {
-    let mut html = "<div class=\"cards\">".to_string();
-    for compared in &comparison.models {
-        let mean = match compared.metrics.get(&comparison.metric) {
-            Some(summary) => format!("{:.4}", summary.mean),
-            None => "no result".into(),
-        };
-        let _ = write!(
-            html,
-            "<div class=\"card\"><span>{}</span><b>{mean}</b><span class=\"soft\">{}</span></div>",
-            escape(&compared.name),
-            escape(&in_short(compared.difference.as_ref()))
-        );
+fn cards(comparison: &Comparison) -> Markup {
+    let mean = |compared: &Compared| match compared.metrics.get(&comparison.metric) {
+        Some(summary) => format!("{:.4}", summary.mean),
+        None => "no result".into(),
+    };
+    html! {
+        div.cards {
+            @for compared in &comparison.models {
+                div.card {
+                    span { (compared.name) }
+                    b { (mean(compared)) }
+                    span.soft { (in_short(compared.difference.as_ref())) }
+                }
+            }
+        }
     }
-    html.push_str("</div>\n");
-    html
 }
 
 fn in_short(difference: Option<&Difference>) -> String {
@@ -88,20 +88,28 @@ fn in_short(difference: Option<&Difference>) -> String {
     format!("{:+.4}: {sure}", difference.mean)
 }
 
-fn result(comparison: &Comparison) -> String {
+fn result(comparison: &Comparison) -> Markup {
     let words = format!(
         "Means over seeds of {} on the test part. p users: how often random signs of the users' differences give a mean as far from zero; p seeds: \
          Student's paired t over the seeds. Both are corrected for the number of models (Holm). A p of one test does not answer for the other: the first \
          speaks of other users, the second of other trainings.",
         comparison.metric
     );
-    let verdicts: String =
-        comparison.verdicts().iter().map(|verdict| format!("<li>{}</li>", escape(verdict))).collect();
-    let verdicts = if verdicts.is_empty() { verdicts } else { format!("<ul>{verdicts}</ul>\n") };
-    format!("{verdicts}{}{}", table(&comparison.table()), note(&words))
+    let verdicts = comparison.verdicts();
+    html! {
+        @if !verdicts.is_empty() {
+            ul {
+                @for verdict in &verdicts {
+                    li { (verdict) }
+                }
+            }
+        }
+        (table(&comparison.table()))
+        (note(&words))
+    }
 }
 
-fn differences(body: &mut String, comparison: &Comparison) {
+fn differences(comparison: &Comparison) -> Markup {
     let rows: Vec<Interval> = comparison
         .models
         .iter()
@@ -117,12 +125,11 @@ fn differences(body: &mut String, comparison: &Comparison) {
             })
         })
         .collect();
-    let Some(first) = comparison.models.first() else { return };
+    let Some(first) = comparison.models.first() else { return html! {} };
     let heading = format!("Differences to {} in {}", first.name, comparison.metric);
-    if let Some(svg) = intervals(&heading, &rows) {
-        let words = "Large dot: the mean. Pale dots: single seeds. Band: 95 % interval of the mean over users.";
-        section(body, &heading, &format!("{}{svg}", note(words)));
-    }
+    let Some(svg) = intervals(&heading, &rows) else { return html! {} };
+    let words = "Large dot: the mean. Pale dots: single seeds. Band: 95 % interval of the mean over users.";
+    section(&heading, &html! { (note(words)) (svg) })
 }
 
 /// One series per model with a result.
@@ -135,44 +142,46 @@ fn series(comparison: &Comparison, points: impl Fn(&Compared) -> Vec<(f64, f64)>
     comparison.models.iter().enumerate().map(one).filter(|series| !series.points.is_empty()).collect()
 }
 
-fn legend_of(series: &[Series]) -> String {
+fn legend_of(series: &[Series]) -> Markup {
     legend(&series.iter().map(|series| (series.class.clone(), series.name.clone())).collect::<Vec<_>>())
 }
 
-fn cost(body: &mut String, comparison: &Comparison) {
+fn cost(comparison: &Comparison) -> Markup {
     let series = series(comparison, |compared| {
         let mean = compared.metrics.get(&comparison.metric).map(|summary| summary.mean);
         mean.map(|mean| (compared.cost.train_s, mean)).into_iter().collect()
     });
-    if let Some(svg) = scatter("quality against cost", "s of training", &series) {
-        let words = format!("{} (upwards) against seconds of training, means over the seeds.", comparison.metric);
-        section(body, "Quality and cost", &format!("{}{}{svg}", note(&words), legend_of(&series)));
-    }
+    let Some(svg) = scatter("quality against cost", "s of training", &series) else { return html! {} };
+    let words = format!("{} (upwards) against seconds of training, means over the seeds.", comparison.metric);
+    section("Quality and cost", &html! { (note(&words)) (legend_of(&series)) (svg) })
 }
 
-fn curves(body: &mut String, comparison: &Comparison) {
+fn curves(comparison: &Comparison) -> Markup {
     let series = series(comparison, |compared| {
         let point = |point: &super::document::CurvePoint| Some((point.epoch as f64, point.metric?));
         compared.learning_curve.iter().filter_map(point).collect()
     });
     let last = series.iter().flat_map(|series| series.points.iter().map(|point| point.0)).fold(0.0, f64::max);
-    if let Some(svg) = lines("learning curves", &series, &[(last, format!("epoch {last}"))], false) {
-        let seed = comparison.seeds.first().copied().unwrap_or_default();
-        let words = format!(
-            "The metric that picks the epoch, on validation, over the epochs of the first finished run (seed {seed} where it did not fail)."
-        );
-        section(body, "Learning curves", &format!("{}{}{svg}", note(&words), legend_of(&series)));
-    }
+    let ticks = [(last, format!("epoch {last}"))];
+    let Some(svg) = lines("learning curves", &series, &ticks, false) else { return html! {} };
+    let seed = comparison.seeds.first().copied().unwrap_or_default();
+    let words = format!(
+        "The metric that picks the epoch, on validation, over the epochs of the first finished run (seed {seed} where it did not fail)."
+    );
+    section("Learning curves", &html! { (note(&words)) (legend_of(&series)) (svg) })
 }
 
-fn layers(body: &mut String, comparison: &Comparison) {
-    let mut content = String::new();
-    for compared in &comparison.models {
-        if let Some(weights) = compared.layer_weights.as_ref().filter(|weights| weights.mean.len() > 1) {
-            let _ = write!(content, "<h3>{}</h3>\n{}", escape(&compared.name), layer_bars(&without_repeats(weights)));
+fn layers(comparison: &Comparison) -> Markup {
+    let weights = |compared: &Compared| compared.layer_weights.clone().filter(|weights| weights.mean.len() > 1);
+    let content = html! {
+        @for compared in &comparison.models {
+            @if let Some(weights) = weights(compared) {
+                h3 { (compared.name) }
+                (layer_bars(&without_repeats(&weights)))
+            }
         }
-    }
-    section(body, "Layer weights by number of interactions", &content);
+    };
+    section("Layer weights by number of interactions", &content)
 }
 
 /// The weights without their groups where all groups have the same ones: one bar says it then.
@@ -185,8 +194,8 @@ fn without_repeats(weights: &LayerWeights) -> LayerWeights {
     weights.clone()
 }
 
-fn tuning(body: &mut String, comparison: &Comparison) {
-    let Some(tuning) = &comparison.tuning else { return };
+fn tuning(comparison: &Comparison) -> Markup {
+    let Some(tuning) = &comparison.tuning else { return html! {} };
     let mut trials = Table::new(["model", "values", "validation", "chosen"]);
     for compared in &comparison.models {
         let Some(tuned) = &compared.tuned else { continue };
@@ -210,7 +219,7 @@ fn tuning(body: &mut String, comparison: &Comparison) {
         tuning.seed,
         ranges.join("; ")
     );
-    section(body, "Search", &format!("{}{}", note(&words), table(&trials)));
+    section("Search", &html! { (note(&words)) (table(&trials)) })
 }
 
 fn runs(comparison: &Comparison) -> Table {

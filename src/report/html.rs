@@ -1,11 +1,11 @@
-//! The report of a run as one page.
+//! The report of a run as an HTML page.
 
-use std::fmt::Write;
+use maud::{Markup, html};
 
-use super::chart::{self, escape};
+use super::chart;
 use super::document::Report;
 use super::insight_page;
-use super::page::{self, note, section, table};
+use super::page::{self, note, section, table, warnings};
 use super::table::Table;
 use super::weights_page;
 use crate::models::LayerWeights;
@@ -13,61 +13,63 @@ use crate::models::LayerWeights;
 /// The whole page.
 pub(super) fn page(report: &Report) -> String {
     let title = format!("{} on {} users, {} items", report.model, report.dataset.n_users, report.dataset.n_items);
-    let mut body = note(&format!(
+    let run = format!(
         "gcnrec {}, seed {}, {}; {} epochs run, epoch {} kept; {} numbers learnt",
         report.gcnrec, report.seed, report.device, report.epochs_run, report.best_epoch, report.n_parameters
-    ));
-    for warning in &report.warnings {
-        let _ = writeln!(body, "<p class=\"warn\">{}</p>", escape(warning));
-    }
-    section(&mut body, "Metrics", &table(&report.metrics_table()));
-    curves(&mut body, report);
-    if let Some(insight) = &report.insight {
-        insight_page::sections(&mut body, &[(&report.model, insight)]);
-    }
-    layers(&mut body, report);
-    weights_page::sections(&mut body, report);
-    section(&mut body, "Data and protocol", &table(&facts(report)));
+    );
+    let body = html! {
+        (note(&run))
+        (warnings(&report.warnings))
+        (section("Metrics", &table(&report.metrics_table())))
+        (curves(report))
+        @if let Some(insight) = &report.insight {
+            (insight_page::sections(&[(&report.model, insight)]))
+        }
+        (layers(report))
+        (weights_page::sections(report))
+        (section("Data and protocol", &table(&facts(report))))
+    };
     page::frame(&title, &body)
 }
 
-fn curves(body: &mut String, report: &Report) {
+fn curves(report: &Report) -> Markup {
     let curve = &report.learning_curve;
     let last_epoch = curve.iter().map(|point| point.epoch).max().unwrap_or(0);
     let mark = (1..=last_epoch).contains(&report.best_epoch).then_some(report.best_epoch);
     let metric: Vec<(u64, f64)> = curve.iter().filter_map(|point| Some((point.epoch, point.metric?))).collect();
     let loss: Vec<(u64, f64)> = curve.iter().map(|point| (point.epoch, point.loss)).collect();
     let name = report.selection_metric.as_deref().unwrap_or("metric");
-    for (heading, points) in
-        [(format!("{name} on {}", report.protocol.selected_on), metric), ("training loss".into(), loss)]
-    {
-        if let Some(svg) = chart::line(&heading, &points, last_epoch, mark) {
-            section(body, &heading, &svg);
+    let drawings = [(format!("{name} on {}", report.protocol.selected_on), metric), ("training loss".into(), loss)];
+    html! {
+        @for (heading, points) in &drawings {
+            @if let Some(svg) = chart::line(heading, points, last_epoch, mark) {
+                (section(heading, &svg))
+            }
         }
     }
 }
 
-fn layers(body: &mut String, report: &Report) {
-    let (Some(weights), Some(numbers)) = (&report.layer_weights, report.layer_table()) else { return };
-    let content = format!("{}\n{}", layer_bars(weights), table(&numbers));
-    section(body, "Layer weights by number of interactions", &content);
+fn layers(report: &Report) -> Markup {
+    let (Some(weights), Some(numbers)) = (&report.layer_weights, report.layer_table()) else { return html! {} };
+    section("Layer weights by number of interactions", &html! { (layer_bars(weights)) (table(&numbers)) })
 }
 
 /// A bar per group of nodes, divided by the weights of the layers.
-pub(super) fn layer_bars(weights: &LayerWeights) -> String {
+pub(super) fn layer_bars(weights: &LayerWeights) -> Markup {
     let mut rows = vec![("all nodes".to_string(), weights.mean.as_slice())];
     for (kind, buckets) in [("users", &weights.users), ("items", &weights.items)] {
         for bucket in buckets {
             rows.push((format!("{kind}, {} to {}", bucket.min_degree, bucket.max_degree), bucket.weights.as_slice()));
         }
     }
-    let mut html = "<p class=\"legend\">".to_string();
-    for layer in 0..weights.mean.len() {
-        let _ = write!(html, "<span><i class=\"layer{}\"></i>layer {layer}</span>", layer % 9);
+    html! {
+        p.legend {
+            @for layer in 0..weights.mean.len() {
+                span { i class={"layer" (layer % 9)} {} "layer " (layer) }
+            }
+        }
+        (chart::shares("mean layer weights by number of interactions", &rows))
     }
-    let svg = chart::shares("mean layer weights by number of interactions", &rows);
-    let _ = write!(html, "</p>\n{svg}");
-    html
 }
 
 fn facts(report: &Report) -> Table {

@@ -1,20 +1,23 @@
-//! The parts of a page that look beyond the means, for one model or for several side by side.
+//! Page sections on groups of users, groups of items and single users' lists, for one model or for
+//! several side by side.
 
-use std::fmt::Write;
+use maud::{Markup, html};
 
-use super::chart::escape;
 use super::page::{legend, note, section};
 use super::plots::{Series, class_of, lines};
-use crate::eval::{Breakdown, Example, Insight, ItemGroup};
+use crate::eval::{Breakdown, Example, Insight, ItemGroup, Listed};
 
-/// Groups of users, groups of items, and a few users' lists. Models are named; all have looked at the same test part.
-pub(super) fn sections(body: &mut String, models: &[(&str, &Insight)]) {
-    let Some((_, first)) = models.first() else { return };
+/// Groups of users, groups of items, and a few users' lists. Models are named; all have looked at
+/// the same test part.
+pub(super) fn sections(models: &[(&str, &Insight)]) -> Markup {
+    let Some((_, first)) = models.first() else { return html! {} };
     let breakdowns: Vec<(&str, &Breakdown)> =
         models.iter().map(|&(name, insight)| (name, &insight.breakdown)).collect();
-    users(body, &breakdowns);
-    items(body, &breakdowns);
-    examples(body, models, &first.examples);
+    html! {
+        (users(&breakdowns))
+        (items(&breakdowns))
+        (examples(models, &first.examples))
+    }
 }
 
 fn names(models: &[(&str, &Breakdown)]) -> Vec<(String, String)> {
@@ -22,11 +25,15 @@ fn names(models: &[(&str, &Breakdown)]) -> Vec<(String, String)> {
 }
 
 /// A legend where there is more than one line.
-fn legend_of(entries: &[(String, String)]) -> String {
-    if entries.len() > 1 { legend(entries) } else { String::new() }
+fn legend_of(entries: &[(String, String)]) -> Markup {
+    if entries.len() > 1 {
+        legend(entries)
+    } else {
+        html! {}
+    }
 }
 
-fn users(body: &mut String, models: &[(&str, &Breakdown)]) {
+fn users(models: &[(&str, &Breakdown)]) -> Markup {
     let groups = &models[0].1.users;
     let degrees = |min: usize, max: usize| if min == max { min.to_string() } else { format!("{min}-{max}") };
     let ticks: Vec<(f64, String)> =
@@ -41,16 +48,16 @@ fn users(body: &mut String, models: &[(&str, &Breakdown)]) {
         })
         .collect();
     let heading = format!("{} by activity of the user", models[0].1.metric);
-    let Some(svg) = lines(&heading, &series, &ticks, true) else { return };
+    let Some(svg) = lines(&heading, &series, &ticks, true) else { return html! {} };
     let counts: Vec<String> = groups.iter().map(|group| group.n.to_string()).collect();
     let words = format!(
         "Users in groups by the number of items that are known of them, from few (left) to many; {} users.",
         counts.join(", ")
     );
-    section(body, &heading, &format!("{}{}{svg}", note(&words), legend_of(&names(models))));
+    section(&heading, &html! { (note(&words)) (legend_of(&names(models))) (svg) })
 }
 
-fn items(body: &mut String, models: &[(&str, &Breakdown)]) {
+fn items(models: &[(&str, &Breakdown)]) -> Markup {
     let groups = &models[0].1.items;
     let words_of = |group: &ItemGroup| format!("{} item{}", group.n, if group.n == 1 { "" } else { "s" });
     let ticks: Vec<(f64, String)> = groups.iter().enumerate().map(|(n, group)| (n as f64, words_of(group))).collect();
@@ -75,7 +82,7 @@ fn items(body: &mut String, models: &[(&str, &Breakdown)]) {
     let mut entries = names(models);
     let found_legend = legend_of(&entries);
     entries.push(("plain".into(), "what the users went on to choose".into()));
-    if let Some(svg) = lines("share of the lists by popularity of the items", &listed, &ticks, true) {
+    let popularity = lines("share of the lists by popularity of the items", &listed, &ticks, true).map(|svg| {
         let coverage: Vec<String> =
             models.iter().map(|(name, breakdown)| format!("{name} {:.1} %", 100.0 * breakdown.coverage)).collect();
         let words = format!(
@@ -83,39 +90,63 @@ fn items(body: &mut String, models: &[(&str, &Breakdown)]) {
              items on the left, many rare ones on the right. Items that stand in at least one list: {}.",
             coverage.join(", ")
         );
-        section(body, "Popularity of what is recommended", &format!("{}{}{svg}", note(&words), legend(&entries)));
-    }
-    if let Some(svg) = lines("share of the held-out items that are found", &series(|group| group.found), &ticks, true) {
+        section("Popularity of what is recommended", &html! { (note(&words)) (legend(&entries)) (svg) })
+    });
+    let found = lines("share of the held-out items that are found", &series(|group| group.found), &ticks, true);
+    let found = found.map(|svg| {
         let words = "Percent of the held-out items of each group that stand in their user's list.";
-        section(body, "Found, by popularity of the item", &format!("{}{found_legend}{svg}", note(words)));
+        section("Found, by popularity of the item", &html! { (note(words)) (found_legend) (svg) })
+    });
+    html! {
+        (popularity.unwrap_or_default())
+        (found.unwrap_or_default())
     }
 }
 
-fn examples(body: &mut String, models: &[(&str, &Insight)], shown: &[Example]) {
-    let mut content =
-        note("Items that the user really went on to choose are marked. Nothing was chosen by looking at these lists.");
-    for example in shown {
-        let _ = write!(
-            content,
-            "<h3>user {} <span class=\"soft\">({} known items, {} held out)</span></h3>\n<div class=\"cards lists\">",
-            escape(&example.user),
-            example.n_known,
-            example.n_held_out
-        );
-        let known: String = example.known.iter().map(|item| format!("<li>{}</li>", escape(item))).collect();
-        let _ = write!(content, "<div class=\"card\"><h3>lately had</h3><ul>{known}</ul></div>");
-        for (name, insight) in models {
-            let Some(theirs) = insight.examples.iter().find(|other| other.user == example.user) else { continue };
-            let _ = write!(content, "<div class=\"card\"><h3>{}</h3><ol>", escape(name));
-            for place in &theirs.list {
-                let (class, mark) = if place.hit { (" class=\"hit\"", " ✓") } else { ("", "") };
-                let _ = write!(content, "<li{class}>{}{mark}</li>", escape(&place.item));
+fn examples(models: &[(&str, &Insight)], shown: &[Example]) -> Markup {
+    let words =
+        "Items that the user really went on to choose are marked. Nothing was chosen by looking at these lists.";
+    let content = html! {
+        (note(words))
+        @for example in shown {
+            h3 {
+                "user " (example.user) " "
+                span.soft { "(" (example.n_known) " known items, " (example.n_held_out) " held out)" }
             }
-            content.push_str("</ol></div>");
+            div.cards.lists {
+                div.card {
+                    h3 { "lately had" }
+                    ul {
+                        @for item in &example.known {
+                            li { (item) }
+                        }
+                    }
+                }
+                @for (name, insight) in models {
+                    @if let Some(theirs) = insight.examples.iter().find(|other| other.user == example.user) {
+                        (card(name, &theirs.list))
+                    }
+                }
+            }
         }
-        content.push_str("</div>\n");
+    };
+    if shown.is_empty() {
+        html! {}
+    } else {
+        section("Some lists", &content)
     }
-    if !shown.is_empty() {
-        section(body, "Some lists", &content);
+}
+
+/// A model's list for a user.
+fn card(name: &str, list: &[Listed]) -> Markup {
+    html! {
+        div.card {
+            h3 { (name) }
+            ol {
+                @for place in list {
+                    li class=[place.hit.then_some("hit")] { (place.item) @if place.hit { " ✓" } }
+                }
+            }
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Tables: aligned columns for people, JSON and CSV for programs.
 
 use serde_json::{Map, Value};
+use unicode_width::UnicodeWidthStr;
 
 use crate::error::{RecError, Result};
 
@@ -111,8 +112,8 @@ impl Table {
         let rows: Vec<Vec<(String, bool)>> =
             self.rows.iter().map(|row| row.iter().map(Cell::printed).collect()).collect();
         let width = |c: usize| {
-            let cells = rows.iter().map(|row| row[c].0.chars().count());
-            cells.chain([header[c].0.chars().count()]).max().unwrap_or(0)
+            let cells = rows.iter().map(|row| row[c].0.width());
+            cells.chain([header[c].0.width()]).max().unwrap_or(0)
         };
         let widths: Vec<usize> = (0..header.len()).map(width).collect();
         let mut text = String::new();
@@ -122,7 +123,9 @@ impl Table {
                 if !line.is_empty() || width == 0 {
                     line.push_str("  ");
                 }
-                line.push_str(&if *right { format!("{cell:>width$}") } else { format!("{cell:<width$}") });
+                // `{cell:<width$}` would count characters, and a terminal gives some of them two columns.
+                let blanks = " ".repeat(width - cell.width());
+                line.push_str(&if *right { blanks + cell } else { cell.clone() + &blanks });
             }
             text.push_str(line.trim_end());
             text.push('\n');
@@ -157,6 +160,15 @@ impl Table {
 }
 
 impl Cell {
+    /// The cell as a page shows it.
+    pub(super) fn shown(&self) -> String {
+        match self {
+            Cell::Real(value, _) if !value.is_finite() => "not defined".into(),
+            Cell::Real(value, digits) => format!("{value:.digits$}"),
+            other => other.plain(),
+        }
+    }
+
     fn printed(&self) -> (String, bool) {
         match self {
             Cell::Text(text) => (printable(text), false),
@@ -203,6 +215,17 @@ mod tests {
     fn words_stand_left_and_numbers_right() {
         let expected = "item            score  n\nAlien (1979)  12.3457  7\nB, \"C\"        -0.5000\n";
         assert_eq!(table().render(Format::Table), expected);
+    }
+
+    #[test]
+    fn columns_are_those_of_a_terminal_whatever_the_script() {
+        let mut table = Table::new(["title", "n"]);
+        // Two columns a character; two columns for an emoji of four code points; none for the accent.
+        for title in ["卧虎藏龙", "👩\u{200d}🚀 up", "Ame\u{301}lie"] {
+            table.row([title.into(), Cell::Whole(1)]);
+        }
+        let expected = "title     n\n卧虎藏龙  1\n👩\u{200d}🚀 up     1\nAme\u{301}lie    1\n";
+        assert_eq!(table.render(Format::Table), expected);
     }
 
     #[test]
