@@ -1,7 +1,7 @@
 //! A scorer of one's own: a rule in place of a model, judged beside a model by the same evaluator.
 //!
-//! `cargo run --release --example own_scorer`. A model that should be trained, saved and compared by
-//! the program is a file in `src/models/`: CONTRIBUTING.md.
+//! `cargo run --release --example own_scorer`. A model that should be trained, saved and compared
+//! by the program is a file in `src/models/`: CONTRIBUTING.md.
 
 use std::error::Error;
 

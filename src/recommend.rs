@@ -1,4 +1,5 @@
-//! Serving: a checkpoint, opened once, answers by name for users it knows, for histories of users it has never seen, and for items.
+//! Serving: a checkpoint, opened once, answers by name for users it knows, for histories of users
+//! it has never seen, and for items.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,7 +16,8 @@ use crate::models::{self, Query, Scorer};
 /// Items by name with their scores, best first.
 pub type Ranking = Vec<(String, f32)>;
 
-/// Scores that a block of queries may take at once (16 MB of f32): what one thread of [`Recommender::top_k`] holds.
+/// Scores that a block of queries may take at once (16 MB of f32): what one thread of
+/// [`Recommender::top_k`] holds.
 const BLOCK_SCORES: usize = 4 << 20;
 
 /// A trained model with the names of its users and items. Immutable; threads share one.
@@ -35,13 +37,15 @@ pub struct Recommender {
 impl Recommender {
     /// Opens a run folder or a checkpoint folder.
     ///
-    /// Of a run, `best` is taken. Only where there is no `best` at all, `last` is, and only when it holds a frozen model: the state of a training
-    /// in progress answers no query. A damaged `best` is never passed over in favour of `last`; an older `best` may stand in for it, and then
+    /// Of a run, `best` is taken. Only where there is no `best` at all, `last` is, and only when it
+    /// holds a frozen model: the state of a training in progress answers no query. A damaged `best`
+    /// is never passed over in favour of `last`; an older `best` may stand in for it, and then
     /// [`Recommender::recovered_from`] says so.
     ///
     /// # Errors
-    /// [`RecError::Missing`] when there is no checkpoint; [`RecError::Input`] for a file, and for a training in progress; [`RecError::Checkpoint`] when
-    /// the checkpoint is damaged, foreign or newer than this program; those of [`models::load_scorer`].
+    /// [`RecError::Missing`] when there is no checkpoint; [`RecError::Input`] for a file, and for a
+    /// training in progress; [`RecError::Checkpoint`] when the checkpoint is damaged, foreign or
+    /// newer than this program; those of [`models::load_scorer`].
     pub fn open(run: impl AsRef<Path>) -> Result<Recommender> {
         let (folder, contents) = checkpoint::load_frozen(run.as_ref())?;
         let scorer =
@@ -55,7 +59,8 @@ impl Recommender {
     /// Puts a scorer and the names around it together; `contents.state` is not looked at.
     ///
     /// # Errors
-    /// [`RecError::Checkpoint`] when the scorer answers over another number of items than there are names.
+    /// [`RecError::Checkpoint`] when the scorer answers over another number of items than there are
+    /// names.
     pub fn from_contents(contents: Contents, scorer: Box<dyn Scorer>) -> Result<Recommender> {
         let Contents { model, ids: Ids { users, items, titles }, seen, config_toml, facts, .. } = contents;
         if scorer.n_items() != items.len() {
@@ -79,8 +84,8 @@ impl Recommender {
         })
     }
 
-    /// The `k` best items for a user of the training data, without those that the user already has (unless the run was configured to keep them).
-    /// Fewer than `k` when there are not so many.
+    /// The `k` best items for a user of the training data, without those that the user already has
+    /// (unless the run was configured to keep them). Fewer than `k` when there are not so many.
     ///
     /// # Errors
     /// [`RecError::UnknownId`] for a user that the model does not know.
@@ -90,11 +95,12 @@ impl Recommender {
         Ok(rankings.pop().expect("one query should give one ranking"))
     }
 
-    /// The `k` best items for somebody with this history, oldest first. The items of the history are not recommended again (unless the run was
-    /// configured to keep them).
+    /// The `k` best items for somebody with this history, oldest first. The items of the history
+    /// are not recommended again (unless the run was configured to keep them).
     ///
     /// # Errors
-    /// [`RecError::UnknownId`] naming an item that the model does not know; [`RecError::Unsupported`] for a model that cannot use a history.
+    /// [`RecError::UnknownId`] naming an item that the model does not know;
+    /// [`RecError::Unsupported`] for a model that cannot use a history.
     pub fn for_history(&self, history: &[&str], k: usize) -> Result<Ranking> {
         let find = |item: &&str| self.items.find(item, "leave it out of the history").map(ItemId);
         let history: Vec<ItemId> = history.iter().map(find).collect::<Result<_>>()?;
@@ -106,17 +112,20 @@ impl Recommender {
     /// The `k` items most like this one, best first, without the item itself.
     ///
     /// # Errors
-    /// [`RecError::UnknownId`] for an unknown item; [`RecError::Unsupported`] for a model that has no notion of similar items.
+    /// [`RecError::UnknownId`] for an unknown item; [`RecError::Unsupported`] for a model that has
+    /// no notion of similar items.
     pub fn similar_items(&self, item: &str, k: usize) -> Result<Ranking> {
         let item = self.items.find(item, "check its name in the training data")?;
         let similar = self.scorer.similar_items(ItemId(item), k.min(self.n_items()))?;
         Ok(similar.into_iter().map(|(item, score)| (self.items.key(item.0), score)).collect())
     }
 
-    /// [`Recommender::for_user`] for many users, in parallel; the order of the answers is that of the users.
+    /// [`Recommender::for_user`] for many users, in parallel; the order of the answers is that of
+    /// the users.
     ///
     /// # Errors
-    /// [`RecError::UnknownId`] for the first user that the model does not know; then nothing is computed.
+    /// [`RecError::UnknownId`] for the first user that the model does not know; then nothing is
+    /// computed.
     pub fn top_k(&self, users: &[&str], k: usize) -> Result<Vec<Ranking>> {
         let find = |user: &&str| self.users.find(user, "pass a history to score a new user");
         let users: Vec<u32> = users.iter().map(find).collect::<Result<_>>()?;
@@ -251,7 +260,8 @@ mod tests {
     use crate::checkpoint::HOLDS;
     use crate::models::state::State;
 
-    /// Scores an item by its place in a list, plus one tenth of the number of items in the history that are its neighbours.
+    /// Scores an item by its place in a list, plus one tenth of the number of items in the history
+    /// that are its neighbours.
     struct Popularity(Vec<f32>);
 
     impl Scorer for Popularity {

@@ -1,16 +1,19 @@
-//! The adjacency of the whole graph, normalised by node degrees: what embeddings are propagated with.
+//! The adjacency of the whole graph, normalised by node degrees: what embeddings are propagated
+//! with.
 
 use crate::{BipartiteGraph, GraphError, Normalization, UserId};
 
-/// Divides every edge by powers of its nodes' degrees: `A'[a,b] = w[a,b] d[a]^-alpha d[b]^-beta`, without self-loops.
+/// Divides every edge by powers of its nodes' degrees: `A'[a,b] = w[a,b] d[a]^-alpha d[b]^-beta`,
+/// without self-loops.
 ///
-/// Nodes are users first, then items: item `i` is node `n_users + i`. An edge stands twice, once in the user's row and
-/// once in the item's. Columns rise within a row; a node without edges has an empty row. The first `n_edges` entries
-/// are the users' rows, so entry `e` below `n_edges` is edge `e` in (user, item) order.
+/// Nodes are users first, then items: item `i` is node `n_users + i`. An edge stands twice, once in
+/// the user's row and once in the item's. Columns rise within a row; a node without edges has an
+/// empty row. The first `n_edges` entries are the users' rows, so entry `e` below `n_edges` is edge
+/// `e` in (user, item) order.
 ///
 /// # Source
-/// He et al., *LightGCN*, SIGIR 2020, eqs. 3 and 8; the other normalisations are those of its table 5 and of LightGCN++.
-/// We differ: isolated nodes give a zero row, not NaN.
+/// He et al., *LightGCN*, SIGIR 2020, eqs. 3 and 8; the other normalisations are those of its table
+/// 5 and of LightGCN++. We differ: isolated nodes give a zero row, not NaN.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NormalizedAdjacency {
     pub(crate) row_ptr: Vec<u32>,
@@ -22,10 +25,12 @@ pub struct NormalizedAdjacency {
 }
 
 impl NormalizedAdjacency {
-    /// Normalises a graph. Degrees are sums of edge weights; values are computed in double precision and rounded once.
+    /// Normalises a graph. Degrees are sums of edge weights; values are computed in double
+    /// precision and rounded once.
     ///
     /// # Errors
-    /// [`GraphError::Power`] for a power that is not finite, [`GraphError::Overflow`] when a value leaves `f32`.
+    /// [`GraphError::Power`] for a power that is not finite, [`GraphError::Overflow`] when a value
+    /// leaves `f32`.
     pub fn from_graph(graph: &BipartiteGraph, normalization: Normalization) -> Result<Self, GraphError> {
         normalization.check()?;
         let (n_users, n_items) = (graph.n_users(), graph.n_items());
@@ -43,7 +48,8 @@ impl NormalizedAdjacency {
                 let row_factor = factors[first_row + at].0;
                 for (other, &weight) in row.iter() {
                     let col = first_col + other;
-                    // The factors first: their product is the same in both directions of a symmetric normalisation.
+                    // The factors first: their product is the same in both directions of a
+                    // symmetric normalisation.
                     let value = f64::from(weight) * (row_factor * factors[col].1);
                     if !(value as f32).is_finite() {
                         return Err(GraphError::Overflow { row: first_row + at, col, value });
@@ -122,8 +128,9 @@ impl NormalizedAdjacency {
         mirrors
     }
 
-    /// Calls `visit(edge, mirror)` for all edges in order. Users rise along the edges and within every item's row, so
-    /// the next free place of the item's row is the mirror: no search, and nothing to store.
+    /// Calls `visit(edge, mirror)` for all edges in order. Users rise along the edges and within
+    /// every item's row, so the next free place of the item's row is the mirror: no search, and
+    /// nothing to store.
     pub(crate) fn for_each_mirror(&self, mut visit: impl FnMut(usize, usize)) {
         let mut next = self.row_ptr[self.n_users..self.n_nodes()].to_vec();
         for (edge, &item_node) in self.col_idx[..self.n_edges()].iter().enumerate() {
@@ -133,7 +140,8 @@ impl NormalizedAdjacency {
         }
     }
 
-    /// Swaps rows and columns. The pattern stays, since edges have no direction; the two values of each edge swap.
+    /// Swaps rows and columns. The pattern stays, since edges have no direction; the two values of
+    /// each edge swap.
     pub fn transpose(&self) -> Self {
         let mut transposed = self.clone();
         if !self.symmetric {
@@ -183,7 +191,8 @@ mod tests {
 
     #[test]
     fn a_path_has_the_values_worked_out_by_hand() {
-        // u0 - i0 - u1 - i1, degrees 1, 2, 2, 1: 1/sqrt(1*2), 1/sqrt(2*2), 1/sqrt(2*1). u2 stands alone.
+        // u0 - i0 - u1 - i1, degrees 1, 2, 2, 1: 1/sqrt(1*2), 1/sqrt(2*2), 1/sqrt(2*1). u2 stands
+        // alone.
         let a = normalized(3, 2, &[(0, 0), (1, 0), (1, 1)], Normalization::Symmetric);
         assert_eq!(a.row_ptr(), [0, 1, 3, 3, 5, 6]);
         assert_eq!(a.col_idx(), [3, 3, 4, 0, 1, 1]);
@@ -266,7 +275,8 @@ mod tests {
             }
         }
 
-        /// Power iteration: the growth of the length approaches the largest |eigenvalue| from below.
+        /// Power iteration: the growth of the length approaches the largest |eigenvalue| from
+        /// below.
         #[test]
         fn no_eigenvalue_is_above_one(train in any_world()) {
             let graph = BipartiteGraph::from_train(&train);

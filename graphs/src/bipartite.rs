@@ -12,8 +12,8 @@ pub struct BipartiteGraph {
 }
 
 impl BipartiteGraph {
-    /// The graph of the training pairs, every edge of weight 1. Pass training pairs only: an edge of a held-out pair
-    /// would leak it.
+    /// The graph of the training pairs, every edge of weight 1. Pass training pairs only: an edge
+    /// of a held-out pair would leak it.
     pub fn from_train(train: &Interactions) -> Self {
         Self::from_parts(train, vec![1.0; train.n_edges()])
     }
@@ -21,8 +21,8 @@ impl BipartiteGraph {
     /// The graph of the training pairs with a weight per edge, in (user, item) order.
     ///
     /// # Errors
-    /// [`GraphError::Length`] when there is not one weight per edge, [`GraphError::Weight`] for a weight that is not
-    /// positive and finite.
+    /// [`GraphError::Length`] when there is not one weight per edge, [`GraphError::Weight`] for a
+    /// weight that is not positive and finite.
     pub fn from_weighted(train: &Interactions, weights: Vec<f32>) -> Result<Self, GraphError> {
         if weights.len() != train.n_edges() {
             let (found, expected) = (weights.len(), train.n_edges());

@@ -7,15 +7,17 @@ use rayon::prelude::*;
 /// After these rounds labels hardly move any more on the graphs it was tried on.
 const ROUNDS: usize = 8;
 
-/// The nodes of a bipartite graph by the label of their community, and inside one as they came. Position `p` of the result holds the node that stands
-/// there.
+/// The nodes of a bipartite graph by the label of their community, and inside one as they came.
+/// Position `p` of the result holds the node that stands there.
 ///
-/// Every node begins with a label of its own. Round by round each user takes the label that most of its items have, then each item that of most of its
-/// users; a vote counts one over the root of the voter's degree, so that what everybody knows says little. Ties go to the lower label.
+/// Every node begins with a label of its own. Round by round each user takes the label that most of
+/// its items have, then each item that of most of its users; a vote counts one over the root of the
+/// voter's degree, so that what everybody knows says little. Ties go to the lower label.
 ///
 /// # Source
-/// Raghavan, Albert and Kumara, *Near linear time algorithm to detect community structures in large-scale networks*, Physical Review E, 2007. We differ:
-/// the two sides take turns, so that no order of nodes matters, votes are weighted, and the number of rounds is fixed.
+/// Raghavan, Albert and Kumara, *Near linear time algorithm to detect community structures in
+/// large-scale networks*, Physical Review E, 2007. We differ: the two sides take turns, so that no
+/// order of nodes matters, votes are weighted, and the number of rounds is fixed.
 pub(crate) fn by_community(row_ptr: &[u32], col_idx: &[u32], n_users: usize) -> Vec<u32> {
     let n_nodes = row_ptr.len() - 1;
     let columns = |node: usize| &col_idx[row_ptr[node] as usize..row_ptr[node + 1] as usize];
@@ -32,7 +34,8 @@ pub(crate) fn by_community(row_ptr: &[u32], col_idx: &[u32], n_users: usize) -> 
     order
 }
 
-/// The label of most votes among the neighbours of each node of one side; a node without neighbours keeps its own.
+/// The label of most votes among the neighbours of each node of one side; a node without neighbours
+/// keeps its own.
 fn elect<'a>(
     side: Range<usize>,
     labels: &[u32],

@@ -5,15 +5,18 @@ use rayon::prelude::*;
 
 use crate::{GraphError, NormalizedAdjacency, Purpose, Seed};
 
-/// Edges per random stream: whoever draws a block needs no other block, so threads cannot change the outcome.
+/// Edges per random stream: whoever draws a block needs no other block, so threads cannot change
+/// the outcome.
 const BLOCK: usize = 1 << 16;
 
 impl NormalizedAdjacency {
-    /// Drops each edge with chance `1 - keep`, both directions together, and divides the kept values by `keep`, so that
-    /// the expected adjacency is the whole one. Returns values for the unchanged pattern: `[2 n_edges]`, 0 where dropped.
+    /// Drops each edge with chance `1 - keep`, both directions together, and divides the kept
+    /// values by `keep`, so that the expected adjacency is the whole one. Returns values for the
+    /// unchanged pattern: `[2 n_edges]`, 0 where dropped.
     ///
-    /// Degrees are those of the whole graph: nothing is normalised again. The draw depends on the seed, the epoch and
-    /// the edge number alone; another node order numbers edges differently and so drops others.
+    /// Degrees are those of the whole graph: nothing is normalised again. The draw depends on the
+    /// seed, the epoch and the edge number alone; another node order numbers edges differently and
+    /// so drops others.
     ///
     /// # Errors
     /// [`GraphError::Keep`] when `keep` is not in (0, 1].
@@ -73,7 +76,8 @@ mod tests {
 
     #[test]
     fn the_share_of_kept_edges_is_the_chance() {
-        // 200,000 draws at .7: the standard deviation of the share is sqrt(.21 / 200,000) = .00102; five of them.
+        // 200,000 draws at .7: the standard deviation of the share is sqrt(.21 / 200,000) = .00102;
+        // five of them.
         let kept = kept_edges(200_000, 0.7, Seed(2020), 3);
         let share = kept.iter().filter(|&&k| k).count() as f64 / 200_000.0;
         assert!((share - 0.7).abs() < 0.0052, "{share}");

@@ -1,7 +1,8 @@
 //! Walking the graph: petgraph's traversals on [`BipartiteGraph`], and distances in hops.
 //!
-//! Nodes are numbered as in the adjacency: users first, item `i` is node `n_users + i`. Implementing petgraph's traits
-//! on our storage saves a copy of the graph in petgraph's own, which costs more than the graph itself.
+//! Nodes are numbered as in the adjacency: users first, item `i` is node `n_users + i`.
+//! Implementing petgraph's traits on our storage saves a copy of the graph in petgraph's own, which
+//! costs more than the graph itself.
 
 use petgraph::graph::UnGraph;
 use petgraph::visit::{Bfs, GraphBase, IntoNeighbors, NodeCount, NodeIndexable, Visitable};
@@ -85,13 +86,15 @@ impl NodeCount for BipartiteGraph {
 }
 
 impl BipartiteGraph {
-    /// The number of hops from a node to every node, [`UNREACHED`] where there is no way: `[n_nodes]`.
+    /// The number of hops from a node to every node, [`UNREACHED`] where there is no way:
+    /// `[n_nodes]`.
     pub fn hops_from(&self, start: u32) -> Vec<u32> {
         let mut hops = vec![UNREACHED; self.n_nodes()];
         hops[start as usize] = 0;
         let mut walk = Bfs::new(self, start);
         while let Some(node) = walk.next(self) {
-            // Nodes come in order of distance, so whoever touches a neighbour first is on a shortest way to it.
+            // Nodes come in order of distance, so whoever touches a neighbour first is on a
+            // shortest way to it.
             let one_more = hops[node as usize] + 1;
             for neighbor in self.neighbors(node) {
                 let known = &mut hops[neighbor as usize];

@@ -7,9 +7,11 @@ use crate::{GraphError, ItemId, Side, UserId};
 /// The most pairs one set can hold: the adjacency counts both directions of each in a `u32`.
 pub const MAX_EDGES: usize = (u32::MAX / 2) as usize;
 
-/// A set of user-item pairs, stored by user. An *edge* is a pair; its number is its position in (user, item) order.
+/// A set of user-item pairs, stored by user. An *edge* is a pair; its number is its position in
+/// (user, item) order.
 ///
-/// Costs 8 bytes per edge: the item, and the user again so that an edge number leads to its user without a search.
+/// Costs 8 bytes per edge: the item, and the user again so that an edge number leads to its user
+/// without a search.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Interactions {
     n_items: usize,
@@ -25,8 +27,8 @@ impl Interactions {
     /// The set of the given pairs; a pair that is given twice is kept once.
     ///
     /// # Errors
-    /// [`GraphError::OutOfRange`] for an id that is not below its count, [`GraphError::TooManyNodes`] and
-    /// [`GraphError::TooManyEdges`] where 32 bits are not enough.
+    /// [`GraphError::OutOfRange`] for an id that is not below its count,
+    /// [`GraphError::TooManyNodes`] and [`GraphError::TooManyEdges`] where 32 bits are not enough.
     pub fn from_pairs(
         n_users: usize,
         n_items: usize,
@@ -163,8 +165,8 @@ impl Interactions {
     /// The pairs that are in either set, over the same users and items.
     ///
     /// # Errors
-    /// [`GraphError::SizeMismatch`] when the sets differ in their users or items, [`GraphError::TooManyEdges`] as in
-    /// [`Interactions::from_pairs`].
+    /// [`GraphError::SizeMismatch`] when the sets differ in their users or items,
+    /// [`GraphError::TooManyEdges`] as in [`Interactions::from_pairs`].
     pub fn union(&self, other: &Self) -> Result<Self, GraphError> {
         if (self.n_users(), self.n_items) != (other.n_users(), other.n_items) {
             return Err(GraphError::SizeMismatch {

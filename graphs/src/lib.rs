@@ -1,4 +1,5 @@
-//! Ids, interactions, and the user-item graph with its normalisation. Knows no file format and no device.
+//! Ids, interactions, and the user-item graph with its normalisation. Knows no file format and no
+//! device.
 
 mod adjacency;
 mod bipartite;

@@ -15,7 +15,8 @@ pub enum Normalization {
     Row,
     /// `A D^-1`: each node shares itself out equally.
     Column,
-    /// `D^-alpha A D^-beta`. (.5, .5) is symmetric, (.5, 0) and (0, .5) are the one-sided roots, (1, 1) divides by both.
+    /// `D^-alpha A D^-beta`. (.5, .5) is symmetric, (.5, 0) and (0, .5) are the one-sided roots,
+    /// (1, 1) divides by both.
     Powers {
         /// Power of the row's degree, finite. LightGCN++: .6.
         alpha: f64,
@@ -34,7 +35,8 @@ impl Normalization {
         }
     }
 
-    /// What a node of this degree contributes to the entries of its row, and to the entries of its column.
+    /// What a node of this degree contributes to the entries of its row, and to the entries of its
+    /// column.
     pub(crate) fn factors(self, degree: f64) -> (f64, f64) {
         match self {
             // Nothing is ever multiplied by these: a node without edges has no entries.

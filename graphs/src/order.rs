@@ -1,7 +1,8 @@
-//! Node orders: which rows are computed one after another, or lie next to each other, so that what one reads is still at hand for the next.
+//! Node orders: which rows are computed one after another, or lie next to each other, so that what
+//! one reads is still at hand for the next.
 //!
-//! Where rows are only computed in another order nothing depends on it but the speed; where nodes are renumbered scores do not depend on it, up to the
-//! order of sums. Users stay before items.
+//! Where rows are only computed in another order nothing depends on it but the speed; where nodes
+//! are renumbered scores do not depend on it, up to the order of sums. Users stay before items.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,14 +19,17 @@ pub enum NodeOrder {
     Natural,
     /// The nodes with the most neighbours first, ties as they came.
     Degree,
-    /// Reverse Cuthill-McKee: neighbours near each other. Pays only where the graph has communities.
+    /// Reverse Cuthill-McKee: neighbours near each other. Pays only where the graph has
+    /// communities.
     ReverseCuthillMckee,
-    /// The communities of label propagation one after another. Where a graph has some, most neighbours of a row were neighbours of the row before it.
+    /// The communities of label propagation one after another. Where a graph has some, most
+    /// neighbours of a row were neighbours of the row before it.
     Communities,
 }
 
 impl NodeOrder {
-    /// The permutation that puts the nodes of this adjacency in order. Each side is ordered by itself.
+    /// The permutation that puts the nodes of this adjacency in order. Each side is ordered by
+    /// itself.
     pub fn of(self, adjacency: &NormalizedAdjacency) -> NodePermutation {
         let row_ptr = adjacency.row_ptr();
         let mut old_of: Vec<u32> = match self {
@@ -57,8 +61,8 @@ impl NodePermutation {
     /// From the old number of each new node.
     ///
     /// # Errors
-    /// [`GraphError::NotAPermutation`] for the first position whose node is out of range, already placed, or on the
-    /// other side.
+    /// [`GraphError::NotAPermutation`] for the first position whose node is out of range, already
+    /// placed, or on the other side.
     pub fn new(old_of: Vec<u32>, n_users: usize) -> Result<Self, GraphError> {
         const FREE: u32 = u32::MAX;
         let mut new_of = vec![FREE; old_of.len()];
@@ -115,7 +119,8 @@ impl NodePermutation {
 }
 
 impl NormalizedAdjacency {
-    /// The same matrix over renumbered nodes: `B[new a, new b] = A[a, b]`. Columns rise within a row, as before.
+    /// The same matrix over renumbered nodes: `B[new a, new b] = A[a, b]`. Columns rise within a
+    /// row, as before.
     ///
     /// # Errors
     /// [`GraphError::SizeMismatch`] when the permutation is over other users or items.
@@ -172,7 +177,8 @@ mod tests {
 
     #[test]
     fn cuthill_mckee_lines_a_shuffled_path_up() {
-        // The path u2 - i1 - u0 - i2 - u3 - i0 - u1: in order, users are 2, 0, 3, 1 and items 1, 2, 0, or the reverse.
+        // The path u2 - i1 - u0 - i2 - u3 - i0 - u1: in order, users are 2, 0, 3, 1 and items 1, 2,
+        // 0, or the reverse.
         let train = world(4, 3, &[(2, 1), (0, 1), (0, 2), (3, 2), (3, 0), (1, 0)]);
         let order = NodeOrder::ReverseCuthillMckee.of(&normalized(&train, Normalization::Row));
         let forward = [2, 0, 3, 1, 5, 6, 4];
@@ -182,10 +188,11 @@ mod tests {
 
     #[test]
     fn communities_stand_together() {
-        // Users 0, 2 and 4 know the items 1 and 3 (nodes 6 and 8), users 1 and 3 the items 0 and 2 (nodes 5 and 7); everybody knows item 4 (node 9).
-        // Round 1: of the labels 6, 8 and 9 user 0 hears the first two louder (1/sqrt 3 each against 1/sqrt 5) and takes the lower, 6; users 1 and 3
-        // take 5 (1/sqrt 2 against 1/sqrt 5). Item 4 hears label 6 three times and 5 twice (1/sqrt 3 each): 6. Nothing moves after that. Label 5 stands
-        // before 6.
+        // Users 0, 2 and 4 know the items 1 and 3 (nodes 6 and 8), users 1 and 3 the items 0 and 2
+        // (nodes 5 and 7); everybody knows item 4 (node 9). Round 1: of the labels 6, 8 and 9 user
+        // 0 hears the first two louder (1/sqrt 3 each against 1/sqrt 5) and takes the lower, 6;
+        // users 1 and 3 take 5 (1/sqrt 2 against 1/sqrt 5). Item 4 hears label 6 three times and 5
+        // twice (1/sqrt 3 each): 6. Nothing moves after that. Label 5 stands before 6.
         let pairs = [(0, 1), (0, 3), (2, 1), (2, 3), (4, 1), (4, 3), (1, 0), (1, 2), (3, 0), (3, 2)];
         let everybody = (0..5).map(|user| (user, 4));
         let train = world(5, 5, &pairs.into_iter().chain(everybody).collect::<Vec<_>>());

@@ -1,7 +1,9 @@
-//! Randomness as a function of (seed, purpose, epoch, index), never "the next number of a shared generator".
+//! Randomness as a function of (seed, purpose, epoch, index), never "the next number of a shared
+//! generator".
 //!
-//! Each stream is ChaCha8 keyed by the seed and the purpose; the epoch and the index choose the stream number. Whoever needs the numbers of
-//! epoch 7, batch 31 can have them without having drawn any others: that is what makes a resumed run equal to an uninterrupted one.
+//! Each stream is ChaCha8 keyed by the seed and the purpose; the epoch and the index choose the
+//! stream number. Whoever needs the numbers of epoch 7, batch 31 can have them without having drawn
+//! any others: that is what makes a resumed run equal to an uninterrupted one.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;

@@ -1,13 +1,14 @@
 //! Where reverse Cuthill-McKee starts: at the rim of each component.
 //!
-//! sprs brings the ordering; its own way of choosing a start looks through all nodes for each component, which is
-//! quadratic where many nodes stand alone. This one looks through them once in all.
+//! sprs brings the ordering; its own way of choosing a start looks through all nodes for each
+//! component, which is quadratic where many nodes stand alone. This one looks through them once in
+//! all.
 
 use sprs::linalg::ordering::{cuthill_mckee_custom, order, start::Strategy};
 use sprs::{CsMatViewI, CsStructureViewI};
 
-/// The reverse Cuthill-McKee order of a symmetric pattern: neighbours come to stand close to each other. Position `p`
-/// of the result holds the node that stands there.
+/// The reverse Cuthill-McKee order of a symmetric pattern: neighbours come to stand close to each
+/// other. Position `p` of the result holds the node that stands there.
 ///
 /// # Source
 /// George and Liu, *Computer Solution of Large Sparse Positive Definite Systems*, 1981, chapter 4.
@@ -19,7 +20,8 @@ pub(crate) fn reverse_cuthill_mckee(row_ptr: &[u32], col_idx: &[u32]) -> Vec<u32
     ordering.perm.vec()
 }
 
-/// Chooses a node far from the rest of its component, starting the search at the node of lowest degree.
+/// Chooses a node far from the rest of its component, starting the search at the node of lowest
+/// degree.
 struct Rim {
     /// All nodes, degrees rising.
     by_degree: Vec<u32>,
@@ -87,7 +89,8 @@ mod tests {
 
     #[test]
     fn a_path_is_walked_from_end_to_end() {
-        // The path 2 - 0 - 3 - 1 and the lone node 4, which has the lowest degree: it comes first, reversed last.
+        // The path 2 - 0 - 3 - 1 and the lone node 4, which has the lowest degree: it comes first,
+        // reversed last.
         let row_ptr = [0, 2, 3, 4, 6, 6];
         let col_idx = [2, 3, 3, 0, 0, 1];
         let order = reverse_cuthill_mckee(&row_ptr, &col_idx);
@@ -97,8 +100,9 @@ mod tests {
 
     #[test]
     fn a_start_moves_from_the_middle_to_the_rim() {
-        // Two triangles 0-1-2 and 4-5-6 on a path 2 - 3 - 4: node 3 has the lowest degree among equals 0, 1, 3, 5, 6
-        // only by number; from node 0 the farthest is 5 or 6 at distance 4, and nothing is farther.
+        // Two triangles 0-1-2 and 4-5-6 on a path 2 - 3 - 4: node 3 has the lowest degree among
+        // equals 0, 1, 3, 5, 6 only by number; from node 0 the farthest is 5 or 6 at distance 4,
+        // and nothing is farther.
         let edges = [(0, 1), (0, 2), (1, 2), (2, 3), (3, 4), (4, 5), (4, 6), (5, 6)];
         let mut rows = vec![Vec::new(); 7];
         for (a, b) in edges {

@@ -57,7 +57,8 @@ pub struct GraphStats {
     pub users: DegreeStats,
     /// Users per item.
     pub items: DegreeStats,
-    /// Gini coefficient of the items' popularity: 0 when all are equally popular, near 1 when a few have everything.
+    /// Gini coefficient of the items' popularity: 0 when all are equally popular, near 1 when a few
+    /// have everything.
     pub item_gini: f64,
     /// Connected components that hold at least one edge.
     pub n_components: usize,
@@ -65,11 +66,12 @@ pub struct GraphStats {
     pub largest_component_nodes: usize,
     /// The share of all edges that lie in it; 0 without edges.
     pub largest_component_edge_share: f64,
-    /// The largest number of hops found between two nodes of that component by searching from its hub and again from
-    /// a farthest node: the true diameter is at least this, and often equal to it.
+    /// The largest number of hops found between two nodes of that component by searching from its
+    /// hub and again from a farthest node: the true diameter is at least this, and often equal to
+    /// it.
     pub diameter_at_least: u32,
-    /// The share of that component's nodes within 1, 2, ... hops of its hub, up to the last one: how soon propagation
-    /// reaches everyone.
+    /// The share of that component's nodes within 1, 2, ... hops of its hub, up to the last one:
+    /// how soon propagation reaches everyone.
     pub reach_of_hub: Vec<f64>,
 }
 
@@ -149,8 +151,8 @@ fn first_max<T: Ord>(values: impl Iterator<Item = T>) -> usize {
     largest.expect("there should be at least one value").0
 }
 
-/// Gini coefficient: `2 sum_r r x_r / (n sum x) - (n + 1) / n` over the counts in rising order, `r` from 1. 0 without
-/// any count.
+/// Gini coefficient: `2 sum_r r x_r / (n sum x) - (n + 1) / n` over the counts in rising order, `r`
+/// from 1. 0 without any count.
 fn gini(mut counts: Vec<u32>) -> f64 {
     counts.sort_unstable();
     let n = counts.len() as f64;
@@ -176,7 +178,8 @@ mod tests {
         let stats = DegreeStats::of(vec![3, 0, 10, 1, 2]);
         let expected = DegreeStats { min: 0, median: 2.0, mean: 3.2, p90: 10, max: 10, n_isolated: 1 };
         assert_eq!(stats, expected);
-        // Ten values: the ninth covers nine tenths; the median lies between the fifth and the sixth.
+        // Ten values: the ninth covers nine tenths; the median lies between the fifth and the
+        // sixth.
         let stats = DegreeStats::of((1..=10).collect());
         assert_eq!((stats.p90, stats.median), (9, 5.5));
         assert_eq!(DegreeStats::of(vec![]).max, 0);
@@ -194,14 +197,16 @@ mod tests {
 
     #[test]
     fn components_and_hops_of_two_pieces_are_counted_by_hand() {
-        // Piece 1, the path u0 - i0 - u1 - i1 - u2: 5 nodes, 4 edges. Piece 2: u3 - i2. Alone: u4, i3, i4.
+        // Piece 1, the path u0 - i0 - u1 - i1 - u2: 5 nodes, 4 edges. Piece 2: u3 - i2. Alone: u4,
+        // i3, i4.
         let train = world(5, 5, &[(0, 0), (1, 0), (1, 1), (2, 1), (3, 2)]);
         let stats = GraphStats::of(&train);
         assert_eq!((stats.n_components, stats.largest_component_nodes), (2, 5));
         assert_eq!(stats.largest_component_edge_share, 0.8);
         assert_eq!((stats.users.n_isolated, stats.items.n_isolated), (1, 2));
         assert_eq!(stats.density, 0.2);
-        // Hub u1 (degree 2, lowest number): 2 neighbours, then the two ends. From an end to the other: 4 hops.
+        // Hub u1 (degree 2, lowest number): 2 neighbours, then the two ends. From an end to the
+        // other: 4 hops.
         assert_eq!(stats.reach_of_hub, [0.6, 1.0]);
         assert_eq!(stats.diameter_at_least, 4);
     }

@@ -4,10 +4,11 @@ use sha2::{Digest, Sha256};
 
 use super::{IdMap, Log, Split};
 
-/// SHA-256 over the ids in their order and over the rows of every part in their order, with ratings and times, in hex.
+/// SHA-256 over the ids in their order and over the rows of every part in their order, with ratings
+/// and times, in hex.
 ///
-/// The order counts: the same rows in another order get other dense ids, so weights trained on the one must not be used with the other.
-/// Titles do not count.
+/// The order counts: the same rows in another order get other dense ids, so weights trained on the
+/// one must not be used with the other. Titles do not count.
 pub(super) fn fingerprint(split: &Split) -> String {
     let mut hash = Sha256::new();
     hash.update(b"gcnrec split 1");
@@ -28,7 +29,8 @@ pub(super) fn fingerprint(split: &Split) -> String {
     hex(hash)
 }
 
-/// A fingerprint of every part alone, by name, in the order in which a difference is best named: `users`, `items`, then the parts.
+/// A fingerprint of every part alone, by name, in the order in which a difference is best named:
+/// `users`, `items`, then the parts.
 pub fn part_fingerprints(split: &Split) -> Vec<(&'static str, String)> {
     let of = |add: &dyn Fn(&mut Sha256)| {
         let mut hash = Sha256::new();

@@ -4,7 +4,8 @@ use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::BuildHasher;
 
-/// A slot of the table: an id, and some bits of its name's hash, so that a name is compared only where it is very likely the right one.
+/// A slot of the table: an id, and some bits of its name's hash, so that a name is compared only
+/// where it is very likely the right one.
 #[derive(Clone, Copy, PartialEq)]
 struct Slot {
     tag: u32,
@@ -16,8 +17,8 @@ const FREE: Slot = Slot { tag: 0, id: u32::MAX };
 
 /// Names and dense ids, both ways. Ids count from 0 in the order in which names were first seen.
 ///
-/// All names lie in one string, one after the other; the table from names to ids holds ids only and compares with that string. A million names of
-/// eight letters take about 32 MB.
+/// All names lie in one string, one after the other; the table from names to ids holds ids only and
+/// compares with that string. A million names of eight letters take about 32 MB.
 #[derive(Clone, Default)]
 pub struct IdMap {
     text: String,

@@ -15,7 +15,8 @@ use super::world::World;
 use super::{Clock, IdMap, Log, Split, ValidRows, recency};
 use crate::error::{Place, RecError, Result};
 
-/// A uniform rating of at least this is the label +1 where `min_rating` says nothing (AutoDebias's code, SPEC C.1).
+/// A uniform rating of at least this is the label +1 where `min_rating` says nothing (as in
+/// AutoDebias's code).
 const UNIFORM_THRESHOLD: f32 = 4.0;
 
 /// Which random stream carves the validation part out of training.
@@ -24,17 +25,21 @@ const VALID_STREAM: u64 = 0;
 /// Epoch of the random stream that divides the uniform part: 0 and 1 divide the biased log.
 const UNIFORM_STREAM: u64 = 2;
 
-/// Reads the data that a configuration names: rows below `min_rating` are dropped, then duplicates, then (for one file) users and items outside the
-/// k-core; the file is split, and a validation part carved out of training where there is none. Without any file this is the demo world.
+/// Reads the data that a configuration names: rows below `min_rating` are dropped, then duplicates,
+/// then (for one file) users and items outside the k-core; the file is split, and a validation part
+/// carved out of training where there is none. Without any file this is the demo world.
 ///
-/// Ids are the union over all parts, in the order training, validation, test, uniform; a user or an item of which no row is left has no id.
+/// Ids are the union over all parts, in the order training, validation, test, uniform; a user or an
+/// item of which no row is left has no id.
 ///
 /// # Errors
-/// [`RecError::Config`] and [`RecError::Usage`] as [`Config::validate`]; [`RecError::Missing`], [`RecError::Io`] and [`RecError::Input`] for the files.
+/// [`RecError::Config`] and [`RecError::Usage`] as [`Config::validate`]; [`RecError::Missing`],
+/// [`RecError::Io`] and [`RecError::Input`] for the files.
 ///
 /// # Source
-/// The order of the filters is RecBole's (SPEC E.1). We differ: rows below `min_rating` go before duplicates are looked for, so that a pair rated
-/// twice stays when one of its ratings is good enough.
+/// The order of the filters is RecBole's (`data/dataset/dataset.py`). We differ: rows below
+/// `min_rating` go before duplicates are looked for, so that a pair rated twice stays when one of
+/// its ratings is good enough.
 pub fn load(config: &Config, seed: Seed) -> Result<Split> {
     config.validate()?;
     let mut loader = Loader::new(config);
@@ -49,7 +54,8 @@ pub fn load(config: &Config, seed: Seed) -> Result<Split> {
     } else if let Some(train) = &config.train {
         data.train = loader.read_part(train)?;
         loader.training_is_read();
-        // Beside a uniform part, held-out rows with ratings were shown at random too: they are judged by their labels.
+        // Beside a uniform part, held-out rows with ratings were shown at random too: they are
+        // judged by their labels.
         let beside_uniform = config.uniform.is_some();
         let parts = [(&config.valid, &mut data.valid, "valid-"), (&config.test, &mut data.test, "test-")];
         for (file, part, prefix) in parts {
@@ -127,7 +133,8 @@ fn last_of_sessions(log: &Log, path: &Path) -> Result<(Log, Log)> {
 fn divide_uniform(data: &mut Split, config: &Config, seed: Seed) {
     let ratios = config.uniform_ratios;
     let sum: f64 = ratios.iter().sum();
-    // Floors, as in the published split (SPEC C.1); what is left over tests. A hair is added where a share is whole but for its rounding.
+    // Floors, as in AutoDebias's split; what is left over tests. A hair is added where a share is
+    // whole but for its rounding.
     let n = data.uniform.len();
     let floor = |ratio: f64| (ratio / sum * n as f64 + 1e-9).floor() as usize;
     let n_teaching = floor(ratios[0]).clamp(1, n);
@@ -193,11 +200,13 @@ struct Loader<'a> {
     like: Option<Format>,
     /// Users of the training part.
     n_trained_users: usize,
-    /// Users of the training part of whom no row was good enough: they have no id, and yet they are known.
+    /// Users of the training part of whom no row was good enough: they have no id, and yet they are
+    /// known.
     dropped_users: HashSet<String>,
     /// True while a part is read whose users must be those of the training part.
     only_trained: bool,
-    /// What the name of a session begins with, before its line; sessions of different parts are different users.
+    /// What the name of a session begins with, before its line; sessions of different parts are
+    /// different users.
     prefix: &'static str,
     /// What the times of the training part are.
     clock: Clock,
@@ -259,7 +268,8 @@ impl<'a> Loader<'a> {
         Ok(log)
     }
 
-    /// A validation or test part beside a uniform part: labelled rows where it has ratings, otherwise positives.
+    /// A validation or test part beside a uniform part: labelled rows where it has ratings,
+    /// otherwise positives.
     fn read_held_out(&mut self, path: &Path, labelled: &mut bool) -> Result<Log> {
         let mut log = self.read(path, None, false)?;
         if log.ratings.is_empty() {
@@ -358,7 +368,8 @@ impl<'a> Loader<'a> {
         Ok(log)
     }
 
-    /// What each test user's items are ranked among, by user; items that are nowhere else become items of the catalogue.
+    /// What each test user's items are ranked among, by user; items that are nowhere else become
+    /// items of the catalogue.
     fn read_candidates(&mut self, path: &Path, test: &Log) -> Result<Vec<Vec<u32>>> {
         let mut lists = vec![Vec::new(); self.users.len()];
         let mut source = Source::open(path)?.with_list_lines();

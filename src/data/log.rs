@@ -2,7 +2,8 @@
 
 use gcnrec_graphs::{GraphError, Interactions, ItemId, UserId};
 
-/// Interactions in file order. `ratings` and `times` are empty when the source has none, otherwise as long as `users`.
+/// Interactions in file order. `ratings` and `times` are empty when the source has none, otherwise
+/// as long as `users`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Log {
     /// Dense user ids.
@@ -11,7 +12,8 @@ pub struct Log {
     pub items: Vec<u32>,
     /// Ratings or labels.
     pub ratings: Vec<f32>,
-    /// Times, in the source's unit (usually seconds). Sources with an order but no times count 0, 1, 2 … per user.
+    /// Times, in the source's unit (usually seconds). Sources with an order but no times count 0,
+    /// 1, 2 … per user.
     pub times: Vec<i64>,
 }
 
@@ -44,7 +46,8 @@ impl Log {
         }
     }
 
-    /// Adds the rows of another log. Ratings and times stay where both have them, or where one of the two is empty.
+    /// Adds the rows of another log. Ratings and times stay where both have them, or where one of
+    /// the two is empty.
     pub fn append(&mut self, other: &Log) {
         fn join<T: Clone>(here: &mut Vec<T>, there: &[T], n_here: usize, n_there: usize) {
             if here.len() == n_here && there.len() == n_there {

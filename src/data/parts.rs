@@ -20,24 +20,28 @@ pub struct Split {
     pub test: Log,
     /// Interactions collected under uniform exposure, if any: labels +1 and -1 in `ratings`.
     pub uniform: Log,
-    /// Rows that are known and that nothing learns from: what comes before the held-out item of a session, and training rows that are too old. They are
-    /// part of histories and are masked.
+    /// Rows that are known and that nothing learns from: what comes before the held-out item of a
+    /// session, and training rows that are too old. They are part of histories and are masked.
     pub context: Log,
-    /// What each user's held-out test items are ranked among, `[n_users]`; empty where no file says so.
+    /// What each user's held-out test items are ranked among, `[n_users]`; empty where no file says
+    /// so.
     pub candidates: Vec<Vec<u32>>,
     /// What the times are.
     pub clock: Clock,
     /// Seconds in which the weight of a training pair halves; none where all count alike.
     pub half_life: Option<f64>,
-    /// True when training rows are liked and disliked ones, told by the labels +1 and -1 in their `ratings`; otherwise all are liked.
+    /// True when training rows are liked and disliked ones, told by the labels +1 and -1 in their
+    /// `ratings`; otherwise all are liked.
     pub explicit: bool,
-    /// True when the validation and the test part are rows of uniform exposure with labels +1 and -1, to be judged row by row.
+    /// True when the validation and the test part are rows of uniform exposure with labels +1 and
+    /// -1, to be judged row by row.
     pub labelled: bool,
     /// SHA-256 over ids and parts, in hex.
     pub fingerprint: String,
     /// Names of items to show to a person (`titles[item]`), empty when the source has none.
     pub titles: Vec<String>,
-    /// Test rows whose pair also stands in the training or the validation part. They stay, but no model that leaves out seen items can find them.
+    /// Test rows whose pair also stands in the training or the validation part. They stay, but no
+    /// model that leaves out seen items can find them.
     pub n_overlap: usize,
 }
 
@@ -92,7 +96,8 @@ impl Split {
     /// The distinct pairs of a part.
     ///
     /// # Errors
-    /// [`crate::RecError::Graph`] when a row has an id that the split does not know: impossible for a split that [`super::load`] made.
+    /// [`crate::RecError::Graph`] when a row has an id that the split does not know: impossible for
+    /// a split that [`super::load`] made.
     pub fn interactions(&self, part: Part) -> Result<Interactions> {
         Ok(self.part(part).interactions(self.n_users(), self.n_items())?)
     }
@@ -121,7 +126,8 @@ impl Split {
         self.interactions(Part::Test)
     }
 
-    /// The distinct pairs of several parts together, for example those that are masked when test is ranked.
+    /// The distinct pairs of several parts together, for example those that are masked when test is
+    /// ranked.
     ///
     /// # Errors
     /// As [`Split::interactions`].
@@ -130,8 +136,9 @@ impl Split {
         Ok(Interactions::from_pairs(self.n_users(), self.n_items(), pairs)?)
     }
 
-    /// Each user's items over the given parts, oldest first: by time where all of these parts have times, and then, as without times, in the order
-    /// of the parts and of their rows. An item that occurs twice stands twice.
+    /// Each user's items over the given parts, oldest first: by time where all of these parts have
+    /// times, and then, as without times, in the order of the parts and of their rows. An item that
+    /// occurs twice stands twice.
     pub fn histories(&self, parts: &[Part]) -> Vec<Vec<ItemId>> {
         histories_of(self.n_users(), parts.iter().map(|&part| self.part(part)))
     }
@@ -141,7 +148,8 @@ impl Split {
         histories_of(self.n_users(), std::iter::once(log))
     }
 
-    /// The name of an item to show to a person: its title, or its key where the source has no titles.
+    /// The name of an item to show to a person: its title, or its key where the source has no
+    /// titles.
     pub fn title(&self, item: ItemId) -> &str {
         self.titles.get(item.index()).map_or_else(|| self.items.key(item.0), String::as_str)
     }

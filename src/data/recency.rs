@@ -1,6 +1,7 @@
 //! Time in training: a recent window to learn from, and pairs that count less the older they are.
 //!
-//! Both look at the training part alone (and, where a model learns from it too, at the validation part): what is held out moves nothing.
+//! Both look at the training part alone (and, where a model learns from it too, at the validation
+//! part): what is held out moves nothing.
 
 use gcnrec_graphs::Interactions;
 
@@ -11,7 +12,8 @@ use crate::error::{RecError, Result};
 /// Seconds of a day.
 const DAY: f64 = 86_400.0;
 
-/// Moves training rows that are older than the configured window to the context, and takes the half-life down.
+/// Moves training rows that are older than the configured window to the context, and takes the
+/// half-life down.
 ///
 /// # Errors
 /// [`RecError::Config`] where the data have no times to compare.
@@ -63,7 +65,8 @@ fn no_times(key: &str, found: f64, clock: Clock) -> RecError {
 }
 
 impl Split {
-    /// Only the newest share of the rows of some parts, as one log, by the rule of `data.recent_fraction`; `key` is who asks.
+    /// Only the newest share of the rows of some parts, as one log, by the rule of
+    /// `data.recent_fraction`; `key` is who asks.
     ///
     /// # Errors
     /// [`RecError::Config`] where the rows have no times to compare.
@@ -83,8 +86,9 @@ impl Split {
         Ok(rows.select(&recent))
     }
 
-    /// The weight of every pair by its age: `2^(-age / half_life)`, age being the time from the newest row of the pair to the newest row of all of
-    /// them; then all are divided by their mean, so that a pair weighs 1 on average. None without a half-life.
+    /// The weight of every pair by its age: `2^(-age / half_life)`, age being the time from the
+    /// newest row of the pair to the newest row of all of them; then all are divided by their mean,
+    /// so that a pair weighs 1 on average. None without a half-life.
     ///
     /// # Shapes
     /// - returns `[n_edges]`
@@ -137,7 +141,8 @@ mod tests {
 
     #[test]
     fn a_window_keeps_the_newest_rows_and_the_others_stay_known() {
-        // 30 - 15 = 15 days: rows at 20 and 30 days. 30 - 10 = 20: the row at 20 days is just within.
+        // 30 - 15 = 15 days: rows at 20 and 30 days. 30 - 10 = 20: the row at 20 days is just
+        // within.
         assert_eq!(windowed(Config { recent_days: Some(15.0), ..Config::default() }), (vec![2, 3], vec![0, 1]));
         assert_eq!(windowed(Config { recent_days: Some(10.0), ..Config::default() }), (vec![2, 3], vec![0, 1]));
         assert_eq!(windowed(Config { recent_days: Some(9.0), ..Config::default() }), (vec![3], vec![0, 1, 2]));
@@ -174,11 +179,13 @@ mod tests {
         let mut split = split(Clock::Seconds);
         assert_eq!(split.recency_weights(&split.train_interactions().unwrap()), None);
         apply(&mut split, &Config { half_life_days: Some(10.0), ..Config::default() }).unwrap();
-        // Edges by user: (a, w) 0 days, (a, y) 20, (b, x) 10, (b, z) 30: 1/8, 1/2, 1/4, 1 with the mean 15/32.
+        // Edges by user: (a, w) 0 days, (a, y) 20, (b, x) 10, (b, z) 30: 1/8, 1/2, 1/4, 1 with the
+        // mean 15/32.
         let weights = split.recency_weights(&split.train_interactions().unwrap()).unwrap();
         let expected = [4.0 / 15.0, 16.0 / 15.0, 8.0 / 15.0, 32.0 / 15.0];
         assert_abs_diff_eq!(&weights[..], &expected[..], epsilon = 1e-6);
-        // A pair that is met again is as new as its newest row: (a, w) at 30 days. 1, 1/2, 1/4, 1 with the mean 11/16.
+        // A pair that is met again is as new as its newest row: (a, w) at 30 days. 1, 1/2, 1/4, 1
+        // with the mean 11/16.
         split.train.append(&Log {
             users: vec![0],
             items: vec![0],

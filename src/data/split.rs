@@ -11,19 +11,21 @@ use super::Log;
 use super::config::{Config, GroupBy, HoldOut, Order, Rule};
 use crate::error::{RecError, Result};
 
-/// Epoch numbers of the random streams for splits: the shuffle before a split, and the carving of further parts.
+/// Epoch numbers of the random streams for splits: the shuffle before a split, and the carving of
+/// further parts.
 const SHUFFLE: u64 = 0;
 const CARVE: u64 = 1;
 
-/// Divides a log as `config.split` says: training, validation, test. Each part keeps the order of the file; the parts are disjoint and together
-/// are all rows. With a `valid_fraction` of 0 the rows that would validate are training rows.
+/// Divides a log as `config.split` says: training, validation, test. Each part keeps the order of
+/// the file; the parts are disjoint and together are all rows. With a `valid_fraction` of 0 the
+/// rows that would validate are training rows.
 ///
 /// # Errors
 /// [`RecError::Config`] when the order is by time and the log has no times.
 ///
 /// # Source
-/// RecBole 1.2.1, splits RS and LS with orders RO and TO (SPEC E.1). We differ: our shuffle is our own, so random splits have RecBole's sizes but not
-/// its rows.
+/// RecBole 1.2.1, splits RS and LS with orders RO and TO. We differ: our shuffle is our own, so
+/// random splits have RecBole's sizes but not its rows.
 pub fn split(log: &Log, config: &Config, seed: Seed) -> Result<[Log; 3]> {
     let mut order: Vec<u32> = (0..log.len() as u32).collect();
     match config.order() {
@@ -66,7 +68,8 @@ pub fn split(log: &Log, config: &Config, seed: Seed) -> Result<[Log; 3]> {
     }))
 }
 
-/// Divides the rows, given in the order of their times, at two points in time. Rows of the same time go to the later part together.
+/// Divides the rows, given in the order of their times, at two points in time. Rows of the same
+/// time go to the later part together.
 fn by_points_in_time(log: &Log, order: &[u32], config: &Config) -> Result<[Log; 3]> {
     let counts = ratio_counts(order.len(), config.ratios);
     let times: Vec<i64> = order.iter().map(|&row| log.times[row as usize]).collect();
@@ -88,8 +91,10 @@ fn by_points_in_time(log: &Log, order: &[u32], config: &Config) -> Result<[Log; 
     }))
 }
 
-/// How many of `n` rows go to training, validation and test: the later parts get `floor(ratio * n)`, training the rest; then, from the last part
-/// backwards and as long as training has more than one row, a part whose share is above 0 but below one row gets a row from training.
+/// How many of `n` rows go to training, validation and test: the later parts get
+/// `floor(ratio * n)`, training the rest; then, from the last part backwards and as long as
+/// training has more than one row, a part whose share is above 0 but below one row gets a row from
+/// training.
 ///
 /// # Source
 /// RecBole 1.2.1, `Dataset._calcu_split_ids`.
@@ -97,7 +102,8 @@ pub fn ratio_counts(n: usize, ratios: [f64; 3]) -> [usize; 3] {
     let sum = ratios[0] + ratios[1] + ratios[2];
     let share = ratios.map(|ratio| ratio / sum * n as f64);
     let mut counts = [0, share[1] as usize, share[2] as usize];
-    // With ratios such as 0, 0.5, 0.5 rounding cannot take more than there is: both floors together are at most n.
+    // With ratios such as 0, 0.5, 0.5 rounding cannot take more than there is: both floors together
+    // are at most n.
     counts[0] = n - counts[1] - counts[2];
     for part in [2, 1] {
         if counts[0] <= 1 {
@@ -111,8 +117,8 @@ pub fn ratio_counts(n: usize, ratios: [f64; 3]) -> [usize; 3] {
     counts
 }
 
-/// How many of a user's `n` rows go to training, validation and test when the last ones are held out. Training keeps at least one; a user with two
-/// rows gives the second to test.
+/// How many of a user's `n` rows go to training, validation and test when the last ones are held
+/// out. Training keeps at least one; a user with two rows gives the second to test.
 ///
 /// # Source
 /// RecBole 1.2.1, `Dataset._split_index_by_leave_one_out`.
@@ -128,8 +134,9 @@ pub fn leave_one_out_counts(n: usize, hold_out: HoldOut) -> [usize; 3] {
 
 /// Takes a seeded share of each user's rows out of a log: (kept, carved), both in file order.
 ///
-/// Of `n` rows `n * fraction` are carved, rounded down or up at random so that the share is right on average for users with few rows too; at least one
-/// row of each user is kept. Different values of `index` carve independently: 0 is the validation part, 1 the part for layer weights.
+/// Of `n` rows `n * fraction` are carved, rounded down or up at random so that the share is right
+/// on average for users with few rows too; at least one row of each user is kept. Different values
+/// of `index` carve independently: 0 is the validation part, 1 the part for layer weights.
 pub fn carve(log: &Log, fraction: f64, seed: Seed, index: u64) -> (Log, Log) {
     let mut rng = seed.stream(Purpose::Split, CARVE, index);
     let order: Vec<u32> = (0..log.len() as u32).collect();
@@ -148,8 +155,9 @@ pub fn carve(log: &Log, fraction: f64, seed: Seed, index: u64) -> (Log, Log) {
     (log.select(&kept), log.select(&carved))
 }
 
-/// Takes the newest row of a seeded share of the users out of a log: (kept, carved), both in file order. Of rows of the same time the last in the file
-/// is the newest; users with one row keep it. `index` as in [`carve`].
+/// Takes the newest row of a seeded share of the users out of a log: (kept, carved), both in file
+/// order. Of rows of the same time the last in the file is the newest; users with one row keep it.
+/// `index` as in [`carve`].
 pub fn carve_last(log: &Log, fraction: f64, seed: Seed, index: u64) -> (Log, Log) {
     let mut rng = seed.stream(Purpose::Split, CARVE, index);
     let order: Vec<u32> = (0..log.len() as u32).collect();
@@ -177,7 +185,8 @@ fn by_user(log: &Log, order: &[u32]) -> Vec<Vec<u32>> {
     groups
 }
 
-/// The positions of a log's rows with one row for each pair: the earliest or the latest, in file order.
+/// The positions of a log's rows with one row for each pair: the earliest or the latest, in file
+/// order.
 pub(super) fn distinct_rows(log: &Log, keep_last: bool) -> Vec<u32> {
     let pair = |row: u32| (log.users[row as usize], log.items[row as usize]);
     let time = |row: u32| log.times.get(row as usize).copied().unwrap_or(0);
@@ -207,8 +216,9 @@ mod tests {
 
     #[test]
     fn ratios_round_as_in_recbole() {
-        // SPEC E.1 lists 1, 2, 3, 4, 5, 10, 19, 20 for (.8, .1, .1). Between them the rule is worked by hand: for n <= 9 each later part has a share
-        // below 1 and takes one row while training has two or more; for 10..=19 floor(n/10) = 1.
+        // Taken from RecBole's code: 1, 2, 3, 4, 5, 10, 19, 20 for (.8, .1, .1). Between them the
+        // rule is worked by hand: for n <= 9 each later part has a share below 1 and takes one row
+        // while training has two or more; for 10..=19 floor(n/10) = 1.
         for n in 1..=20 {
             let expected = match n {
                 1 => [1, 0, 0],
@@ -277,7 +287,8 @@ mod tests {
         assert_eq!(kept.len() + carved.len(), log.len());
         assert!((0..2050).all(|user| kept.users.contains(&user)));
         assert!(carved.users.iter().all(|&user| user >= 50));
-        // 2000 users with .5 rows each: mean 1000, standard deviation sqrt(2000 / 4) = 22.4; five of them are 112.
+        // 2000 users with .5 rows each: mean 1000, standard deviation sqrt(2000 / 4) = 22.4; five
+        // of them are 112.
         assert!((888..=1112).contains(&carved.len()), "{}", carved.len());
         assert_eq!(carve(&log, 0.0, Seed(3), 0).1.len(), 0);
         assert_ne!(carve(&log, 0.1, Seed(3), 1).1, carved);
@@ -292,7 +303,8 @@ mod tests {
             times: vec![50, 10, 20, 30, 30, 40],
             ..Log::default()
         };
-        // Of six rows .5, .25 and .25 are 4, 1 and 1. In order of time 10 20 30 30 40 50: validation starts at 40, test at 50.
+        // Of six rows .5, .25 and .25 are 4, 1 and 1. In order of time 10 20 30 30 40 50:
+        // validation starts at 40, test at 50.
         let config = Config { split: Rule::Time, ratios: [0.5, 0.25, 0.25], ..Config::default() };
         let parts = split(&log, &config, Seed(1)).unwrap();
         assert_eq!(parts.map(|part| part.items), [vec![1, 2, 3, 4], vec![5], vec![0]]);
@@ -300,7 +312,8 @@ mod tests {
         let config = Config { ratios: [0.2, 0.4, 0.4], ..config };
         let parts = split(&log, &config, Seed(1)).unwrap();
         assert_eq!(parts.map(|part| part.items), [vec![1, 2], vec![3, 4], vec![0, 5]]);
-        // 3, 1 and 2 (shares 6 x .5/1.01, .17/1.01 and .34/1.01): the fourth row has the time of the third, so both validate.
+        // 3, 1 and 2 (shares 6 x .5/1.01, .17/1.01 and .34/1.01): the fourth row has the time of
+        // the third, so both validate.
         let config = Config { ratios: [0.5, 0.17, 0.34], ..config };
         let parts = split(&log, &config, Seed(1)).unwrap();
         assert_eq!(parts.map(|part| part.items), [vec![1, 2], vec![3, 4], vec![0, 5]]);
@@ -327,11 +340,13 @@ mod tests {
         let (kept, carved) = carve_last(&log, 0.1, Seed(3), 0);
         assert_eq!(kept.len() + carved.len(), log.len());
         assert!(carved.users.iter().all(|&user| user >= 50), "users with one row keep it");
-        // Times fall along the file, and users from 50 on have three rows each: the newest is the first of them. Items are rows.
+        // Times fall along the file, and users from 50 on have three rows each: the newest is the
+        // first of them. Items are rows.
         for (user, item) in carved.users.iter().zip(&carved.items) {
             assert_eq!(*item, 50 + (user - 50) * 3);
         }
-        // 2000 users with a chance of .1: mean 200, standard deviation sqrt(180) = 13.4; five of them are 67.
+        // 2000 users with a chance of .1: mean 200, standard deviation sqrt(180) = 13.4; five of
+        // them are 67.
         assert!((133..=267).contains(&carved.len()), "{}", carved.len());
         assert_eq!(carve_last(&log, 0.0, Seed(3), 0).1.len(), 0);
     }

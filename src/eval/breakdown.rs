@@ -1,7 +1,9 @@
-//! Where a mean comes from: who is served well, which items are found, and which items the lists are full of.
+//! Where a mean comes from: who is served well, which items are found, and which items the lists
+//! are full of.
 //!
-//! Users are told apart by the number of items they are known with, items by the number of users. The groups of items have equal shares of the
-//! known pairs, so a list that followed the data would take one part in five from each: what lies above or below is the popularity bias of the lists.
+//! Users are told apart by the number of items they are known with, items by the number of users.
+//! The groups of items have equal shares of the known pairs, so a list that followed the data would
+//! take one part in five from each: what lies above or below is the popularity bias of the lists.
 
 use gcnrec_graphs::Interactions;
 use serde::{Deserialize, Serialize};
@@ -65,8 +67,8 @@ pub struct ItemGroup {
 pub type Lists = Vec<Vec<u32>>;
 
 impl Breakdown {
-    /// Judges a scorer once more, by groups and by the first of `metrics` that has a value for each user; nothing where none has. `known` are the pairs that
-    /// the model may have learnt from.
+    /// Judges a scorer once more, by groups and by the first of `metrics` that has a value for each
+    /// user; nothing where none has. `known` are the pairs that the model may have learnt from.
     ///
     /// # Errors
     /// Those of [`Evaluator::evaluate_per_user`].
@@ -152,7 +154,8 @@ fn item_groups(evaluator: &Evaluator, known: &Interactions, lists: &Lists) -> (V
     (groups.collect(), ratio(n_items_listed as u64, degrees.len() as u64))
 }
 
-/// Cuts items, the most popular first, where another fifth of the known pairs is full; items of one degree stay together.
+/// Cuts items, the most popular first, where another fifth of the known pairs is full; items of one
+/// degree stay together.
 fn cut<'a>(order: &'a [usize], degrees: &[usize]) -> (Vec<usize>, Vec<&'a [usize]>) {
     let total: usize = degrees.iter().sum();
     let (mut group_of, mut members) = (vec![0; degrees.len()], Vec::new());
@@ -210,7 +213,8 @@ mod tests {
 
     #[test]
     fn groups_of_users_and_items_have_the_values_worked_out_by_hand() {
-        // Items 0 and 1 have two users, item 2 one, item 3 none. User 0 knows one item, users 1 and 2 two.
+        // Items 0 and 1 have two users, item 2 one, item 3 none. User 0 knows one item, users 1 and
+        // 2 two.
         let known = pairs(3, 4, &[(0, 0), (1, 0), (1, 1), (2, 1), (2, 2)]);
         let held_out = pairs(3, 4, &[(0, 1), (1, 3), (2, 0)]);
         let judged = HeldOut::new(&held_out, &known, &vec![Vec::new(); 3]).unwrap();
@@ -221,12 +225,14 @@ mod tests {
         let judged = Breakdown::new(&Falling(4), &evaluator, &known, &[coverage, recall]).unwrap();
         let (breakdown, lists) = judged.unwrap();
         assert_eq!(breakdown.metric, "recall@1");
-        // User 0 lacks 0 and gets 1 (a hit), user 1 lacks 0 and 1 and gets 2 (a miss), user 2 gets 0 (a hit).
+        // User 0 lacks 0 and gets 1 (a hit), user 1 lacks 0 and 1 and gets 2 (a miss), user 2 gets
+        // 0 (a hit).
         assert_eq!(lists, [vec![1], vec![2], vec![0]]);
         assert_eq!(breakdown.coverage, 0.75);
         let users: Vec<_> = breakdown.users.iter().map(|g| (g.min_degree, g.max_degree, g.n, g.value)).collect();
         assert_eq!(users, [(1, 1, 1, 1.0), (2, 2, 2, 0.5)]);
-        // Five known pairs: items 0 and 1 (one degree) hold four of them; items 2 and 3 hold the rest.
+        // Five known pairs: items 0 and 1 (one degree) hold four of them; items 2 and 3 hold the
+        // rest.
         let items: Vec<_> = breakdown.items.iter().map(|g| (g.min_degree, g.max_degree, g.n, g.known)).collect();
         assert_eq!(items, [(2, 2, 2, 0.8), (0, 1, 2, 0.2)]);
         let shares: Vec<_> = breakdown.items.iter().map(|g| (g.held_out, g.listed, g.found)).collect();
@@ -237,7 +243,8 @@ mod tests {
     fn items_of_equal_popularity_make_five_groups_only_when_they_differ() {
         let degrees = [9, 1, 8, 7, 3, 2, 0];
         let order = [0, 2, 3, 4, 5, 1, 6];
-        // 30 pairs, 6 a group: 9 | 8 (17 of 18 is not 18, but 17 >= 12) | 7 (24 >= 18) | 3 (27 >= 24) | 2, 1, 0.
+        // 30 pairs, 6 a group: 9 | 8 (17 of 18 is not 18, but 17 >= 12) | 7 (24 >= 18) | 3 (27 >=
+        // 24) | 2, 1, 0.
         let (group_of, members) = cut(&order, &degrees);
         assert_eq!(members, [&[0][..], &[2], &[3], &[4], &[5, 1, 6]]);
         assert_eq!(group_of, [0, 4, 1, 2, 3, 4, 4]);

@@ -13,7 +13,8 @@ use super::values::{Metrics, PerUser};
 use crate::error::{Place, RecError, Result};
 use crate::models::{Query, Scorer};
 
-/// Users per call of [`Scorer::top_k`]: enough to fill the cores, few enough that a block of scores over 100,000 items stays near 100 MB.
+/// Users per call of [`Scorer::top_k`]: enough to fill the cores, few enough that a block of scores
+/// over 100,000 items stays near 100 MB.
 const BLOCK: usize = 256;
 
 /// Users per parallel task of the metrics: a user costs about a microsecond.
@@ -21,8 +22,9 @@ const USERS_PER_TASK: usize = 64;
 
 /// Judges scorers on one held-out part.
 ///
-/// Blocks of users are scored one after the other (a scorer is parallel inside), the metrics of a block's users in parallel, and the sums run in
-/// f64 in the order of the users: the result does not depend on the number of threads.
+/// Blocks of users are scored one after the other (a scorer is parallel inside), the metrics of a
+/// block's users in parallel, and the sums run in f64 in the order of the users: the result does
+/// not depend on the number of threads.
 #[derive(Debug, Clone)]
 pub struct Evaluator {
     held_out: HeldOut,
@@ -46,7 +48,8 @@ impl Evaluator {
     /// An evaluator of the given metrics; one that is named twice is reported once.
     ///
     /// # Errors
-    /// [`RecError::Config`] when there is no metric or a cut-off is 0, [`RecError::Missing`] when nobody has a held-out item.
+    /// [`RecError::Config`] when there is no metric or a cut-off is 0, [`RecError::Missing`] when
+    /// nobody has a held-out item.
     pub fn new(held_out: HeldOut, metrics: &[MetricAt]) -> Result<Self> {
         let mut distinct: Vec<MetricAt> = Vec::with_capacity(metrics.len());
         for &at in metrics {
@@ -92,11 +95,13 @@ impl Evaluator {
         &self.metrics
     }
 
-    /// The value of every metric: means over the held-out users, and what is read off all their lists together.
+    /// The value of every metric: means over the held-out users, and what is read off all their
+    /// lists together.
     ///
     /// # Errors
-    /// [`RecError::NotFinite`] when a score is NaN or infinite, [`KernelError::Shape`] when the scorer or the item counts know another number of
-    /// items, [`RecError::Input`] for a metric that no user counts for, and what the scorer refuses.
+    /// [`RecError::NotFinite`] when a score is NaN or infinite, [`KernelError::Shape`] when the
+    /// scorer or the item counts know another number of items, [`RecError::Input`] for a metric
+    /// that no user counts for, and what the scorer refuses.
     pub fn evaluate(&self, scorer: &dyn Scorer) -> Result<Metrics> {
         let mut sums = vec![0.0; self.user_metrics.len()];
         let totals = self.each_user(scorer, |row| sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += value))?;
@@ -114,8 +119,9 @@ impl Evaluator {
         self.metrics.iter().map(|at| Ok((at.to_string(), value(at)?))).collect()
     }
 
-    /// The value for each held-out user of every metric that is a plain mean over users; the others have no value for one user and are left out.
-    /// The means of these values, summed in order, are what [`Evaluator::evaluate`] gives.
+    /// The value for each held-out user of every metric that is a plain mean over users; the others
+    /// have no value for one user and are left out. The means of these values, summed in order, are
+    /// what [`Evaluator::evaluate`] gives.
     ///
     /// # Errors
     /// As [`Evaluator::evaluate`].
@@ -126,7 +132,8 @@ impl Evaluator {
         Ok(PerUser { users, metrics: self.user_metrics.clone(), values })
     }
 
-    /// Hands each held-out user's list over, best item first: the `k` best candidates with their scores. What other tools judge.
+    /// Hands each held-out user's list over, best item first: the `k` best candidates with their
+    /// scores. What other tools judge.
     ///
     /// # Errors
     /// As [`Evaluator::evaluate`], and what `take` refuses.
@@ -157,7 +164,8 @@ impl Evaluator {
         (block.iter().map(query).collect(), places.map(|at| self.held_out.not_ranked(at)).collect())
     }
 
-    /// Hands every user's values over, in the order of the users, and gathers what is not a mean over users.
+    /// Hands every user's values over, in the order of the users, and gathers what is not a mean
+    /// over users.
     fn each_user(&self, scorer: &dyn Scorer, mut take: impl FnMut(&[f64])) -> Result<Totals> {
         self.check_shapes(scorer)?;
         let ranks = self.ranks_metrics();
@@ -243,8 +251,8 @@ fn list(top: &TopK, row: usize, k: usize) -> &[u32] {
     &top.items[start..start + (top.len[row] as usize).min(k)]
 }
 
-/// Refuses a row with a score that is NaN or plus infinity. Minus infinity is a legal "never"; NaN has no rank, and plus infinity means that the model
-/// has overflowed.
+/// Refuses a row with a score that is NaN or plus infinity. Minus infinity is a legal "never"; NaN
+/// has no rank, and plus infinity means that the model has overflowed.
 fn check_scores(top: &TopK, row: usize, user: &HeldOutUser) -> Result<()> {
     let start = row * top.k;
     refuse_overflow(&top.scores[start..start + top.len[row] as usize], user)

@@ -34,9 +34,10 @@ pub struct HeldOut {
 impl HeldOut {
     /// Gathers the users of `relevant` that have items there.
     ///
-    /// `seen` is the union of all that is masked: the training part when validation is ranked, training and validation part when test is ranked,
-    /// no pair at all when seen items may return. An item that is both held out and seen is masked and stays in the denominators: the list that
-    /// is judged is the list that would be shown.
+    /// `seen` is the union of all that is masked: the training part when validation is ranked,
+    /// training and validation part when test is ranked, no pair at all when seen items may return.
+    /// An item that is both held out and seen is masked and stays in the denominators: the list
+    /// that is judged is the list that would be shown.
     ///
     /// # Shapes
     /// - `histories`: `[n_users]`, each oldest first; empty lists where no history is known
@@ -67,13 +68,15 @@ impl HeldOut {
         Ok(HeldOut { users, n_items: relevant.n_items(), candidates: None, strangers: Vec::new() })
     }
 
-    /// Ranks a sample of items for each user instead of all of them: the held-out items and `sampled` ones, without those that are excluded.
+    /// Ranks a sample of items for each user instead of all of them: the held-out items and
+    /// `sampled` ones, without those that are excluded.
     ///
     /// # Shapes
     /// - `sampled`: one list of items per evaluated user, in any order; repeats count once
     ///
     /// # Errors
-    /// [`KernelError::Shape`] when there is not one list per evaluated user, [`KernelError::Index`] for an item that does not exist.
+    /// [`KernelError::Shape`] when there is not one list per evaluated user, [`KernelError::Index`]
+    /// for an item that does not exist.
     pub fn with_candidates(mut self, sampled: Vec<Vec<u32>>) -> Result<Self> {
         const OP: &str = "held_out";
         let (found, expected) = (sampled.len(), self.users.len());
@@ -95,7 +98,8 @@ impl HeldOut {
         Ok(self)
     }
 
-    /// Tells which users no model was trained on, rising. They are asked for by their history alone, like a new user.
+    /// Tells which users no model was trained on, rising. They are asked for by their history
+    /// alone, like a new user.
     pub fn with_strangers(mut self, strangers: Vec<UserId>) -> Self {
         self.strangers = strangers;
         self
@@ -106,7 +110,8 @@ impl HeldOut {
         self.strangers.binary_search(&user).is_err().then_some(user)
     }
 
-    /// The items that are not ranked for an evaluated user (by place in [`HeldOut::users`]), rising.
+    /// The items that are not ranked for an evaluated user (by place in [`HeldOut::users`]),
+    /// rising.
     pub(super) fn not_ranked(&self, place: usize) -> Cow<'_, [u32]> {
         match &self.candidates {
             None => Cow::Borrowed(&self.users[place].excluded),

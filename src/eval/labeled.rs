@@ -1,7 +1,10 @@
-//! Judges a scorer on labelled rows: rows that were shown and answered, with what the answer was. Nothing is sampled and nothing is masked.
+//! Judges a scorer on labelled rows: rows that were shown and answered, with what the answer was.
+//! Nothing is sampled and nothing is masked.
 //!
-//! Two protocols, which never mix because their means run over different things: *value* metrics (`auc`, `logloss`, …) compare every row's score with its
-//! label, all rows alike; *ranking* metrics (`ndcg@5`, …) order each user's labelled rows, and every user with a positive row counts alike.
+//! Two protocols, which never mix because their means run over different things: *value* metrics
+//! (`auc`, `logloss`, …) compare every row's score with its label, all rows alike; *ranking*
+//! metrics (`ndcg@5`, …) order each user's labelled rows, and every user with a positive row counts
+//! alike.
 
 use gcnrec_graphs::{ItemId, UserId};
 use gcnrec_kernels::KernelError;
@@ -25,15 +28,17 @@ pub struct LabeledRows {
 }
 
 impl LabeledRows {
-    /// Rows of (user, item, label): 1 for positive and 0 or -1 for negative rows, or ratings for `mae` and `rmse`.
+    /// Rows of (user, item, label): 1 for positive and 0 or -1 for negative rows, or ratings for
+    /// `mae` and `rmse`.
     ///
     /// # Shapes
     /// - `users`, `items`, `labels`: `[n_rows]`
     /// - `histories`: `[n_users]`, each oldest first; empty lists where a model needs none
     ///
     /// # Errors
-    /// [`KernelError::Shape`] when the lengths differ, [`KernelError::Index`] for an id out of range, [`RecError::NotFinite`] for a label that is no number,
-    /// [`RecError::Missing`] when there is no row.
+    /// [`KernelError::Shape`] when the lengths differ, [`KernelError::Index`] for an id out of
+    /// range, [`RecError::NotFinite`] for a label that is no number, [`RecError::Missing`] when
+    /// there is no row.
     pub fn new(
         users: &[u32],
         items: &[u32],
@@ -101,8 +106,8 @@ impl LabeledRows {
     /// The score of every row, in the order of the rows.
     ///
     /// # Errors
-    /// [`KernelError::Shape`] when the scorer knows another number of items, [`RecError::NotFinite`] for a score that is NaN or infinite, and what the
-    /// scorer refuses.
+    /// [`KernelError::Shape`] when the scorer knows another number of items,
+    /// [`RecError::NotFinite`] for a score that is NaN or infinite, and what the scorer refuses.
     pub fn scores(&self, scorer: &dyn Scorer) -> Result<Vec<f32>> {
         let (found, expected) = (scorer.n_items(), self.n_items);
         if found != expected {
@@ -141,7 +146,8 @@ impl LabeledRows {
 pub enum LabeledProtocol {
     /// Every row counts alike.
     Values(Vec<&'static dyn ValueMetric>),
-    /// Every user with a positive row counts alike; the user's labelled rows are ranked by score, ties to the lower item id.
+    /// Every user with a positive row counts alike; the user's labelled rows are ranked by score,
+    /// ties to the lower item id.
     Ranking(Vec<MetricAt>),
 }
 
@@ -154,7 +160,8 @@ impl LabeledProtocol {
     /// Reads names: `auc`, `logloss`, … or `ndcg@5`, `recall@5`, ….
     ///
     /// # Errors
-    /// [`RecError::Config`] when both kinds are named or none is, [`RecError::Unknown`] for a name of neither kind.
+    /// [`RecError::Config`] when both kinds are named or none is, [`RecError::Unknown`] for a name
+    /// of neither kind.
     pub fn parse<S: AsRef<str>>(names: &[S]) -> Result<Self> {
         let (mut values, mut ranking) = (Vec::new(), Vec::new());
         for name in names.iter().map(AsRef::as_ref) {
@@ -172,7 +179,8 @@ impl LabeledProtocol {
     }
 }
 
-/// Refuses a metric that reads more than the hits of a user's list: labelled rows are no list of recommendations.
+/// Refuses a metric that reads more than the hits of a user's list: labelled rows are no list of
+/// recommendations.
 fn of_hits(at: MetricAt) -> Result<MetricAt> {
     match at.metric {
         Metric::Hits(_) => Ok(at),
@@ -191,7 +199,8 @@ pub(super) fn mixed(value: &str, ranked: &str) -> RecError {
 /// The metrics of a scorer on labelled rows, in the order of the protocol.
 ///
 /// # Errors
-/// Those of [`LabeledRows::scores`]; [`RecError::Input`] when the labels are not of the kind that a metric needs, or no user has a positive row.
+/// Those of [`LabeledRows::scores`]; [`RecError::Input`] when the labels are not of the kind that a
+/// metric needs, or no user has a positive row.
 pub fn evaluate_labeled(scorer: &dyn Scorer, rows: &LabeledRows, protocol: &LabeledProtocol) -> Result<Metrics> {
     let scores = rows.scores(scorer)?;
     match protocol {

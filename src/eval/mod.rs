@@ -1,5 +1,6 @@
-//! One rule for every model: rank all items for each user, hide what the user has already met, and compare the top of the list with what was
-//! held out. Only [`crate::models::Scorer`] is known here, so graph, linear and sequential models are judged alike.
+//! One rule for every model: rank all items for each user, hide what the user has already met, and
+//! compare the top of the list with what was held out. Only [`crate::models::Scorer`] is known
+//! here, so graph, linear and sequential models are judged alike.
 
 mod breakdown;
 mod evaluator;

@@ -1,5 +1,5 @@
-//! Ranked lists and held-out items as files that other tools read and write: TREC's run (`user Q0 item rank score tag`) and qrels
-//! (`user 0 item relevance`).
+//! Ranked lists and held-out items as files that other tools read and write: TREC's run
+//! (`user Q0 item rank score tag`) and qrels (`user 0 item relevance`).
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
@@ -32,7 +32,8 @@ pub struct TrecFiles {
 }
 
 impl TrecFiles {
-    /// Adds a user: the list, best item first, and the held-out items. `path` is where the text will go, for messages.
+    /// Adds a user: the list, best item first, and the held-out items. `path` is where the text
+    /// will go, for messages.
     ///
     /// # Errors
     /// [`RecError::Input`] for a name with a blank in it.
@@ -59,11 +60,13 @@ impl TrecFiles {
 
 /// The metrics of a run file under a qrels file.
 ///
-/// Items are ranked by falling score, ties in the order of the file; a judgement above 0 is a held-out item. Users of the qrels without a line in the run
-/// count with an empty list, users without a held-out item do not count.
+/// Items are ranked by falling score, ties in the order of the file; a judgement above 0 is a
+/// held-out item. Users of the qrels without a line in the run count with an empty list, users
+/// without a held-out item do not count.
 ///
 /// # Errors
-/// [`RecError::Missing`], [`RecError::Io`] and [`RecError::Input`] for the files; [`RecError::Config`] for a metric that reads more than hits.
+/// [`RecError::Missing`], [`RecError::Io`] and [`RecError::Input`] for the files;
+/// [`RecError::Config`] for a metric that reads more than hits.
 pub fn evaluate_files(run: &Path, qrels: &Path, metrics: &[MetricAt]) -> Result<(Metrics, usize)> {
     let relevant = read_qrels(qrels)?;
     let lists = read_run(run)?;
@@ -189,7 +192,8 @@ mod tests {
 
     #[test]
     fn a_run_is_ranked_by_score_and_users_without_a_line_find_nothing() {
-        // User a: by score y, x (tied with z, first in the file), z; held out x. User b has no line. User c holds nothing out.
+        // User a: by score y, x (tied with z, first in the file), z; held out x. User b has no
+        // line. User c holds nothing out.
         let run = "a Q0 x 1 0.5 t\na Q0 y 2 0.9 t\n\na Q0 z 3 0.5 t\nc Q0 x 1 1 t\n";
         let (found, n) =
             metrics(run, "a 0 x 1\na 0 q 0\nb 0 y 2\nc 0 x 0\n", &["mrr@10", "recall@1", "hit@2"]).unwrap();

@@ -8,7 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::metrics::MetricAt;
 
-/// Mean values by name (`ndcg@20`), in the order in which the metrics were asked for. Written as a JSON object.
+/// Mean values by name (`ndcg@20`), in the order in which the metrics were asked for. Written as a
+/// JSON object.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Metrics(Vec<(String, f64)>);
 

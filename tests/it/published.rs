@@ -46,7 +46,7 @@ fn assert_close(metrics: &Metrics, precision: f64, recall: f64, ndcg: f64) {
     }
 }
 
-/// SPEC.md M.1: measured with NumPy, so only the rounding of the table and the order of ties are left to differ.
+/// Measured with NumPy, so only the rounding of the table and the order of ties are left to differ.
 #[test]
 fn ease_and_popularity_reach_their_published_values_on_movielens_100k() {
     let Some(folder) = data("ml-100k") else { return };
@@ -90,7 +90,7 @@ fn gowalla(path: &Path) -> Interactions {
     Interactions::from_pairs(29_858, 40_981, pairs).unwrap()
 }
 
-/// SPEC.md F.1 and H.11: GF-CF is deterministic, so it checks data, mask and metric at once. The second pair of numbers is its linear filter alone.
+/// As published, and as a run with NumPy gives them: GF-CF is deterministic, so it checks data, mask and metric at once. The second pair of numbers is its linear filter alone.
 #[test]
 fn gf_cf_reaches_its_published_values_on_gowalla() {
     let Some(folder) = data("gowalla") else { return };
@@ -115,7 +115,7 @@ fn gf_cf_reaches_its_published_values_on_gowalla() {
     }
 }
 
-/// No published value belongs to these settings on this split; SPEC.md M.1 has popularity below them and EASE above.
+/// No published value belongs to these settings on this split; popularity is below them and EASE above (`docs/results.md`).
 #[test]
 fn the_neighbourhood_models_stand_between_popularity_and_ease_on_movielens_100k() {
     let Some(folder) = data("ml-100k") else { return };

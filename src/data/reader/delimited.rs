@@ -1,5 +1,5 @@
-//! Delimited text with quotes, record by record, on top of the `csv` crate. Lines come from [`Source`], so limits, encoding and line numbers are
-//! the same for all formats.
+//! Delimited text with quotes, record by record, on top of the `csv` crate. Lines come from
+//! [`Source`], so limits, encoding and line numbers are the same for all formats.
 
 use std::io::{self, Read};
 
@@ -22,7 +22,8 @@ impl Records {
     pub(super) fn new(source: Source, delimiter: u8) -> Self {
         let lines = Lines { source, pending: Vec::new(), taken: 0, record_line: None, record_size: 0, ended: false };
         let mut builder = ReaderBuilder::new();
-        // The source has taken the line ends off: a carriage return that is left belongs to a field and must not start a record within the line.
+        // The source has taken the line ends off: a carriage return that is left belongs to a field
+        // and must not start a record within the line.
         builder.has_headers(false).flexible(true).delimiter(delimiter).terminator(Terminator::Any(b'\n'));
         Records { reader: builder.from_reader(lines), record: StringRecord::new() }
     }
@@ -35,7 +36,8 @@ impl Records {
     /// The next record and the line on which it starts. Blank lines are skipped.
     ///
     /// # Errors
-    /// Those of [`Source::next_line`]; [`RecError::Input`] for a quote that is never closed and for a record that is too long.
+    /// Those of [`Source::next_line`]; [`RecError::Input`] for a quote that is never closed and for
+    /// a record that is too long.
     pub(super) fn next_record(&mut self) -> Result<Option<(u64, &StringRecord)>> {
         let lines = self.reader.get_mut();
         (lines.record_line, lines.record_size) = (None, 0);
@@ -43,7 +45,8 @@ impl Records {
         let lines = self.reader.get_ref();
         let place = Place { file: lines.source.path().to_path_buf(), line: lines.record_line, column: None };
         match found {
-            // Every line handed out ends in a newline, so only an open quote can carry a record to the end of the file.
+            // Every line handed out ends in a newline, so only an open quote can carry a record to
+            // the end of the file.
             Ok(true) if lines.ended => {
                 Err(RecError::input(place, "a quote that is never closed", "a second quote before the end of the file"))
             }

@@ -1,4 +1,5 @@
-//! Format detection: each reader looks at a file's name and first lines, and the surest one reads it.
+//! Format detection: each reader looks at a file's name and first lines, and the surest one reads
+//! it.
 
 use super::layout::quoted;
 use super::{Columns, Format, READERS, Reader, Source};

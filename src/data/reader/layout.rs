@@ -5,7 +5,8 @@ use std::path::Path;
 use super::Row;
 use crate::error::{Place, RecError, Result};
 
-/// Which columns hold what, as far as the user named them: a header's name, or a number from 1 where there is no header.
+/// Which columns hold what, as far as the user named them: a header's name, or a number from 1
+/// where there is no header.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Columns {
     /// The user's name.
@@ -46,7 +47,8 @@ impl Layout {
     /// From a header line. `None` when no column is known to hold users or items.
     ///
     /// # Errors
-    /// [`RecError::Input`] when a column that the user named is not there, or when a column that is read is there twice.
+    /// [`RecError::Input`] when a column that the user named is not there, or when a column that is
+    /// read is there twice.
     pub(super) fn from_header(header: &[&str], columns: &Columns, place: &Place) -> Result<Option<Self>> {
         let user = find(header, columns.user.as_deref(), &USERS, "user", place)?;
         let item = find(header, columns.item.as_deref(), &ITEMS, "item", place)?;
@@ -108,7 +110,8 @@ pub(super) fn title_columns(header: &[&str], columns: &Columns, place: &Place) -
     Ok(item.zip(title).filter(|(item, title)| item != title))
 }
 
-/// The column that the user named, or the first with a name that is known to mean the same (case, blanks, `_` and `-` do not matter).
+/// The column that the user named, or the first with a name that is known to mean the same (case,
+/// blanks, `_` and `-` do not matter).
 fn find(
     header: &[&str],
     named: Option<&str>,

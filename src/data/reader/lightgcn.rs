@@ -1,4 +1,5 @@
-//! The files of LightGCN: `user item item …`, one user a line, blanks between. The order of the items means nothing.
+//! The files of LightGCN: `user item item …`, one user a line, blanks between. The order of the
+//! items means nothing.
 
 use super::pairs::delimiter;
 use super::{Columns, Evidence, Format, Head, Reader, Row, Sink, Source};
@@ -24,7 +25,8 @@ impl Reader for Lightgcn {
         (is_list_in_order(head) == Some(false)).then_some(Evidence::Fits)
     }
 
-    /// A user without items (amazon-book's test file has four) is a line like any other and gives no row.
+    /// A user without items (amazon-book's test file has four) is a line like any other and gives
+    /// no row.
     fn read(&self, source: Source, _columns: &Columns, sink: Sink<'_>) -> Result<()> {
         read_lists(source, sink, |_, _| Ok(()))
     }
@@ -45,7 +47,8 @@ pub(super) fn is_list_in_order(head: &Head<'_>) -> Option<bool> {
     })
 }
 
-/// Hands out one row for each item of each line. `check` sees the number of items of each line that is not blank.
+/// Hands out one row for each item of each line. `check` sees the number of items of each line that
+/// is not blank.
 pub(super) fn read_lists(source: Source, sink: Sink<'_>, check: impl Fn(u64, usize) -> Result<()>) -> Result<()> {
     let mut source = source.with_list_lines();
     while let Some((line, text)) = source.next_line()? {

@@ -1,4 +1,5 @@
-//! MovieLens: `u.data` (100K, tabs), `ratings.dat` (1M and 10M, `::`), `ratings.csv` (later sets, with a header).
+//! MovieLens: `u.data` (100K, tabs), `ratings.dat` (1M and 10M, `::`), `ratings.csv` (later sets,
+//! with a header).
 
 use super::csv::{Csv, is_header};
 use super::detect::fits;

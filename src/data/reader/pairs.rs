@@ -1,4 +1,5 @@
-//! Columns without a header: user, item, and optionally rating and time, divided by commas, tabs, semicolons or blanks.
+//! Columns without a header: user, item, and optionally rating and time, divided by commas, tabs,
+//! semicolons or blanks.
 
 use super::delimited::Records;
 use super::detect::fits;

@@ -1,4 +1,5 @@
-//! Sequences: `user item` a line (SASRec) or `user item item …` (S3-Rec), each user's items in time order.
+//! Sequences: `user item` a line (SASRec) or `user item item …` (S3-Rec), each user's items in time
+//! order.
 
 use super::lightgcn::{is_list_in_order, read_lists};
 use super::{Columns, Evidence, Format, Head, Reader, Sink, Source};

@@ -39,7 +39,8 @@ impl Source {
     /// Opens a file.
     ///
     /// # Errors
-    /// [`RecError::Missing`] when it is not there, [`RecError::Io`] when it cannot be read, [`RecError::Input`] when it is damaged gzip data.
+    /// [`RecError::Missing`] when it is not there, [`RecError::Io`] when it cannot be read,
+    /// [`RecError::Input`] when it is damaged gzip data.
     pub fn open(path: &Path) -> Result<Self> {
         let file = File::open(path).map_err(RecError::read(path))?;
         Source::from_reader(path, file)
@@ -94,7 +95,8 @@ impl Source {
         self
     }
 
-    /// The complete lines among the first bytes, at most `n`, without blank ones; damaged text is replaced, not refused.
+    /// The complete lines among the first bytes, at most `n`, without blank ones; damaged text is
+    /// replaced, not refused.
     pub fn first_lines(&self, n: usize) -> Vec<String> {
         let head = self.head.strip_prefix(BOM).unwrap_or(&self.head);
         let whole = match head.iter().rposition(|&byte| byte == b'\n') {
@@ -112,7 +114,8 @@ impl Source {
     /// The next line without its ending, and its number from 1. `None` at the end.
     ///
     /// # Errors
-    /// [`RecError::Input`] for a line that is too long, holds a NUL byte or is not UTF-8, and for damaged gzip data; [`RecError::Io`].
+    /// [`RecError::Input`] for a line that is too long, holds a NUL byte or is not UTF-8, and for
+    /// damaged gzip data; [`RecError::Io`].
     pub fn next_line(&mut self) -> Result<Option<(u64, &str)>> {
         if !self.advance()? {
             return Ok(None);
@@ -127,7 +130,8 @@ impl Source {
         }
     }
 
-    /// As [`Source::next_line`], but a line that is not UTF-8 is taken for Latin-1, as in MovieLens's files of titles.
+    /// As [`Source::next_line`], but a line that is not UTF-8 is taken for Latin-1, as in
+    /// MovieLens's files of titles.
     ///
     /// # Errors
     /// As [`Source::next_line`], except for the encoding.

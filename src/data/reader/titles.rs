@@ -1,4 +1,5 @@
-//! Names of items to show to a person: MovieLens's `u.item` and `movies.dat`, RecBole's `.item`, or delimited text with a header.
+//! Names of items to show to a person: MovieLens's `u.item` and `movies.dat`, RecBole's `.item`, or
+//! delimited text with a header.
 
 use super::atomic::typed_names;
 use super::csv::delimiter;
@@ -8,7 +9,8 @@ use super::{Columns, Source};
 use crate::data::IdMap;
 use crate::error::{Place, RecError, Result};
 
-/// Reads `titles[item]` for every item of the data; an item that the file does not have keeps its name as its title.
+/// Reads `titles[item]` for every item of the data; an item that the file does not have keeps its
+/// name as its title.
 ///
 /// # Errors
 /// [`RecError::Input`] when the file is none of the known kinds, or knows none of the items.

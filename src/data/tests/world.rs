@@ -8,7 +8,8 @@ fn world(exposure_bias: f64) -> World {
     World::generate(&world::Config { exposure_bias, ..world::Config::default() }, 0.1, Seed(2020)).unwrap()
 }
 
-/// Mean share of each user's test items among the 20 best of `score`, training and validation items left out.
+/// Mean share of each user's test items among the 20 best of `score`, training and validation items
+/// left out.
 fn recall_at_20(split: &Split, score: impl Fn(u32) -> Vec<f64>) -> f64 {
     let seen = split.joint_interactions(&[Part::Train, Part::Valid]).unwrap();
     let test = split.test_interactions().unwrap();

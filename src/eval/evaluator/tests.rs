@@ -46,7 +46,8 @@ fn evaluator(relevant: &Interactions, seen: &Interactions, names: &[&str]) -> Ev
     Evaluator::new(held_out, &metrics).unwrap()
 }
 
-/// The plain definition: sort everything, then apply SPEC.md E.3 word by word. Values in the order recall, precision, ndcg, hit, mrr, map.
+/// The plain definition: sort everything, then apply the definitions of `docs/metrics.md` word by
+/// word. Values in the order recall, precision, ndcg, hit, mrr, map.
 fn plain_user(scores: &[f32], relevant: &[u32], seen: &[u32], k: usize) -> [f64; 6] {
     let mut order: Vec<u32> = (0..scores.len() as u32).filter(|item| !seen.contains(item)).collect();
     order.sort_by(|&a, &b| scores[b as usize].total_cmp(&scores[a as usize]).then(a.cmp(&b)));
@@ -97,7 +98,8 @@ proptest! {
                 for (user, value) in found.users.iter().zip(column) {
                     let row = &scores[user.index() * n_items..(user.index() + 1) * n_items];
                     let expected = plain_user(row, relevant.items_of(*user), seen.items_of(*user), cut)[at];
-                    // Same f64 terms, summed in the same order up to association: a few units in the last place.
+                    // Same f64 terms, summed in the same order up to association: a few units in
+                    // the last place.
                     prop_assert!((value - expected).abs() <= 1e-12, "{name}@{cut} of {user:?}: {value} {expected}");
                 }
             }
@@ -107,7 +109,8 @@ proptest! {
 
 #[test]
 fn the_mean_runs_over_users_with_held_out_items_only() {
-    // User 0: item 2 is first of the unseen (item 0 is masked): hit@1 = 1. User 1 has nothing held out. User 2: item 0 comes first, 1 is held out: 0.
+    // User 0: item 2 is first of the unseen (item 0 is masked): hit@1 = 1. User 1 has nothing held
+    // out. User 2: item 0 comes first, 1 is held out: 0.
     let scores = vec![3.0, 1.0, 2.0, 9.0, 9.0, 9.0, 2.0, 1.0, 0.0];
     let evaluator = evaluator(
         &interactions(3, 3, &[(0, 2), (2, 1)]),
@@ -181,7 +184,8 @@ fn an_evaluation_without_users_or_metrics_is_refused() {
 
 #[test]
 fn lists_of_all_users_together_give_coverage_gini_and_entropy_and_popularity_reads_the_counts() {
-    // Lists of two: user 0 has 0, 1 (2 is masked); user 1 has 3, 0. Shown at 2: item 0 twice, 1 and 3 once, 2 and 4 never.
+    // Lists of two: user 0 has 0, 1 (2 is masked); user 1 has 3, 0. Shown at 2: item 0 twice, 1 and
+    // 3 once, 2 and 4 never.
     let scores = vec![3.0, 2.0, 9.0, 1.0, 0.0, 2.0, 1.0, 0.0, 3.0, -1.0];
     let names =
         ["itemcoverage@2", "giniindex@2", "shannonentropy@2", "averagepopularity@2", "tailpercentage@1", "recall@2"];
@@ -190,8 +194,9 @@ fn lists_of_all_users_together_give_coverage_gini_and_entropy_and_popularity_rea
     assert!(evaluator.evaluate(&scorer).is_err(), "no counts");
     let evaluator = evaluator.with_counts(ItemCounts::new(vec![4, 2, 9, 0, 1], 0.2));
     let metrics = evaluator.evaluate(&scorer).unwrap();
-    // Gini of 0, 0, 1, 1, 2: ((6-6) 1 + (8-6) 1 + (10-6) 2) / (5 * 4) = 1/2. Entropy: 2 * 1/4 ln 4 + 1/2 ln 2 = 1.5 ln 2.
-    // Popularity: (4+2)/2 and (0+4)/2. The tail is item 3, first of user 1's list alone.
+    // Gini of 0, 0, 1, 1, 2: ((6-6) 1 + (8-6) 1 + (10-6) 2) / (5 * 4) = 1/2. Entropy: 2 * 1/4 ln 4
+    // + 1/2 ln 2 = 1.5 ln 2. Popularity: (4+2)/2 and (0+4)/2. The tail is item 3, first of user 1's
+    // list alone.
     let expected = [0.6, 0.5, 1.5 * 2f64.ln(), 2.5, 0.5, 0.5];
     for ((name, value), expected) in metrics.iter().zip(expected) {
         assert!((value - expected).abs() < 1e-12, "{name}: {value} {expected}");
@@ -204,8 +209,8 @@ fn lists_of_all_users_together_give_coverage_gini_and_entropy_and_popularity_rea
 
 #[test]
 fn grouped_auc_ranks_everything_that_is_not_masked() {
-    // User 0: held out 1 (score 2) against 0 (3) and 3 (2), item 2 masked: lost, tied: 1/4; weight 3. User 1: held out 0, 3 (5, 1) against 1 (1) and
-    // 2 (0): 1, 1, 1/2, 1 of 4 = 7/8; weight 4.
+    // User 0: held out 1 (score 2) against 0 (3) and 3 (2), item 2 masked: lost, tied: 1/4; weight
+    // 3. User 1: held out 0, 3 (5, 1) against 1 (1) and 2 (0): 1, 1, 1/2, 1 of 4 = 7/8; weight 4.
     let scores = vec![3.0, 2.0, 9.0, 2.0, 5.0, 1.0, 0.0, 1.0];
     let scorer = Fixed { n_items: 4, scores };
     let evaluator = evaluator(

@@ -27,7 +27,8 @@ impl Scorer for Fixed {
     }
 }
 
-/// User 0: items 3 (+), 0 (-), 2 (+) with scores .5, 2, 1. User 2: items 1 (-), 0 (-). User 1: item 1 (+), item 2 (-), both 1.
+/// User 0: items 3 (+), 0 (-), 2 (+) with scores .5, 2, 1. User 2: items 1 (-), 0 (-). User 1: item
+/// 1 (+), item 2 (-), both 1.
 fn rows() -> LabeledRows {
     let users = [0, 2, 1, 0, 1, 0, 2];
     let items = [3, 1, 2, 0, 1, 2, 0];
@@ -51,7 +52,8 @@ fn every_row_gets_the_score_of_its_user_and_item() {
 #[test]
 fn value_metrics_run_over_all_rows_alike() {
     let metrics = evaluate(&["auc", "mae", "nll", "nll(autodebias)"]);
-    // Positives .5, 1, 1; negatives -1, 1, 2, .25. .5 beats -1 and .25; each 1 beats -1 and .25 and ties with 1: (2 + 2.5 + 2.5) / 12.
+    // Positives .5, 1, 1; negatives -1, 1, 2, .25. .5 beats -1 and .25; each 1 beats -1 and .25 and
+    // ties with 1: (2 + 2.5 + 2.5) / 12.
     assert_relative_eq!(metrics.get("auc").unwrap(), 7.0 / 12.0, epsilon = 1e-15);
     // |.5-1| + |-1+1| + |1+1| + |2+1| + |1-1| + |1-1| + |.25+1| = 6.75.
     assert_relative_eq!(metrics.get("mae").unwrap(), 6.75 / 7.0, epsilon = 1e-15);
@@ -61,7 +63,8 @@ fn value_metrics_run_over_all_rows_alike() {
 #[test]
 fn ranking_metrics_order_each_users_rows_and_leave_out_users_without_positives() {
     let metrics = evaluate(&["ndcg@5", "recall@1"]);
-    // User 0: the order is 0 (-), 2 (+), 3 (+): (1/log2 3 + 1/2) / (1 + 1/log2 3). User 1: tied, item 1 (+) has the lower id: 1. User 2 does not count.
+    // User 0: the order is 0 (-), 2 (+), 3 (+): (1/log2 3 + 1/2) / (1 + 1/log2 3). User 1: tied,
+    // item 1 (+) has the lower id: 1. User 2 does not count.
     let third = 1.0 / 3f64.log2();
     assert_relative_eq!(metrics.get("ndcg@5").unwrap(), ((third + 0.5) / (1.0 + third) + 1.0) / 2.0, epsilon = 1e-15);
     assert_eq!(metrics.get("recall@1"), Some(0.5));

@@ -12,7 +12,8 @@ use crate::eval::Config;
 pub struct MetricAt {
     /// The metric.
     pub metric: Metric,
-    /// Length of the list that is judged, 1..=10000; 0 for a metric of the whole ranking, which has no cut-off.
+    /// Length of the list that is judged, 1..=10000; 0 for a metric of the whole ranking, which has
+    /// no cut-off.
     pub k: usize,
 }
 
@@ -20,12 +21,14 @@ impl MetricAt {
     /// Reads `name@k`. `key` is the setting that holds the text, for the message.
     ///
     /// # Errors
-    /// [`RecError::Unknown`] for an unknown metric, [`RecError::Config`] when the cut-off is absent or out of its range.
+    /// [`RecError::Unknown`] for an unknown metric, [`RecError::Config`] when the cut-off is absent
+    /// or out of its range.
     pub fn parse(key: &str, text: &str) -> Result<Self> {
         let range =
             || RecError::range(key, format!("\"{text}\""), "a metric and a cut-off from 1 to 10000, as in \"ndcg@20\"");
         let (name, k) = text.split_once('@').unwrap_or((text, ""));
-        // Without a cut-off only the metrics that have none are known; other names get the message about the cut-off.
+        // Without a cut-off only the metrics that have none are known; other names get the message
+        // about the cut-off.
         let metric = if text.contains('@') { named(name)? } else { named(name).map_err(|_| range())? };
         if !metric.has_cut_off() {
             let without = || RecError::range(key, format!("\"{text}\""), format!("\"{name}\": it has no cut-off"));

@@ -3,12 +3,13 @@
 use super::{ValueMetric, classes};
 use crate::error::{Place, RecError, Result};
 
-/// The share of (positive, negative) pairs of rows in which the positive has the higher score, a tie counting one half. Over all rows together, not
-/// user by user.
+/// The share of (positive, negative) pairs of rows in which the positive has the higher score, a
+/// tie counting one half. Over all rows together, not user by user.
 ///
 /// # Source
-/// Mann and Whitney 1947; the trapezoid rule over merged ties (RecBole, scikit-learn: SPEC.md E.3) gives the same number. AutoDebias's code breaks ties
-/// by the order of a sort, which is no property of the model: no such variant exists here.
+/// Mann and Whitney 1947; the trapezoid rule over merged ties (RecBole, scikit-learn) gives the
+/// same number. AutoDebias's code breaks ties by the order of a sort, which is no property of the
+/// model: no such variant exists here.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Auc;
 

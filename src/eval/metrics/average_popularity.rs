@@ -2,10 +2,12 @@
 
 use super::{ItemCounts, ListMetric};
 
-/// The mean number of training users of the items in a list; its mean over users is the metric. Smaller is more novel. An empty list is worth 0.
+/// The mean number of training users of the items in a list; its mean over users is the metric.
+/// Smaller is more novel. An empty list is worth 0.
 ///
 /// # Source
-/// Yin et al., VLDB 2012; RecBole (SPEC.md E.3) agrees where every list is full. A list that is shorter than the cut-off is divided by its own length.
+/// Yin et al., VLDB 2012; RecBole agrees where every list is full. A list that is shorter than the
+/// cut-off is divided by its own length.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct AveragePopularity;
 

@@ -5,7 +5,8 @@ use super::ExposureMetric;
 /// Distinct items in all lists over all items: `|union of lists| / n_items`.
 ///
 /// # Source
-/// Ge et al., RecSys 2010 (catalogue coverage). `itemcoverage(recbole)` divides by `n_items + 1`: RecBole counts its padding id as an item (SPEC.md E.3).
+/// Ge et al., RecSys 2010 (catalogue coverage). `itemcoverage(recbole)` divides by `n_items + 1`:
+/// RecBole counts its padding id as an item.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ItemCoverage {
     name: &'static str,

@@ -2,12 +2,13 @@
 
 use super::ExposureMetric;
 
-/// Entropy in nats of the item of a random place in a random list: `-sum_i p_i ln p_i`, `p_i` the share of item `i` in all places. 0 when one item is
-/// shown alone, `ln n_items` when all are shown equally often; larger is better.
+/// Entropy in nats of the item of a random place in a random list: `-sum_i p_i ln p_i`, `p_i` the
+/// share of item `i` in all places. 0 when one item is shown alone, `ln n_items` when all are shown
+/// equally often; larger is better.
 ///
 /// # Source
-/// Shannon 1948. `shannonentropy(recbole)` divides by the number of distinct items shown, as RecBole's code does and its documentation does not
-/// (SPEC.md E.3).
+/// Shannon 1948. `shannonentropy(recbole)` divides by the number of distinct items shown, as
+/// RecBole's code does and its documentation does not.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ShannonEntropy {
     name: &'static str,

@@ -2,12 +2,13 @@
 
 use super::RanksMetric;
 
-/// Each user's AUC over all ranked items, ties counting one half, averaged over users with at least one held-out and one other ranked item.
-/// A user weighs as much as the user's ranked items, which were the impressions.
+/// Each user's AUC over all ranked items, ties counting one half, averaged over users with at least
+/// one held-out and one other ranked item. A user weighs as much as the user's ranked items, which
+/// were the impressions.
 ///
 /// # Source
-/// Zhu et al., *Optimized Cost per Click in Taobao Display Advertising*, KDD 2017 (weights are impressions). `gauc(recbole)` weighs a user by the
-/// number of held-out items (SPEC.md E.3).
+/// Zhu et al., *Optimized Cost per Click in Taobao Display Advertising*, KDD 2017 (weights are
+/// impressions). `gauc(recbole)` weighs a user by the number of held-out items.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Gauc {
     name: &'static str,

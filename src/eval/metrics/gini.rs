@@ -2,12 +2,13 @@
 
 use super::ExposureMetric;
 
-/// Inequality of the numbers of times that items are shown: `sum_r (2 r - n - 1) c_r / (n sum c)`, counts rising, ranks from 1, items never shown
-/// included. 0 when all are shown equally often, near 1 when one is shown alone; smaller is better.
+/// Inequality of the numbers of times that items are shown: `sum_r (2 r - n - 1) c_r / (n sum c)`,
+/// counts rising, ranks from 1, items never shown included. 0 when all are shown equally often,
+/// near 1 when one is shown alone; smaller is better.
 ///
 /// # Source
-/// Gini 1912; Adomavicius and Kwon, TKDE 2012. `giniindex(recbole)` has `n = n_items + 1`: RecBole counts its padding id as an item that is never shown
-/// (SPEC.md E.3).
+/// Gini 1912; Adomavicius and Kwon, TKDE 2012. `giniindex(recbole)` has `n = n_items + 1`: RecBole
+/// counts its padding id as an item that is never shown.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct GiniIndex {
     name: &'static str,
@@ -56,7 +57,8 @@ mod tests {
 
     #[test]
     fn two_unequal_counts_and_the_padding_of_the_variant() {
-        // Counts 1, 3: ((2-3) 1 + (4-3) 3) / (2 * 4) = 1/4. With a padding item 0, 1, 3: ((4-4) 1 + (6-4) 3) / (3 * 4) = 1/2.
+        // Counts 1, 3: ((2-3) 1 + (4-3) 3) / (2 * 4) = 1/4. With a padding item 0, 1, 3: ((4-4) 1 +
+        // (6-4) 3) / (3 * 4) = 1/2.
         assert_eq!(GiniIndex::TEXTBOOK.value(&[3, 1]), 0.25);
         assert_eq!(GiniIndex::RECBOLE.value(&[3, 1]), 0.5);
     }

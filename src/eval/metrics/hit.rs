@@ -5,7 +5,7 @@ use super::RankingMetric;
 /// 1 when the list holds at least one held-out item, otherwise 0.
 ///
 /// # Source
-/// SPEC.md E.3.
+/// RecBole 1.2.1, `evaluator/metrics.py`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Hit;
 

@@ -11,7 +11,8 @@ pub struct ItemCounts {
 }
 
 impl ItemCounts {
-    /// Counts of all items; `tail_ratio` above 0: up to 1 a share of the items, above 1 a largest count.
+    /// Counts of all items; `tail_ratio` above 0: up to 1 a share of the items, above 1 a largest
+    /// count.
     pub fn new(counts: Vec<u32>, tail_ratio: f64) -> Self {
         let tail = tail(&counts, tail_ratio, false);
         let trained_tail = self::tail(&counts, tail_ratio, true);
@@ -28,7 +29,8 @@ impl ItemCounts {
         self.counts[item as usize]
     }
 
-    /// Whether an item belongs to the tail of the catalogue, or of the items that are present in training.
+    /// Whether an item belongs to the tail of the catalogue, or of the items that are present in
+    /// training.
     pub fn is_tail(&self, item: u32, trained_only: bool) -> bool {
         if trained_only { self.trained_tail[item as usize] } else { self.tail[item as usize] }
     }

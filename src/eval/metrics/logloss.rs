@@ -6,14 +6,17 @@ use crate::error::Result;
 /// The smallest probability that RecBole takes a logarithm of.
 const CLIP: f64 = 1e-15;
 
-/// The mean of `-ln p(label)` with `p(positive) = sigmoid(score)`, that is of `ln(1 + exp(-y score))` with `y` = 1 or -1. Lower is better. Models here give
-/// scores and not probabilities, so the sigmoid is always applied.
+/// The mean of `-ln p(label)` with `p(positive) = sigmoid(score)`, that is of
+/// `ln(1 + exp(-y score))` with `y` = 1 or -1. Lower is better. Models here give scores and not
+/// probabilities, so the sigmoid is always applied.
 ///
 /// # Source
-/// SPEC.md C.1, E.3. Named variants:
-/// - `logloss(recbole)`: probabilities are clipped to `[1e-15, 1 - 1e-15]` before the logarithm (scores beyond about 34.5 no longer count in full).
+/// AutoDebias's code and RecBole 1.2.1, `evaluator/metrics.py`. Named variants:
+/// - `logloss(recbole)`: probabilities are clipped to `[1e-15, 1 - 1e-15]` before the logarithm
+///   (scores beyond about 34.5 no longer count in full).
 /// - `nll`: another name of `logloss`.
-/// - `nll(autodebias)`: the sign of AutoDebias's code and tables, a log-*likelihood*: negative, higher is better.
+/// - `nll(autodebias)`: the sign of AutoDebias's code and tables, a log-*likelihood*: negative,
+///   higher is better.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct LogLoss {
     name: &'static str,
@@ -82,7 +85,8 @@ mod tests {
 
     #[test]
     fn the_loss_is_the_logarithm_of_the_probability_of_the_label() {
-        // p = 3/4 at score ln 3. A positive there costs ln(4/3), a negative ln 4: mean (ln(4/3) + ln 4) / 2 = .8369882168.
+        // p = 3/4 at score ln 3. A positive there costs ln(4/3), a negative ln 4: mean (ln(4/3) +
+        // ln 4) / 2 = .8369882168.
         let three = 3f64.ln() as f32;
         let expected = ((4f64 / 3.0).ln() + 4f64.ln()) / 2.0;
         for metric in [LogLoss::LOGLOSS, LogLoss::NLL, LogLoss::RECBOLE] {

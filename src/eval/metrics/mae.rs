@@ -3,10 +3,11 @@
 use super::{ValueMetric, mean};
 use crate::error::Result;
 
-/// The mean of `|score - label|`. Scores are compared as they are: it means something for a model that predicts the label itself (loss `mse`).
+/// The mean of `|score - label|`. Scores are compared as they are: it means something for a model
+/// that predicts the label itself (loss `mse`).
 ///
 /// # Source
-/// SPEC.md E.3.
+/// RecBole 1.2.1, `evaluator/metrics.py`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct MeanAbsoluteError;
 

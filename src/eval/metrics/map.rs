@@ -2,11 +2,12 @@
 
 use super::RankingMetric;
 
-/// Precision at the rank of every hit, summed, over the most hits possible: `sum_j precision@j hits_j / min(k, n_relevant)`. Its mean over users is
-/// MAP.
+/// Precision at the rank of every hit, summed, over the most hits possible:
+/// `sum_j precision@j hits_j / min(k, n_relevant)`. Its mean over users is MAP.
 ///
 /// # Source
-/// SPEC.md E.3. The denominator is capped by `k`: a perfect list is worth 1 even when not every held-out item fits.
+/// RecBole 1.2.1, `evaluator/metrics.py`. The denominator is capped by `k`: a perfect list is worth
+/// 1 even when not every held-out item fits.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct MeanAveragePrecision;
 

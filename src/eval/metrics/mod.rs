@@ -41,12 +41,14 @@ pub trait RankingMetric: Send + Sync {
     /// The value for one user, within 0..=1; higher is better.
     ///
     /// # Shapes
-    /// - `hits`: at most `k` long, best item first; true where the item is held out. Shorter where fewer than `k` items could be ranked.
+    /// - `hits`: at most `k` long, best item first; true where the item is held out. Shorter where
+    ///   fewer than `k` items could be ranked.
     /// - `n_relevant`: how many items are held out for this user, at least 1
     fn user_value(&self, hits: &[bool], n_relevant: usize, k: usize) -> f64;
 }
 
-/// What a list of items is, whoever it is for: how popular its items are. The metric of a part is the mean over its users.
+/// What a list of items is, whoever it is for: how popular its items are. The metric of a part is
+/// the mean over its users.
 pub trait ListMetric: Send + Sync {
     /// The name in configs and reports, in lower case; a variant's reason stands in brackets.
     fn name(&self) -> &'static str;
@@ -77,12 +79,14 @@ pub trait ExposureMetric: Send + Sync {
     fn value(&self, shown: &[u32]) -> f64;
 }
 
-/// Where the held-out items stand among all that were ranked: there is no cut-off. The metric of a part is a weighted mean over its users.
+/// Where the held-out items stand among all that were ranked: there is no cut-off. The metric of a
+/// part is a weighted mean over its users.
 pub trait RanksMetric: Send + Sync {
     /// The name in configs and reports, in lower case; a variant's reason stands in brackets.
     fn name(&self) -> &'static str;
 
-    /// One user's value and weight; nothing for a user who does not count. The scores may be put into another order.
+    /// One user's value and weight; nothing for a user who does not count. The scores may be put
+    /// into another order.
     fn user_value(&self, relevant: &mut [f32], others: &[f32]) -> Option<(f64, f64)>;
 }
 
@@ -124,13 +128,15 @@ impl Metric {
         }
     }
 
-    /// Whether the metric is the plain mean of one value for each user: what a paired test over users can compare.
+    /// Whether the metric is the plain mean of one value for each user: what a paired test over
+    /// users can compare.
     pub fn is_mean_over_users(self) -> bool {
         matches!(self, Metric::Hits(_) | Metric::List(_))
     }
 }
 
-/// Every metric of ranked lists, in the order of reports. The first [`N_DEFAULT`] are reported where nothing else is asked for.
+/// Every metric of ranked lists, in the order of reports. The first [`N_DEFAULT`] are reported
+/// where nothing else is asked for.
 pub static METRICS: [Metric; 17] = [
     Metric::Hits(&recall::Recall),
     Metric::Hits(&precision::Precision),
@@ -168,7 +174,8 @@ pub const N_DEFAULT: usize = 6;
 /// The ranking metric of that name.
 ///
 /// # Errors
-/// [`RecError::Unknown`] with all names; [`RecError::Config`] for the name of a metric of labelled rows.
+/// [`RecError::Unknown`] with all names; [`RecError::Config`] for the name of a metric of labelled
+/// rows.
 pub fn named(name: &str) -> Result<Metric> {
     if value_named(name).is_some() {
         return Err(RecError::range("eval.metrics", name, "metrics of ranked lists").with_todo(format!(

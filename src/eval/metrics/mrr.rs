@@ -5,7 +5,7 @@ use super::RankingMetric;
 /// One over the rank of the first hit, 0 without a hit. Its mean over users is MRR.
 ///
 /// # Source
-/// SPEC.md E.3.
+/// RecBole 1.2.1, `evaluator/metrics.py`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ReciprocalRank;
 

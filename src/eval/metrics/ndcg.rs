@@ -2,10 +2,11 @@
 
 use super::RankingMetric;
 
-/// Discounted hits over those of the best possible list: `sum_j hits_j / log2(j + 1)` over `sum_{j <= min(n_relevant, k)} 1 / log2(j + 1)`, ranks from 1.
+/// Discounted hits over those of the best possible list: `sum_j hits_j / log2(j + 1)` over
+/// `sum_{j <= min(n_relevant, k)} 1 / log2(j + 1)`, ranks from 1.
 ///
 /// # Source
-/// SPEC.md A.5, E.3.
+/// He et al., *LightGCN*, SIGIR 2020, section 4.1; RecBole 1.2.1, `evaluator/metrics.py`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ndcg;
 
@@ -38,7 +39,8 @@ mod tests {
 
     #[test]
     fn hits_at_ranks_one_and_three_of_three_held_out_items() {
-        // DCG = 1 + 1/log2(4) = 1.5; IDCG = 1 + 0.6309298 + 0.5 = 2.1309298; 1.5 / 2.1309298 = 0.7039181.
+        // DCG = 1 + 1/log2(4) = 1.5; IDCG = 1 + 0.6309298 + 0.5 = 2.1309298; 1.5 / 2.1309298 =
+        // 0.7039181.
         assert_relative_eq!(
             Ndcg.user_value(&[true, false, true], 3, 3),
             1.5 / 2.130_929_753_571_457_4,

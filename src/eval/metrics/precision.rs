@@ -5,7 +5,8 @@ use super::{RankingMetric, count};
 /// Hits over the cut-off: `sum(hits) / k`.
 ///
 /// # Source
-/// SPEC.md E.3. The denominator stays `k` where fewer items could be ranked.
+/// RecBole 1.2.1, `evaluator/metrics.py`. The denominator stays `k` where fewer items could be
+/// ranked.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Precision;
 

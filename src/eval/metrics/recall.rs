@@ -5,7 +5,8 @@ use super::{RankingMetric, count};
 /// Hits over held-out items: `sum(hits) / n_relevant`.
 ///
 /// # Source
-/// SPEC.md A.5, E.3. The denominator is every held-out item, also where more of them exist than fit into the list.
+/// He et al., *LightGCN*, SIGIR 2020, section 4.1; RecBole 1.2.1, `evaluator/metrics.py`. The
+/// denominator is every held-out item, also where more of them exist than fit into the list.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Recall;
 

@@ -3,11 +3,11 @@
 use super::{ValueMetric, mean};
 use crate::error::Result;
 
-/// The square root of the mean of `(score - label)^2`. Scores are compared as they are: it means something for a model that predicts the label itself
-/// (loss `mse`).
+/// The square root of the mean of `(score - label)^2`. Scores are compared as they are: it means
+/// something for a model that predicts the label itself (loss `mse`).
 ///
 /// # Source
-/// SPEC.md E.3.
+/// RecBole 1.2.1, `evaluator/metrics.py`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RootMeanSquaredError;
 

@@ -2,14 +2,16 @@
 
 use super::{ItemCounts, ListMetric};
 
-/// The share of a list's items that belong to the tail; its mean over users is the metric. An empty list is worth 0.
+/// The share of a list's items that belong to the tail; its mean over users is the metric. An empty
+/// list is worth 0.
 ///
-/// `eval.tail_ratio` up to 1 is the share of items, least popular first (ties by id, at least one item), that makes the tail; above 1 the tail is
-/// every item with at most so many training users.
+/// `eval.tail_ratio` up to 1 is the share of items, least popular first (ties by id, at least one
+/// item), that makes the tail; above 1 the tail is every item with at most so many training users.
 ///
 /// # Source
-/// Abdollahpouri et al., 2019. Here the tail is taken from the whole catalogue: an item without any training user is as far in the tail as can be.
-/// `tailpercentage(recbole)` takes it from the items that are present in training, and an item that is not is never tail (SPEC.md E.3).
+/// Abdollahpouri et al., 2019. Here the tail is taken from the whole catalogue: an item without any
+/// training user is as far in the tail as can be. `tailpercentage(recbole)` takes it from the items
+/// that are present in training, and an item that is not is never tail.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct TailPercentage {
     name: &'static str,
@@ -40,7 +42,8 @@ mod tests {
 
     #[test]
     fn the_tail_is_the_least_popular_share_of_the_catalogue_or_of_the_trained_items() {
-        // Five items, .4 of them are two: 1 (count 0) and 3 (count 2, before 4 by id). Of the four trained items .4 are one (1.6 down): item 3.
+        // Five items, .4 of them are two: 1 (count 0) and 3 (count 2, before 4 by id). Of the four
+        // trained items .4 are one (1.6 down): item 3.
         let counts = ItemCounts::new(vec![9, 0, 5, 2, 2], 0.4);
         assert_eq!(TailPercentage::TEXTBOOK.user_value(&[1, 3, 4, 0], &counts), 0.5);
         assert_eq!(TailPercentage::RECBOLE.user_value(&[1, 3, 4, 0], &counts), 0.25);

@@ -18,8 +18,8 @@ pub trait ValueMetric: Send + Sync {
     /// The value over all rows. Sums run in f64, in the order of the rows.
     ///
     /// # Shapes
-    /// - `scores`, `labels`: `[n_rows]`, at least one row; labels are 1 for positive and 0 or -1 for negative rows, or ratings where the metric compares
-    ///   numbers (`mae`, `rmse`)
+    /// - `scores`, `labels`: `[n_rows]`, at least one row; labels are 1 for positive and 0 or -1
+    ///   for negative rows, or ratings where the metric compares numbers (`mae`, `rmse`)
     ///
     /// # Errors
     /// [`RecError::Input`] when the labels are not of the kind that the metric needs.

@@ -4,7 +4,7 @@
     python tests/data/sequential/make.py
 
 Each file holds weights, a batch, the loss, the gradient of every weight and the weights after one step of Adam (rate 0.01), all computed in f64 by
-PyTorch's autograd on the formulas below. They are written out from the papers and SPEC.md D.1: no layer of PyTorch is used, so that a slip in one of
+PyTorch's autograd on the formulas below. They are written out from the papers that they name: no layer of PyTorch is used, so that a slip in one of
 its conventions (gates, biases, norms) would show. Dropout is off: it is the only thing a step has beside these formulas.
 
 Items are numbered from 0 and there is no padding item; a model that pads must not let it change a number. Shapes hold primes, so that no two
