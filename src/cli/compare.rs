@@ -35,7 +35,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", default_value_t = 2020, allow_negative_numbers = true, value_parser = clap::value_parser!(u64).range(..=1 << 62))]
     first_seed: u64,
     /// The metric that is tested; default the one that picks the epoch in the first file
-    #[arg(long, value_name = "NAME@K")]
+    #[arg(long, value_name = "NAME[@K]")]
     metric: Option<String>,
     /// Search settings first: this many trials for every model, its own settings among them, judged on validation
     #[arg(long, value_name = "N", requires = "search", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=10_000))]

@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use gcnrec_graphs::Seed;
-
 use super::Plan;
-use crate::config::{Config, Flag, Resolved, Sources, check_files, resolve};
-use crate::data::{self, Split};
+use super::metric::Tested;
+use crate::config::{Config, Flag, Sources};
+use crate::data::Split;
 use crate::error::{RecError, Result};
 use crate::eval::MetricAt;
+use crate::run::{Destination, Loaded, Run};
+use crate::train::{METRICS_OF_LABELS, check_lists};
 
 /// One of the models that are compared.
 #[derive(Debug, Clone)]
@@ -18,12 +19,14 @@ pub struct Contestant {
     pub name: String,
     /// Its run file.
     pub file: PathBuf,
-    /// Its configuration with the first seed, as it is before the data are known.
+    /// Its complete configuration with the first seed.
     pub config: Config,
+    /// True where held-out rows are judged by their labels.
+    pub labelled: bool,
     /// What the search chose, as `--set` takes it.
     pub chosen: Vec<String>,
     /// The metric that is tested.
-    pub metric: MetricAt,
+    pub metric: Tested,
 }
 
 /// Keys outside `[data]` that decide how a model is judged: `[eval]`, and of `[train]` these.
@@ -37,44 +40,80 @@ pub fn read(plan: &Plan, seed: u64) -> Result<Vec<Contestant>> {
             todo: "say which with --seeds and --first-seed".into(),
         });
     }
-    let mut contestants: Vec<Contestant> = Vec::new();
+    let mut runs = Vec::new();
     for file in &plan.files {
-        let resolved = resolved(plan, file, &[], seed)?;
-        resolved.check_unread()?;
-        let config = resolved.config;
-        check_files(&config.data, None)?;
-        let metric = match &plan.metric {
-            Some(metric) => MetricAt::parse("--metric", metric)?,
-            None => contestants.first().map_or_else(|| config.train.metric.parse(), |first| Ok(first.metric))?,
-        };
-        let name = free_name(file, &contestants);
-        contestants.push(Contestant { name, file: file.clone(), config, chosen: Vec::new(), metric });
+        let run = configured(plan, file, &[], seed)?;
+        run.check_unread()?;
+        run.check_files()?;
+        plan.metric.as_ref().map(|metric| Tested::parse("--metric", metric)).transpose()?;
+        runs.push(run.on_cpu());
     }
-    let Some((first, others)) = contestants.split_first() else {
+    let Some(split) = runs.first().map(Run::split).transpose()? else {
         return Err(RecError::Usage { problem: "there is no run file".into(), todo: "name one or more".into() });
     };
-    let selected: MetricAt = first.config.train.metric.parse()?;
-    if first.metric != selected && !first.config.eval.metrics_at()?.contains(&first.metric) {
-        return Err(RecError::Config {
-            key: "--metric".into(),
-            origin: String::new(),
-            found: first.metric.to_string(),
-            expected: format!("a metric that {} reports", first.file.display()),
-            todo: "add it to eval.metrics and its cut-off to eval.k".into(),
-        });
-    }
-    let data = data::load(&first.config.data, Seed(seed))?;
-    for other in others {
-        same_judge(first, other)?;
-        if other.config.data != first.config.data {
-            same_data(first, &data, other, seed)?;
+    let mut contestants: Vec<Contestant> = Vec::new();
+    for (file, run) in plan.files.iter().zip(runs) {
+        // Other data than the first file's are refused below.
+        let contestant = entered(plan, file, &run.clone().with_split(split.clone())?, &contestants)?;
+        match contestants.first() {
+            None => is_reported(&contestant)?,
+            Some(first) => {
+                same_judge(first, &contestant)?;
+                if contestant.config.data != first.config.data {
+                    same_data(first, &split, &contestant, &run)?;
+                }
+            }
         }
+        contestants.push(contestant);
     }
     Ok(contestants)
 }
 
-/// A file's configuration with a seed, with all that the plan sets.
-pub fn resolved(plan: &Plan, file: &Path, chosen: &[String], seed: u64) -> Result<Resolved> {
+/// A run file among those that came before it.
+pub fn entered(plan: &Plan, file: &Path, loaded: &Loaded, others: &[Contestant]) -> Result<Contestant> {
+    let config = loaded.config().clone();
+    let metric = match others.first() {
+        Some(first) => first.metric,
+        None => Tested::parse("--metric", plan.metric.as_ref().unwrap_or(&config.train.metric))?,
+    };
+    Ok(Contestant {
+        name: free_name(file, others),
+        file: file.into(),
+        config,
+        labelled: loaded.split().labelled,
+        chosen: Vec::new(),
+        metric,
+    })
+}
+
+/// Refuses to test what the first file does not report.
+fn is_reported(first: &Contestant) -> Result<()> {
+    let (config, tested) = (&first.config, first.metric.to_string());
+    if !first.labelled {
+        check_lists(&config.train.metric)?;
+        MetricAt::parse("--metric", &tested)?;
+    }
+    let of_labels = METRICS_OF_LABELS.iter().filter(|_| first.labelled).map(ToString::to_string);
+    let selected = Tested::parse("train.metric", &config.train.metric)?.to_string();
+    let of_lists = config.eval.metrics_at()?;
+    let mut reported = of_lists.iter().map(ToString::to_string).chain(of_labels).chain([selected]);
+    if reported.any(|name| name == tested) {
+        return Ok(());
+    }
+    Err(RecError::Config {
+        key: "--metric".into(),
+        origin: String::new(),
+        found: tested,
+        expected: format!("a metric that {} reports", first.file.display()),
+        todo: match first.metric {
+            Tested::Ranks(_) => "add it to eval.metrics and its cut-off to eval.k".into(),
+            Tested::Rows(_) => format!("give one of {}, or set train.metric", METRICS_OF_LABELS.join(", ")),
+        },
+    })
+}
+
+/// A file's run with a seed, with all that the plan sets.
+pub fn configured(plan: &Plan, file: &Path, chosen: &[String], seed: u64) -> Result<Run> {
     let mut flags = Vec::new();
     let whole = i64::try_from(seed).map_err(|_| RecError::range("seed", seed, "a whole number from 0 to 2^63 - 1"))?;
     flags.push(Flag::new("--seed", whole));
@@ -82,16 +121,13 @@ pub fn resolved(plan: &Plan, file: &Path, chosen: &[String], seed: u64) -> Resul
     let set = plan.set.iter().chain(chosen).cloned().collect();
     let environment = plan.environment.clone();
     let sources = Sources { run_file: Some(file.into()), environment, set, flags, ..Sources::default() };
-    resolve(&sources)
+    Run::resolve(&sources, Destination::default())
 }
 
-/// The complete configuration of a run and its data.
-pub fn settled(plan: &Plan, contestant: &Contestant, more: &[String], seed: u64) -> Result<(Config, Arc<Split>)> {
+/// The run of a contestant with its data. The device is its own process's to open.
+pub fn loaded(plan: &Plan, contestant: &Contestant, more: &[String], seed: u64) -> Result<Loaded> {
     let chosen: Vec<String> = contestant.chosen.iter().chain(more).cloned().collect();
-    let mut resolved = resolved(plan, &contestant.file, &chosen, seed)?;
-    let split = Arc::new(data::load(&resolved.config.data, Seed(seed))?);
-    resolved.settle(split.n_users(), split.n_items());
-    Ok((resolved.config, split))
+    configured(plan, &contestant.file, &chosen, seed)?.on_cpu().load()
 }
 
 /// The file's stem, with a number where another file has the same.
@@ -115,9 +151,8 @@ fn same_judge(first: &Contestant, other: &Contestant) -> Result<()> {
     }
 }
 
-fn same_data(first: &Contestant, data: &Split, other: &Contestant, seed: u64) -> Result<()> {
-    let theirs = data::load(&other.config.data, Seed(seed))?;
-    if theirs.fingerprint == data.fingerprint {
+fn same_data(first: &Contestant, data: &Arc<Split>, other: &Contestant, run: &Run) -> Result<()> {
+    if run.split()?.fingerprint == data.fingerprint {
         return Ok(());
     }
     let differences = other.config.differences(&first.config)?;

@@ -16,10 +16,13 @@
 
 mod collect;
 mod contestants;
+mod metric;
 mod program;
 mod runs;
 pub mod search;
 pub mod statistics;
+#[cfg(test)]
+mod tests;
 mod tune;
 
 use std::path::{Path, PathBuf};
@@ -27,12 +30,13 @@ use std::path::{Path, PathBuf};
 use crate::error::{RecError, Result};
 use crate::report::{Compared, Comparison, Tuning};
 pub use contestants::Contestant;
+pub use metric::Tested;
 pub use program::Program;
 pub use runs::{Ended, Order, Runner};
 pub use search::Search;
 
 /// What to compare.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Plan {
     /// Run files, two or more, or one; the others are compared with the first.
     pub files: Vec<PathBuf>,
@@ -107,7 +111,7 @@ pub fn run(
         for contestant in &contestants {
             tell(&format!("run {} of {n_runs}: {}, seed {seed}", results.len() + 1, contestant.name));
             let result = runs::run_one(plan, contestant, seed, runner)?;
-            tell(&format!("  {}", result.summary(&contestants[0].metric)));
+            tell(&format!("  {}", result.summary(contestants[0].metric)));
             results.push(result);
         }
     }
@@ -146,38 +150,4 @@ fn check_models(models: &[Compared], out: &Path) -> Result<()> {
         problem: format!("{n_failed} of {n_runs} runs failed{whose}: {reason}"),
         todo: "mend the run file, remove the failed runs, and go on with --resume".into(),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::report::Run;
-
-    fn model(name: &str, errors: &[Option<&str>]) -> Compared {
-        let runs = errors.iter().map(|error| Run { error: error.map(String::from), ..Run::default() }).collect();
-        Compared { name: name.into(), runs, ..Compared::default() }
-    }
-
-    fn outcome(models: Vec<Compared>) -> Option<String> {
-        check_models(&models, Path::new("c")).err().map(|error| {
-            assert_eq!(error.exit_code(), 1);
-            error.to_string()
-        })
-    }
-
-    #[test]
-    fn a_comparison_without_a_run_of_the_first_model_has_failed() {
-        let (failed, done) = (Some("loss is NaN"), None);
-        let todo = "mend the run file, remove the failed runs, and go on with --resume";
-        let all = outcome(vec![model("a", &[failed, failed])]).unwrap();
-        assert_eq!(all, format!("c: 2 of 2 runs failed: loss is NaN; {todo}"));
-        let first = outcome(vec![model("a", &[failed, failed]), model("b", &[done, failed])]).unwrap();
-        let whose = "among them all of a, which the others are compared with";
-        assert_eq!(first, format!("c: 3 of 4 runs failed, {whose}: loss is NaN; {todo}"));
-    }
-
-    #[test]
-    fn a_comparison_stands_where_the_first_model_has_a_run() {
-        assert_eq!(outcome(vec![model("a", &[None, Some("x")]), model("b", &[Some("x"), Some("x")])]), None);
-    }
 }

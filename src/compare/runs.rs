@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::Plan;
-use super::contestants::{Contestant, settled};
+use super::contestants::{Contestant, loaded};
+use super::metric::Tested;
 use crate::checkpoint::RunFolder;
 use crate::config::Config;
 use crate::error::{RecError, Result};
-use crate::eval::MetricAt;
 
 /// What a runner is asked to do: train as `config` says into `folder`.
 #[derive(Debug, Clone)]
@@ -56,7 +56,7 @@ pub struct RunResult {
 
 impl RunResult {
     /// A line for whoever watches.
-    pub fn summary(&self, metric: &MetricAt) -> String {
+    pub fn summary(&self, metric: Tested) -> String {
         match &self.report {
             Err(problem) => format!("failed: {problem}"),
             Ok(report) => {
@@ -119,9 +119,9 @@ fn holds_comparison(out: &Path, contestants: &[Contestant]) -> bool {
 
 /// Makes or finds the run of a model and a seed.
 pub fn run_one(plan: &Plan, contestant: &Contestant, seed: u64, runner: &mut dyn Runner) -> Result<RunResult> {
-    let (config, split) = settled(plan, contestant, &[], seed)?;
-    let place = plan.out.join(&contestant.name);
-    let report = make(&place, &format!("seed-{seed}"), &config, &split.fingerprint, runner)?;
+    let loaded = loaded(plan, contestant, &[], seed)?;
+    let (config, place) = (loaded.config().clone(), plan.out.join(&contestant.name));
+    let report = make(&place, &format!("seed-{seed}"), &config, &loaded.split().fingerprint, runner)?;
     Ok(RunResult { seed, folder: place.join(format!("seed-{seed}")), config, report })
 }
 
@@ -210,8 +210,9 @@ mod tests {
             name: name.into(),
             file: "plain.toml".into(),
             config: Config::default(),
+            labelled: false,
             chosen: Vec::new(),
-            metric: "ndcg@20".parse().unwrap(),
+            metric: Tested::parse("--metric", "ndcg@20").unwrap(),
         }
     }
 

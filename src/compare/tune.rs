@@ -1,19 +1,19 @@
 //! The search for a model's settings: the same number of trials for every model, judged on the validation part only.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use gcnrec_graphs::Seed;
-use gcnrec_kernels::Device;
 
-use super::contestants::{Contestant, resolved, settled};
+use super::contestants::{Contestant, configured, loaded};
 use super::runs::{self, Runner};
 use super::{Plan, Tune};
 use crate::config::Config;
-use crate::data::{Part, Split};
+use crate::data::Part;
 use crate::error::{RecError, Result};
 use crate::models::Fit;
 use crate::report::{Trial, Tuned};
+use crate::run::Loaded;
+use crate::train::Selection;
 
 /// Draws for one trial before the search is taken for exhausted: lists of few values have few combinations.
 const DRAWS: u64 = 100;
@@ -27,6 +27,7 @@ pub fn tune(
     runner: &mut dyn Runner,
     tell: &mut dyn FnMut(&str),
 ) -> Result<Tuned> {
+    let selection = Selection::parse(&contestant.config.train.metric)?;
     let keys: Vec<&str> = tune.search.keys().filter(|key| fits(key, &contestant.config)).collect();
     let (mut trials, mut tried): (Vec<Trial>, Vec<Config>) = (Vec::new(), Vec::new());
     let mut n_draws = 0;
@@ -37,13 +38,13 @@ pub fn tune(
         };
         let Some(values) = drawn else { break };
         let set = as_set(&values);
-        tried.push(resolved(plan, &contestant.file, &set, seed)?.config);
+        tried.push(configured(plan, &contestant.file, &set, seed)?.config().clone());
         let n = trials.len() + 1;
         let shown = if set.is_empty() { "its own settings".to_string() } else { set.join(", ") };
         tell(&format!("trial {n} of {}: {}, {shown}", tune.n_trials, contestant.name));
-        let valid = judge(plan, contestant, &set, seed, n, runner)?;
+        let valid = judge(plan, contestant, &set, seed, (n, &selection), runner)?;
         tell(&match &valid {
-            Ok(value) => format!("  {} on validation {value:.4}", contestant.config.train.metric),
+            Ok(value) => format!("  {} on validation {value:.4}", selection.name),
             Err(problem) => format!("  failed: {problem}"),
         });
         trials.push(Trial { values, valid: valid.as_ref().ok().copied(), error: valid.err() });
@@ -51,7 +52,7 @@ pub fn tune(
     // Of equals the earliest: the file's own settings stay unless something is better.
     let mut best: Option<(f64, usize)> = None;
     for (n, value) in trials.iter().enumerate().filter_map(|(n, trial)| Some((n, trial.valid?))) {
-        if best.is_none_or(|(highest, _)| value > highest) {
+        if best.is_none_or(|(best_value, _)| selection.improves(value, best_value)) {
             best = Some((value, n));
         }
     }
@@ -76,9 +77,9 @@ fn new_draw(
     for _ in 0..DRAWS {
         let values = tune.search.draw(keys, Seed(seed), *n_draws);
         *n_draws += 1;
-        let drawn = resolved(plan, &contestant.file, &as_set(&values), seed)?;
+        let drawn = configured(plan, &contestant.file, &as_set(&values), seed)?;
         // What nobody reads makes no other model.
-        if drawn.check_unread().is_ok() && !tried.contains(&drawn.config) {
+        if drawn.check_unread().is_ok() && !tried.contains(drawn.config()) {
             return Ok(Some(values));
         }
     }
@@ -124,12 +125,11 @@ fn judge(
     contestant: &Contestant,
     set: &[String],
     seed: u64,
-    n: usize,
+    (n, selection): (usize, &Selection),
     runner: &mut dyn Runner,
 ) -> Result<std::result::Result<f64, String>> {
-    let (mut config, split) = settled(plan, contestant, set, seed)?;
-    let metric = config.train.metric.clone();
-    if split.valid.is_empty() {
+    let loaded = loaded(plan, contestant, set, seed)?;
+    if loaded.split().valid.is_empty() {
         return Err(RecError::Config {
             key: "data.valid_fraction".into(),
             origin: contestant.file.display().to_string(),
@@ -138,33 +138,34 @@ fn judge(
             todo: "raise data.valid_fraction or name data.valid".into(),
         });
     }
-    if config.model.is_closed_form() {
-        return judge_closed_form(&config, split);
+    if loaded.config().model.is_closed_form() {
+        return judge_closed_form(loaded, selection);
     }
+    let mut config = loaded.config().clone();
     // A model that has learnt from the validation part cannot be judged on it.
     config.train.refit = false;
     let place = plan.out.join(&contestant.name);
-    let report = runs::make(&place, &format!("trial-{n}"), &config, &split.fingerprint, runner)?;
+    let report = runs::make(&place, &format!("trial-{n}"), &config, &loaded.split().fingerprint, runner)?;
     Ok(report.and_then(|report| {
-        let value = report["metrics"]["valid"][&metric].as_f64();
-        value.ok_or_else(|| format!("its report has no {metric} on validation"))
+        let value = report["metrics"]["valid"][&selection.name].as_f64();
+        value.ok_or_else(|| format!("its report has no {} on validation", selection.name))
     }))
 }
 
 /// A closed form is fitted here: a run of its own would learn from the validation part too.
-fn judge_closed_form(config: &Config, split: Arc<Split>) -> Result<std::result::Result<f64, String>> {
-    let job = config.job(split, Device::Cpu)?;
-    job.check()?;
+fn judge_closed_form(loaded: Loaded, selection: &Selection) -> Result<std::result::Result<f64, String>> {
+    let prepared = loaded.prepare()?;
+    let job = prepared.job();
     let (pairs, histories) = (job.train_pairs()?, || job.split.histories(&[Part::Train]));
     let weights = job.split.recency_weights(&pairs);
     let data = Fit { train: &pairs, weights: weights.as_deref(), histories: &histories };
-    let fitted = config.model.closed_form().map(|model| model.fit(&data)).transpose();
+    let fitted = job.model.closed_form().map(|model| model.fit(&data)).transpose();
     let evaluator = job.evaluator(Part::Valid, &[Part::Train])?;
     let (Ok(Some(scorer)), Some(evaluator)) = (&fitted, evaluator) else {
         return Ok(Err(fitted.err().map_or_else(|| "it is no closed form".into(), |error| error.to_string())));
     };
     Ok(match evaluator.evaluate(&**scorer) {
-        Ok(metrics) => metrics.get(&config.train.metric).ok_or_else(|| "the metric is missing".into()),
+        Ok(metrics) => metrics.get(&selection.name).ok_or_else(|| "the metric is missing".into()),
         Err(error) => Err(error.to_string()),
     })
 }

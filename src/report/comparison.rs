@@ -13,6 +13,9 @@ use crate::models::LayerWeights;
 /// Below this corrected probability a difference is called one.
 pub const LEVEL: f64 = 0.05;
 
+/// What the table says in place of a probability over users, for a metric such as `auc`.
+const NO_USER_VALUES: &str = "no user values";
+
 /// Several models on the same data, paired over seeds. Numbers that are not defined are NaN here and null in JSON.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Comparison {
@@ -118,14 +121,15 @@ pub struct Summary {
 /// A model against the first one, on the metric that is tested.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Difference {
-    /// Mean difference over the common seeds; above 0 the model is better than the first.
+    /// Mean difference over the common seeds, this model's value minus the first one's.
     pub mean: f64,
     /// The difference of each common seed.
     pub per_seed: Vec<f64>,
     /// Mean differences of all metrics.
     pub metrics: BTreeMap<String, f64>,
-    /// The test over users.
-    pub users: UserTest,
+    /// The test over users; nothing for a metric that has no value for one user.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub users: Option<UserTest>,
     /// The test over seeds; nothing for one seed, and nothing when all seeds differ equally.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seeds: Option<SeedTest>,
@@ -217,13 +221,17 @@ impl Comparison {
             let seeds = difference.and_then(|difference| difference.seeds);
             let real = |value: Option<f64>, digits| value.map_or(Cell::Empty, |value| Cell::Real(value, digits));
             let better = seeds.map_or(Cell::Empty, |test| format!("{} of {}", test.n_better, test.n).into());
+            let users = match difference.map(|difference| difference.users) {
+                Some(None) => NO_USER_VALUES.into(),
+                tested => real(tested.flatten().map(|test| test.p_corrected), 4),
+            };
             let has_run = compared.n_finished() > 0;
             table.row([
                 compared.name.as_str().into(),
                 real(summary.map(|summary| summary.mean), 5),
                 real(summary.map(|summary| summary.deviation), 5),
                 real(difference.map(|difference| difference.mean), 5),
-                real(difference.map(|difference| difference.users.p_corrected), 4),
+                users,
                 real(seeds.map(|test| test.p_corrected), 4),
                 better,
                 real(has_run.then_some(compared.cost.train_s), 1),
@@ -267,15 +275,20 @@ impl Comparison {
         let Some(difference) = &compared.difference else {
             return format!("{}: nothing to compare with {}", compared.name, first.name);
         };
-        let over_users = difference.users.p_corrected < LEVEL;
+        let over_users = difference.users.map(|test| test.p_corrected < LEVEL);
         let over_seeds = difference.seeds.map(|test| test.p_corrected < LEVEL);
         let what = match (over_users, over_seeds) {
-            (true, Some(true)) => "more than luck over users and over seeds",
-            (true, Some(false)) => "more than luck over users, not over seeds",
-            (false, Some(true)) => "more than luck over seeds, not over users",
-            (false, Some(false)) => "not distinguishable from luck",
-            (true, None) => "more than luck over users; too few seeds to tell about other trainings",
-            (false, None) => "not distinguishable from luck over users; too few seeds to tell about other trainings",
+            (None, Some(true)) => "more than luck over seeds; users have no value of their own",
+            (None, Some(false)) => "not distinguishable from luck over seeds; users have no value of their own",
+            (None, None) => "too few seeds to tell, and users have no value of their own",
+            (Some(true), Some(true)) => "more than luck over users and over seeds",
+            (Some(true), Some(false)) => "more than luck over users, not over seeds",
+            (Some(false), Some(true)) => "more than luck over seeds, not over users",
+            (Some(false), Some(false)) => "not distinguishable from luck",
+            (Some(true), None) => "more than luck over users; too few seeds to tell about other trainings",
+            (Some(false), None) => {
+                "not distinguishable from luck over users; too few seeds to tell about other trainings"
+            }
         };
         let way = if difference.mean >= 0.0 { "above" } else { "below" };
         format!("{} is {:.4} {way} {} in {}: {what}", compared.name, difference.mean.abs(), first.name, self.metric)

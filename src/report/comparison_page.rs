@@ -77,13 +77,13 @@ fn cards(comparison: &Comparison) -> Markup {
 
 fn in_short(difference: Option<&Difference>) -> String {
     let Some(difference) = difference else { return "what the others are compared with".into() };
-    let users = difference.users.p_corrected < LEVEL;
+    let users = difference.users.map(|test| test.p_corrected < LEVEL);
     let seeds = difference.seeds.map(|test| test.p_corrected < LEVEL);
     let sure = match (users, seeds) {
-        (true, Some(true)) => "more than luck",
-        (true, _) => "more than luck over users only",
-        (false, Some(true)) => "more than luck over seeds only",
-        (false, _) => "may be luck",
+        (Some(true), Some(true)) => "more than luck",
+        (Some(true), _) => "more than luck over users only",
+        (_, Some(true)) => "more than luck over seeds only",
+        _ => "may be luck",
     };
     format!("{:+.4}: {sure}", difference.mean)
 }
@@ -92,7 +92,7 @@ fn result(comparison: &Comparison) -> Markup {
     let words = format!(
         "Means over seeds of {} on the test part. p users: how often random signs of the users' differences give a mean as far from zero; p seeds: \
          Student's paired t over the seeds. Both are corrected for the number of models (Holm). A p of one test does not answer for the other: the first \
-         speaks of other users, the second of other trainings.",
+         speaks of other users, the second of other trainings. A metric over all labelled rows has no value for one user and is tested over seeds alone.",
         comparison.metric
     );
     let verdicts = comparison.verdicts();
@@ -119,7 +119,7 @@ fn differences(comparison: &Comparison) -> Markup {
             Some(Interval {
                 name: compared.name.clone(),
                 class: class_of(n),
-                ends: (difference.users.low, difference.users.high),
+                ends: difference.users.map_or((difference.mean, difference.mean), |test| (test.low, test.high)),
                 mean: difference.mean,
                 values: difference.per_seed.clone(),
             })
@@ -309,8 +309,13 @@ mod tests {
         let users = UserTest { n: 9, low: 0.01, high: 0.09, p: 0.01, p_corrected: 0.02 };
         let seeds = SeedTest { n: 5, n_better: 4, t: 2.0, p: 0.1, p_corrected: 0.2 };
         let metrics = BTreeMap::from([("ndcg@20".to_string(), 0.05)]);
-        better.difference =
-            Some(Difference { mean: 0.05, per_seed: vec![0.04, 0.06], metrics, users, seeds: Some(seeds) });
+        better.difference = Some(Difference {
+            mean: 0.05,
+            per_seed: vec![0.04, 0.06],
+            metrics,
+            users: Some(users),
+            seeds: Some(seeds),
+        });
         better.runs.push(Run { seed: 2021, error: Some("loss is NaN".into()), ..Run::default() });
         let trial = Trial { values: BTreeMap::new(), valid: Some(0.25), error: None };
         better.tuned = Some(Tuned { values: BTreeMap::new(), trials: vec![trial] });

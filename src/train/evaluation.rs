@@ -13,8 +13,8 @@ use crate::eval::{
 use crate::models::Scorer;
 use crate::samplers::{NegativeSampler, draw_candidates};
 
-/// Value metrics that every judgement of labelled rows reports.
-pub(super) const OF_LABELS: [&str; 2] = ["nll", "auc"];
+/// The metrics that every evaluation of labelled rows reports.
+pub const METRICS_OF_LABELS: [&str; 2] = ["nll", "auc"];
 
 /// Judges scorers on one held-out part.
 pub enum Evaluation {
@@ -108,7 +108,7 @@ impl Job {
         }
         if self.split.labelled {
             let mut values: Vec<&'static dyn ValueMetric> = Vec::new();
-            for name in OF_LABELS.into_iter().chain([selected.as_str()]) {
+            for name in METRICS_OF_LABELS.into_iter().chain([selected.as_str()]) {
                 values.extend(value_named(name).filter(|new| values.iter().all(|known| known.name() != new.name())));
             }
             let mut liking: Vec<u32> =

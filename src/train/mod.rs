@@ -22,13 +22,13 @@ mod verify;
 mod weight_fit;
 
 pub use config::Config;
-pub use evaluation::Evaluation;
+pub use evaluation::{Evaluation, METRICS_OF_LABELS};
 pub use insight::insight;
 pub use job::Job;
 pub use observer::{EpochRecord, Observer, Silent, Stage, StagePlan};
 pub use outcome::{ExampleWeightReport, Outcome};
 pub use progress::{Best, Chosen, Progress};
-pub use selection::{Selection, check_metric};
+pub use selection::{Selection, check_lists, check_metric};
 pub use stages::run;
 pub use stop::Stop;
 pub use store::{Resumed, RunStore};

@@ -45,7 +45,10 @@ pub fn check_metric(metric: &str) -> Result<()> {
 }
 
 /// Refuses a metric of labels where held-out rows have none.
-pub(super) fn check_lists(metric: &str) -> Result<()> {
+///
+/// # Errors
+/// [`RecError::Config`] for `train.metric`.
+pub fn check_lists(metric: &str) -> Result<()> {
     if value_named(metric).is_none() {
         return Ok(());
     }

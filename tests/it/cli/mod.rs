@@ -7,3 +7,4 @@ mod bad_runs;
 pub mod case;
 mod commands;
 mod compare;
+mod labelled;

@@ -1,0 +1,95 @@
+//! A comparison on labelled rows, which judges every run as `gcnrec train` judges it.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+use std::process::Output;
+
+use gcnrec::Seed;
+use gcnrec::data::world::{Config, World};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::case::{gcnrec, words};
+
+/// The run files of `configs/debias/world`, made smaller, on a demo world that is written to files: its biased log, and rows of random exposure
+/// with labels.
+fn files() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let demo = Config { n_users: 60, n_items: 60, n_communities: 3, interactions_per_user: 10, ..Config::default() };
+    let split = World::generate(&demo, 0.0, Seed(1)).unwrap().split;
+    let write = |name: &str, header: &str, log: &gcnrec::data::Log| {
+        let mut text = format!("{header}\n");
+        for (row, (user, item)) in log.pairs().enumerate() {
+            let label = log.ratings.get(row).map_or(String::new(), |label| format!(",{label}"));
+            writeln!(text, "{},{}{label}", split.users.key(user.0), split.items.key(item.0)).unwrap();
+        }
+        fs::write(folder.path().join(name), text).unwrap();
+    };
+    write("train.csv", "user,item", &split.train);
+    write("random.csv", "user,item,rating", &split.uniform);
+    let data = "[data]\ntrain = \"train.csv\"\nuniform = \"random.csv\"\nformat = \"csv\"\n";
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/debias/world");
+    for name in ["plain.toml", "ips.toml"] {
+        let text = fs::read_to_string(shipped.join(name)).unwrap();
+        assert!(text.contains("dim = 32") && text.contains("max_epochs = 300"), "{text}");
+        let small = text.replace("dim = 32", "dim = 8").replace("max_epochs = 300", "max_epochs = 30");
+        fs::write(folder.path().join(name), format!("{data}{small}")).unwrap();
+    }
+    folder
+}
+
+fn run(folder: &Path, line: &str) -> Output {
+    gcnrec(folder).args(words(line)).output().unwrap()
+}
+
+fn succeed(folder: &Path, line: &str) -> String {
+    let output = run(folder, line);
+    assert!(output.status.success(), "gcnrec {line}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn json(folder: &Path, name: &str) -> Value {
+    serde_json::from_str(&fs::read_to_string(folder.join(name)).unwrap()).unwrap()
+}
+
+#[test]
+fn a_comparison_of_labelled_runs_picks_and_reports_what_train_does() {
+    let folder = files();
+    let folder = folder.path();
+    succeed(folder, "train plain.toml --seed 2021 --out t");
+    let line = "compare plain.toml ips.toml --seeds 2 --out c";
+    let printed = succeed(folder, line);
+    for part in ["model (auc)", "no user values", "users have no value of their own"] {
+        assert!(printed.contains(part), "{part} is not in\n{printed}");
+    }
+    let (trained, compared) = (json(folder, "t/report.json"), json(folder, "c/plain/seed-2021/report.json"));
+    assert_eq!((&trained["selection_metric"], &trained["protocol"]["selected_on"]), (&"auc".into(), &"uniform".into()));
+    for key in ["best_epoch", "selection_metric", "protocol", "metrics", "learning_curve"] {
+        assert_eq!(trained[key], compared[key], "{key}");
+    }
+    assert!(trained["metrics"]["test"]["ndcg@5"].is_f64());
+    let document = json(folder, "c/compare.json");
+    let difference = |document: &Value| document["models"][1]["difference"].clone();
+    assert_eq!(
+        (&document["metric"], &document["models"][0]["runs"][1]["metrics"]),
+        (&"auc".into(), &trained["metrics"]["test"])
+    );
+    assert_eq!(difference(&document).get("users"), None);
+    assert_eq!(difference(&document)["per_seed"].as_array().unwrap().len(), 2);
+
+    // The finished runs stand: a metric that is tested, or a selection that is the same, changes none of them.
+    succeed(folder, &format!("{line} --resume --metric ndcg@5 --set train.metric=auc"));
+    let by_user = json(folder, "c/compare.json");
+    assert_eq!(by_user["metric"], "ndcg@5");
+    assert!(difference(&by_user)["users"]["n"].as_u64().unwrap() > 1, "{by_user}");
+    succeed(folder, &format!("{line} --resume --metric nll"));
+    assert_eq!(json(folder, "c/compare.json")["metric"], "nll");
+    let refused = run(folder, &format!("{line} --resume --metric rmse"));
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(4), "{said}");
+    assert!(
+        said.contains("--metric: found rmse, expected a metric that plain.toml reports; give one of nll, auc"),
+        "{said}"
+    );
+}
