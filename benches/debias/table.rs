@@ -1,13 +1,11 @@
 //! Run files over seeds, side by side.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Instant;
 
-use gcnrec::config::{Resolved, Sources, resolve};
-use gcnrec::data::Split;
-use gcnrec::train::{self, Outcome, RunStore, Silent, Stop};
-use gcnrec::{Device, Seed, data};
+use gcnrec::config::Sources;
+use gcnrec::run::{Destination, Loaded, Run};
+use gcnrec::train::{Outcome, Silent, Stop};
 
 /// What the command line asks for.
 pub struct Asked {
@@ -43,7 +41,7 @@ impl Asked {
     }
 
     /// A run file under a seed, with the settings that were asked for. Settings of another method than the file's do not touch it.
-    pub fn resolve(&self, file: &Path, seed: u64) -> Resolved {
+    pub fn resolve(&self, file: &Path, seed: u64) -> Run {
         let text = std::fs::read_to_string(file).unwrap();
         let fits = |setting: &&String| match setting.strip_prefix("debias.").and_then(|rest| rest.split('.').next()) {
             Some(method) => text.contains(&format!("[debias.{method}]")),
@@ -58,7 +56,7 @@ impl Asked {
             set,
             ..Sources::default()
         };
-        resolve(&sources).unwrap_or_else(|error| panic!("{error}"))
+        Run::resolve(&sources, Destination::default()).unwrap_or_else(|error| panic!("{error}")).on_cpu()
     }
 }
 
@@ -66,14 +64,9 @@ pub fn stem(file: &Path) -> String {
     file.file_stem().unwrap().to_string_lossy().into_owned()
 }
 
-/// Trains what a file says on the split, which has labelled rows to pick the epoch with.
-pub fn train(mut resolved: Resolved, split: Split) -> Outcome {
-    let split = Arc::new(split);
-    resolved.settle(split.n_users(), split.n_items());
-    resolved.settle_labels();
-    let job = resolved.config.job(split, Device::Cpu).unwrap();
-    let mut store = RunStore::discarding(&job);
-    let outcome = train::run(&job, &mut store, false, &mut Silent, &Stop::default());
+/// Trains what a file says on its data, which have labelled rows to pick the epoch with.
+pub fn train(loaded: Loaded) -> Outcome {
+    let outcome = loaded.prepare().and_then(|run| run.train_in_memory(&mut Silent, &Stop::default()));
     outcome.unwrap_or_else(|error| panic!("{error}"))
 }
 
@@ -112,9 +105,7 @@ pub fn of_files(title: &str, folder: &str, asked: &Asked) {
         let started = Instant::now();
         let (mut found, mut valid, mut epochs) = (vec![Vec::new(); METRICS.len()], Vec::new(), Vec::new());
         for seed in 0..asked.n_seeds {
-            let resolved = asked.resolve(&file, seed);
-            let split = data::load(&resolved.config.data, Seed(seed)).unwrap_or_else(|error| panic!("{error}"));
-            let outcome = train(resolved, split);
+            let outcome = train(asked.resolve(&file, seed).load().unwrap_or_else(|error| panic!("{error}")));
             let test = outcome.test.unwrap();
             found.iter_mut().zip(METRICS).for_each(|(found, name)| found.push(test.get(name).unwrap()));
             valid.push(outcome.valid.unwrap().get("auc").unwrap());

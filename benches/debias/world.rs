@@ -1,5 +1,6 @@
 //! The demo world knows what its users like. Whoever learned from a biased log should rank that as well as one who learned from an unbiased log.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use gcnrec::Seed;
@@ -27,13 +28,14 @@ pub fn table(asked: &Asked) {
         let (mut found, mut valid, mut epochs) = ([Vec::new(), Vec::new()], Vec::new(), Vec::new());
         let started = Instant::now();
         for seed in 0..asked.n_seeds {
-            let resolved = asked.resolve(&file, seed);
-            let demo = &resolved.config.data.demo;
+            let run = asked.resolve(&file, seed);
+            let demo = &run.config().data.demo;
             let biased = World::generate(demo, 0.0, Seed(seed)).unwrap();
             let unbiased = demo.clone().with(|own| own.exposure_bias = 0.0);
             let unbiased = World::generate(&unbiased, 0.0, Seed(seed)).unwrap();
             let learned_from = if stem(&file).starts_with(UNBIASED) { &unbiased } else { &biased };
-            let outcome = train(resolved, to_train_on(&biased, learned_from));
+            let split = Arc::new(to_train_on(&biased, learned_from));
+            let outcome = train(run.with_split(split).unwrap());
             let judged = judge(&*outcome.scorer, &biased, &unbiased);
             found.iter_mut().zip(judged).for_each(|(found, value)| found.push(value));
             valid.push(outcome.valid.unwrap().get("auc").unwrap());

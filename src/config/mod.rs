@@ -26,6 +26,4 @@ pub use presets::NAMES as PRESETS;
 pub use run::Config;
 
 #[cfg(test)]
-mod coat_tests;
-#[cfg(test)]
 mod tests;

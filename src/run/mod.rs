@@ -19,6 +19,8 @@
 //!
 //! [`Job::check`]: crate::train::Job::check
 
+#[cfg(test)]
+mod coat_tests;
 mod destination;
 mod device;
 mod finished;

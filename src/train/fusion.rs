@@ -164,6 +164,7 @@ impl Runs<'_> {
                 warnings,
             });
         }
+        job.check()?;
         let mut store = self.store.member(name, job)?;
         let resume = store.can_resume();
         let outcome = stages::run(job, &mut store, resume, &mut Quiet(self.observer), self.stop);

@@ -25,12 +25,11 @@ use crate::models::{Fit, Procedure, Scorer};
 /// A mean layer weight above this is worth a warning: the other layers no longer matter.
 const COLLAPSED: f64 = 0.95;
 
-/// Runs a job from the start, or from the checkpoint in the store.
+/// Runs a job that passed [`Job::check`], from the start or from the checkpoint in the store.
 ///
 /// # Errors
 /// [`crate::RecError::Interrupted`] after a stop was asked for and a checkpoint was written; everything that data, model and disk can refuse.
 pub fn run(job: &Job, store: &mut RunStore, resume: bool, observer: &mut dyn Observer, stop: &Stop) -> Result<Outcome> {
-    job.check()?;
     if let Procedure::Fusion(config) = job.model.procedure() {
         return fusion::run(job, config, store, observer, stop);
     }

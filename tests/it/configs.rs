@@ -3,16 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use gcnrec::compare::Search;
-use gcnrec::config::{Config, PRESETS, Resolved, Sources, check_files, resolve};
-use gcnrec::models::graph::{GraphLearner, Learning, Setup, WeightFit};
-use gcnrec::models::{Fit, Learner, Procedure, sequential};
-use gcnrec::objectives::Batching;
-use gcnrec::samplers::PairOrder;
-use gcnrec::train::config::Sampling;
-use gcnrec::{Device, Seed, data, debias, models, objectives};
+use gcnrec::config::{Config, PRESETS, Sources};
+use gcnrec::models::Procedure;
+use gcnrec::run::{Destination, Loaded, Run};
+use gcnrec::train::{Observer, Stop};
+use gcnrec::{RecError, debias, models, objectives};
 use toml::Value;
 
 fn root() -> PathBuf {
@@ -48,79 +45,49 @@ fn run_files() -> Vec<PathBuf> {
     files
 }
 
-fn read(file: &Path) -> Resolved {
+fn read(file: &Path) -> Run {
     let folder = data_folder().map(|folder| ("GCNREC_DATA".to_string(), folder.to_str().unwrap().to_string()));
     let sources =
         Sources { run_file: Some(file.into()), environment: folder.into_iter().collect(), ..Sources::default() };
-    let resolved = resolve(&sources).unwrap_or_else(|error| panic!("{error}"));
-    resolved.check_unread().unwrap_or_else(|error| panic!("{error}"));
-    resolved
+    let run = Run::resolve(&sources, Destination::default()).unwrap_or_else(|error| panic!("{error}"));
+    run.check_unread().unwrap_or_else(|error| panic!("{error}"));
+    run.on_cpu()
 }
 
-/// Two steps of training, or the whole of a closed form.
-fn take_two_steps(mut resolved: Resolved) {
-    let seed = Seed(resolved.config.seed);
-    let split = data::load(&resolved.config.data, seed).unwrap();
-    resolved.settle(split.n_users(), split.n_items());
-    if let Procedure::Fusion(fusion) = resolved.config.model.procedure() {
+/// Stops a run after its second step.
+struct TwoSteps<'a> {
+    stop: &'a Stop,
+    n_steps: usize,
+}
+
+impl Observer for TwoSteps<'_> {
+    fn on_step(&mut self, _: u64, _: usize, loss: f64) {
+        assert!(loss.is_finite());
+        self.n_steps += 1;
+        if self.n_steps == 2 {
+            self.stop.ask(1);
+        }
+    }
+}
+
+/// Two steps of training, or the whole of a closed form; of a fusion those of every member.
+fn take_two_steps(loaded: Loaded) {
+    let (config, split) = (loaded.config().clone(), loaded.split().clone());
+    if let Procedure::Fusion(fusion) = config.model.procedure() {
         for member in fusion.members() {
             let objective = (!member.model.is_closed_form()).then(|| member.loss());
-            let config = Config { model: member.model.clone(), objective, ..resolved.config.clone() };
-            take_two_steps(Resolved { config, ..resolved.clone() });
+            let config = Config { model: member.model.clone(), objective, ..config.clone() };
+            take_two_steps(Run::settled(config).on_cpu().with_split(split.clone()).unwrap());
         }
         return;
     }
-    let (config, train) = (&resolved.config, Arc::new(split.train_interactions().unwrap()));
-    if let Some(model) = config.model.sequential() {
-        let setup = sequential::Setup {
-            histories: Arc::new(split.histories(&[data::Part::Train])),
-            n_items: split.n_items(),
-            batch_size: config.train.batch_size,
-            learning_rate: config.train.learning_rate,
-            seed,
-            device: Device::Cpu,
-        };
-        let mut learner = model.learner(setup).unwrap();
-        let report = learner.steps(0, 0..2).unwrap();
-        assert!(report.loss.is_finite() && report.n_examples > 0);
-        return;
+    let stop = Stop::default();
+    let mut two_steps = TwoSteps { stop: &stop, n_steps: 0 };
+    match loaded.prepare().unwrap().train_in_memory(&mut two_steps, &stop) {
+        Ok(_) => assert!(config.model.is_closed_form(), "it should have been stopped"),
+        Err(RecError::Interrupted { code: 1, .. }) => assert_eq!(two_steps.n_steps, 2),
+        Err(error) => panic!("{error}"),
     }
-    let Some(model) = config.model.graph() else {
-        let histories = || split.histories(&[data::Part::Train]);
-        let model = config.model.closed_form().unwrap();
-        model.fit(&Fit { train: &train, weights: None, histories: &histories }).unwrap();
-        return;
-    };
-    let objective = config.objective.clone().unwrap();
-    let dim = model.dim + if model.biases { 2 } else { 0 };
-    let reduction = config.train.reduction;
-    let biases = model.biases;
-    let training =
-        debias::Training { split: &split, pairs: train, objective: &objective, reduction, dim, biases, seed };
-    let debias::Prepared { pairs: train, learning } = debias::prepare(&config.debias, &training).unwrap();
-    let [users, items] = config.train.block;
-    let order = match config.train.sampling {
-        Sampling::Block => PairOrder::Blocks { users, items },
-        _ => PairOrder::PairUniform,
-    };
-    let learning = Learning { optimizer: config.train.optimizer, ..learning };
-    let setup = Setup {
-        device: Device::Cpu,
-        config: model,
-        model: config.model.name(),
-        batching: Batching { size: config.train.batch_size, order },
-        learning_rate: config.train.learning_rate.unwrap(),
-        objective: objective.clone(),
-        train,
-        weight_fit: WeightFit::OnTraining,
-        prior: None,
-        bound: 0.0,
-        seed,
-    };
-    let mut learner = GraphLearner::with(setup, learning).unwrap();
-    assert!(learner.steps_per_epoch() >= 2);
-    let report = learner.steps(0, 0..2).unwrap();
-    assert!(report.loss.is_finite() && report.n_examples > 0);
 }
 
 #[test]
@@ -128,9 +95,9 @@ fn every_run_file_is_read_and_takes_two_steps() {
     let files = run_files();
     assert!(files.len() >= 4, "{files:?}");
     for file in files {
-        let resolved = read(&file);
-        match check_files(&resolved.config.data, None) {
-            Ok(()) => take_two_steps(resolved),
+        let run = read(&file);
+        match run.check_files() {
+            Ok(()) => take_two_steps(run.load().unwrap()),
             Err(error) => println!("skipped the steps of {}: {error}", file.display()),
         }
     }

@@ -9,7 +9,8 @@ use gcnrec::data::{IdMap, Log, Split};
 use gcnrec::models::graph::lightgcn::{Combination, Fit};
 use gcnrec::models::state::{State, Tensor};
 use gcnrec::models::{self, graph};
-use gcnrec::train::{Job, Observer, Outcome, RunStore, Silent, Stop};
+use gcnrec::run::{Destination, Prepared};
+use gcnrec::train::{Job, Observer, Outcome, Silent, Stop};
 use gcnrec::{Result, eval, objectives, train};
 use gcnrec_graphs::Seed;
 use gcnrec_kernels::Device;
@@ -87,15 +88,14 @@ pub fn job(split: Split, model: models::Config, objective: objectives::Config) -
 
 /// Runs a job in a folder, from the start or from its checkpoint.
 pub fn run_in(folder: &Path, job: &Job, resume: bool, observer: &mut dyn Observer, stop: &Stop) -> Result<Outcome> {
-    let run = RunFolder::create(folder, false, resume)?;
-    run.write_config(&job.config_toml)?;
-    train::run(job, &mut RunStore::new(run, job), resume, observer, stop)
+    let into = if resume { Destination::resume(folder) } else { Destination::new(folder) };
+    Ok(Prepared::of_job(job.clone(), into)?.train(observer, stop)?.outcome)
 }
 
-/// Runs a job to its end in a folder that nobody needs.
+/// Runs a job to its end and keeps no folder.
 pub fn run(job: &Job) -> Outcome {
-    let folder = tempfile::tempdir().unwrap();
-    run_in(&folder.path().join("run"), job, false, &mut Silent, &Stop::default()).unwrap()
+    let prepared = Prepared::of_job(job.clone(), Destination::default()).unwrap();
+    prepared.train_in_memory(&mut Silent, &Stop::default()).unwrap()
 }
 
 /// All numbers of a state, to the bit.

@@ -16,7 +16,8 @@ use super::case::{gcnrec, words};
 /// with labels.
 fn files() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let demo = Config { n_users: 60, n_items: 60, n_communities: 3, interactions_per_user: 10, ..Config::default() };
+    let mut demo = Config::default();
+    (demo.n_users, demo.n_items, demo.n_communities, demo.interactions_per_user) = (60, 60, 3, 10);
     let split = World::generate(&demo, 0.0, Seed(1)).unwrap().split;
     let write = |name: &str, header: &str, log: &gcnrec::data::Log| {
         let mut text = format!("{header}\n");

@@ -3,24 +3,16 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use gcnrec::checkpoint::RunFolder;
-use gcnrec::config::{Sources, resolve};
-use gcnrec::train::{RunStore, Silent, Stop};
-use gcnrec::{Device, Ranking, Recommender, Result, Seed, data, train};
+use gcnrec::config::Sources;
+use gcnrec::run::{Destination, Finished, Run};
+use gcnrec::train::{Silent, Stop};
+use gcnrec::{Ranking, Recommender, Result};
 
 /// Trains a small model on the built-in demo world and leaves a run folder. The settings are those of `--set` and of run files.
-pub fn train_demo(folder: &Path, settings: &[&str]) -> Result<()> {
+pub fn train_demo(folder: &Path, settings: &[&str]) -> Result<Finished> {
     let set = settings.iter().map(|setting| setting.to_string()).collect();
-    let mut resolved = resolve(&Sources { set, ..Sources::default() })?;
-    let split = Arc::new(data::load(&resolved.config.data, Seed(resolved.config.seed))?);
-    resolved.settle(split.n_users(), split.n_items());
-    let job = resolved.config.job(split, Device::Cpu)?;
-    job.check()?;
-    let run = RunFolder::create(folder, false, false)?;
-    run.write_config(&job.config_toml)?;
-    let mut store = RunStore::new(run, &job);
-    train::run(&job, &mut store, false, &mut Silent, &Stop::default())?;
-    Ok(())
+    let sources = Sources { set, ..Sources::default() };
+    Run::prepare(&sources, Destination::new(folder))?.train(&mut Silent, &Stop::default())
 }
 
 /// The four kinds of questions.

@@ -22,7 +22,8 @@ fn run() -> PathBuf {
             "train.max_epochs=3",
             "train.validate_every=1",
         ];
-        train_demo(&folder.path().join("run"), &settings).unwrap();
+        let finished = train_demo(&folder.path().join("run"), &settings).unwrap();
+        assert!(finished.report.metrics["test"]["ndcg@20"].is_finite());
         folder
     });
     folder.path().join("run")
@@ -32,6 +33,13 @@ fn assert_ranking(ranking: &Ranking, k: usize, without: &[&str]) {
     assert_eq!(ranking.len(), k);
     assert!(ranking.windows(2).all(|pair| pair[0].1 >= pair[1].1), "best first: {ranking:?}");
     assert!(ranking.iter().all(|(item, score)| score.is_finite() && !without.contains(&item.as_str())), "{ranking:?}");
+}
+
+#[test]
+fn the_folder_of_a_run_that_the_library_made_is_whole() {
+    for name in ["config.toml", "metrics.jsonl", "report.json", "report.html", "best/manifest.json", "last/manifest.json"] {
+        assert!(run().join(name).is_file(), "{name}");
+    }
 }
 
 #[test]

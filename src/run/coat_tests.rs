@@ -2,13 +2,10 @@
 //! where it says nothing. Skipped where the data are absent, in `$GCNREC_DATA` and in `../shared/data`.
 
 use std::path::Path;
-use std::sync::Arc;
 
-use gcnrec_graphs::Seed;
-use gcnrec_kernels::Device;
-
-use super::{Sources, resolve};
-use crate::{data, train};
+use super::{Destination, Run};
+use crate::config::Sources;
+use crate::train::{Silent, Stop};
 
 const METRICS: [&str; 3] = ["nll", "auc", "ndcg@5"];
 
@@ -21,13 +18,9 @@ fn run(name: &str, folder: &str, seed: u64) -> [f64; 3] {
         set: vec![format!("seed={seed}")],
         ..Sources::default()
     };
-    let mut resolved = resolve(&sources).unwrap_or_else(|error| panic!("{error}"));
-    let split = Arc::new(data::load(&resolved.config.data, Seed(seed)).unwrap());
-    resolved.settle(split.n_users(), split.n_items());
-    resolved.settle_labels();
-    let job = resolved.config.job(split, Device::Cpu).unwrap();
-    let mut store = train::RunStore::discarding(&job);
-    let outcome = train::run(&job, &mut store, false, &mut train::Silent, &train::Stop::default()).unwrap();
+    let outcome = Run::resolve(&sources, Destination::default())
+        .and_then(|run| run.on_cpu().load()?.prepare()?.train_in_memory(&mut Silent, &Stop::default()))
+        .unwrap_or_else(|error| panic!("{error}"));
     let test = outcome.test.unwrap();
     let found = METRICS.map(|metric| test.get(metric).unwrap());
     println!(
