@@ -22,7 +22,8 @@ enum MetaRows {
     All,
 }
 
-/// A learner on the demo world under a method, and what its look-ahead takes. Of the 4,000 users this share saw ten items at random.
+/// A learner on the demo world under a method, and what its look-ahead takes. Of the 4,000 users
+/// this share saw ten items at random.
 fn learner(config: &debias::Config, uniform_users: f64, rows: MetaRows) -> (GraphLearner, String) {
     let seed = Seed(2020);
     let demo = data::world::Config::default()
@@ -66,7 +67,8 @@ pub fn table() {
         let settings = format!("frozen_epochs = 0\nevery = {every}\nlook_ahead = {look_ahead}");
         debias::Config::parse("autodebias", &settings).unwrap()
     };
-    // Yahoo! R3, the larger of the published logs, teaches with 2,700 rows; half of all users are the demo world's own share.
+    // Yahoo! R3, the larger of the published logs, teaches with 2,700 rows; half of all users are
+    // the demo world's own share.
     let all = [
         ("plain", debias::Config::default(), 0.0675, MetaRows::Drawn),
         ("every step", method(1, true), 0.0675, MetaRows::Drawn),

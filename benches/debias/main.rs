@@ -1,8 +1,11 @@
 //! What debiasing is worth, and what it costs.
 //!
-//! - `cargo bench --bench debias -- coat [SEEDS] [NAME…] [KEY=VALUE…]`: every run file of `configs/debias` over split seeds, with paired differences to
-//!   `biased`; `implicit` the run files of `configs/debias/implicit`, `simulation` those of `configs/debias/simulation`. They need `GCNREC_DATA`.
-//! - `… -- world [SEEDS] [NAME…] [KEY=VALUE…]`: the run files of `configs/debias/world` on the demo world, judged by its true preferences.
+//! - `cargo bench --bench debias -- coat [SEEDS] [NAME…] [KEY=VALUE…]`: every run file of
+//!   `configs/debias` over split seeds, with paired differences to `biased`; `implicit` the run
+//!   files of `configs/debias/implicit`, `simulation` those of `configs/debias/simulation`. They
+//!   need `GCNREC_DATA`.
+//! - `… -- world [SEEDS] [NAME…] [KEY=VALUE…]`: the run files of `configs/debias/world` on the demo
+//!   world, judged by its true preferences.
 //! - `… -- cost`: a debiased LightGCN step against a plain one. Without an argument: `cost`.
 //!
 //! Names leave out the other run files, settings win over those of the files.

@@ -30,7 +30,8 @@ impl Asked {
         asked
     }
 
-    /// The run files of a folder under `configs/debias` that were asked for; `base` always, and first: the others are compared with it.
+    /// The run files of a folder under `configs/debias` that were asked for; `base` always, and
+    /// first: the others are compared with it.
     pub fn files(&self, folder: &str, base: &str) -> Vec<PathBuf> {
         let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("configs/debias").join(folder);
         let mut files: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -40,7 +41,8 @@ impl Asked {
         files
     }
 
-    /// A run file under a seed, with the settings that were asked for. Settings of another method than the file's do not touch it.
+    /// A run file under a seed, with the settings that were asked for. Settings of another method
+    /// than the file's do not touch it.
     pub fn resolve(&self, file: &Path, seed: u64) -> Run {
         let text = std::fs::read_to_string(file).unwrap();
         let fits = |setting: &&String| match setting.strip_prefix("debias.").and_then(|rest| rest.split('.').next()) {
@@ -79,7 +81,8 @@ pub fn deviation(values: &[f64]) -> f64 {
     (values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (values.len() as f64 - 1.0).max(1.0)).sqrt()
 }
 
-/// One metric over the seeds: mean, deviation, and what it gains over the base: mean, on how many seeds, t.
+/// One metric over the seeds: mean, deviation, and what it gains over the base: mean, on how many
+/// seeds, t.
 pub fn cell(name: &str, values: &[f64], base: Option<&[f64]>, lower_is_better: bool) -> String {
     let mut cell = format!("  {name} {:.4} ({:.4})", mean(values), deviation(values));
     if let Some(base) = base {
@@ -92,7 +95,8 @@ pub fn cell(name: &str, values: &[f64], base: Option<&[f64]>, lower_is_better: b
     cell
 }
 
-/// The test metrics of the run files of a folder; the AUC of the validation part too, which is what settings are picked by.
+/// The test metrics of the run files of a folder; the AUC of the validation part too, which is what
+/// settings are picked by.
 pub fn of_files(title: &str, folder: &str, asked: &Asked) {
     const METRICS: [&str; 3] = ["nll", "auc", "ndcg@5"];
     let mut base: Vec<Vec<f64>> = Vec::new();

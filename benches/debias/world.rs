@@ -1,4 +1,5 @@
-//! The demo world knows what its users like. Whoever learned from a biased log should rank that as well as one who learned from an unbiased log.
+//! The demo world knows what its users like. Whoever learned from a biased log should rank that as
+//! well as one who learned from an unbiased log.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -55,7 +56,8 @@ pub fn table(asked: &Asked) {
     }
 }
 
-/// The first part of a log in time. Half of the uniform rows teach, half pick the epoch: the same rows for everybody.
+/// The first part of a log in time. Half of the uniform rows teach, half pick the epoch: the same
+/// rows for everybody.
 fn to_train_on(world: &World, learned_from: &World) -> Split {
     let uniform = &world.split.uniform;
     let half = |odd: u32| uniform.select(&(0..uniform.len() as u32).filter(|row| row % 2 == odd).collect::<Vec<_>>());
@@ -64,7 +66,8 @@ fn to_train_on(world: &World, learned_from: &World) -> Split {
     Split { train, test, uniform: half(0), valid: half(1), labelled: true, ..world.split.clone() }
 }
 
-/// NDCG@20 whose gains are true preferences, and how many of the 20 a user likes on average. Items of either training log are left out.
+/// NDCG@20 whose gains are true preferences, and how many of the 20 a user likes on average. Items
+/// of either training log are left out.
 fn judge(scorer: &dyn Scorer, biased: &World, unbiased: &World) -> [f64; 2] {
     let logs = [&biased.split.train, &unbiased.split.train];
     let mut known: Vec<Vec<ItemId>> = vec![Vec::new(); biased.split.n_users()];

@@ -12,8 +12,9 @@ use super::{interrupt, settings};
 
 /// Compare models on the same data and the same split, paired over seeds, with tests and costs
 ///
-/// Every run is trained in a process and a folder of its own. The first file is what the others are compared with. Differences are tested over users
-/// (random signs of each user's difference) and over seeds (Student's paired t), both corrected for the number of models (Holm).
+/// Every run is trained in a process and a folder of its own. The first file is what the others are
+/// compared with. Differences are tested over users (random signs of each user's difference) and
+/// over seeds (Student's paired t), both corrected for the number of models (Holm).
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -37,7 +38,8 @@ pub(super) struct Args {
     /// The metric that is tested; default the one that picks the epoch in the first file
     #[arg(long, value_name = "NAME[@K]")]
     metric: Option<String>,
-    /// Search settings first: this many trials for every model, its own settings among them, judged on validation
+    /// Search settings first: this many trials for every model, its own settings among them, judged
+    /// on validation
     #[arg(long, value_name = "N", requires = "search", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     tune: Option<u32>,
     /// What the search may choose: a file with a table [search]

@@ -1,4 +1,5 @@
-//! `gcnrec evaluate`: the metrics of a finished run, computed again from its checkpoint and its data.
+//! `gcnrec evaluate`: the metrics of a finished run, computed again from its checkpoint and its
+//! data.
 
 mod labeled;
 mod trec;
@@ -34,7 +35,8 @@ pub(super) struct Args {
     /// What is ranked: all, uniN or popN (the held-out items among N draws for each); or labeled
     #[arg(long, value_name = "KIND")]
     candidates: Option<String>,
-    /// Also write the lists and the held-out items into this folder, as TREC's run.txt and qrels.txt
+    /// Also write the lists and the held-out items into this folder, as TREC's run.txt and
+    /// qrels.txt
     #[arg(long, value_name = "DIR", conflicts_with = "run_file")]
     trec: Option<PathBuf>,
     /// Judge the lists of any tool: a TREC run file, together with --qrels

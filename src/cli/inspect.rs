@@ -170,7 +170,8 @@ fn add_value(facts: &mut Facts, name: &str, value: &Value) {
     }
 }
 
-/// A number with no more digits than it has: settings of 32 bits are recorded as what they are in 64.
+/// A number with no more digits than it has: settings of 32 bits are recorded as what they are in
+/// 64.
 fn short(number: &serde_json::Number) -> String {
     match number.as_f64() {
         Some(value) if number.is_f64() && f64::from(value as f32) == value => (value as f32).to_string(),

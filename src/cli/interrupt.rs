@@ -1,4 +1,5 @@
-//! Ctrl-C and the request to terminate: the first one asks the run to stop after a checkpoint, the second one ends the process at once.
+//! Ctrl-C and the request to terminate: the first one asks the run to stop after a checkpoint, the
+//! second one ends the process at once.
 
 use gcnrec::Result;
 use gcnrec::train::Stop;

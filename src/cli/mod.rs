@@ -1,4 +1,5 @@
-//! The command line: one file per subcommand. A command turns its arguments into a configuration, calls the library, and prints the result.
+//! The command line: one file per subcommand. A command turns its arguments into a configuration,
+//! calls the library, and prints the result.
 //!
 //! Results go to stdout, everything else to stderr.
 

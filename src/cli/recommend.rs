@@ -30,7 +30,8 @@ pub(super) struct Args {
     /// A file with one user a line
     #[arg(long, value_name = "FILE", group = "whom")]
     users: Option<PathBuf>,
-    /// Items that somebody new liked, oldest first, separated by commas; a name with a comma in double quotes, as in CSV
+    /// Items that somebody new liked, oldest first, separated by commas; a name with a comma in
+    /// double quotes, as in CSV
     #[arg(long, value_name = "ITEM,ITEM,…", group = "whom", allow_hyphen_values = true)]
     history: Option<String>,
     /// How many items
@@ -95,7 +96,8 @@ fn add_rows(table: &mut Table, user: Option<&str>, recommender: &Recommender, ra
 /// # Errors
 /// [`RecError::Usage`] for a quote that is never closed.
 fn read_history(text: &str) -> Result<Vec<String>> {
-    // A line end is added: a field that keeps it has run on to the end, looking for its second quote.
+    // A line end is added: a field that keeps it has run on to the end, looking for its second
+    // quote.
     let line = format!("{}\n", text.trim());
     let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(line.as_bytes());
     let mut items = Vec::new();

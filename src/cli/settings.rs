@@ -1,4 +1,4 @@
-//! What the process brings along: its environment, its current folder, its threads.
+//! Environment and threads of the process.
 
 use std::path::Path;
 
@@ -41,7 +41,8 @@ pub(super) fn settle(sources: &Sources, into: Destination) -> Result<Run> {
     begin(Run::resolve(sources, into)?)
 }
 
-/// Starts the threads of the process for commands that need no configuration of a run: as many as `GCNREC_THREADS` says.
+/// Starts the threads of the process for commands that need no configuration of a run: as many as
+/// `GCNREC_THREADS` says.
 ///
 /// # Errors
 /// As [`settle`].
@@ -57,7 +58,8 @@ fn begin(run: Run) -> Result<Run> {
 }
 
 fn start_threads(config: &Config) -> Result<()> {
-    // This thread is one of them: what it asks for it begins at once, without waking another and sleeping meanwhile.
+    // This thread is one of them: what it asks for it begins at once, without waking another and
+    // sleeping meanwhile.
     let built = rayon::ThreadPoolBuilder::new().num_threads(config.threads).use_current_thread().build_global();
     built.map_err(|error| RecError::Resources {
         what: "threads".into(),

@@ -1,4 +1,4 @@
-//! `gcnrec train`: from data to a run folder.
+//! `gcnrec train`: trains a model, judges it and writes a run folder.
 
 mod args;
 

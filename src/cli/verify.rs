@@ -1,4 +1,4 @@
-//! `gcnrec verify`: is this run what its configuration and its data give?
+//! `gcnrec verify`: a finished run, repeated and compared bit for bit.
 
 use std::path::PathBuf;
 
@@ -12,8 +12,10 @@ use super::{interrupt, settings};
 
 /// Repeat a run and say whether it comes out the same, bit for bit
 ///
-/// The data are read and hashed again, the training is run again from the recorded configuration, and every epoch's loss and validation metrics, the
-/// final weights and the test metrics are compared. Nothing is written. Exit code 0: identical; 1: different, and the first difference is named.
+/// The data are read and hashed again, the training is run again from the recorded configuration,
+/// and every epoch's loss and validation metrics, the final weights and the test metrics are
+/// compared. Nothing is written. Exit code 0: identical; 1: different, and the first difference is
+/// named.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

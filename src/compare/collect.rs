@@ -1,4 +1,4 @@
-//! From finished runs to a comparison: means over seeds, differences to the first model, tests, and what the pages show.
+//! Results of a comparison: means over seeds, paired differences to the first model, tests, costs.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -84,7 +84,8 @@ pub fn collect(
     })
 }
 
-/// Models that are trained by steps learn from the training pairs alone where `refit` is off; closed forms always learn from the validation pairs too.
+/// Models that are trained by steps learn from the training pairs alone where `refit` is off;
+/// closed forms always learn from the validation pairs too.
 fn closed_form_warning(contestants: &[Contestant]) -> Option<String> {
     // Labelled rows are nobody's to learn from.
     let closed = contestants.iter().find(|one| one.config.model.is_closed_form() && !one.labelled)?;
@@ -120,7 +121,8 @@ impl Data {
     }
 }
 
-/// Opens a finished run's model and judges every user, where the metric has a value for one; for the page the groups and the lists too.
+/// Opens a finished run's model and judges every user, where the metric has a value for one; for
+/// the page the groups and the lists too.
 fn look(data: &mut Data, result: &RunResult, metric: Tested, page: Option<&mut Compared>) -> Result<ByUser> {
     let job = data.of(result)?.job()?;
     let recommender = Recommender::open(&result.folder)?;
@@ -279,7 +281,8 @@ mod tests {
     fn differences_are_paired_by_seed_and_by_user() {
         let first =
             scores(&[(1, &[("a", 0.5), ("b", 0.25)]), (2, &[("a", 0.5), ("b", 0.75)]), (3, &[("a", 1.0), ("b", 1.0)])]);
-        // Seed 3 has failed here. Differences: seed 1 .25 and 0 (mean .125), seed 2 .25 and .25 (mean .25).
+        // Seed 3 has failed here. Differences: seed 1 .25 and 0 (mean .125), seed 2 .25 and .25
+        // (mean .25).
         let other = scores(&[(1, &[("a", 0.75), ("b", 0.25)]), (2, &[("a", 0.75), ("b", 1.0)])]);
         let difference = difference(&first, &other, ndcg(), Seed(1)).unwrap();
         assert_eq!(difference.per_seed, [0.125, 0.25]);

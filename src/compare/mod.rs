@@ -1,7 +1,9 @@
-//! Several models on the same data with the same split, paired over seeds: who is better, by how much, is it more than luck, and what does it cost?
+//! Comparison of models on the same data and the same split, paired over seeds: means, differences
+//! with significance tests, and costs.
 //!
-//! Every run is a training of its own in its own run folder, made by a [`Runner`]; the program's runner starts itself as a child process, so that
-//! the memory that a run reports is its own. Folder of a comparison:
+//! Every run is a training of its own in its own run folder, made by a [`Runner`]; the program's
+//! runner starts itself as a child process, so that the memory that a run reports is its own.
+//! Folder of a comparison:
 //!
 //! | path | content |
 //! | --- | --- |
@@ -11,8 +13,9 @@
 //! | `NAME/trial-1/` … | trials of a search, with `.toml` and `.log` |
 //! | `compare.json`, `compare.html` | the result |
 //!
-//! A comparison can be stopped anywhere and resumed: finished runs are taken as they are when their configuration and their data agree, an
-//! interrupted one goes on from its checkpoint, a failed one is tried again.
+//! A comparison can be stopped anywhere and resumed: finished runs are taken as they are when their
+//! configuration and their data agree, an interrupted one goes on from its checkpoint, a failed one
+//! is tried again.
 
 mod collect;
 mod contestants;
@@ -73,10 +76,12 @@ impl Plan {
     }
 }
 
-/// Reads the models of a plan and checks that they belong together. Neither needs the plan's folder nor touches it.
+/// Reads the models of a plan and checks that they belong together. Neither needs the plan's folder
+/// nor touches it.
 ///
 /// # Errors
-/// [`RecError::Config`] for files that do not belong together, with the key; those of reading files and data.
+/// [`RecError::Config`] for files that do not belong together, with the key; those of reading files
+/// and data.
 pub fn read(plan: &Plan) -> Result<Vec<Contestant>> {
     let contestants = contestants::read(plan, plan.first_seed()?)?;
     if let Some(tune) = &plan.tune {
@@ -85,11 +90,12 @@ pub fn read(plan: &Plan) -> Result<Vec<Contestant>> {
     Ok(contestants)
 }
 
-/// Compares what [`read`] gave for the plan, from the start or from where an earlier call was stopped. `tell` gets a line for whoever watches, now and
-/// then.
+/// Compares what [`read`] gave for the plan, from the start or from where an earlier call was
+/// stopped. `tell` gets a line for whoever watches, now and then.
 ///
 /// # Errors
-/// [`RecError::Usage`] for a folder that is taken; [`RecError::Interrupted`] from the runner. A run that fails is no error: the comparison reports it.
+/// [`RecError::Usage`] for a folder that is taken; [`RecError::Interrupted`] from the runner. A run
+/// that fails is no error: the comparison reports it.
 pub fn run(
     plan: &Plan,
     mut contestants: Vec<Contestant>,
@@ -127,8 +133,8 @@ pub fn run(
     Ok(comparison)
 }
 
-/// Refuses a comparison that compares nothing: one in which the first model has no finished run, or nobody has. Where other runs failed, what is left
-/// stands, and the table says which they are.
+/// Refuses a comparison that compares nothing: one in which the first model has no finished run, or
+/// nobody has. Where other runs failed, what is left stands, and the table says which they are.
 ///
 /// # Errors
 /// [`RecError::Failed`] with the number of failed runs and the first reason.

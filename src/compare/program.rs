@@ -1,4 +1,5 @@
-//! Runs as child processes of a program that understands `train`: the memory that a run reports is its own, and a crash ends one run only.
+//! Runs as child processes of a program that understands `train`: the memory that a run reports is
+//! its own, and a crash ends one run only.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -11,7 +12,8 @@ use crate::train::Stop;
 
 /// How often a running child is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// How long a child may take to write its checkpoint after a stop was asked for. One that takes longer is ended: it goes on from an older one.
+/// How long a child may take to write its checkpoint after a stop was asked for. One that takes
+/// longer is ended: it goes on from an older one.
 const GRACE: Duration = Duration::from_secs(60);
 
 /// Starts a program for every run.
@@ -64,7 +66,8 @@ impl Program {
             match (self.stop.asked(), asked) {
                 (Some(code), None) => {
                     asked = Some(Instant::now());
-                    // Ctrl-C reaches the child from the terminal; a request to terminate reaches this process only.
+                    // Ctrl-C reaches the child from the terminal; a request to terminate reaches
+                    // this process only.
                     if code != 130 {
                         terminate(&child);
                     }
@@ -77,7 +80,8 @@ impl Program {
     }
 }
 
-/// Asks a child to write a checkpoint and to end. Where that cannot be asked, it is ended after the grace, which loses no more than the last seconds.
+/// Asks a child to write a checkpoint and to end. Where that cannot be asked, it is ended after the
+/// grace, which loses no more than the last seconds.
 fn terminate(child: &Child) {
     if cfg!(unix) {
         let _ = Command::new("kill").args(["-TERM", &child.id().to_string()]).stderr(Stdio::null()).status();

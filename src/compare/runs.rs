@@ -1,4 +1,4 @@
-//! One run of a comparison: its folder, its state, and how it ended.
+//! Runs of a comparison: made, gone on with or found finished in their folders.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -37,7 +37,8 @@ pub trait Runner {
     /// Makes one run.
     ///
     /// # Errors
-    /// [`RecError::Interrupted`] when the comparison should stop; what keeps every run from being made. A run that fails is [`Ended::Failed`].
+    /// [`RecError::Interrupted`] when the comparison should stop; what keeps every run from being
+    /// made. A run that fails is [`Ended::Failed`].
     fn run(&mut self, order: &Order) -> Result<Ended>;
 }
 
@@ -68,7 +69,8 @@ impl RunResult {
     }
 }
 
-/// Takes the folder of a comparison: a new or an empty one, or with `resume` one that holds its beginning.
+/// Takes the folder of a comparison: a new or an empty one, or with `resume` one that holds its
+/// beginning.
 ///
 /// # Errors
 /// [`RecError::Usage`] for a folder that is taken, and for a file.
@@ -93,8 +95,9 @@ pub fn claim_folder(plan: &Plan, contestants: &[Contestant]) -> Result<()> {
     create_dir(out)
 }
 
-/// True for a folder with the result of a comparison, or with the configuration of one of its runs, which is written before anything else is. The run
-/// folder of a training is none, whatever lies in it.
+/// True for a folder with the result of a comparison, or with the configuration of one of its runs,
+/// which is written before anything else is. The run folder of a training is none, whatever lies in
+/// it.
 fn holds_comparison(out: &Path, contestants: &[Contestant]) -> bool {
     if out.join("config.toml").exists() {
         return false;
@@ -150,7 +153,8 @@ pub fn make(
 /// The report of a run that is finished; nothing for a run that is not there or not finished.
 ///
 /// # Errors
-/// [`RecError::Config`] for a run with other settings, [`RecError::Input`] for one on other data, [`RecError::Checkpoint`] for a damaged report.
+/// [`RecError::Config`] for a run with other settings, [`RecError::Input`] for one on other data,
+/// [`RecError::Checkpoint`] for a damaged report.
 fn finished(folder: &Path, config: &Config, fingerprint: &str) -> Result<Option<Value>> {
     let stored = folder.join("config.toml");
     if stored.is_file() {
@@ -216,7 +220,8 @@ mod tests {
         }
     }
 
-    /// True when a folder with these files, and folders where a name ends in a slash, can be gone on with.
+    /// True when a folder with these files, and folders where a name ends in a slash, can be gone
+    /// on with.
     fn is_taken_up(names: &[&str]) -> bool {
         let folder = tempfile::tempdir().unwrap();
         for name in names {

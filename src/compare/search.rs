@@ -1,4 +1,4 @@
-//! What a search may choose: ranges and lists of values, by key, read from a file.
+//! Search space of hyperparameters: ranges and lists of values by key, read from a file.
 //!
 //! ```toml
 //! [search]
@@ -54,7 +54,8 @@ impl Search {
     /// Reads a file with a table `[search]`.
     ///
     /// # Errors
-    /// [`RecError::Missing`] and [`RecError::Io`] for a file that cannot be read, [`RecError::Config`] for one that says something else.
+    /// [`RecError::Missing`] and [`RecError::Io`] for a file that cannot be read,
+    /// [`RecError::Config`] for one that says something else.
     pub fn read(path: &Path) -> Result<Search> {
         let text = std::fs::read_to_string(path).map_err(RecError::read(path))?;
         Search::parse(&text, &path.display().to_string())
@@ -113,7 +114,8 @@ impl Search {
         self.ranges.iter().map(|(key, range)| (key.clone(), range.to_string())).collect()
     }
 
-    /// A value for each of these keys: a function of the seed, the number of the draw and the key alone, so that all models are offered the same.
+    /// A value for each of these keys: a function of the seed, the number of the draw and the key
+    /// alone, so that all models are offered the same.
     pub fn draw(&self, keys: &[&str], seed: Seed, draw: u64) -> BTreeMap<String, String> {
         let position = |key: &str| self.ranges.keys().position(|known| known == key);
         keys.iter()

@@ -1,20 +1,26 @@
-//! Is a difference between two models more than luck? Paired tests over users and over seeds, and a correction for many comparisons.
+//! Significance tests of paired differences: sign flips over users, Student's t over seeds, Holm's
+//! correction.
 //!
-//! - Over users: each user's difference keeps its size and gets a random sign; how often is the mean as far from zero as the one that was seen?
-//!   The answer speaks of other users of the same kind, with these trained models.
-//! - Over seeds: Student's paired t of the differences per seed. The answer speaks of other trainings on the same data.
-//! - Holm's step-down correction holds the chance of even one false alarm over all comparisons at the level of the test.
+//! - Over users: each user's difference keeps its size and gets a random sign; how often is the
+//!   mean as far from zero as the one that was seen? The answer speaks of other users of the same
+//!   kind, with these trained models.
+//! - Over seeds: Student's paired t of the differences per seed. The answer speaks of other
+//!   trainings on the same data.
+//! - Holm's step-down correction holds the chance of even one false alarm over all comparisons at
+//!   the level of the test.
 //!
 //! # Source
-//! Smucker, Allan and Carterette, *A comparison of statistical significance tests for information retrieval evaluation*, CIKM 2007 (the
-//! randomisation test); Abramowitz and Stegun, eq. 26.7.3 and 26.7.4 (Student's distribution for whole degrees of freedom); Holm 1979.
+//! Smucker, Allan and Carterette, *A comparison of statistical significance tests for information
+//! retrieval evaluation*, CIKM 2007 (the randomisation test); Abramowitz and Stegun, eq. 26.7.3 and
+//! 26.7.4 (Student's distribution for whole degrees of freedom); Holm 1979.
 
 use gcnrec_graphs::{Purpose, Seed};
 use rand::Rng;
 
 /// Random sign patterns where there are too many to try all.
 pub const N_FLIPS: usize = 10_000;
-/// Up to this many differences every sign pattern is tried: 2^13 of them are fewer than [`N_FLIPS`].
+/// Up to this many differences every sign pattern is tried: 2^13 of them are fewer than
+/// [`N_FLIPS`].
 const ALL_PATTERNS: usize = 13;
 
 /// Mean and deviation of some values.
@@ -37,10 +43,12 @@ impl Spread {
     }
 }
 
-/// The two-sided probability of a mean at least as far from zero when every difference may as well have the other sign.
+/// The two-sided probability of a mean at least as far from zero when every difference may as well
+/// have the other sign.
 ///
-/// All sign patterns are tried where there are few differences, otherwise [`N_FLIPS`] random ones, which are a function of `seed`; the pattern that
-/// was seen counts as one of them. 1 when there is no difference at all.
+/// All sign patterns are tried where there are few differences, otherwise [`N_FLIPS`] random ones,
+/// which are a function of `seed`; the pattern that was seen counts as one of them. 1 when there is
+/// no difference at all.
 pub fn sign_flip(differences: &[f64], seed: Seed) -> f64 {
     // A sum that is equal but for rounding is as far from zero.
     let size: f64 = differences.iter().map(|difference| difference.abs()).sum();
@@ -78,7 +86,8 @@ pub struct PairedT {
     pub p: f64,
 }
 
-/// Tests the differences of two or more pairs; nothing for fewer, and nothing when all differences are equal: their spread tells nothing then.
+/// Tests the differences of two or more pairs; nothing for fewer, and nothing when all differences
+/// are equal: their spread tells nothing then.
 pub fn paired_t(differences: &[f64]) -> Option<PairedT> {
     let Spread { mean, deviation } = Spread::of(differences);
     if differences.len() < 2 || deviation <= 1e-12 * mean.abs() || deviation == 0.0 {
@@ -92,7 +101,8 @@ pub fn paired_t(differences: &[f64]) -> Option<PairedT> {
 fn student_tails(t: f64, freedom: usize) -> f64 {
     let angle = (t.abs() / (freedom as f64).sqrt()).atan();
     let (sine, cosine) = angle.sin_cos();
-    // Both series run over every second power of the cosine; they differ in the first term and in which numbers stand above the line.
+    // Both series run over every second power of the cosine; they differ in the first term and in
+    // which numbers stand above the line.
     let odd = freedom % 2 == 1;
     let (mut term, mut sum) = if odd { (cosine, 0.0) } else { (1.0, 0.0) };
     let mut power = if odd { 1 } else { 0 };
@@ -105,7 +115,8 @@ fn student_tails(t: f64, freedom: usize) -> f64 {
     (1.0 - within).clamp(0.0, 1.0)
 }
 
-/// Holm's correction: probabilities of a family of comparisons, corrected so that each may be held against the usual level.
+/// Holm's correction: probabilities of a family of comparisons, corrected so that each may be held
+/// against the usual level.
 pub fn holm(probabilities: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..probabilities.len()).collect();
     order.sort_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b]));
@@ -145,11 +156,13 @@ mod tests {
 
     #[test]
     fn many_differences_are_flipped_at_random_and_the_seed_decides_how() {
-        // 14 equal differences: all signs alike has probability 2^-13, expected in 1.2 of 10,000 flips; 2 + 12 of them would be a wonder.
+        // 14 equal differences: all signs alike has probability 2^-13, expected in 1.2 of 10,000
+        // flips; 2 + 12 of them would be a wonder.
         let strong = sign_flip(&[0.5; 14], Seed(1));
         assert!((1.0 / 10_001.0..13.0 / 10_001.0).contains(&strong), "{strong}");
         let mixed: Vec<f64> = (0..100).map(|n| if n % 2 == 0 { 1.0 } else { -1.0 } * f64::from(n)).collect();
-        // The sum is -50; its deviation over random signs is sqrt(sum of squares) = 573: P(|Z| >= .0873) = .9304, error .0026.
+        // The sum is -50; its deviation over random signs is sqrt(sum of squares) = 573: P(|Z| >=
+        // .0873) = .9304, error .0026.
         let weak = sign_flip(&mixed, Seed(1));
         assert!((weak - 0.9304).abs() < 0.015, "{weak}");
         assert_eq!(weak, sign_flip(&mixed, Seed(1)));
@@ -158,7 +171,8 @@ mod tests {
 
     #[test]
     fn students_tails_are_those_of_the_tables() {
-        // Critical values of two-sided tests at .05 (Abramowitz and Stegun, table 26.10): 12.706, 4.303, 3.182, 2.776, 2.228, 2.042.
+        // Critical values of two-sided tests at .05 (Abramowitz and Stegun, table 26.10): 12.706,
+        // 4.303, 3.182, 2.776, 2.228, 2.042.
         for (freedom, t) in [(1, 12.706), (2, 4.303), (3, 3.182), (4, 2.776), (10, 2.228), (30, 2.042)] {
             assert!((student_tails(t, freedom) - 0.05).abs() < 5e-5, "{freedom}");
         }
@@ -170,7 +184,8 @@ mod tests {
 
     #[test]
     fn the_paired_t_is_the_mean_over_its_error() {
-        // Differences 1, 2, 3: mean 2, deviation 1, t = 2 sqrt 3 = 3.4641; with 2 degrees p = 1 - t / sqrt(2 + t^2) = 1 - 3.4641 / 3.7417 = .0742.
+        // Differences 1, 2, 3: mean 2, deviation 1, t = 2 sqrt 3 = 3.4641; with 2 degrees p = 1 - t
+        // / sqrt(2 + t^2) = 1 - 3.4641 / 3.7417 = .0742.
         let test = paired_t(&[1.0, 2.0, 3.0]).unwrap();
         assert!((test.t - 12f64.sqrt()).abs() < 1e-12 && (test.p - 0.07418).abs() < 1e-5, "{test:?}");
         assert_eq!(paired_t(&[1.0]), None);

@@ -1,4 +1,5 @@
-//! The search for a model's settings: the same number of trials for every model, judged on the validation part only.
+//! Random search for hyperparameters: the same number of trials for every model, judged on the
+//! validation part alone.
 
 use std::collections::BTreeMap;
 
@@ -15,10 +16,12 @@ use crate::report::{Trial, Tuned};
 use crate::run::Loaded;
 use crate::train::Selection;
 
-/// Draws for one trial before the search is taken for exhausted: lists of few values have few combinations.
+/// Draws for one trial before the search is taken for exhausted: lists of few values have few
+/// combinations.
 const DRAWS: u64 = 100;
 
-/// Searches, and leaves the best settings in `contestant.chosen`. The first trial is the file's own settings; no settings are tried twice.
+/// Searches, and leaves the best settings in `contestant.chosen`. The first trial is the file's own
+/// settings; no settings are tried twice.
 pub fn tune(
     plan: &Plan,
     tune: &Tune,
@@ -119,7 +122,8 @@ fn as_set(values: &BTreeMap<String, String>) -> Vec<String> {
     values.iter().map(|(key, value)| format!("{key}={value}")).collect()
 }
 
-/// The metric on the validation part of a model that has learnt from the training part alone, or why there is none.
+/// The metric on the validation part of a model that has learnt from the training part alone, or
+/// why there is none.
 fn judge(
     plan: &Plan,
     contestant: &Contestant,

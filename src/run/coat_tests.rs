@@ -1,5 +1,6 @@
-//! The run files of `configs/debias` on Coat, over split seeds: `cargo test --lib coat -- --nocapture` prints the numbers. `GCNREC_SEEDS` says how many seeds, 3
-//! where it says nothing. Skipped where the data are absent, in `$GCNREC_DATA` and in `../shared/data`.
+//! The run files of `configs/debias` on Coat, over split seeds: `cargo test --lib coat --
+//! --nocapture` prints the numbers. `GCNREC_SEEDS` says how many seeds, 3 where it says nothing.
+//! Skipped where the data are absent, in `$GCNREC_DATA` and in `../shared/data`.
 
 use std::path::Path;
 

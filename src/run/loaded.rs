@@ -92,7 +92,8 @@ impl Loaded {
         if let Some(folder) = self.run.destination.begun() {
             job.config_toml = recorded_text(folder, &self.run.resolved)?;
         }
-        // A run that has begun goes on as it is, and recorded settings were checked when they were new.
+        // A run that has begun goes on as it is, and recorded settings were checked when they were
+        // new.
         if !self.run.settled && !self.run.destination.resumes() {
             self.run.check_unread()?;
         }

@@ -28,7 +28,11 @@ pub fn repeat(
 ) -> Result<Verdict> {
     let folder = RunFolder::open(folder)?;
     let config_toml = same_config(&folder, run.config())?;
-    let job = train::Job { config_toml, ..run.load()?.job()? };
+    let loaded = run.load()?;
+    if let Some(note) = loaded.note() {
+        observer.on_message(&format!("note: {note}"));
+    }
+    let job = train::Job { config_toml, ..loaded.job()? };
     let prepared = Prepared::of_job(job, Destination::default())?;
     let verdict = train::verify(prepared.job(), &folder, steps, observer, stop)?;
     if let Some(test) = &verdict.test {

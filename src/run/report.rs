@@ -113,7 +113,8 @@ fn learning_curve(lines: &[Value], metric: &str) -> Vec<CurvePoint> {
     lines.iter().filter(|line| line.get("stage").and_then(Value::as_str) == Some("train")).filter_map(point).collect()
 }
 
-/// The most memory that the process had in use, in MB (10^6 bytes); 0 where the system does not tell.
+/// The most memory that the process had in use, in MB (10^6 bytes); 0 where the system does not
+/// tell.
 fn peak_rss_mb() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));

@@ -16,8 +16,9 @@ impl Job {
     /// Refuses what cannot be run, before anything is written or a large table is allocated.
     ///
     /// # Errors
-    /// [`RecError::Input`] without training pairs: nothing can be learned; [`RecError::Resources`] when the model does not fit into memory,
-    /// [`RecError::Kernel`] when the device cannot do it or has no room for it.
+    /// [`RecError::Input`] without training pairs: nothing can be learned; [`RecError::Resources`]
+    /// when the model does not fit into memory, [`RecError::Kernel`] when the device cannot do it
+    /// or has no room for it.
     pub fn check(&self) -> Result<()> {
         if self.split.train.is_empty() {
             return Err(RecError::Input {

@@ -20,7 +20,8 @@ pub const METRICS_OF_LABELS: [&str; 2] = ["nll", "auc"];
 pub enum Evaluation {
     /// All items are ranked for every user, and the held-out ones should come first.
     Lists(Evaluator),
-    /// Rows of uniform exposure with labels: value metrics over all rows, ranking metrics over each user's rows.
+    /// Rows of uniform exposure with labels: value metrics over all rows, ranking metrics over each
+    /// user's rows.
     Rows {
         /// The rows.
         rows: LabeledRows,
@@ -53,7 +54,8 @@ impl Evaluation {
     /// One ranking metric of every user that it is defined for.
     ///
     /// # Errors
-    /// Those of [`Evaluator::evaluate_per_user`] and of [`labeled_by_user`]; [`RecError::Missing`] for a metric that is not computed.
+    /// Those of [`Evaluator::evaluate_per_user`] and of [`labeled_by_user`]; [`RecError::Missing`]
+    /// for a metric that is not computed.
     pub fn by_user(&self, scorer: &dyn Scorer, metric: MetricAt) -> Result<Vec<(UserId, f64)>> {
         match self {
             Evaluation::Lists(evaluator) => {
@@ -141,8 +143,9 @@ impl Job {
         Ok(Some(Evaluation::Lists(Evaluator::new(held_out, &metrics)?.with_counts(counts))))
     }
 
-    /// What is ranked beside the held-out items where that is not everything. Draws avoid all that the user has in the parts up to this one; where seen
-    /// items may return, only what is held out. Popularity is counted over all parts, as in RecBole.
+    /// What is ranked beside the held-out items where that is not everything. Draws avoid all that
+    /// the user has in the parts up to this one; where seen items may return, only what is held
+    /// out. Popularity is counted over all parts, as in RecBole.
     fn candidates(&self, part: Part, relevant: &Interactions) -> Result<Option<Vec<Vec<u32>>>> {
         self.check_candidates()?;
         let all = [Part::Train, Part::Valid, Part::Test];
@@ -163,7 +166,8 @@ impl Job {
         let seed = Seed(self.seed.0 ^ if part == Part::Valid { 1 << 63 } else { 0 });
         Ok(Some(draw_candidates(relevant, &known, &sampler, n_draws as usize, seed)))
     }
-    /// Users of whom only a context is known, rising. At least one item of it was trained on: of other users no model knows anything, whoever they are.
+    /// Users of whom only a context is known, rising. At least one item of it was trained on: of
+    /// other users no model knows anything, whoever they are.
     fn strangers(&self) -> Vec<UserId> {
         let mut is_stranger = vec![false; self.split.n_users()];
         let mut is_trained = vec![false; self.split.n_items()];

@@ -1,12 +1,17 @@
-//! Training a fusion: its members one after the other, then their weights, then the members again on all that may be learnt from.
+//! Training of a score fusion: its members one after the other, then their weights, then the members
+//! again on all pairs.
 //!
-//! 1. Every member learns from the training pairs alone; validation picks its epoch, as for a model of its own.
-//! 2. The weights are fitted to the selecting metric on the validation part, which these members have not seen.
-//! 3. With `train.refit` every member is trained again on training and validation pairs for the epochs that were chosen, and keeps its weight;
-//!    without it the members stay as they are, closed forms too: they have learnt from the training pairs alone.
+//! 1. Every member learns from the training pairs alone; validation picks its epoch, as for a model
+//!    of its own.
+//! 2. The weights are fitted to the selecting metric on the validation part, which these members
+//!    have not seen.
+//! 3. With `train.refit` every member is trained again on training and validation pairs for the
+//!    epochs that were chosen, and keeps its weight; without it the members stay as they are,
+//!    closed forms too: they have learnt from the training pairs alone.
 //!
-//! Members are runs of their own in `members/` of the run folder, with checkpoints: a run that is interrupted goes on where it was. Without a
-//! validation part nothing can be fitted, and all members count alike.
+//! Members are runs of their own in `members/` of the run folder, with checkpoints: a run that is
+//! interrupted goes on where it was. Without a validation part nothing can be fitted, and all
+//! members count alike.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -196,7 +201,8 @@ impl Runs<'_> {
     }
 }
 
-/// Passes on what a member does, but not its epochs: they are lines of its own folder, not of the fusion's.
+/// Passes on what a member does, but not its epochs: they are lines of its own folder, not of the
+/// fusion's.
 struct Quiet<'a>(&'a mut dyn Observer);
 
 impl Observer for Quiet<'_> {
@@ -215,8 +221,9 @@ impl Observer for Quiet<'_> {
 
 /// The weights with the best metric on a held-out part, and its value.
 ///
-/// One member's share is moved while the others keep their proportions: over all shares in coarse steps, then around the best in fine ones. With more
-/// than two members every member has its turn, until nothing gets better. Of equals the first stays, and the start is that all count alike.
+/// One member's share is moved while the others keep their proportions: over all shares in coarse
+/// steps, then around the best in fine ones. With more than two members every member has its turn,
+/// until nothing gets better. Of equals the first stays, and the start is that all count alike.
 fn fit(fusion: &Fusion, judge: &Evaluation, metric: &str) -> Result<(Vec<f32>, f64)> {
     let selection = Selection::parse(metric)?;
     let value_of = |weights: &[f32]| -> Result<f64> {
@@ -253,7 +260,8 @@ fn shares(around: f64, step: f64, reach: f64) -> Vec<f64> {
     (0..=n).map(|multiple| multiple as f64 / n as f64).filter(near).collect()
 }
 
-/// The weights with one member at a share and the others in their old proportions; alike where they had no weight.
+/// The weights with one member at a share and the others in their old proportions; alike where they
+/// had no weight.
 fn with_share(weights: &[f32], member: usize, share: f64) -> Vec<f32> {
     let rest: f64 = weights.iter().enumerate().filter(|(n, _)| *n != member).map(|(_, &w)| f64::from(w)).sum();
     let n_others = (weights.len() - 1) as f64;

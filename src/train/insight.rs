@@ -1,4 +1,5 @@
-//! What a finished model does for whom: results by groups of users and items, and the lists of a few users with names, for a report to show.
+//! Error analysis of a trained model for its report: metrics by groups of users and items, and the
+//! lists of a few users.
 
 use super::evaluation::Evaluation;
 use super::job::Job;
@@ -10,7 +11,8 @@ use crate::models::Scorer;
 /// Items of a user's past, and places of a list, that an example shows.
 const SHOWN: usize = 10;
 
-/// Looks at the test part once more; nothing where there is none, or where its rows are labelled: no lists are made of those. The model is the one that was judged, and nothing is chosen by this.
+/// Looks at the test part once more; nothing where there is none, or where its rows are labelled:
+/// no lists are made of those. The model is the one that was judged, and nothing is chosen by this.
 ///
 /// # Errors
 /// Those of [`Breakdown::new`].
@@ -19,7 +21,8 @@ pub fn insight(job: &Job, scorer: &dyn Scorer) -> Result<Option<Insight>> {
     let judge = job.evaluator(Part::Test, &seen)?;
     let Some(evaluator) = judge.as_ref().and_then(Evaluation::lists) else { return Ok(None) };
     let known = job.split.joint_interactions(&seen)?;
-    // Not every metric has a value for each user: of those that have, the one that picked the epoch, or else the first.
+    // Not every metric has a value for each user: of those that have, the one that picked the
+    // epoch, or else the first.
     let mut metrics = job.eval.metrics_at()?;
     metrics.insert(0, job.train.metric.parse()?);
     let Some((breakdown, lists)) = Breakdown::new(scorer, evaluator, &known, &metrics)? else { return Ok(None) };
@@ -42,7 +45,8 @@ pub fn insight(job: &Job, scorer: &dyn Scorer) -> Result<Option<Insight>> {
     Ok(Some(Insight { examples: shown_rows(evaluator).into_iter().map(example).collect(), breakdown }))
 }
 
-/// The users at a tenth, at the half and at nine tenths of all evaluated users in the order of their known items: the same for every model.
+/// The users at a tenth, at the half and at nine tenths of all evaluated users in the order of
+/// their known items: the same for every model.
 fn shown_rows(evaluator: &Evaluator) -> Vec<usize> {
     let users = evaluator.held_out().users();
     let mut order: Vec<usize> = (0..users.len()).collect();

@@ -47,12 +47,14 @@ impl Job {
         self.split.newest(parts, self.train.finetune_recent_fraction, "train.finetune_recent_fraction")
     }
 
-    /// True when what is served learns from the validation pairs as well. Labelled rows were shown, not chosen: they are no pairs to learn from.
+    /// True when what is served learns from the validation pairs as well. Labelled rows were shown,
+    /// not chosen: they are no pairs to learn from.
     pub fn learns_from_valid(&self) -> bool {
         (self.train.refit || self.model.is_closed_form()) && !self.split.labelled
     }
 
-    /// How the numbers of a held-out part come about; `selected` where a validation part picked the epoch.
+    /// How the numbers of a held-out part come about; `selected` where a validation part picked the
+    /// epoch.
     pub fn protocol(&self, part: Part, selected: bool, n_eval_users: usize) -> Protocol {
         let candidates = match self.eval.candidates {
             _ if self.split.labelled => Candidates::Labeled,

@@ -1,4 +1,4 @@
-//! The learner of a stage, of whichever family the job's model is.
+//! Learners of a training stage: those of the graph models and those of the sequential models.
 
 use std::sync::Arc;
 
@@ -25,7 +25,8 @@ pub(super) enum StageLearner {
 }
 
 impl StageLearner {
-    /// The learner of a stage that learns from `pairs`; `prior` are the layer logits of an earlier stage.
+    /// The learner of a stage that learns from `pairs`; `prior` are the layer logits of an earlier
+    /// stage.
     pub(super) fn new(
         job: &Job,
         fit_plan: FitPlan,
@@ -48,7 +49,8 @@ impl StageLearner {
         }
     }
 
-    /// The weights of a learner's pairs, where a method made them, as they were when the model was frozen.
+    /// The weights of a learner's pairs, where a method made them, as they were when the model was
+    /// frozen.
     pub(super) fn example_weights(&mut self, job: &Job, scorer: &dyn Scorer) -> Result<Option<ExampleWeightReport>> {
         let StageLearner::Graph(learner) = self else { return Ok(None) };
         if job.debias.is_none() {

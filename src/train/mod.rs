@@ -1,4 +1,5 @@
-//! Training: one loop for every model family, with validation, early stopping, checkpoints, resume and interruption.
+//! Training: one loop for every model family, with validation, early stopping, checkpoints, resume
+//! and interruption.
 
 mod checks;
 pub mod config;

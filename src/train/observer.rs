@@ -1,10 +1,11 @@
-//! What a run tells to whoever watches: a progress bar, a log, a test.
+//! Callbacks of a training: stages, steps, epochs and messages, for a progress bar, a log or a test.
 
 use serde::{Deserialize, Serialize};
 
 use crate::eval::Metrics;
 
-/// A part of a run, in the order in which they follow each other. Each but the last trains one model from the start.
+/// A part of a run, in the order in which they follow each other. Each but the last trains one
+/// model from the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {

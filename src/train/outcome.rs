@@ -1,4 +1,4 @@
-//! What a run produced.
+//! The outcome of a training: final model, metrics, times and learned weights.
 
 use std::sync::Arc;
 
@@ -14,7 +14,8 @@ pub struct Outcome {
     pub scorer: Box<dyn Scorer>,
     /// The number of epochs that was chosen; 0 for closed forms.
     pub best_epoch: u64,
-    /// Epochs of fine-tuning that the final model has; none where it was not fine-tuned. 0 where validation kept what was there before.
+    /// Epochs of fine-tuning that the final model has; none where it was not fine-tuned. 0 where
+    /// validation kept what was there before.
     pub finetuned: Option<u64>,
     /// Epochs run by the stage that chose.
     pub epochs_run: u64,

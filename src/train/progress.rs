@@ -1,4 +1,5 @@
-//! Where a run stands: everything but the learner's own state. Written into every `last/` checkpoint.
+//! Training progress in a `last/` checkpoint: stage, epoch, step, best validation and decisions so
+//! far; everything but the learner's own state.
 
 use serde::{Deserialize, Serialize};
 

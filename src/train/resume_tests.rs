@@ -1,5 +1,5 @@
-//! A run that ends anywhere goes on to the same bits: at every change to the disk, after every step, twice in a row; and a state that lacks a part
-//! does not, so the comparison can fail.
+//! A run that ends anywhere goes on to the same bits: at every change to the disk, after every
+//! step, twice in a row; and a state that lacks a part does not, so the comparison can fail.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -60,7 +60,8 @@ fn held_out() -> Job {
     job(Combination::Dot, "bpr", Fit::Auto, true)
 }
 
-/// Sessions side by side, with dropout, and two epochs on the newest half of the rows. `refit`: after training again with the validation pairs.
+/// Sessions side by side, with dropout, and two epochs on the newest half of the rows. `refit`:
+/// after training again with the validation pairs.
 fn finetuned(refit: bool) -> Job {
     let model = gru4rec::Config {
         dim: 4,
@@ -95,7 +96,8 @@ impl Observer for StopAt {
     }
 }
 
-/// One process of a run; with `stop_at` it is stopped after that many steps. Answers the test metrics and what was said.
+/// One process of a run; with `stop_at` it is stopped after that many steps. Answers the test
+/// metrics and what was said.
 fn process(job: &Job, path: &Path, resume: bool, stop_at: u64) -> Result<(Value, Vec<String>)> {
     let folder = RunFolder::create(path, false, resume)?;
     folder.write_config("seed = 3\n")?;
@@ -105,7 +107,8 @@ fn process(job: &Job, path: &Path, resume: bool, stop_at: u64) -> Result<(Value,
     Ok((json!([outcome.test, outcome.valid, outcome.best_epoch, outcome.epochs_run]), observer.messages))
 }
 
-/// What must be equal: the weights, the metrics, and the lines of `metrics.jsonl` without their seconds.
+/// What must be equal: the weights, the metrics, and the lines of `metrics.jsonl` without their
+/// seconds.
 #[derive(Debug, PartialEq)]
 struct End {
     weights: Vec<u8>,
@@ -130,7 +133,8 @@ fn whole(job: &Job) -> End {
     end(&path, metrics)
 }
 
-/// Fails every change after the n-th, goes on, and compares; answers how many changes the run makes.
+/// Fails every change after the n-th, goes on, and compares; answers how many changes the run
+/// makes.
 fn dies_at_changes(job: &Job, stride: usize) -> u64 {
     let expected = whole(job);
     for n in (0..).step_by(stride) {
@@ -156,7 +160,8 @@ fn dies_at_changes(job: &Job, stride: usize) -> u64 {
 
 #[test]
 fn a_run_that_dies_at_any_change_to_the_disk_ends_with_the_same_bits() {
-    // 4 steps an epoch give 2 checkpoints of at least 9 changes: folder, five files, sync, rename, sync.
+    // 4 steps an epoch give 2 checkpoints of at least 9 changes: folder, five files, sync, rename,
+    // sync.
     assert!(dies_at_changes(&softmax(), 5) >= 54);
     dies_at_changes(&ssm(), 17);
     dies_at_changes(&held_out(), 17);
@@ -286,7 +291,8 @@ fn a_state_that_lacks_a_part_does_not_end_with_the_same_bits() {
         let changed = with_changed_checkpoint(&job, |contents| {
             contents.facts.get_mut("progress").and_then(|p| p.as_object_mut()).unwrap().insert(fact.into(), value);
         });
-        // A lost epoch can end in an error too: `metrics.jsonl` has more or fewer lines than epochs.
+        // A lost epoch can end in an error too: `metrics.jsonl` has more or fewer lines than
+        // epochs.
         assert!(changed.map_or(true, |(end, _)| end != expected), "progress.{fact}");
     }
 }

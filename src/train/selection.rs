@@ -33,7 +33,8 @@ impl Selection {
     }
 }
 
-/// Refuses a text that names neither a ranking metric with its cut-off nor a metric of labelled rows.
+/// Refuses a text that names neither a ranking metric with its cut-off nor a metric of labelled
+/// rows.
 ///
 /// # Errors
 /// [`RecError::Unknown`] or [`RecError::Config`].

@@ -1,4 +1,5 @@
-//! A whole run: which stages a job needs, one after the other, and the one look at the test part.
+//! Stages of a training: layer weights, training, refit and fine-tuning, then one evaluation on the
+//! test part.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -28,7 +29,8 @@ const COLLAPSED: f64 = 0.95;
 /// Runs a job that passed [`Job::check`], from the start or from the checkpoint in the store.
 ///
 /// # Errors
-/// [`crate::RecError::Interrupted`] after a stop was asked for and a checkpoint was written; everything that data, model and disk can refuse.
+/// [`crate::RecError::Interrupted`] after a stop was asked for and a checkpoint was written;
+/// everything that data, model and disk can refuse.
 pub fn run(job: &Job, store: &mut RunStore, resume: bool, observer: &mut dyn Observer, stop: &Stop) -> Result<Outcome> {
     if let Procedure::Fusion(config) = job.model.procedure() {
         return fusion::run(job, config, store, observer, stop);
@@ -61,7 +63,8 @@ pub(super) fn n_numbers(state: &State) -> usize {
 /// The parts of a job, turned into what stages need.
 struct Plan {
     train: Arc<Interactions>,
-    /// Training and validation pairs with `refit`, otherwise the training pairs: what the final model learns from.
+    /// Training and validation pairs with `refit`, otherwise the training pairs: what the final
+    /// model learns from.
     final_pairs: Arc<Interactions>,
     valid: Option<Evaluation>,
     test: Option<Evaluation>,
@@ -122,7 +125,8 @@ impl Plan {
                 (Some(state), _) => learner.as_dyn().restore(&state)?,
                 (None, Some(model)) if stage == Stage::Finetune => {
                     learner.as_dyn().start_from(&model.state())?;
-                    // The run folder should hold this model before a better one takes its place: the stage before could not be ended again without it.
+                    // The run folder should hold this model before a better one takes its place:
+                    // the stage before could not be ended again without it.
                     let best = trainer.progress.best.is_some().then_some(model);
                     trainer.checkpoint(learner.as_dyn(), best)?;
                 }
@@ -231,14 +235,16 @@ fn decide(progress: &mut Progress, stage: Stage, result: &StageResult) {
         Stage::Finetune => {
             if let Some(chosen) = &mut progress.chosen {
                 chosen.finetuned = Some(result.epoch);
-                // Without a judge there is no news: what was measured before the model learnt from it too stays.
+                // Without a judge there is no news: what was measured before the model learnt from
+                // it too stays.
                 chosen.metrics = result.metrics.clone().or(chosen.metrics.take());
             }
         }
     }
 }
 
-/// What fine-tuning has to beat: the model of the training, as its epoch 0. Nothing where no validation judges it.
+/// What fine-tuning has to beat: the model of the training, as its epoch 0. Nothing where no
+/// validation judges it.
 fn best_so_far(job: &Job, stage: Stage, result: &StageResult) -> Result<Option<Best>> {
     let Some(metrics) = result.metrics.clone().filter(|_| stage == Stage::Train) else { return Ok(None) };
     let value = metrics.get(&Selection::parse(&job.train.metric)?.name);

@@ -1,4 +1,4 @@
-//! Another run's item vectors, found by name, for a sequential model to start from.
+//! Warm start of sequential models: item vectors of another run, found by the names of the items.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -15,8 +15,9 @@ use crate::models::{Config, StartItems};
 /// What the model of a job starts from; nothing where no run is named.
 ///
 /// # Errors
-/// [`RecError::Usage`] for a model without a vector for each item; those of [`checkpoint::load_frozen`]; [`RecError::Config`] for a run whose model has
-/// no item vectors, vectors of another width, or none of this job's items.
+/// [`RecError::Usage`] for a model without a vector for each item; those of
+/// [`checkpoint::load_frozen`]; [`RecError::Config`] for a run whose model has no item vectors,
+/// vectors of another width, or none of this job's items.
 pub(super) fn start_items(job: &Job) -> Result<Option<StartItems>> {
     job.train.init_items_from.as_ref().map(|run| read(run, &job.model, &job.split.items)).transpose()
 }

@@ -1,4 +1,4 @@
-//! The run folder as training sees it: what goes into `best/` and `last/`, and when.
+//! Checkpoints of a training: what `best/` and `last/` hold, and when they are written.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +17,8 @@ use crate::models::{Scorer, load_scorer};
 
 /// The fact that holds a fingerprint of every part of the data.
 pub(super) const PARTS: &str = "parts";
-/// The fact that names the instruction set; those of a run that moved stand in order, with [`THEN`] between them.
+/// The fact that names the instruction set; those of a run that moved stand in order, with [`THEN`]
+/// between them.
 pub(super) const ARITHMETIC: &str = "arithmetic";
 const THEN: &str = ", then ";
 
@@ -59,7 +60,8 @@ impl RunStore {
         }
     }
 
-    /// For a member of this run, which is a run of its own in the folder of this one. What an interrupted run left of it is kept.
+    /// For a member of this run, which is a run of its own in the folder of this one. What an
+    /// interrupted run left of it is kept.
     ///
     /// # Errors
     /// [`RecError::Io`] when the folder cannot be made.
@@ -85,7 +87,8 @@ impl RunStore {
         path.map_or_else(String::new, |path| format!("go on with --resume --out {}", path.display()))
     }
 
-    /// True when enough time has passed since the last checkpoint. Time decides only when the folder is written, never what is in it.
+    /// True when enough time has passed since the last checkpoint. Time decides only when the
+    /// folder is written, never what is in it.
     pub fn is_due(&self) -> bool {
         self.written.is_none_or(|at| at.elapsed().as_secs_f64() >= self.job.train.checkpoint_seconds)
     }
@@ -130,7 +133,8 @@ impl RunStore {
         Ok(())
     }
 
-    /// The model in `best/`, which is the one that `progress` speaks of or a later one: a later one is found again by the steps that follow.
+    /// The model in `best/`, which is the one that `progress` speaks of or a later one: a later one
+    /// is found again by the steps that follow.
     ///
     /// # Errors
     /// [`RecError::Checkpoint`] when it is damaged, or when only an older one is left.
@@ -157,10 +161,12 @@ impl RunStore {
         load_scorer(&self.job.device, &contents.model, &contents.state)
     }
 
-    /// What is in `last/`, after `metrics.jsonl` was cut back to it. `None` when there is no checkpoint yet.
+    /// What is in `last/`, after `metrics.jsonl` was cut back to it. `None` when there is no
+    /// checkpoint yet.
     ///
     /// # Errors
-    /// [`RecError::Checkpoint`] when it is damaged or belongs to other data or another configuration.
+    /// [`RecError::Checkpoint`] when it is damaged or belongs to other data or another
+    /// configuration.
     pub fn load_last(&mut self) -> Result<Option<Resumed>> {
         let Some(folder) = self.folder.clone() else { return Ok(None) };
         let last = folder.last();
@@ -195,7 +201,8 @@ impl RunStore {
         Ok(Some(Resumed { state: contents.state, progress, warnings }))
     }
 
-    /// Notes on which instruction sets the run computed before this process; a warning when this one is another.
+    /// Notes on which instruction sets the run computed before this process; a warning when this
+    /// one is another.
     fn change_arithmetic(&mut self, recorded: &str) -> Option<String> {
         let here = self.job.device.arithmetic();
         if recorded.rsplit(THEN).next() == Some(&*here) {

@@ -1,4 +1,5 @@
-//! The only training loop: steps, epochs, validation, early stopping, checkpoints, resume, interruption.
+//! The training loop of every model: steps, epochs, validation, early stopping, checkpoints, resume,
+//! interruption.
 
 use std::time::Instant;
 
@@ -32,7 +33,8 @@ pub struct Trainer<'a> {
     pub epoch_seconds: Vec<f64>,
 }
 
-/// Scores that are no numbers, of a model that has just taken steps: they say where, and what to do. Other errors stay as they are.
+/// Scores that are no numbers, of a model that has just taken steps: they say where, and what to
+/// do. Other errors stay as they are.
 pub(super) fn diverged(error: RecError, epoch: u64) -> RecError {
     match error {
         RecError::Kernel(KernelError::NotANumber { .. }) => RecError::NotFinite {
@@ -58,11 +60,13 @@ pub struct StageResult {
 }
 
 impl Trainer<'_> {
-    /// Trains until validation stops improving, or for `max_epochs` where there is no evaluator. `best` is the model that [`Progress::best`] speaks of,
-    /// where this process has it; otherwise it lies in the run folder.
+    /// Trains until validation stops improving, or for `max_epochs` where there is no evaluator.
+    /// `best` is the model that [`Progress::best`] speaks of, where this process has it; otherwise
+    /// it lies in the run folder.
     ///
     /// # Errors
-    /// [`RecError::Interrupted`] after a checkpoint; those of the learner, the evaluator and the store.
+    /// [`RecError::Interrupted`] after a checkpoint; those of the learner, the evaluator and the
+    /// store.
     pub fn run_stage(
         &mut self,
         learner: &mut dyn Learner,
@@ -131,8 +135,9 @@ impl Trainer<'_> {
         Ok(result)
     }
 
-    /// The steps of one epoch, from where it was left. Answers its seconds. `best` is the model that [`Progress::best`] speaks of: a checkpoint within
-    /// the epoch may be the first one since it was found.
+    /// The steps of one epoch, from where it was left. Answers its seconds. `best` is the model
+    /// that [`Progress::best`] speaks of: a checkpoint within the epoch may be the first one since
+    /// it was found.
     fn epoch(&mut self, learner: &mut dyn Learner, steps_per_epoch: usize, best: Option<&dyn Scorer>) -> Result<f64> {
         let started = Instant::now();
         let epoch = self.progress.epoch;
@@ -193,8 +198,8 @@ impl Trainer<'_> {
         Ok(())
     }
 
-    /// Writes `best/` where it changed, then `last/`: a crash between the two is harmless, because the epochs after the older `last/` are run again
-    /// to the same bits.
+    /// Writes `best/` where it changed, then `last/`: a crash between the two is harmless, because
+    /// the epochs after the older `last/` are run again to the same bits.
     pub(super) fn checkpoint(&mut self, learner: &dyn Learner, best: Option<&dyn Scorer>) -> Result<()> {
         if let Some(best) = best {
             self.store.save_best(best, &self.progress)?;

@@ -1,5 +1,5 @@
-//! Repeats a run from its recorded configuration and compares: the data part by part, every epoch's loss and validation metrics, the final weights.
-//! Everything is compared by its bits; only seconds are left out.
+//! Reproducibility check of a training: a recorded run is repeated, and data, losses, validation
+//! metrics and final weights are compared bit for bit. Only seconds are left out.
 
 use serde_json::Value;
 
@@ -15,7 +15,8 @@ use crate::data;
 use crate::error::{RecError, Result};
 use crate::models::state::{State, Tensor};
 
-/// Asks the trainer to stop because enough was seen. Never an exit code of the program: nobody else sees it.
+/// Asks the trainer to stop because enough was seen. Never an exit code of the program: nobody else
+/// sees it.
 const ENOUGH: u8 = 1;
 
 /// What a comparison without a difference has compared.
@@ -29,11 +30,13 @@ pub struct Verdict {
     pub test: Option<crate::eval::Metrics>,
 }
 
-/// Repeats the run in `folder`, or its first `steps` steps (whole epochs are compared, at least one).
+/// Repeats the run in `folder`, or its first `steps` steps (whole epochs are compared, at least
+/// one).
 ///
 /// # Errors
-/// [`RecError::Different`] with the first difference; [`RecError::Checkpoint`] when the recorded run is damaged; [`RecError::Missing`] when there is
-/// none; [`RecError::Interrupted`] when `stop` was asked for from outside; those of the training.
+/// [`RecError::Different`] with the first difference; [`RecError::Checkpoint`] when the recorded
+/// run is damaged; [`RecError::Missing`] when there is none; [`RecError::Interrupted`] when `stop`
+/// was asked for from outside; those of the training.
 pub fn verify(
     job: &Job,
     folder: &RunFolder,

@@ -112,7 +112,8 @@ pub fn digest(state: &State) -> String {
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Everything of an outcome that must not depend on luck: weights, metrics to the bit, epochs, protocol.
+/// Everything of an outcome that must not depend on luck: weights, metrics to the bit, epochs,
+/// protocol.
 pub fn fingerprint(outcome: &Outcome) -> String {
     let bits = |metrics: &Option<eval::Metrics>| -> Vec<(String, u64)> {
         metrics

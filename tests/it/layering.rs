@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Which modules of this crate each module may name. A module may always name itself, `error` and `settings`.
+/// Which modules of this crate each module may name. A module may always name itself, `error` and
+/// `settings`.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("settings", &[]),

@@ -1,4 +1,4 @@
-//! Lists for other tools, and from other tools.
+//! TREC files: lists for other tools, and lists of other tools to judge.
 
 use std::fs;
 use std::path::Path;
@@ -15,7 +15,8 @@ use crate::cli::output::say;
 /// Writes `run.txt` and `qrels.txt` into a folder: lists as long as the largest cut-off of the run.
 ///
 /// # Errors
-/// [`RecError::Input`] for names that these files cannot hold, [`RecError::Io`] when the disk refuses; those of the scorer.
+/// [`RecError::Input`] for names that these files cannot hold, [`RecError::Io`] when the disk
+/// refuses; those of the scorer.
 pub(super) fn write(folder: &Path, job: &Job, evaluator: &Evaluator, scorer: &dyn Scorer) -> Result<()> {
     let (mut files, run) = (TrecFiles::default(), folder.join("run.txt"));
     let item = |id: &u32| job.split.items.key(*id);
@@ -35,7 +36,8 @@ pub(super) fn write(folder: &Path, job: &Job, evaluator: &Evaluator, scorer: &dy
 /// Judges a run file under a qrels file.
 ///
 /// # Errors
-/// Those of [`evaluate_files`]; [`RecError::Config`] and [`RecError::Unknown`] for metrics and cut-offs.
+/// Those of [`evaluate_files`]; [`RecError::Config`] and [`RecError::Unknown`] for metrics and
+/// cut-offs.
 pub(super) fn judge(args: &Args, run: &Path, qrels: &Path) -> Result<()> {
     let mut config = Config::default();
     if let Some(metrics) = &args.metrics {

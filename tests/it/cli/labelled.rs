@@ -12,8 +12,8 @@ use tempfile::TempDir;
 
 use super::case::{gcnrec, words};
 
-/// The run files of `configs/debias/world`, made smaller, on a demo world that is written to files: its biased log, and rows of random exposure
-/// with labels.
+/// The run files of `configs/debias/world`, made smaller, on a demo world that is written to files:
+/// its biased log, and rows of random exposure with labels.
 fn files() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let mut demo = Config::default();
@@ -79,7 +79,8 @@ fn a_comparison_of_labelled_runs_picks_and_reports_what_train_does() {
     assert_eq!(difference(&document).get("users"), None);
     assert_eq!(difference(&document)["per_seed"].as_array().unwrap().len(), 2);
 
-    // The finished runs stand: a metric that is tested, or a selection that is the same, changes none of them.
+    // The finished runs stand: a metric that is tested, or a selection that is the same, changes
+    // none of them.
     succeed(folder, &format!("{line} --resume --metric ndcg@5 --set train.metric=auc"));
     let by_user = json(folder, "c/compare.json");
     assert_eq!(by_user["metric"], "ndcg@5");

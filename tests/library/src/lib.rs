@@ -1,4 +1,5 @@
-//! What a service needs of gcnrec, and nothing else: train once, open the run, share it between threads, answer by name.
+//! What a service needs of gcnrec, and nothing else: train once, open the run, share it between
+//! threads, answer by name.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,7 +9,8 @@ use gcnrec::run::{Destination, Finished, Run};
 use gcnrec::train::{Silent, Stop};
 use gcnrec::{Ranking, Recommender, Result};
 
-/// Trains a small model on the built-in demo world and leaves a run folder. The settings are those of `--set` and of run files.
+/// Trains a small model on the built-in demo world and leaves a run folder. The settings are those
+/// of `--set` and of run files.
 pub fn train_demo(folder: &Path, settings: &[&str]) -> Result<Finished> {
     let set = settings.iter().map(|setting| setting.to_string()).collect();
     let sources = Sources { set, ..Sources::default() };

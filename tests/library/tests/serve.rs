@@ -1,4 +1,5 @@
-//! A service opens a run that the library made and answers every kind of question from several threads at once.
+//! A service opens a run that the library made and answers every kind of question from several
+//! threads at once.
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
