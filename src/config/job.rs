@@ -15,7 +15,7 @@ impl Config {
     ///
     /// # Errors
     /// As [`Config::to_toml`], whose text every checkpoint keeps.
-    pub fn job(&self, split: Arc<Split>, device: Device) -> Result<train::Job> {
+    pub(crate) fn job(&self, split: Arc<Split>, device: Device) -> Result<train::Job> {
         Ok(train::Job {
             split,
             model: self.model.clone(),

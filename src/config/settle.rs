@@ -5,7 +5,7 @@ use crate::{eval, objectives};
 
 impl Resolved {
     /// Sets what judges labelled rows where nobody set it: the AUC picks the epoch, and NDCG@5 is reported beside the metrics of labels.
-    pub fn settle_labels(&mut self) {
+    pub(crate) fn settle_labels(&mut self) {
         let Resolved { config, origins, .. } = self;
         let unset = |key: &str| origins.of(key).is_empty();
         if unset("train.metric") {
@@ -31,7 +31,7 @@ impl Resolved {
     }
 
     /// Fills the loss and its temperature (where none was named), the learning rate, the batch size and the scoring rule; the members of a fusion.
-    pub fn settle(&mut self, n_users: usize, n_items: usize) {
+    pub(crate) fn settle(&mut self, n_users: usize, n_items: usize) {
         self.settle_judging();
         let loss_was_named = !self.origins.of("objective").is_empty();
         let unset = |key: &str| self.origins.of(key).is_empty();

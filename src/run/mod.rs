@@ -14,6 +14,27 @@
 //! [`Prepared::train`] then creates the folder and leaves `config.toml`, `metrics.jsonl`, `best/`,
 //! `last/`, `weights.csv` (with a debiasing method), `report.html` and `report.json` in it.
 //!
+//! ```
+//! use gcnrec::config::Sources;
+//! use gcnrec::run::{Destination, Run};
+//! use gcnrec::train::{Silent, Stop};
+//!
+//! # fn main() -> gcnrec::Result<()> {
+//! # let place = tempfile::tempdir().expect("a folder for temporary files");
+//! # let folder = place.path().join("run");
+//! // Without a data file: the built-in demo world.
+//! let set = ["data.demo.n_users=60", "data.demo.n_items=50", "model.ease.l2=20"];
+//! let sources = Sources { set: set.map(String::from).to_vec(), ..Sources::default() };
+//! let prepared = Run::prepare(&sources, Destination::new(&folder))?;
+//! let finished = prepared.train(&mut Silent, &Stop::default())?;
+//!
+//! assert!(finished.report.metrics["test"]["ndcg@20"] > 0.0);
+//! let recommender = finished.recommender()?;
+//! assert_eq!(recommender.for_user("user-0001", 3)?.len(), 3);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! The process is the caller's: the library reads no environment variable, starts no threads and
 //! prints nothing. Notes for the user are returned.
 //!
