@@ -66,19 +66,21 @@ pub(super) fn run(args: &Args) -> Result<()> {
 fn folder_of(path: &Path) -> Result<PathBuf> {
     let itself = path.join("manifest.json").is_file().then(|| path.to_path_buf());
     let of_run = [path.join("best"), path.join("last")].into_iter().find(|folder| checkpoint::exists(folder));
-    itself.or(of_run).ok_or_else(|| RecError::Missing {
-        what: "checkpoint in",
-        name: path.display().to_string(),
-        todo: "give the folder of a run that was trained, or a data file".into(),
+    itself.or(of_run).ok_or_else(|| {
+        RecError::missing(
+            "checkpoint in",
+            path.display().to_string(),
+            "give the folder of a run that was trained, or a data file",
+        )
     })
 }
 
 fn of_data(facts: &mut Facts, args: &Args) -> Result<()> {
     let is_run_file = args.what.extension().is_some_and(|extension| extension == "toml");
-    let name = args.what.to_str().ok_or_else(|| RecError::Usage {
-        problem: format!("the path {} is not UTF-8", args.what.display()),
-        todo: "rename the file".into(),
-    })?;
+    let name = args
+        .what
+        .to_str()
+        .ok_or_else(|| RecError::usage(format!("the path {} is not UTF-8", args.what.display()), "rename the file"))?;
     let mut flags = Vec::new();
     flags.extend((!is_run_file).then(|| Flag::new("--data", name)));
     flags.extend(args.format.as_ref().map(|format| Flag::new("--format", format.as_str())));
@@ -196,11 +198,9 @@ fn of_report(facts: &mut Facts, path: &Path) -> Result<()> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         read => read.map_err(|source| RecError::Io { path: path.to_path_buf(), doing: "read", source })?,
     };
-    let report: Value = serde_json::from_str(&text).map_err(|error| RecError::Input {
-        place: Place::file(path),
-        found: error.to_string(),
-        expected: "the report of a run".into(),
-        todo: "train the run again with --force".into(),
+    let report: Value = serde_json::from_str(&text).map_err(|error| {
+        RecError::input(Place::file(path), error.to_string(), "the report of a run")
+            .with_todo("train the run again with --force")
     })?;
     for row in report["example_weights"].as_array().into_iter().flatten() {
         let text = |key: &str| row[key].as_str().unwrap_or_default().to_string();

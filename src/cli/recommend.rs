@@ -112,21 +112,16 @@ fn read_history(text: &str) -> Result<Vec<String>> {
 }
 
 fn refused(problem: &str) -> RecError {
-    RecError::Usage {
-        problem: format!("--history: {problem}"),
-        todo: "write item,item, with double quotes around a name that has a comma".into(),
-    }
+    RecError::usage(
+        format!("--history: {problem}"),
+        "write item,item, with double quotes around a name that has a comma",
+    )
 }
 
 /// The users of a file, one a line; empty lines do not count.
 fn read_users(file: &Path) -> Result<Vec<String>> {
     let bytes = std::fs::read(file).map_err(RecError::read(file))?;
-    let refuse = |found: String| RecError::Input {
-        place: Place::file(file),
-        found,
-        expected: "UTF-8 text with one user a line".into(),
-        todo: String::new(),
-    };
+    let refuse = |found: String| RecError::input(Place::file(file), found, "UTF-8 text with one user a line");
     let text = String::from_utf8(bytes)
         .map_err(|error| refuse(format!("a byte that is not UTF-8 at offset {}", error.utf8_error().valid_up_to())))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);

@@ -16,9 +16,8 @@ pub(super) fn environment() -> Result<Vec<(String, String)>> {
     let mut variables = Vec::new();
     for (name, value) in std::env::vars_os() {
         let Some(name) = name.to_str().filter(|name| name.starts_with("GCNREC_")) else { continue };
-        let value = value.into_string().map_err(|_| RecError::Usage {
-            problem: format!("the environment variable {name} is not UTF-8"),
-            todo: "set it to UTF-8 text".into(),
+        let value = value.into_string().map_err(|_| {
+            RecError::usage(format!("the environment variable {name} is not UTF-8"), "set it to UTF-8 text")
         })?;
         variables.push((name.to_string(), value));
     }
@@ -61,13 +60,15 @@ fn start_threads(config: &Config) -> Result<()> {
     // This thread is one of them: what it asks for it begins at once, without waking another and
     // sleeping meanwhile.
     let built = rayon::ThreadPoolBuilder::new().num_threads(config.threads).use_current_thread().build_global();
-    built.map_err(|error| RecError::Resources {
-        what: "threads".into(),
-        found: error.to_string(),
-        expected: match config.threads {
-            0 => "one thread per core".into(),
-            n => format!("{n} threads"),
-        },
-        todo: "try fewer with --threads or GCNREC_THREADS".into(),
+    built.map_err(|error| {
+        RecError::resources(
+            "threads",
+            error.to_string(),
+            match config.threads {
+                0 => "one thread per core".into(),
+                n => format!("{n} threads"),
+            },
+        )
+        .with_todo("try fewer with --threads or GCNREC_THREADS")
     })
 }

@@ -18,10 +18,7 @@ use super::{interrupt, recommend, settings};
 pub(super) fn run(args: &Args) -> Result<()> {
     config::check_run_flags(args.run.resume, args.run.force)?;
     if args.run.resume && args.run.out.is_none() {
-        return Err(RecError::Usage {
-            problem: "--resume does not say which run".into(),
-            todo: "add --out with the folder of the run".into(),
-        });
+        return Err(RecError::usage("--resume does not say which run", "add --out with the folder of the run"));
     }
     let loaded = settings::settle(&args.sources()?, args.destination())?.load()?;
     say_loaded(&loaded);

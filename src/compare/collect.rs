@@ -126,10 +126,12 @@ impl Data {
 fn look(data: &mut Data, result: &RunResult, metric: Tested, page: Option<&mut Compared>) -> Result<ByUser> {
     let job = data.of(result)?.job()?;
     let recommender = Recommender::open(&result.folder)?;
-    let missing = || RecError::Missing {
-        what: "part",
-        name: "test".into(),
-        todo: "models are compared on a test part: name one with data.test or split one off".into(),
+    let missing = || {
+        RecError::missing(
+            "part",
+            "test",
+            "models are compared on a test part: name one with data.test or split one off",
+        )
     };
     let evaluation = job.evaluator(Part::Test, &[Part::Train, Part::Valid])?.ok_or_else(missing)?;
     let by_user = match metric.over_users() {

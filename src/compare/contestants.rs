@@ -35,10 +35,10 @@ const JUDGING: [&str; 2] = ["train.metric", "train.refit"];
 /// Reads all files and checks that they can be compared.
 pub fn read(plan: &Plan, seed: u64) -> Result<Vec<Contestant>> {
     if let Some(text) = plan.set.iter().find(|text| text.split('=').next().is_some_and(|key| key.trim() == "seed")) {
-        return Err(RecError::Usage {
-            problem: format!("--set {text}: every model is trained with several seeds"),
-            todo: "say which with --seeds and --first-seed".into(),
-        });
+        return Err(RecError::usage(
+            format!("--set {text}: every model is trained with several seeds"),
+            "say which with --seeds and --first-seed",
+        ));
     }
     let mut runs = Vec::new();
     for file in &plan.files {
@@ -49,7 +49,7 @@ pub fn read(plan: &Plan, seed: u64) -> Result<Vec<Contestant>> {
         runs.push(run.on_cpu());
     }
     let Some(split) = runs.first().map(Run::split).transpose()? else {
-        return Err(RecError::Usage { problem: "there is no run file".into(), todo: "name one or more".into() });
+        return Err(RecError::usage("there is no run file", "name one or more"));
     };
     let mut contestants: Vec<Contestant> = Vec::new();
     for (file, run) in plan.files.iter().zip(runs) {
@@ -100,16 +100,12 @@ fn is_reported(first: &Contestant) -> Result<()> {
     if reported.any(|name| name == tested) {
         return Ok(());
     }
-    Err(RecError::Config {
-        key: "--metric".into(),
-        origin: String::new(),
-        found: tested,
-        expected: format!("a metric that {} reports", first.file.display()),
-        todo: match first.metric {
+    Err(RecError::range("--metric", tested, format!("a metric that {} reports", first.file.display())).with_todo(
+        match first.metric {
             Tested::Ranks(_) => "add it to eval.metrics and its cut-off to eval.k".into(),
             Tested::Rows(_) => format!("give one of {}, or set train.metric", METRICS_OF_LABELS.join(", ")),
         },
-    })
+    ))
 }
 
 /// A file's run with a seed, with all that the plan sets.
@@ -161,13 +157,9 @@ fn same_data(first: &Contestant, data: &Arc<Split>, other: &Contestant, run: &Ru
 }
 
 fn refused(first: &Contestant, other: &Contestant, (key, found, expected): (String, String, String)) -> RecError {
-    RecError::Config {
-        key,
-        origin: other.file.display().to_string(),
-        found,
-        expected: format!("{expected}, as in {}", first.file.display()),
-        todo:
-            "models are compared on the same data, the same split and by the same rule; give all files the same value"
-                .into(),
-    }
+    RecError::range(key, found, format!("{expected}, as in {}", first.file.display()))
+        .with_origin(other.file.display().to_string())
+        .with_todo(
+            "models are compared on the same data, the same split and by the same rule; give all files the same value",
+        )
 }

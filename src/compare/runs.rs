@@ -76,9 +76,7 @@ impl RunResult {
 /// [`RecError::Usage`] for a folder that is taken, and for a file.
 pub fn claim_folder(plan: &Plan, contestants: &[Contestant]) -> Result<()> {
     let out = &plan.out;
-    let refuse = |what: &str, todo: &str| {
-        Err(RecError::Usage { problem: format!("{} {what}", out.display()), todo: todo.into() })
-    };
+    let refuse = |what: &str, todo: &str| Err(RecError::usage(format!("{} {what}", out.display()), todo));
     if out.exists() && !out.is_dir() {
         return refuse("is a file", "a comparison takes a folder; give another --out");
     }
@@ -162,13 +160,9 @@ fn finished(folder: &Path, config: &Config, fingerprint: &str) -> Result<Option<
         // Results depend on neither.
         let counts = |(key, ..): &(String, String, String)| key != "threads" && key != "device";
         if let Some((key, found, expected)) = stored.differences(config)?.into_iter().find(counts) {
-            return Err(RecError::Config {
-                key,
-                origin: folder.join("config.toml").display().to_string(),
-                found,
-                expected: format!("{expected}, as the run files say now"),
-                todo: "give another --out, or remove the run".into(),
-            });
+            return Err(RecError::range(key, found, format!("{expected}, as the run files say now"))
+                .with_origin(folder.join("config.toml").display().to_string())
+                .with_todo("give another --out, or remove the run"));
         }
     }
     let path = folder.join("report.json");
@@ -176,19 +170,21 @@ fn finished(folder: &Path, config: &Config, fingerprint: &str) -> Result<Option<
         return Ok(None);
     }
     let text = fs::read_to_string(&path).map_err(RecError::read(&path))?;
-    let report: Value = serde_json::from_str(&text).map_err(|error| RecError::Checkpoint {
-        path: path.clone(),
-        problem: format!("it is cut or damaged: {error}"),
-        todo: "remove the run, or write the report again with train --resume".into(),
+    let report: Value = serde_json::from_str(&text).map_err(|error| {
+        RecError::checkpoint(
+            path.clone(),
+            format!("it is cut or damaged: {error}"),
+            "remove the run, or write the report again with train --resume",
+        )
     })?;
     match report["dataset"]["fingerprint"].as_str() {
         Some(found) if found == fingerprint => Ok(Some(report)),
-        found => Err(RecError::Input {
-            place: crate::error::Place::file(&path),
-            found: format!("the fingerprint {} of the data", found.unwrap_or("nothing")),
-            expected: fingerprint.into(),
-            todo: "the data changed since the run; give another --out".into(),
-        }),
+        found => Err(RecError::input(
+            crate::error::Place::file(&path),
+            format!("the fingerprint {} of the data", found.unwrap_or("nothing")),
+            fingerprint,
+        )
+        .with_todo("the data changed since the run; give another --out")),
     }
 }
 

@@ -66,13 +66,8 @@ impl Search {
     /// # Errors
     /// [`RecError::Config`].
     pub fn parse(text: &str, origin: &str) -> Result<Search> {
-        let refuse = |key: &str, found: String, expected: &str| RecError::Config {
-            key: key.into(),
-            origin: origin.into(),
-            found,
-            expected: expected.into(),
-            todo: String::new(),
-        };
+        let refuse =
+            |key: &str, found: String, expected: &str| RecError::range(key, found, expected).with_origin(origin);
         let file: File = toml::from_str(text).map_err(|error| {
             refuse(
                 "search",

@@ -97,13 +97,13 @@ pub fn check(tune: &Tune, contestants: &[Contestant]) -> Result<()> {
     let fits_none = |key: &&str| !contestants.iter().any(|contestant| fits(key, &contestant.config));
     match tune.search.keys().find(fits_none) {
         None => Ok(()),
-        Some(key) => Err(RecError::Config {
-            key: key.into(),
-            origin: tune.search.origin().into(),
-            found: "a key that fits none of the files".into(),
-            expected: "a key of a model, a loss or the training of one of them".into(),
-            todo: "take it out, or add a file that it fits".into(),
-        }),
+        Some(key) => Err(RecError::range(
+            key,
+            "a key that fits none of the files",
+            "a key of a model, a loss or the training of one of them",
+        )
+        .with_origin(tune.search.origin())
+        .with_todo("take it out, or add a file that it fits")),
     }
 }
 
@@ -134,13 +134,9 @@ fn judge(
 ) -> Result<std::result::Result<f64, String>> {
     let loaded = loaded(plan, contestant, set, seed)?;
     if loaded.split().valid.is_empty() {
-        return Err(RecError::Config {
-            key: "data.valid_fraction".into(),
-            origin: contestant.file.display().to_string(),
-            found: "no validation part".into(),
-            expected: "one: a search is judged on it".into(),
-            todo: "raise data.valid_fraction or name data.valid".into(),
-        });
+        return Err(RecError::range("data.valid_fraction", "no validation part", "one: a search is judged on it")
+            .with_origin(contestant.file.display().to_string())
+            .with_todo("raise data.valid_fraction or name data.valid"));
     }
     if loaded.config().model.is_closed_form() {
         return judge_closed_form(loaded, selection);

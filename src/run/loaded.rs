@@ -74,12 +74,12 @@ impl Loaded {
         if recorded == Some(self.split.fingerprint.as_str()) {
             return Ok(());
         }
-        Err(RecError::Input {
-            place: Place::file(run),
-            found: "data that are not those that the run was trained on".into(),
-            expected: format!("the fingerprint {}", recorded.unwrap_or("of the checkpoint, which has none")),
-            todo: "restore the files, or train again".into(),
-        })
+        Err(RecError::input(
+            Place::file(run),
+            "data that are not those that the run was trained on",
+            format!("the fingerprint {}", recorded.unwrap_or("of the checkpoint, which has none")),
+        )
+        .with_todo("restore the files, or train again"))
     }
 
     /// Refuses whatever cannot be trained. Nothing is written.

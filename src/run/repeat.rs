@@ -45,11 +45,11 @@ pub fn repeat(
 fn same_config(folder: &RunFolder, config: &Config) -> Result<String> {
     let places = [folder.last(), folder.best()];
     let Some(place) = places.iter().find(|place| checkpoint::exists(place)) else {
-        return Err(RecError::Missing {
-            what: "checkpoint in",
-            name: folder.path().display().to_string(),
-            todo: "there is nothing to compare with; train first".into(),
-        });
+        return Err(RecError::missing(
+            "checkpoint in",
+            folder.path().display().to_string(),
+            "there is nothing to compare with; train first",
+        ));
     };
     let stored = checkpoint::load(place)?.config_toml;
     let recorded = Config::from_toml(&stored, &folder.path().join("config.toml"))?;
@@ -69,11 +69,7 @@ fn same_config(folder: &RunFolder, config: &Config) -> Result<String> {
 fn same_report(run: &Path, test: &Metrics) -> Result<()> {
     let path = run.join("report.json");
     let text = std::fs::read_to_string(&path).map_err(RecError::read(&path))?;
-    let damaged = |problem: String| RecError::Checkpoint {
-        path: path.clone(),
-        problem,
-        todo: "write it again with train --resume".into(),
-    };
+    let damaged = |problem: String| RecError::checkpoint(path.clone(), problem, "write it again with train --resume");
     let report: Value = serde_json::from_str(&text).map_err(|e| damaged(format!("it is cut or damaged: {e}")))?;
     let reported = |name: &str| report.get("metrics")?.get("test")?.get(name)?.as_f64();
     match test.iter().find(|(name, value)| reported(name) != Some(*value)) {

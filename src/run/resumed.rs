@@ -16,12 +16,11 @@ pub(super) fn recorded_text(folder: &Path, resolved: &Resolved) -> Result<String
     let changed = |(key, ..): &(String, String, String)| key != "threads";
     match recorded.differences(&resolved.config)?.into_iter().find(changed) {
         None => recorded.to_toml(),
-        Some((key, before, now)) => Err(RecError::Config {
-            origin: resolved.origins.of(&key).into(),
-            key,
-            found: now,
-            expected: format!("{before}, as the run in {} began", folder.display()),
-            todo: "resume it as it began, or start again with --force".into(),
-        }),
+        Some((key, before, now)) => {
+            let origin = resolved.origins.of(&key);
+            Err(RecError::range(key, now, format!("{before}, as the run in {} began", folder.display()))
+                .with_origin(origin)
+                .with_todo("resume it as it began, or start again with --force"))
+        }
     }
 }

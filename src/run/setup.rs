@@ -66,11 +66,11 @@ impl Run {
         let file = folder.join("config.toml");
         if !file.is_file() {
             check_folder(folder)?;
-            return Err(RecError::Missing {
-                what: if folder.is_dir() { "config.toml of a run in" } else { "run folder" },
-                name: folder.display().to_string(),
-                todo: "give the folder that gcnrec train wrote, such as runs/lightgcn-1".into(),
-            });
+            return Err(RecError::missing(
+                if folder.is_dir() { "config.toml of a run in" } else { "run folder" },
+                folder.display().to_string(),
+                "give the folder that gcnrec train wrote, such as runs/lightgcn-1",
+            ));
         }
         let counts = |(name, _): &&(String, String)| WITHOUT_EFFECT.contains(&name.as_str());
         let environment = environment.iter().filter(counts).cloned().collect();

@@ -21,12 +21,8 @@ impl Job {
     /// or has no room for it.
     pub fn check(&self) -> Result<()> {
         if self.split.train.is_empty() {
-            return Err(RecError::Input {
-                place: Place::file(Path::new("training part")),
-                found: "0 pairs".into(),
-                expected: "at least 1".into(),
-                todo: "lower data.min_rating, or raise the first of data.ratios".into(),
-            });
+            return Err(RecError::input(Place::file(Path::new("training part")), "0 pairs", "at least 1")
+                .with_todo("lower data.min_rating, or raise the first of data.ratios"));
         }
         self.check_candidates()?;
         self.check_recency()?;
@@ -55,7 +51,7 @@ impl Job {
         if self.split.half_life.is_none() {
             return Ok(());
         }
-        let refuse = |problem: String, todo: &str| Err(RecError::Usage { problem, todo: todo.into() });
+        let refuse = |problem: String, todo: &str| Err(RecError::usage(problem, todo));
         if !self.model.weighs_pairs() {
             let problem = format!("data.half_life_days does not fit the model {}", self.model.name());
             return refuse(
@@ -80,10 +76,10 @@ impl Job {
             ("train.sampling", own.sampling != usual.sampling),
         ];
         match changed.iter().find(|(_, changed)| *changed) {
-            Some((key, _)) if self.model.is_sequential() => Err(RecError::Usage {
-                problem: format!("{key} does not fit the model {}", self.model.name()),
-                todo: "it fits lightgcn and mf; remove the key".into(),
-            }),
+            Some((key, _)) if self.model.is_sequential() => Err(RecError::usage(
+                format!("{key} does not fit the model {}", self.model.name()),
+                "it fits lightgcn and mf; remove the key",
+            )),
             _ => Ok(()),
         }
     }
@@ -94,27 +90,26 @@ impl Job {
             return Ok(());
         }
         if !self.model.can_be_finetuned() {
-            return Err(RecError::Usage {
-                problem: format!("train.finetune_epochs does not fit the model {}", self.model.name()),
-                todo: "it fits models that read sequences, such as gru4rec and sasrec; remove the key".into(),
-            });
+            return Err(RecError::usage(
+                format!("train.finetune_epochs does not fit the model {}", self.model.name()),
+                "it fits models that read sequences, such as gru4rec and sasrec; remove the key",
+            ));
         }
         let newest = self.split.histories_in(&self.newest_rows(&[Part::Train])?);
         if newest.iter().all(|history| history.len() < 2) {
-            return Err(RecError::Config {
-                key: "train.finetune_recent_fraction".into(),
-                origin: String::new(),
-                found: self.train.finetune_recent_fraction.to_string(),
-                expected: "a share of the rows in which some history has two items".into(),
-                todo: "raise it, or remove train.finetune_epochs".into(),
-            });
+            return Err(RecError::range(
+                "train.finetune_recent_fraction",
+                self.train.finetune_recent_fraction.to_string(),
+                "a share of the rows in which some history has two items",
+            )
+            .with_todo("raise it, or remove train.finetune_epochs"));
         }
         Ok(())
     }
 
     /// Refuses a method of debiasing that does not fit the rest.
     fn check_debias(&self) -> Result<()> {
-        let refuse = |problem: String, todo: &str| Err(RecError::Usage { problem, todo: todo.into() });
+        let refuse = |problem: String, todo: &str| Err(RecError::usage(problem, todo));
         let name = self.debias.name();
         let Some(config) = self.model.graph() else {
             if self.split.explicit {
@@ -166,10 +161,10 @@ impl Job {
         if self.eval.candidates != Candidates::Given || !self.split.candidates.is_empty() {
             return Ok(());
         }
-        Err(RecError::Missing {
-            what: "file",
-            name: "of candidates".into(),
-            todo: "add data.candidates (--candidates-file), or set eval.candidates = \"all\"".into(),
-        })
+        Err(RecError::missing(
+            "file",
+            "of candidates",
+            "add data.candidates (--candidates-file), or set eval.candidates = \"all\"",
+        ))
     }
 }

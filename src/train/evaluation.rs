@@ -60,10 +60,8 @@ impl Evaluation {
         match self {
             Evaluation::Lists(evaluator) => {
                 let per_user = evaluator.evaluate_per_user(scorer)?;
-                let values = per_user.column(metric).ok_or_else(|| RecError::Missing {
-                    what: "metric",
-                    name: metric.to_string(),
-                    todo: "add it to eval.metrics and its cut-off to eval.k".into(),
+                let values = per_user.column(metric).ok_or_else(|| {
+                    RecError::missing("metric", metric.to_string(), "add it to eval.metrics and its cut-off to eval.k")
                 })?;
                 Ok(per_user.users.into_iter().zip(values).collect())
             }

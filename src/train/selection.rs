@@ -53,13 +53,12 @@ pub fn check_lists(metric: &str) -> Result<()> {
     if value_named(metric).is_none() {
         return Ok(());
     }
-    Err(RecError::Config {
-        key: "train.metric".into(),
-        origin: String::new(),
-        found: format!("\"{metric}\", a metric of labelled rows"),
-        expected: "a metric of ranked lists, as in \"ndcg@20\": the held-out parts have no labels".into(),
-        todo: "add --uniform FILE to be judged on labelled rows".into(),
-    })
+    Err(RecError::range(
+        "train.metric",
+        format!("\"{metric}\", a metric of labelled rows"),
+        "a metric of ranked lists, as in \"ndcg@20\": the held-out parts have no labels",
+    )
+    .with_todo("add --uniform FILE to be judged on labelled rows"))
 }
 
 #[cfg(test)]

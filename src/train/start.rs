@@ -25,23 +25,19 @@ pub(super) fn start_items(job: &Job) -> Result<Option<StartItems>> {
 fn read(run: &Path, model: &Config, items: &IdMap) -> Result<StartItems> {
     let dim = model.item_dim().ok_or_else(|| StartItems::nowhere(&format!("the model {}", model.name())))?;
     let (folder, contents) = checkpoint::load_frozen(run)?;
-    let refuse = |found: String, expected: &str, todo: &str| RecError::Config {
-        key: "train.init_items_from".into(),
-        origin: String::new(),
-        found: format!("{}, {found}", run.display()),
-        expected: expected.into(),
-        todo: todo.into(),
+    let refuse = |found: String, expected: &str, todo: &str| {
+        RecError::range("train.init_items_from", format!("{}, {found}", run.display()), expected).with_todo(todo)
     };
     let Ok((n_items, width, table)) = contents.state.matrix(ITEMS) else {
         let found = format!("a run of {}", contents.model);
         return Err(refuse(found, "a run whose model has item vectors", "train one, such as lightgcn or mf"));
     };
     if n_items != contents.ids.items.len() {
-        return Err(RecError::Checkpoint {
-            path: folder,
-            problem: format!("it has {n_items} item vectors and {} names of items", contents.ids.items.len()),
-            todo: "its files do not belong together; train again".into(),
-        });
+        return Err(RecError::checkpoint(
+            folder,
+            format!("it has {n_items} item vectors and {} names of items", contents.ids.items.len()),
+            "its files do not belong together; train again",
+        ));
     }
     let places: HashMap<&str, usize> = contents.ids.items.iter().map(String::as_str).zip(0..).collect();
     let mut start = StartItems { dim: width, items: Vec::new(), vectors: Vec::new() };

@@ -141,10 +141,8 @@ impl RunStore {
     pub fn load_best(&mut self, progress: &Progress) -> Result<Box<dyn Scorer>> {
         let folder = self.folder.as_ref().expect("only a run that was resumed should load: it has a folder");
         let contents = checkpoint::load(&folder.best())?;
-        let refuse = |problem: String| RecError::Checkpoint {
-            path: folder.best(),
-            problem,
-            todo: "restore the folder from a copy, or start again with --force".into(),
+        let refuse = |problem: String| {
+            RecError::checkpoint(folder.best(), problem, "restore the folder from a copy, or start again with --force")
         };
         let saved: Progress = serde_json::from_value(contents.facts.get("progress").cloned().unwrap_or_default())
             .map_err(|e| refuse(format!("its progress cannot be read: {e}")))?;
@@ -175,8 +173,7 @@ impl RunStore {
             return Ok(None);
         }
         let contents = checkpoint::load(&last)?;
-        let refuse =
-            |problem: String, todo: &str| RecError::Checkpoint { path: last.clone(), problem, todo: todo.into() };
+        let refuse = |problem: String, todo: &str| RecError::checkpoint(last.clone(), problem, todo);
         let fact = |name: &str| contents.facts.get(name).cloned().unwrap_or(Value::Null);
         if fact("fingerprint") != json!(self.job.split.fingerprint) {
             return Err(refuse(

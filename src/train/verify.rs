@@ -90,17 +90,19 @@ impl Recorded {
         let load = |path| if checkpoint::exists(path) { checkpoint::load(path).map(Some) } else { Ok(None) };
         let (best, last) = (load(&folder.best())?, load(&folder.last())?);
         let Some(newest) = last.or_else(|| best.clone()) else {
-            return Err(RecError::Missing {
-                what: "checkpoint in",
-                name: folder.path().display().to_string(),
-                todo: "there is nothing to compare with; train first".into(),
-            });
+            return Err(RecError::missing(
+                "checkpoint in",
+                folder.path().display().to_string(),
+                "there is nothing to compare with; train first",
+            ));
         };
         let progress = newest.facts.get("progress").cloned().unwrap_or_default();
-        let progress: Progress = serde_json::from_value(progress).map_err(|e| RecError::Checkpoint {
-            path: folder.path().to_path_buf(),
-            problem: format!("its progress cannot be read: {e}"),
-            todo: "it was written by another version; train again".into(),
+        let progress: Progress = serde_json::from_value(progress).map_err(|e| {
+            RecError::checkpoint(
+                folder.path().to_path_buf(),
+                format!("its progress cannot be read: {e}"),
+                "it was written by another version; train again",
+            )
         })?;
         Ok(Recorded { lines: folder.read_metrics()?, best, done: progress.done, newest })
     }
