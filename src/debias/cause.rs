@@ -112,7 +112,15 @@ impl SecondVectors {
         let (nodes, dim, biases) = (inputs.nodes(), inputs.training.dim, inputs.training.biases);
         let squared = inputs.training.objective.uniform_loss() == UniformLoss::Mse;
         let loss = if squared { RowLoss::Squared } else { RowLoss::Logistic };
-        SecondVectors::of_log(config, nodes, (dim, biases), loss, &inputs.uniform, inputs.reduction(), inputs.seed())
+        SecondVectors::of_log(
+            config,
+            nodes,
+            (dim, biases),
+            loss,
+            &inputs.uniform.rows,
+            inputs.reduction(),
+            inputs.seed(),
+        )
     }
 
     fn of_log(

@@ -33,7 +33,7 @@ impl Method for Combine {
 
     fn prepare(&self, inputs: &MethodInputs<'_>, learning: &mut Learning) -> Result<()> {
         let mut weights = vec![1.0; inputs.pairs.n_edges()];
-        each_edge(&inputs.pairs, &inputs.uniform, |edge, _| weights[edge] = self.weight);
+        each_edge(&inputs.pairs, &inputs.uniform.rows, |edge, _| weights[edge] = self.weight);
         learning.weights = Box::new(FixedWeights { weights, self_normalised: false, reduction: inputs.reduction() });
         Ok(())
     }

@@ -6,7 +6,7 @@ use gcnrec_graphs::{Interactions, ItemId, Seed, UserId};
 
 use super::prepare::Training;
 use super::propensity::{self, Propensity};
-use super::{Config, uniform_log};
+use super::{Config, UniformLog, uniform_log};
 use crate::data::{Log, Split};
 use crate::error::Result;
 use crate::models::graph::{Learning, MetaBatch};
@@ -28,7 +28,7 @@ pub struct MethodInputs<'a> {
     /// The training that the method is for.
     pub training: &'a Training<'a>,
     /// The uniform log without held-out rows; empty without a method.
-    pub uniform: Log,
+    pub uniform: &'a UniformLog,
     /// The pairs to train on.
     pub pairs: Arc<Interactions>,
     /// Their labels, where the loss reads labels; none where all are +1 by nature.
@@ -41,18 +41,16 @@ impl<'a> MethodInputs<'a> {
     /// The inputs of a method.
     ///
     /// # Errors
-    /// Those of the uniform log, where the method needs one; those of [`Interactions::from_pairs`].
-    pub fn new(config: &Config, training: &'a Training<'a>) -> Result<Self> {
+    /// Those of [`Interactions::from_pairs`].
+    pub fn new(config: &Config, training: &'a Training<'a>, uniform: &'a UniformLog) -> Result<Self> {
         let split = training.split;
-        let needed = || format!("for the debiasing method {}", config.name());
-        let uniform = if config.is_none() { Log::default() } else { uniform_log::rows(split, needed)? };
         let (rows, ranks) = (config.training_rows(), !training.objective.is_of_labels());
         let pairs = match rows {
             TrainingRows::Biased => training.pairs.clone(),
-            TrainingRows::Uniform => with_rows(training, &uniform, false, ranks)?,
-            TrainingRows::Both => with_rows(training, &uniform, true, ranks)?,
+            TrainingRows::Uniform => with_rows(training, &uniform.rows, false, ranks)?,
+            TrainingRows::Both => with_rows(training, &uniform.rows, true, ranks)?,
         };
-        let labels = labels_of(split, &pairs, (rows != TrainingRows::Biased).then_some(&uniform));
+        let labels = labels_of(split, &pairs, (rows != TrainingRows::Biased).then_some(&uniform.rows));
         let graph = labels.as_ref().map(|labels| Arc::new(pairs.filtered(|edge| labels[edge] > 0.0)));
         let labels = labels.filter(|_| !ranks).map(Arc::new);
         Ok(MethodInputs { training, uniform, pairs, labels, graph })
@@ -88,7 +86,9 @@ impl<'a> MethodInputs<'a> {
     /// `1 / p` of every pair, with propensities below `clip` counted as `clip`.
     pub(super) fn inverse_propensities(&self, kind: Propensity, clip: f64, alpha: f64) -> Vec<f32> {
         let propensities = match kind {
-            Propensity::NaiveBayes => propensity::naive_bayes(&self.pairs, &self.known_labels(), &self.uniform.ratings),
+            Propensity::NaiveBayes => {
+                propensity::naive_bayes(&self.pairs, &self.known_labels(), &self.uniform.rows.ratings)
+            }
             Propensity::Popularity => propensity::popularity(&self.pairs, alpha),
         };
         propensities.into_iter().map(|p| (1.0 / p.max(clip)) as f32).collect()
@@ -101,7 +101,7 @@ impl<'a> MethodInputs<'a> {
     /// As for the batch of the uniform log.
     pub fn meta_batch(&self, loss: Option<UniformLoss>) -> Result<MetaBatch> {
         let loss = loss.unwrap_or_else(|| self.training.objective.uniform_loss());
-        let batch = uniform_log::batch(loss, &self.uniform)?;
+        let batch = uniform_log::batch(loss, &self.uniform.rows)?;
         Ok(MetaBatch { loss, batch, every: 1, look_ahead: true, sample: None, seed: self.seed() })
     }
 }

@@ -51,28 +51,36 @@ impl Method for KdLabel {
         if loss.uniform_loss() == UniformLoss::Mse { Ok(()) } else { Err("the loss mse") }
     }
 
+    /// The teacher.
+    fn fit_to_uniform(&self, rows: &Log, nodes: Nodes, seed: Seed) -> Vec<f64> {
+        let teacher = SmallMf { nodes, rank: self.rank };
+        let mut learned = MetaAdam::new(teacher.start(seed, 11), self.rate, self.decay);
+        for _ in 0..self.epochs {
+            let mut gradient = vec![0.0; learned.value.len()];
+            for ((&user, &item), &label) in rows.users.iter().zip(&rows.items).zip(&rows.ratings) {
+                teacher.push(&learned.value, (user, nodes.item(item)), f64::from(label), 1.0, &mut gradient);
+            }
+            learned.step(&gradient);
+        }
+        learned.value
+    }
+
     fn prepare(&self, inputs: &MethodInputs<'_>, learning: &mut Learning) -> Result<()> {
-        let told = labels(self, &inputs.pairs, &inputs.known_labels(), &inputs.uniform, inputs.seed());
+        let told = self.labels(&inputs.uniform.fitted, &inputs.pairs, &inputs.known_labels());
         learning.labels = Some(Arc::new(told));
         Ok(())
     }
 }
 
-/// The labels of the training pairs with what a teacher fitted on `uniform` adds to them.
-fn labels(config: &KdLabel, pairs: &Interactions, given: &[f32], uniform: &Log, seed: Seed) -> Vec<f32> {
-    let nodes = Nodes { n_users: pairs.n_users(), n_items: pairs.n_items() };
-    let teacher = SmallMf { nodes, rank: config.rank };
-    let mut learned = MetaAdam::new(teacher.start(seed, 11), config.rate, config.decay);
-    for _ in 0..config.epochs {
-        let mut gradient = vec![0.0; learned.value.len()];
-        for ((&user, &item), &label) in uniform.users.iter().zip(&uniform.items).zip(&uniform.ratings) {
-            teacher.push(&learned.value, (user, nodes.item(item)), f64::from(label), 1.0, &mut gradient);
-        }
-        learned.step(&gradient);
+impl KdLabel {
+    /// The labels of the training pairs with what a teacher adds to them.
+    fn labels(&self, teacher: &[f64], pairs: &Interactions, given: &[f32]) -> Vec<f32> {
+        let nodes = Nodes { n_users: pairs.n_users(), n_items: pairs.n_items() };
+        let model = SmallMf { nodes, rank: self.rank };
+        let scores: Vec<f64> =
+            pairs.pairs().map(|(user, item)| model.score(teacher, (user.0, nodes.item(item.0)))).collect();
+        given.iter().zip(to_unit(&scores)).map(|(label, told)| label + (self.strength * told) as f32).collect()
     }
-    let scores: Vec<f64> =
-        pairs.pairs().map(|(user, item)| teacher.score(&learned.value, (user.0, nodes.item(item.0)))).collect();
-    given.iter().zip(to_unit(&scores)).map(|(label, told)| label + (config.strength * told) as f32).collect()
 }
 
 /// Moves the values to 0..1; all to 0 where they are alike.
@@ -106,7 +114,8 @@ mod tests {
         let pairs = [(2, 0), (2, 1), (2, 2)].map(|(u, i)| (UserId(u), ItemId(i)));
         let pairs = Interactions::from_pairs(3, 3, pairs).unwrap();
         let config = KdLabel { rank: 0, strength: 0.5, decay: 0.01, epochs: 1000, ..KdLabel::default() };
-        let found = labels(&config, &pairs, &[1.0, -1.0, 1.0], &uniform, Seed(1));
+        let teacher = config.fit_to_uniform(&uniform, Nodes { n_users: 3, n_items: 3 }, Seed(1));
+        let found = config.labels(&teacher, &pairs, &[1.0, -1.0, 1.0]);
         // The lowest score adds 0 and the highest the strength; item 2, of which nothing is known,
         // lies in the middle.
         assert_eq!((found[0], found[1]), (1.0, -0.5));

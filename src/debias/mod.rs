@@ -32,11 +32,13 @@ mod uniform;
 mod uniform_log;
 mod wide;
 
+use gcnrec_graphs::Seed;
 use gcnrec_kernels::Device;
 
+use crate::data::Log;
 use crate::error::Result;
 use crate::models::graph::Learning;
-use crate::objectives::Loss;
+use crate::objectives::{Loss, Nodes};
 use crate::settings::{Chosen, Family, Row, Settings, Unread};
 pub use autodebias::Autodebias;
 pub use cause::Cause;
@@ -49,12 +51,13 @@ pub use ips::Ips;
 pub use kd_label::KdLabel;
 pub use meta_weight_net::MetaWeightNet;
 pub use none::NoDebiasing;
-pub use prepare::{Prepared, Training, check, prepare, uniform_batch};
+pub use prepare::{Prepared, Training, check, prepare, prepare_on, uniform_batch};
 pub use propensity::Propensity;
 pub use reweight::Reweight;
 pub use snips::Snips;
 pub use table::{IMPUTED, WeightRow, export, weight_table};
 pub use uniform::UniformOnly;
+pub use uniform_log::UniformLog;
 
 /// A method with its settings: `[debias.NAME]` holds exactly one.
 pub type Config = Chosen<dyn Method>;
@@ -113,6 +116,12 @@ pub trait Method: Settings {
     fn check_device(&self, device: &Device) -> Result<()> {
         let _ = device;
         Ok(())
+    }
+
+    /// What is fitted on the uniform log alone, whatever the model is: once for all stages of a run.
+    fn fit_to_uniform(&self, rows: &Log, nodes: Nodes, seed: Seed) -> Vec<f64> {
+        let _ = (rows, nodes, seed);
+        Vec::new()
     }
 
     /// Refuses data that the method cannot use, without the work of [`Method::prepare`].

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use gcnrec_graphs::{Interactions, Seed};
 
 use super::inputs::{MethodInputs, TrainingRows};
-use super::{Config, uniform_log};
+use super::{Config, UniformLog, uniform_log};
 use crate::data::Split;
 use crate::error::{RecError, Result};
 use crate::models::graph::Learning;
@@ -44,7 +44,8 @@ pub struct Prepared {
 /// As [`prepare`].
 pub fn check(config: &Config, training: &Training<'_>) -> Result<()> {
     check_loss(config, training)?;
-    config.check(&MethodInputs::new(config, training)?)
+    let uniform = UniformLog::unfitted(config, training.split)?;
+    config.check(&MethodInputs::new(config, training, &uniform)?)
 }
 
 /// Prepares the training of a learner under a method.
@@ -55,7 +56,16 @@ pub fn check(config: &Config, training: &Training<'_>) -> Result<()> {
 /// there, [`RecError::Usage`] for a loss that does not fit the method.
 pub fn prepare(config: &Config, training: &Training<'_>) -> Result<Prepared> {
     check_loss(config, training)?;
-    let inputs = MethodInputs::new(config, training)?;
+    prepare_on(config, &UniformLog::fitted(config, training.split, training.seed)?, training)
+}
+
+/// Prepares one of several trainings that share a uniform log.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn prepare_on(config: &Config, uniform: &UniformLog, training: &Training<'_>) -> Result<Prepared> {
+    check_loss(config, training)?;
+    let inputs = MethodInputs::new(config, training, uniform)?;
     let mut learning = inputs.learning();
     config.prepare(&inputs, &mut learning)?;
     Ok(Prepared { pairs: inputs.pairs, learning })

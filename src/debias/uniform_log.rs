@@ -1,12 +1,48 @@
-//! The uniform log: labelled rows of items that were shown at random, as rows and as a batch.
+//! The uniform log: labelled rows of items that were shown at random, as rows and as a batch, with
+//! what a method fits on them.
 
 use std::collections::HashSet;
 use std::path::Path;
 
+use gcnrec_graphs::Seed;
+
+use super::Config;
 use crate::data::{Log, Split};
 use crate::error::{Place, RecError, Result};
-use crate::objectives::UniformLoss;
+use crate::objectives::{Nodes, UniformLoss};
 use crate::samplers::Batch;
+
+/// The uniform log of a run, and what its method fits on it once for all stages.
+#[derive(Debug, Default)]
+pub struct UniformLog {
+    /// The rows; none without a method.
+    pub rows: Log,
+    /// See [`Method::fit_to_uniform`](super::Method::fit_to_uniform).
+    pub fitted: Vec<f64>,
+}
+
+impl UniformLog {
+    /// The rows alone.
+    ///
+    /// # Errors
+    /// [`RecError::Missing`] where the method needs rows and there are none, [`RecError::Input`]
+    /// where all have the same label.
+    pub fn unfitted(config: &Config, split: &Split) -> Result<UniformLog> {
+        let needed = || format!("for the debiasing method {}", config.name());
+        let rows = if config.is_none() { Log::default() } else { rows(split, needed)? };
+        Ok(UniformLog { rows, fitted: Vec::new() })
+    }
+
+    /// The rows, with the fit of the method.
+    ///
+    /// # Errors
+    /// As [`UniformLog::unfitted`].
+    pub fn fitted(config: &Config, split: &Split, seed: Seed) -> Result<UniformLog> {
+        let UniformLog { rows, .. } = UniformLog::unfitted(config, split)?;
+        let nodes = Nodes { n_users: split.n_users(), n_items: split.n_items() };
+        Ok(UniformLog { fitted: config.fit_to_uniform(&rows, nodes, seed), rows })
+    }
+}
 
 /// The uniform log without rows of the validation and the test part: the demo world shows at random
 /// what its users may also find later. `needed` says what it is for.

@@ -11,7 +11,7 @@ use super::outcome::ExampleWeightReport;
 use super::start::start_items;
 use super::weight_fit::FitPlan;
 use crate::data::Part;
-use crate::debias;
+use crate::debias::{self, UniformLog};
 use crate::error::Result;
 use crate::models::graph::{GraphLearner, Learning, Setup};
 use crate::models::{self, Learner, PairWeights, Scorer, sequential};
@@ -30,13 +30,14 @@ impl StageLearner {
     pub(super) fn new(
         job: &Job,
         fit_plan: FitPlan,
+        uniform: &UniformLog,
         stage: Stage,
         pairs: Arc<Interactions>,
         prior: Option<Vec<f32>>,
     ) -> Result<Self> {
         match job.model.graph() {
             Some(config) => {
-                Ok(StageLearner::Graph(Box::new(graph_learner(job, config, fit_plan, stage, pairs, prior)?)))
+                Ok(StageLearner::Graph(Box::new(graph_learner(job, config, fit_plan, uniform, stage, pairs, prior)?)))
             }
             None => Ok(StageLearner::Sequential(sequence_learner(job, stage, pairs)?)),
         }
@@ -69,6 +70,7 @@ fn graph_learner(
     job: &Job,
     config: models::graph::Config,
     fit_plan: FitPlan,
+    uniform: &UniformLog,
     stage: Stage,
     pairs: Arc<Interactions>,
     prior: Option<Vec<f32>>,
@@ -79,8 +81,9 @@ fn graph_learner(
         Sampling::User => PairOrder::UserUniform,
         Sampling::Block => PairOrder::Blocks { users: job.train.block[0], items: job.train.block[1] },
     };
-    let prepared = debias::prepare(
+    let prepared = debias::prepare_on(
         &job.debias,
+        uniform,
         &debias::Training {
             split: &job.split,
             pairs: assigned.pairs,

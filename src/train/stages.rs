@@ -19,6 +19,7 @@ use super::store::{Resumed, RunStore};
 use super::trainer::{StageResult, Trainer, diverged};
 use super::weight_fit::FitPlan;
 use crate::data::Part;
+use crate::debias::UniformLog;
 use crate::error::Result;
 use crate::models::state::{State, Tensor};
 use crate::models::{Fit, Procedure, Scorer};
@@ -114,13 +115,14 @@ impl Plan {
             None => (None, Progress::start(first)),
         };
         let mut trainer = Trainer { job, store, observer, stop, progress, epoch_seconds: Vec::new() };
+        let uniform = UniformLog::fitted(&job.debias, &job.split, job.seed)?;
         // The model that the stage before ended with, where this process trained it.
         let mut before: Option<Box<dyn Scorer>> = None;
         loop {
             let stage = trainer.progress.stage;
             let pairs = if learns_from_valid(job, stage) { &self.final_pairs } else { &self.train };
             let mut learner =
-                StageLearner::new(job, self.fit_plan, stage, pairs.clone(), trainer.progress.prior.clone())?;
+                StageLearner::new(job, self.fit_plan, &uniform, stage, pairs.clone(), trainer.progress.prior.clone())?;
             match (state.take(), before.as_deref()) {
                 (Some(state), _) => learner.as_dyn().restore(&state)?,
                 (None, Some(model)) if stage == Stage::Finetune => {
