@@ -22,7 +22,7 @@ use crate::settings::{Row, between, row, settings};
 /// The weight of the imputation term where nothing is said: that of the published runs on Coat.
 const DEFAULT_IMPUTATION: f64 = 0.05;
 
-/// Examples of the uniform log that judge a look-ahead where nothing is said and it has more.
+/// Examples of a look-ahead where nothing is said and the uniform log has more.
 const DEFAULT_META_BATCH: usize = 4096;
 
 settings! {

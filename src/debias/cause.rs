@@ -64,7 +64,7 @@ impl Method for Cause {
     }
 }
 
-/// How a uniform row is judged.
+/// The loss of a uniform row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RowLoss {
     /// `(s - y)^2`.

@@ -94,7 +94,7 @@ impl<'a> MethodInputs<'a> {
         propensities.into_iter().map(|p| (1.0 / p.max(clip)) as f32).collect()
     }
 
-    /// The uniform log as the examples that judge a look-ahead in every step, all of them. Without
+    /// The whole uniform log as the examples of a look-ahead, in every step. Without
     /// a loss it is that of the objective.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 //! A method is one file: its settings, which implement [`Method`], and a row in the list below. It
 //! gives a learner its example weights ([`crate::objectives::ExampleWeights`]) and, where it has
 //! one, a further term of the loss ([`crate::objectives::AuxiliaryTerm`]). The look-ahead that
-//! teaches them is the graph family's (`models::graph::meta`): a method sees derivatives only.
+//! they learn from is the graph family's (`models::graph::meta`): a method sees derivatives only.
 
 mod autodebias;
 mod cause;
@@ -118,7 +118,8 @@ pub trait Method: Settings {
         Ok(())
     }
 
-    /// What is fitted on the uniform log alone, whatever the model is: once for all stages of a run.
+    /// What is fitted on the uniform log alone, whatever the model is: once for all stages of a
+    /// run.
     fn fit_to_uniform(&self, rows: &Log, nodes: Nodes, seed: Seed) -> Vec<f64> {
         let _ = (rows, nodes, seed);
         Vec::new()
@@ -134,7 +135,7 @@ pub trait Method: Settings {
     }
 
     /// Changes how a learner learns: the weights of examples, a further term of the loss, labels,
-    /// and what teaches them. `learning` comes with weights that are all alike.
+    /// and what they learn from. `learning` comes with weights that are all alike.
     ///
     /// # Errors
     /// Data that the method cannot use.
@@ -168,36 +169,5 @@ impl Family for dyn Method {
 
     fn validate(&self) -> Result<()> {
         Method::validate(self)
-    }
-}
-
-#[cfg(test)]
-mod rows_tests {
-    use super::*;
-
-    #[test]
-    fn every_method_has_its_name_and_a_default_within_its_ranges() {
-        for name in Config::names() {
-            let config = Config::named(name).unwrap();
-            assert_eq!(config.name(), name);
-            config.validate().unwrap();
-        }
-        assert!(Config::default().is_none());
-        let error = Config::named("autodebais").unwrap_err().to_string();
-        assert_eq!(error, "unknown debiasing method \"autodebais\"; did you mean \"autodebias\"?");
-    }
-
-    #[test]
-    fn values_outside_their_ranges_are_refused_by_name() {
-        let refused = |name, settings| {
-            let config = Config::parse(name, settings).unwrap();
-            config.validate().unwrap_err().to_string()
-        };
-        assert_eq!(
-            refused("autodebias", "every = 0"),
-            "debias.autodebias.every: found 0, expected a whole number from 1 to 1000000"
-        );
-        assert!(refused("snips", "clip = 0").starts_with("debias.snips.clip: found 0"));
-        assert!(refused("combine", "weight = nan").starts_with("debias.combine.weight: found NaN"));
     }
 }

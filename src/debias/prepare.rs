@@ -34,7 +34,7 @@ pub struct Training<'a> {
 pub struct Prepared {
     /// The pairs to train on.
     pub pairs: Arc<Interactions>,
-    /// Weights, further term, labels and teacher.
+    /// Weights, further term, labels, and what they learn from.
     pub learning: Learning,
 }
 

@@ -54,7 +54,7 @@ impl<T: WideTerm> AuxiliaryTerm for T {
     }
 
     fn tangent(&mut self, _device: &Device, _rows: &Buffer<f32>, _rows_dot: &Buffer<f32>) -> Result<()> {
-        // What the term fits, it fits in every step: a look-ahead teaches it nothing.
+        // What the term fits, it fits in every step: it learns nothing from a look-ahead.
         Ok(())
     }
 

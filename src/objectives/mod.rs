@@ -36,7 +36,7 @@ pub use task::{Batching, Negatives, Regulariser, Task, TaskInputs, build};
 pub use uniform_loss::UniformLoss;
 pub use weights::{AuxiliaryTerm, ExampleWeights, Examples, Mean, Parameters, Reduction, Sum};
 
-/// Above this number of items a row of scores per user costs more than it teaches: the default
+/// Above this number of items a row of scores per user costs too much: the default
 /// loss is `ssm`.
 const MOST_ITEMS_FOR_SOFTMAX: usize = 200_000;
 

@@ -153,3 +153,40 @@ fn losses_of_labels_and_losses_of_rankings_are_told_apart() {
     assert_eq!(of_users, ["softmax", "bsl"]);
     assert!(!Config::parse("bsl", "candidates = \"batch\"").unwrap().batches_users());
 }
+
+#[test]
+fn each_loss_draws_the_batches_it_needs_and_decays_what_it_was_published_with() {
+    let drawn = |name, settings, order| {
+        let config = Config::parse(name, settings).unwrap();
+        let mut task = build(&*config, &pairs(), DIM, Batching { size: Some(3), order }, Seed(1));
+        let mut batch = Batch::default();
+        task.sampler.batch(&pairs(), 0, 0, &mut batch);
+        (batch, task.n_candidates, task.regulariser)
+    };
+    let (batch, n_candidates, decay) = drawn("bpr", "n_negatives = 2\nn_candidates = 4", PairOrder::PairUniform);
+    assert_eq!((batch.users.len(), batch.negatives.len(), n_candidates), (3, 24, 4));
+    assert_eq!(decay, Regulariser { l2: 1e-4, all_layers: false });
+    let (batch, _, decay) = drawn("ssm", "", PairOrder::PairUniform);
+    assert_eq!((batch.users.len(), batch.negatives.len(), batch.list_ptr.len()), (3, 0, 0));
+    assert_eq!(decay, Regulariser { l2: 1e-5, all_layers: true });
+    for all_items in ["softmax", "bsl"] {
+        let (batch, _, decay) = drawn(all_items, "", PairOrder::PairUniform);
+        assert_eq!((batch.users.len(), batch.list_ptr.len()), (3, 4), "three users with all their positives");
+        assert_eq!(decay, Regulariser { l2: 1e-5, all_layers: false });
+    }
+    let blocks = PairOrder::Blocks { users: 4, items: 6 };
+    let (batch, _, _) = drawn("logistic", "n_negatives = 5", blocks);
+    assert_eq!((batch.users.len(), batch.negatives.len()), (7, 0), "a block knows all of its pairs");
+}
+
+#[test]
+fn the_temperature_of_many_items_is_lower_unless_it_was_chosen() {
+    let tau = |settings, n_items, is_set| {
+        let config = Config::parse("softmax", settings).unwrap();
+        config.settled(n_items, &|_| is_set).map(|settled| settled.settings::<Softmax>().unwrap().tau)
+    };
+    assert_eq!((tau("", 10_000, false), tau("", 10_001, false), tau("", 10_001, true)), (None, Some(0.1), None));
+    assert!(Config::named("bpr").unwrap().settled(10_001, &|_| false).is_none());
+    assert!(default_of_many(200_000).is_none());
+    assert_eq!(default_of_many(200_001).unwrap().name(), "ssm");
+}

@@ -1,4 +1,4 @@
-//! Example weights and further terms of a loss, with what teaches them: the interface between graph
+//! Example weights and further terms of a loss, and how they learn: the interface between graph
 //! models and debiasing methods.
 
 use gcnrec_kernels::ops::place::fill_column;

@@ -74,7 +74,7 @@ fn debiased(method: &str, every: u64, mut job: Job) -> Job {
 }
 
 /// Every kind of debiasing that has kernels: weights that are given, shared out, a network of losses, and learned beside an imputation term, through the
-/// look-ahead of Adam and of gradient descent; and layer weights that the uniform log teaches.
+/// look-ahead of Adam and of gradient descent; and layer weights that are fitted on the uniform log.
 fn ways_of_debiasing(every: u64) -> Vec<(&'static str, Job)> {
     let uniform = |objective| case(lightgcn(Combination::Uniform), objective);
     let mut factors = job(world(), models::Config::parse("mf", "dim = 18\nbiases = true").unwrap(), loss("mse"));
@@ -93,7 +93,7 @@ fn ways_of_debiasing(every: u64) -> Vec<(&'static str, Job)> {
     ]
 }
 
-/// Ways of training that go through other ops: lessons on held-out pairs, then a fixed prior with a bound; layers in 16 bits.
+/// Ways of training that go through other ops: layer weights fitted on held-out pairs, then a fixed prior with a bound; layers in 16 bits.
 fn other_ways(device: &Device) -> Vec<(String, Job)> {
     let mut cases = vec![
         ("held out, then additive".to_string(), case(taught(Combination::Additive, Fit::HeldOut), "bpr")),

@@ -255,5 +255,5 @@ fn samples_of_the_uniform_log_want_on_average_what_the_whole_log_wants() {
         assert!((mean - whole).abs() <= allowed, "{at}: {mean}, expected {whole} within {allowed}");
     }
     let moved = (0..whole.len()).map(|at| (found[0][at] - whole[at]).abs()).fold(0.0, f64::max);
-    assert!(moved > 1e-3 * size, "a sample of two judges otherwise than all: {moved} {size}");
+    assert!(moved > 1e-3 * size, "a sample of two wants something else than all: {moved} {size}");
 }

@@ -2,6 +2,7 @@
 
 mod engine;
 mod reference;
+mod rows;
 mod sanity;
 
 use std::sync::Arc;
