@@ -20,8 +20,7 @@ use gcnrec_graphs::{Interactions, Seed};
 use gcnrec_kernels::ops::adam::{AdamConfig, adam_step};
 use gcnrec_kernels::ops::adjacency::Adjacency;
 use gcnrec_kernels::ops::combine::{
-    AdditiveShape, AdditiveWorkspace, DotShape, DotWorkspace, additive_backward, additive_forward, dot_backward,
-    dot_forward,
+    AdditiveShape, Attention, DotShape, Gradients, Layers, Pooled, Reached, Workspace, attention,
 };
 use gcnrec_kernels::ops::dots::pair_dots;
 use gcnrec_kernels::ops::gather::gather_rows;
@@ -29,7 +28,9 @@ use gcnrec_kernels::ops::propagate::{propagate, propagate_add, propagate_from_ro
 use gcnrec_kernels::ops::row_set::RowSet;
 use gcnrec_kernels::ops::rows::scale_all;
 use gcnrec_kernels::ops::scatter::{Segments, segment_weighted_rows};
-use gcnrec_kernels::ops::softmax::{SoftmaxConfig, SoftmaxWorkspace, softmax_backward, softmax_forward};
+use gcnrec_kernels::ops::softmax::{
+    SoftmaxConfig, SoftmaxGradients, SoftmaxInput, SoftmaxWorkspace, softmax_backward, softmax_forward,
+};
 use gcnrec_kernels::ops::table::{Precision, Table, propagate_stored, store};
 use gcnrec_kernels::ops::top_k::top_k;
 use gcnrec_kernels::{Buffer, Device};
@@ -180,25 +181,30 @@ fn losses(device: &Device, train: &Interactions, table: &mut OpTable) {
     let hops: Vec<Buffer<f32>> = (0..HOPS as u64).map(|k| device.upload(&numbers(k, n * DIM))).collect();
     let mut direct = hops.clone();
     let (g, mut pooled, mut weights) = (device.upload(&numbers(9, n * DIM)), hops[0].clone(), device.zeros(n * HOPS));
-    let batch = n * DIM * 4;
+    let (batch, layers) = (n * DIM * 4, Layers { dim: DIM, hops: &hops, range: 0..n });
     let shape = AdditiveShape { dim: DIM, hidden: DIM, layers: HOPS - 1, temperature: 1.0, bound: 0.0 };
     let now = device.upload(&numbers(5, shape.n_parameters()));
-    let (mut d_now, mut work) = (now.clone(), AdditiveWorkspace::default());
+    let (mut d_now, mut work) = (now.clone(), Workspace::default());
     table.line("additive attention, forward", (HOPS + 1) * batch, || {
-        additive_forward(device, &shape, &now, &hops, 0..n, &mut pooled, &mut weights, &mut work).expect(fit);
+        let out = Pooled { pooled: &mut pooled, attention: &mut weights };
+        attention::forward(device, &shape, &now, &layers, out, &mut work).expect(fit);
     });
     table.line("... backward", (2 * HOPS + 1) * batch, || {
-        additive_backward(device, &shape, &now, &hops, 0..n, &weights, &g, &mut direct, &mut d_now, &mut work)
-            .expect(fit);
+        let reached = Reached { attention: &weights, g: &g };
+        let gradients = Gradients { direct: &mut direct, parameters: &mut d_now };
+        attention::backward(device, &shape, &now, &layers, reached, gradients, &mut work).expect(fit);
     });
     let shape = DotShape { dim: DIM, key_dim: DIM, layers: HOPS - 1, bound: 0.0 };
     let now = device.upload(&numbers(5, shape.n_parameters()));
-    let (mut d_now, mut work) = (now.clone(), DotWorkspace::default());
+    let (mut d_now, mut work) = (now.clone(), Workspace::default());
     table.line("dot attention, forward", (HOPS + 1) * batch, || {
-        dot_forward(device, &shape, &now, &hops, 0..n, &mut pooled, &mut weights, &mut work).expect(fit);
+        let out = Pooled { pooled: &mut pooled, attention: &mut weights };
+        attention::forward(device, &shape, &now, &layers, out, &mut work).expect(fit);
     });
     table.line("... backward", (2 * HOPS + 1) * batch, || {
-        dot_backward(device, &shape, &now, &hops, 0..n, &weights, &g, &mut direct, &mut d_now, &mut work).expect(fit);
+        let reached = Reached { attention: &weights, g: &g };
+        let gradients = Gradients { direct: &mut direct, parameters: &mut d_now };
+        attention::backward(device, &shape, &now, &layers, reached, gradients, &mut work).expect(fit);
     });
 
     let pairs = 2 * n / 3;
@@ -223,12 +229,14 @@ fn losses(device: &Device, train: &Interactions, table: &mut OpTable) {
     let (ones, config) = (device.upload(&vec![1.0; positive.len()]), SoftmaxConfig { tau: 0.25, t2: 1.0 });
     let (list_ptr, positive) = (device.upload(&list_ptr), device.upload(&positive));
     let sides = (n_users + n_items) * DIM * 4;
+    let (list_ptr, positive) = (&list_ptr, &positive);
+    let input = SoftmaxInput { dim: DIM, config, q: &q, c: &c, candidate_bias: None, list_ptr, positive };
     table.line(&format!("softmax over all items, {n_users} users, forward"), sides, || {
-        softmax_forward(device, DIM, config, &q, &c, None, &list_ptr, &positive, &mut work, &mut loss).expect(fit);
+        softmax_forward(device, &input, &mut work, &mut loss).expect(fit);
     });
     table.line("... backward", 2 * sides, || {
-        let (p, e) = (&list_ptr, &positive);
-        softmax_backward(device, DIM, config, &q, &c, None, p, e, &ones, &mut work, &mut d_q, &mut d_c).expect(fit);
+        let gradients = SoftmaxGradients { q: &mut d_q, c: &mut d_c };
+        softmax_backward(device, &input, &ones, &mut work, gradients).expect(fit);
     });
     let nothing = vec![&[][..]; n_users];
     table.line(&format!("top_k, {n_users} users, the best 20"), sides, || {

@@ -72,6 +72,18 @@ impl Panels {
     }
 }
 
+impl Panels {
+    /// The whole factor.
+    pub(crate) fn all(&self) -> Right<'_> {
+        self.part(0, self.depth)
+    }
+
+    /// Its rows `from..from + depth`.
+    pub(crate) fn part(&self, from: usize, depth: usize) -> Right<'_> {
+        Right { panels: self, from, depth }
+    }
+}
+
 fn fill(lines: &mut [Line], from: &[f32]) {
     for (line, part) in lines.iter_mut().zip((0..LINES).map(|line| from.get(line * 16..).unwrap_or(&[]))) {
         let held = part.len().min(16);
@@ -101,6 +113,14 @@ impl<'a> Left<'a> {
     }
 }
 
+/// Some rows of a right factor.
+#[derive(Clone, Copy)]
+pub(crate) struct Right<'a> {
+    panels: &'a Panels,
+    from: usize,
+    depth: usize,
+}
+
 /// What happens to the output's old contents.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Store {
@@ -108,36 +128,31 @@ pub(crate) enum Store {
     Add,
 }
 
-/// `out = left . right` or `out += left . right` over the rows `from..from + depth` of the right factor, in blocks of `block` terms.
+/// `out = left . right` or `out += left . right`, in blocks of `block` terms.
 ///
 /// `out` has `left.rows` rows, `out_stride` apart, of which the first `right.width` columns are written.
-#[allow(clippy::too_many_arguments)]
 pub(crate) fn product(
     left: Left<'_>,
-    right: &Panels,
-    from: usize,
-    depth: usize,
+    right: Right<'_>,
     block: usize,
     store: Store,
     out: &mut [f32],
     out_stride: usize,
 ) {
-    product_on(simd::isa(), left, right, from, depth, block, store, out, out_stride);
+    product_on(simd::isa(), left, right, block, store, out, out_stride);
 }
 
 /// [`product`] with the given instruction set, which must be the one that [`simd::isa`] answers or a lesser one.
-#[allow(clippy::too_many_arguments)]
 fn product_on(
     isa: Isa,
     left: Left<'_>,
-    right: &Panels,
-    from: usize,
-    depth: usize,
+    right: Right<'_>,
     block: usize,
     store: Store,
     out: &mut [f32],
     out_stride: usize,
 ) {
+    let Right { panels: right, from, depth } = right;
     if left.rows == 0 || right.width == 0 {
         return;
     }
@@ -361,8 +376,8 @@ mod tests {
                 for block in [COLUMN_BLOCK, ROW_BLOCK] {
                     let stride = n + 3;
                     let mut out = vec![9.0; m * stride];
-                    product(left, right, 0, k, block, Store::Overwrite, &mut out, stride);
-                    product(left, right, 0, k, block, Store::Add, &mut out, stride);
+                    product(left, right.all(), block, Store::Overwrite, &mut out, stride);
+                    product(left, right.all(), block, Store::Add, &mut out, stride);
                     let found: Vec<f32> = out.chunks(stride).flat_map(|row| &row[..n]).copied().collect();
                     let twice: Vec<f64> = expected.iter().map(|x| 2.0 * x).collect();
                     assert_close("product", &found, &twice, 2e-5, 1e-5);
@@ -378,7 +393,7 @@ mod tests {
         let mut right = Panels::default();
         right.pack_rows(&b, 50, 7);
         let mut out = vec![0.0; 35];
-        product(Left::rows(&a, 5, 20), &right, 13, 20, ROW_BLOCK, Store::Overwrite, &mut out, 7);
+        product(Left::rows(&a, 5, 20), right.part(13, 20), ROW_BLOCK, Store::Overwrite, &mut out, 7);
         assert_close("product", &out, &plain(&a, &b[13 * 7..33 * 7], [5, 7, 20]), 1e-5, 0.0);
     }
 
@@ -396,7 +411,7 @@ mod tests {
         };
         for &isa in sets {
             let mut out = vec![0.0; m * n];
-            product_on(isa, Left::rows(&a, m, k), &right, 0, k, COLUMN_BLOCK, Store::Overwrite, &mut out, n);
+            product_on(isa, Left::rows(&a, m, k), right.all(), COLUMN_BLOCK, Store::Overwrite, &mut out, n);
             let fused = isa != Isa::Portable || cfg!(target_arch = "aarch64");
             let chain = |i: usize, j: usize, terms: std::ops::Range<usize>| {
                 terms.fold(0.0f32, |sum, t| {
@@ -415,11 +430,11 @@ mod tests {
     #[test]
     fn no_depth_gives_zeros_and_no_rows_nothing() {
         let right = Panels::default();
-        product(Left::rows(&[], 0, 3), &right, 0, 0, ROW_BLOCK, Store::Overwrite, &mut [], 1);
+        product(Left::rows(&[], 0, 3), right.all(), ROW_BLOCK, Store::Overwrite, &mut [], 1);
         let mut right = Panels::default();
         right.pack_rows(&[], 0, 2);
         let mut out = [5.0; 4];
-        product(Left::rows(&[], 2, 0), &right, 0, 0, ROW_BLOCK, Store::Overwrite, &mut out, 2);
+        product(Left::rows(&[], 2, 0), right.all(), ROW_BLOCK, Store::Overwrite, &mut out, 2);
         assert_eq!(out, [0.0; 4]);
     }
 }

@@ -10,7 +10,8 @@ use gcnrec_kernels::ops::normalize::{normalize_rows, normalize_rows_backward, no
 use gcnrec_kernels::ops::place::place;
 use gcnrec_kernels::ops::scatter::{Segments, segment_sum_rows};
 use gcnrec_kernels::ops::softmax::{
-    SoftmaxConfig, SoftmaxWorkspace, softmax_backward, softmax_forward, softmax_tangent,
+    SoftmaxConfig, SoftmaxGradients, SoftmaxInput, SoftmaxMotion, SoftmaxWorkspace, softmax_backward, softmax_forward,
+    softmax_tangent,
 };
 use gcnrec_kernels::{Buffer, Device};
 
@@ -128,6 +129,15 @@ impl CosineSoftmax {
     }
 }
 
+impl CosineSoftmax {
+    /// What the op reads, its workspace, and the gradients or motions of queries and items.
+    fn parts(&mut self) -> (SoftmaxInput<'_>, &mut SoftmaxWorkspace, [&mut Buffer<f32>; 2]) {
+        let CosineSoftmax { dim, config, queries: q, items: c, list_ptr, positive, .. } = self;
+        let input = SoftmaxInput { dim: *dim, config: *config, q, c, candidate_bias: None, list_ptr, positive };
+        (input, &mut self.workspace, [&mut self.d_queries, &mut self.d_items])
+    }
+}
+
 impl Objective for CosineSoftmax {
     fn prepare(&mut self, device: &Device, batch: &Batch) -> Result<()> {
         let host = &mut self.host;
@@ -174,9 +184,8 @@ impl Objective for CosineSoftmax {
         normalize_rows(device, dim, rows, &mut self.unit, &mut self.norms)?;
         gather_indices(device, dim, &self.unit, &self.query_slots, &mut self.queries)?;
         gather_indices(device, dim, &self.unit, &self.candidate_slots, &mut self.items)?;
-        let (queries, items, workspace) = (&self.queries, &self.items, &mut self.workspace);
-        let (list_ptr, positive) = (&self.list_ptr, &self.positive);
-        Ok(softmax_forward(device, dim, self.config, queries, items, None, list_ptr, positive, workspace, loss)?)
+        let (input, workspace, _) = self.parts();
+        Ok(softmax_forward(device, &input, workspace, loss)?)
     }
 
     fn backward(
@@ -187,20 +196,9 @@ impl Objective for CosineSoftmax {
         gradient: &mut Buffer<f32>,
     ) -> Result<()> {
         let dim = self.dim;
-        softmax_backward(
-            device,
-            dim,
-            self.config,
-            &self.queries,
-            &self.items,
-            None,
-            &self.list_ptr,
-            &self.positive,
-            weights,
-            &mut self.workspace,
-            &mut self.d_queries,
-            &mut self.d_items,
-        )?;
+        let (input, workspace, [d_queries, d_items]) = self.parts();
+        let gradients = SoftmaxGradients { q: d_queries, c: d_items };
+        softmax_backward(device, &input, weights, workspace, gradients)?;
         device.resize(&mut self.stacked, self.d_queries.len() + self.d_items.len());
         place(device, &self.d_queries, 0, &mut self.stacked)?;
         place(device, &self.d_items, self.d_queries.len(), &mut self.stacked)?;
@@ -219,19 +217,8 @@ impl Objective for CosineSoftmax {
         normalize_rows_tangent(device, dim, &self.unit, &self.norms, rows_dot, &mut self.d_unit)?;
         gather_indices(device, dim, &self.d_unit, &self.query_slots, &mut self.d_queries)?;
         gather_indices(device, dim, &self.d_unit, &self.candidate_slots, &mut self.d_items)?;
-        Ok(softmax_tangent(
-            device,
-            dim,
-            self.config,
-            &self.queries,
-            &self.items,
-            None,
-            &self.list_ptr,
-            &self.positive,
-            &self.d_queries,
-            &self.d_items,
-            &mut self.workspace,
-            loss_dot,
-        )?)
+        let (input, workspace, [d_queries, d_items]) = self.parts();
+        let motion = SoftmaxMotion { q: d_queries, c: d_items };
+        Ok(softmax_tangent(device, &input, motion, workspace, loss_dot)?)
     }
 }

@@ -138,7 +138,7 @@ impl Op<1> for Attention {
                 copy_columns(rows, n, columns, dim + at, width, &mut scratch.head);
                 scratch.panels.pack_columns(&scratch.head, width, n);
                 let q = Left { values: &rows[at..], rows: n, row_stride: columns, depth_stride: 1 };
-                product(q, &scratch.panels, 0, width, ROW_BLOCK, Store::Overwrite, weights, n);
+                product(q, scratch.panels.part(0, width), ROW_BLOCK, Store::Overwrite, weights, n);
                 softmax_rows(weights, n, self.causal, scale);
                 scratch.weights.clear();
                 scratch.weights.extend_from_slice(weights);
@@ -148,7 +148,7 @@ impl Op<1> for Attention {
                 copy_columns(rows, n, columns, 2 * dim + at, width, &mut scratch.head);
                 scratch.panels.pack_rows(&scratch.head, n, width);
                 let p = Left::rows(&scratch.weights, n, n);
-                product(p, &scratch.panels, 0, n, ROW_BLOCK, Store::Overwrite, &mut piece.rows[at..], dim);
+                product(p, scratch.panels.part(0, n), ROW_BLOCK, Store::Overwrite, &mut piece.rows[at..], dim);
             }
         });
         Output { values, columns: dim, saved: Arc::new(weights) }
@@ -175,7 +175,7 @@ impl Op<1> for Attention {
                 copy_columns(rows, n, columns, 2 * dim + at, width, head);
                 panels.pack_columns(head, width, n);
                 let left = Left { values: &d_y[at..], rows: n, row_stride: dim, depth_stride: 1 };
-                product(left, panels, 0, width, ROW_BLOCK, Store::Overwrite, d_weights, n);
+                product(left, panels.part(0, width), ROW_BLOCK, Store::Overwrite, d_weights, n);
                 if !self.drop.is_nothing() {
                     drop_all(self.drop, first, d_weights);
                     drop_all(self.drop, first, weights);
@@ -185,19 +185,19 @@ impl Op<1> for Attention {
                 panels.pack_rows(head, n, width);
                 let left = Left::transposed(weights, n, n);
                 let out = &mut piece.rows[2 * dim + at..];
-                product(left, panels, 0, n, ROW_BLOCK, Store::Overwrite, out, columns);
+                product(left, panels.part(0, n), ROW_BLOCK, Store::Overwrite, out, columns);
                 d_scores(own, d_weights, n, scale);
                 // dQ = dS K
                 copy_columns(rows, n, columns, dim + at, width, head);
                 panels.pack_rows(head, n, width);
                 let out = &mut piece.rows[at..];
-                product(Left::rows(d_weights, n, n), panels, 0, n, ROW_BLOCK, Store::Overwrite, out, columns);
+                product(Left::rows(d_weights, n, n), panels.part(0, n), ROW_BLOCK, Store::Overwrite, out, columns);
                 // dK = dS^T Q
                 copy_columns(rows, n, columns, at, width, head);
                 panels.pack_rows(head, n, width);
                 let left = Left::transposed(d_weights, n, n);
                 let out = &mut piece.rows[dim + at..];
-                product(left, panels, 0, n, ROW_BLOCK, Store::Overwrite, out, columns);
+                product(left, panels.part(0, n), ROW_BLOCK, Store::Overwrite, out, columns);
             }
         });
         [d_qkv]

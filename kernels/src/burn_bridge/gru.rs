@@ -137,7 +137,7 @@ impl Op<2> for Gru {
             for t in 0..group.n_steps() {
                 let n = group.n_running(t);
                 let (left, out) = (Left::rows(&current[..n * width], n, width), &mut from_states[..n * 3 * width]);
-                product(left, &panels, 0, width, ROW_BLOCK, Store::Overwrite, out, 3 * width);
+                product(left, panels.part(0, width), ROW_BLOCK, Store::Overwrite, out, 3 * width);
                 for (s, range) in group.ranges[..n].iter().enumerate() {
                     let (row, own) = (range.start + t, range.start + t - group.first);
                     let state = &mut current[s * width..(s + 1) * width];
@@ -179,7 +179,7 @@ impl Op<2> for Gru {
                 }
                 if t > 0 {
                     let left = Left::rows(&d_from[..n * 3 * width], n, 3 * width);
-                    product(left, &panels, 0, 3 * width, ROW_BLOCK, Store::Add, &mut d[..n * width], width);
+                    product(left, panels.part(0, 3 * width), ROW_BLOCK, Store::Add, &mut d[..n * width], width);
                 }
             }
         });
@@ -203,7 +203,7 @@ impl Gru {
                 right.pack_rows(d_u, n, 3 * width);
                 let mut part = vec![0.0; width * 3 * width];
                 let left = Left::transposed(before, width, width);
-                product(left, right, 0, n, ROW_BLOCK, Store::Overwrite, &mut part, 3 * width);
+                product(left, right.part(0, n), ROW_BLOCK, Store::Overwrite, &mut part, 3 * width);
                 part
             })
             .collect();

@@ -27,7 +27,7 @@ impl Op<3> for Linear {
             let n = y.len() / columns;
             y.chunks_exact_mut(columns).for_each(|row| row.copy_from_slice(b.values));
             let left = Left::rows(&x.values[task * ROWS_PER_TASK * inner..][..n * inner], n, inner);
-            product(left, &panels, 0, inner, ROW_BLOCK, Store::Add, y, columns);
+            product(left, panels.part(0, inner), ROW_BLOCK, Store::Add, y, columns);
         });
         Output { values, columns, saved: () }
     }
@@ -44,12 +44,19 @@ impl Op<3> for Linear {
             .map_init(Panels::default, |right, (task, d_x)| {
                 let n = d_x.len() / inner;
                 let d_y = &gradient.values[task * ROWS_PER_TASK * columns..][..n * columns];
-                product(Left::rows(d_y, n, columns), &panels, 0, columns, ROW_BLOCK, Store::Overwrite, d_x, inner);
+                product(Left::rows(d_y, n, columns), panels.part(0, columns), ROW_BLOCK, Store::Overwrite, d_x, inner);
                 right.pack_rows(d_y, n, columns);
                 let mut part = vec![0.0; (inner + 1) * columns];
                 let (d_w, d_b) = part.split_at_mut(inner * columns);
                 let rows = &x.values[task * ROWS_PER_TASK * inner..][..n * inner];
-                product(Left::transposed(rows, inner, inner), right, 0, n, ROW_BLOCK, Store::Overwrite, d_w, columns);
+                product(
+                    Left::transposed(rows, inner, inner),
+                    right.part(0, n),
+                    ROW_BLOCK,
+                    Store::Overwrite,
+                    d_w,
+                    columns,
+                );
                 for row in d_y.chunks_exact(columns) {
                     d_b.iter_mut().zip(row).for_each(|(sum, d)| *sum += d);
                 }

@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use burn_tensor::Tensor;
 
 use super::op::{Matrix, Op, OpBackend, Output, apply};
-use crate::ops::softmax::{SoftmaxConfig, SoftmaxWorkspace, softmax_backward, softmax_forward};
+use crate::ops::softmax::{
+    SoftmaxConfig, SoftmaxGradients, SoftmaxInput, SoftmaxWorkspace, softmax_backward, softmax_forward,
+};
 use crate::{Buffer, Device};
 
 #[cfg(feature = "gpu")]
@@ -55,6 +57,13 @@ struct Inputs {
     positive: Buffer<u32>,
 }
 
+impl Inputs {
+    fn input(&self) -> SoftmaxInput<'_> {
+        let Inputs { dim, q, c, list_ptr, positive } = self;
+        SoftmaxInput { dim: *dim, config: PLAIN, q, c, candidate_bias: None, list_ptr, positive }
+    }
+}
+
 impl SoftmaxLoss {
     fn inputs(&self, hidden: Matrix<'_>, items: Matrix<'_>, bias: Option<Matrix<'_>>) -> Inputs {
         let upload = |matrix: Matrix<'_>, last: &dyn Fn(usize) -> Option<f32>| {
@@ -76,10 +85,8 @@ impl SoftmaxLoss {
     }
 
     fn losses(&self, inputs: &Inputs, scratch: &mut Scratch) -> Vec<f32> {
-        let Inputs { dim, q, c, list_ptr, positive } = inputs;
         let mut loss = Device::Cpu.zeros(self.targets.len());
-        let workspace = &mut scratch.workspace;
-        softmax_forward(&Device::Cpu, *dim, PLAIN, q, c, None, list_ptr, positive, workspace, &mut loss)
+        softmax_forward(&Device::Cpu, &inputs.input(), &mut scratch.workspace, &mut loss)
             .expect("the shapes should fit: checked in softmax_loss");
         scratch.pass += 1;
         Device::Cpu.read(&loss)
@@ -104,11 +111,10 @@ impl SoftmaxLoss {
             // Another pass used the memory since: its exponentials are not ours.
             self.losses(&inputs, &mut scratch);
         }
-        let Inputs { dim, q, c, list_ptr, positive } = &inputs;
         let weights = Device::Cpu.upload(gradient.values);
-        let (mut d_q, mut d_c) = (Device::Cpu.zeros(q.len()), Device::Cpu.zeros(c.len()));
-        let w = &mut scratch.workspace;
-        softmax_backward(&Device::Cpu, *dim, PLAIN, q, c, None, list_ptr, positive, &weights, w, &mut d_q, &mut d_c)
+        let (mut d_q, mut d_c) = (Device::Cpu.zeros(inputs.q.len()), Device::Cpu.zeros(inputs.c.len()));
+        let gradients = SoftmaxGradients { q: &mut d_q, c: &mut d_c };
+        softmax_backward(&Device::Cpu, &inputs.input(), &weights, &mut scratch.workspace, gradients)
             .expect("the shapes should fit: checked in softmax_loss");
         [Device::Cpu.read(&d_q), Device::Cpu.read(&d_c)]
     }

@@ -66,7 +66,7 @@ impl SpectralFilter {
         panels.pack_rows(x, self.n, columns);
         out.resize(self.rows() * columns, 0.0);
         let left = Left::rows(&self.forward, self.rows(), self.n);
-        product(left, panels, 0, self.n, ROW_BLOCK, Store::Overwrite, out, columns);
+        product(left, panels.part(0, self.n), ROW_BLOCK, Store::Overwrite, out, columns);
     }
 }
 
@@ -86,7 +86,7 @@ impl Op<2> for SpectralFilter {
             }
             panels.pack_rows(spectrum, self.rows(), columns);
             let left = Left::rows(&self.inverse, self.n, self.rows());
-            product(left, panels, 0, self.rows(), ROW_BLOCK, Store::Overwrite, y, columns);
+            product(left, panels.part(0, self.rows()), ROW_BLOCK, Store::Overwrite, y, columns);
         });
         Output { values, columns, saved: () }
     }
@@ -109,7 +109,7 @@ impl Op<2> for SpectralFilter {
                     panels.pack_rows(d_y, self.n, columns);
                     d.resize(2 * half, 0.0);
                     let left = Left::transposed(&self.inverse, self.rows(), self.rows());
-                    product(left, panels, 0, self.n, ROW_BLOCK, Store::Overwrite, d, columns);
+                    product(left, panels.part(0, self.n), ROW_BLOCK, Store::Overwrite, d, columns);
                     let ((x_re, x_im), (d_re, d_im)) = (spectrum.split_at(half), d.split_at_mut(half));
                     for at in 0..half {
                         let (a, b, re, im) = (w_re[at], w_im[at], d_re[at], d_im[at]);
@@ -120,7 +120,7 @@ impl Op<2> for SpectralFilter {
                     // dx = D^T dX
                     panels.pack_rows(d, self.rows(), columns);
                     let left = Left::transposed(&self.forward, self.n, self.n);
-                    product(left, panels, 0, self.rows(), ROW_BLOCK, Store::Overwrite, d_x, columns);
+                    product(left, panels.part(0, self.rows()), ROW_BLOCK, Store::Overwrite, d_x, columns);
                 }
                 part
             })

@@ -24,6 +24,17 @@ pub fn adam_tangent_reference(
     (0..gradient.len()).map(|i| slope.at(gradient[i], m[i], v[i]) * gradient_dot[i]).collect()
 }
 
+/// What a step of Adam starts from: `[n]` each.
+#[derive(Debug, Clone, Copy)]
+pub struct AdamStart<'a> {
+    /// The gradient of the step.
+    pub gradient: &'a Buffer<f32>,
+    /// The mean of gradients before it.
+    pub m: &'a Buffer<f32>,
+    /// The mean of squared gradients before it.
+    pub v: &'a Buffer<f32>,
+}
+
 /// The motion of every parameter when the gradient of an Adam step moves along `gradient_dot`: `p_dot = -lr J g_dot` with
 /// `J = (1 - b1) / ((1 - b1^t) r) - m' (1 - b2) g / ((1 - b2^t) s r^2)`, where `m'` and `s` are the mean and the root of the mean square after the step,
 /// their bias corrected, and `r = s + eps`. A parameter that never had a gradient does not move.
@@ -33,7 +44,7 @@ pub fn adam_tangent_reference(
 /// the CPU and in f32 on a GPU.
 ///
 /// # Shapes
-/// - `gradient`, `m`, `v`, `gradient_dot`: `[n]`, moments as they were before [`adam_step`](super::adam::adam_step); `motion` becomes `[n]`
+/// - `gradient_dot`: `[n]`; `motion` becomes `[n]`
 ///
 /// # Errors
 /// [`KernelError::Shape`] when lengths differ, [`KernelError::Argument`] for step 0.
@@ -41,13 +52,12 @@ pub fn adam_tangent(
     device: &Device,
     config: &AdamConfig,
     step: u64,
-    gradient: &Buffer<f32>,
-    m: &Buffer<f32>,
-    v: &Buffer<f32>,
+    start: AdamStart<'_>,
     gradient_dot: &Buffer<f32>,
     motion: &mut Buffer<f32>,
 ) -> Result<()> {
     const OP: &str = "adam_tangent";
+    let AdamStart { gradient, m, v } = start;
     let n = gradient.len();
     expect_len(OP, "m", m.len(), n)?;
     expect_len(OP, "v", v.len(), n)?;
@@ -66,7 +76,7 @@ pub fn adam_tangent(
             tasks.for_each(|((motion, (gradient, dot)), (m, v))| moved(slope, gradient, m, v, dot, motion));
         }
         #[cfg(feature = "gpu")]
-        Device::Gpu(gpu) => gpu::motion(gpu, &slope, gradient, (m, v), gradient_dot, motion),
+        Device::Gpu(gpu) => gpu::motion(gpu, &slope, start, gradient_dot, motion),
     }
     Ok(())
 }
@@ -156,7 +166,8 @@ mod tests {
         let config = AdamConfig { learning_rate: 0.5, epsilon: 0.25, ..AdamConfig::default() };
         let [g, zeros] = [&[0.75f32, -0.25], &[0.0; 2]].map(|x| CPU.upload(x));
         let mut motion = Buffer::default();
-        adam_tangent(&CPU, &config, 1, &g, &zeros, &zeros, &CPU.upload(&[1.0, -2.0]), &mut motion).unwrap();
+        let start = AdamStart { gradient: &g, m: &zeros, v: &zeros };
+        adam_tangent(&CPU, &config, 1, start, &CPU.upload(&[1.0, -2.0]), &mut motion).unwrap();
         // -.5 * .25 / 1, and -.5 * .25 / .25 * -2.
         let found = CPU.read(&motion);
         assert!((found[0] + 0.125).abs() < 1e-6 && (found[1] - 1.0).abs() < 1e-6, "{found:?}");
@@ -192,13 +203,15 @@ mod tests {
         let expected = adam_tangent_reference(&config, 5, &wide(&g), &wide(&m), &wide(&v), &wide(&dot));
         let [g, m, v, dot] = [&g, &m, &v, &dot].map(|x| CPU.upload(x));
         let mut motion = Buffer::default();
-        adam_tangent(&CPU, &config, 5, &g, &m, &v, &dot, &mut motion).unwrap();
+        let start = AdamStart { gradient: &g, m: &m, v: &v };
+        adam_tangent(&CPU, &config, 5, start, &dot, &mut motion).unwrap();
         let found = CPU.read(&motion);
         assert_eq!(found[0], 0.0, "neither a gradient nor moments there");
         for (found, expected) in found.iter().zip(&expected) {
             assert!((f64::from(*found) - expected).abs() <= 1e-6 * expected.abs(), "{found} {expected}");
         }
-        assert!(adam_tangent(&CPU, &config, 0, &g, &m, &v, &dot, &mut motion).is_err());
-        assert!(adam_tangent(&CPU, &config, 1, &g, &CPU.zeros(3), &v, &dot, &mut motion).is_err());
+        assert!(adam_tangent(&CPU, &config, 0, start, &dot, &mut motion).is_err());
+        let short = AdamStart { m: &CPU.zeros(3), ..start };
+        assert!(adam_tangent(&CPU, &config, 1, short, &dot, &mut motion).is_err());
     }
 }

@@ -57,7 +57,7 @@ pub fn pair_dots(
             expect_largest(OP, "left", left, n_rows)?;
             expect_largest(OP, "right", right, n_rows)?;
             device.resize(out, left.len());
-            gpu::dots(gpu, dim, x, x, left, right, out, false);
+            gpu::dots(gpu, dim, x, None, (left, right), out);
         }
     }
     Ok(())
@@ -101,7 +101,7 @@ pub fn pair_dots_tangent(
             expect_largest(OP, "left", left, n_rows)?;
             expect_largest(OP, "right", right, n_rows)?;
             device.resize(out, left.len());
-            gpu::dots(gpu, dim, x, x_dot, left, right, out, true);
+            gpu::dots(gpu, dim, x, Some(x_dot), (left, right), out);
         }
     }
     Ok(())

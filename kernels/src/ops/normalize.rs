@@ -79,7 +79,7 @@ pub fn normalize_rows_backward(
     dy: &Buffer<f32>,
     dx: &mut Buffer<f32>,
 ) -> Result<()> {
-    project("normalize_rows_backward", "dy", device, dim, y, norms, dy, dx)
+    project(("normalize_rows_backward", "dy"), device, dim, y, norms, dy, dx)
 }
 
 /// How the scaled rows move when the rows move by `x_dot`: `y_dot[r] = (x_dot[r] - <x_dot[r], y[r]> y[r]) / |x[r]|`.
@@ -99,13 +99,12 @@ pub fn normalize_rows_tangent(
     x_dot: &Buffer<f32>,
     y_dot: &mut Buffer<f32>,
 ) -> Result<()> {
-    project("normalize_rows_tangent", "x_dot", device, dim, y, norms, x_dot, y_dot)
+    project(("normalize_rows_tangent", "x_dot"), device, dim, y, norms, x_dot, y_dot)
 }
 
-#[allow(clippy::too_many_arguments)]
+/// Both maps; `op` and the name of `v` are for the refusal of wrong sizes.
 fn project(
-    op: &'static str,
-    argument: &'static str,
+    (op, argument): (&'static str, &'static str),
     device: &Device,
     dim: usize,
     y: &Buffer<f32>,

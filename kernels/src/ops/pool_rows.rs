@@ -90,7 +90,7 @@ fn add_layers_body<const FUSED: bool>(dim: usize, alpha: &[f32], layers: &[Buffe
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::combine::weighted_sum;
+    use crate::ops::combine::{Layers, weighted_sum};
     use crate::ops::gather::gather_rows;
     use crate::ops::propagate::propagate_rows;
     use crate::simd::tests::on_both_widths;
@@ -121,7 +121,8 @@ mod tests {
                 };
                 let three = || {
                     let mut y = CPU.zeros(rows.len() * dim);
-                    weighted_sum(&CPU, dim, alpha, &hops, 0..rows.len(), &mut y).unwrap();
+                    let layers = Layers { dim, hops: &hops, range: 0..rows.len() };
+                    weighted_sum(&CPU, alpha, &layers, &mut y).unwrap();
                     y.host().to_vec()
                 };
                 assert_eq!(bits(&same_bits_of(pool)), bits(&three()), "{n_layers} layers, dim {dim}");

@@ -59,7 +59,7 @@ pub fn propagate(device: &Device, a: &Adjacency, dim: usize, x: &Buffer<f32>, y:
     match device {
         Device::Cpu => all_rows(a, dim, x.host(), None, y.host_mut()),
         #[cfg(feature = "gpu")]
-        Device::Gpu(gpu) => gpu::hop::<f32, f32, _, _>(gpu, a, dim, x, None, None, false, y),
+        Device::Gpu(gpu) => gpu::hop::<f32, f32, _, _>(gpu, a, dim, x, None, false, y),
     }
     Ok(())
 }
@@ -89,7 +89,7 @@ pub fn propagate_add(
     match device {
         Device::Cpu => all_rows(a, dim, x.host(), Some(Addend::of(rows, addend)), y.host_mut()),
         #[cfg(feature = "gpu")]
-        Device::Gpu(gpu) => gpu::hop::<f32, f32, _, _>(gpu, a, dim, x, Some(rows), Some(addend), false, y),
+        Device::Gpu(gpu) => gpu::hop::<f32, f32, _, _>(gpu, a, dim, x, Some((rows, addend)), false, y),
     }
     Ok(())
 }
@@ -159,7 +159,7 @@ pub fn propagate_from_rows_add(
             });
         }
         #[cfg(feature = "gpu")]
-        Device::Gpu(gpu) => gpu::hop::<f32, f32, _, _>(gpu, a, dim, x_rows, Some(rows), Some(addend), true, y),
+        Device::Gpu(gpu) => gpu::hop::<f32, f32, _, _>(gpu, a, dim, x_rows, Some((rows, addend)), true, y),
     }
     Ok(())
 }

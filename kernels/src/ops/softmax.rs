@@ -1,8 +1,10 @@
 //! Softmax cross-entropy of queries against candidates, in tiles: the scores are never held as a whole.
 //!
-//! One op serves the loss over all items (queries: a batch of users, each with a list of positives) and the loss inside a batch (each query with one
-//! positive, the candidates being the batch's positives). Candidates are cut into tiles of 256, tiles into at most 16 groups by their number alone;
-//! a group is treated from its first tile to its last by one task, and what groups share is added in their order.
+//! One op serves the loss over all items (queries: a batch of users, each with a list of positives)
+//! and the loss inside a batch (each query with one positive, the candidates being the batch's
+//! positives). Candidates are cut into tiles of 256, tiles into at most 16 groups by their number
+//! alone; a group is treated from its first tile to its last by one task, and what groups share is
+//! added in their order.
 
 use crate::buffer::Buffer;
 use crate::device::Device;
@@ -17,7 +19,7 @@ mod reference;
 mod tests;
 
 use cpu::{Call, Group, KEPT, cpu_backward, cpu_forward, cpu_tangent};
-pub use reference::{softmax_backward_reference, softmax_reference, softmax_tangent_reference};
+pub use reference::SoftmaxReference;
 
 /// What the scores are divided by, and how much the denominator counts.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -28,7 +30,45 @@ pub struct SoftmaxConfig {
     pub t2: f32,
 }
 
-/// Scratch of the op, and what its backward pass needs of the last forward pass. Allocates only when a larger problem comes.
+/// What all passes read: queries, candidates, and which candidate each example should pick.
+#[derive(Debug, Clone, Copy)]
+pub struct SoftmaxInput<'a> {
+    /// Columns of a row.
+    pub dim: usize,
+    /// Temperature and the weight of the denominator.
+    pub config: SoftmaxConfig,
+    /// `[n_q, dim]`: the queries.
+    pub q: &'a Buffer<f32>,
+    /// `[n_c, dim]`: the candidates.
+    pub c: &'a Buffer<f32>,
+    /// `[n_c]`: added to a candidate's scores; minus infinity rules it out.
+    pub candidate_bias: Option<&'a Buffer<f32>>,
+    /// `[n_q + 1]`: the examples of query `q` are `list_ptr[q]..list_ptr[q + 1]`.
+    pub list_ptr: &'a Buffer<u32>,
+    /// `[n_examples]`: the candidate that each example should pick; it stays in the denominator.
+    pub positive: &'a Buffer<u32>,
+}
+
+/// The gradients of queries and candidates; both are resized and overwritten.
+#[derive(Debug)]
+pub struct SoftmaxGradients<'a> {
+    /// `[n_q, dim]`.
+    pub q: &'a mut Buffer<f32>,
+    /// `[n_c, dim]`.
+    pub c: &'a mut Buffer<f32>,
+}
+
+/// A motion of queries and candidates.
+#[derive(Debug, Clone, Copy)]
+pub struct SoftmaxMotion<'a> {
+    /// `[n_q, dim]`.
+    pub q: &'a Buffer<f32>,
+    /// `[n_c, dim]`.
+    pub c: &'a Buffer<f32>,
+}
+
+/// Scratch of the op, and what its backward pass needs of the last forward pass. Allocates only when a
+/// larger problem comes.
 #[derive(Debug, Clone, Default)]
 pub struct SoftmaxWorkspace {
     groups: Vec<Group>,
@@ -45,92 +85,80 @@ pub struct SoftmaxWorkspace {
     gpu: gpu::Scratch,
 }
 
-/// The loss of each example: `loss_e = -s_pos + t2 log sum_j exp(s_qj)`, with scores `s_qj = q.c_j / tau + bias_j`.
+/// The loss of each example: `loss_e = -s_pos + t2 log sum_j exp(s_qj)`, with scores
+/// `s_qj = q.c_j / tau + bias_j`.
 ///
 /// # Shapes
-/// - `q`: `[n_q, dim]`, `c`: `[n_c, dim]`, `candidate_bias`: `[n_c]` (minus infinity rules a candidate out)
-/// - `list_ptr`: `[n_q + 1]`; the examples of query `q` are `list_ptr[q]..list_ptr[q + 1]`
-/// - `positive`: `[n_examples]`, the candidate that each example should pick; it stays in the denominator
-/// - `loss`: `[n_examples]`
+/// - `loss`: `[n_examples]`, resized and overwritten
 ///
 /// # Errors
-/// [`crate::KernelError::Shape`] when the sizes disagree, [`crate::KernelError::Index`] when `list_ptr` falls or a positive is no candidate.
+/// [`crate::KernelError::Shape`] when the sizes disagree, [`crate::KernelError::Index`] when `list_ptr`
+/// falls or a positive is no candidate.
 ///
 /// # Source
-/// Wu et al., *On the effectiveness of sampled softmax loss for item recommendation*, TOIS 2024; `t2` from Wu et al., *BSL*, ICDE 2024. We keep the
-/// positive in the denominator, as InfoNCE does; BSL's code leaves it out.
-#[allow(clippy::too_many_arguments)]
+/// Wu et al., *On the effectiveness of sampled softmax loss for item recommendation*, TOIS 2024; `t2`
+/// from Wu et al., *BSL*, ICDE 2024. We keep the positive in the denominator, as InfoNCE does; BSL's
+/// code leaves it out.
 pub fn softmax_forward(
     device: &Device,
-    dim: usize,
-    config: SoftmaxConfig,
-    q: &Buffer<f32>,
-    c: &Buffer<f32>,
-    candidate_bias: Option<&Buffer<f32>>,
-    list_ptr: &Buffer<u32>,
-    positive: &Buffer<u32>,
+    input: &SoftmaxInput<'_>,
     workspace: &mut SoftmaxWorkspace,
     loss: &mut Buffer<f32>,
 ) -> Result<()> {
     const OP: &str = "softmax_forward";
     match device {
         Device::Cpu => {
-            let call = Call::new(OP, dim, config, q, c, candidate_bias, list_ptr, positive)?;
+            let call = Call::new(OP, input)?;
             device.resize(loss, call.positive.len());
             cpu_forward(&call, workspace, loss.host_mut(), KEPT);
         }
         #[cfg(feature = "gpu")]
         Device::Gpu(gpu) => {
-            let call = gpu::Call::new(OP, gpu, dim, config, q, c, candidate_bias, list_ptr, positive)?;
-            workspace.sizes = (dim, call.n_q, call.n_c);
+            let call = gpu::Call::new(OP, gpu, input)?;
+            workspace.sizes = (input.dim, call.n_q, call.n_c);
             gpu::forward(&call, &mut workspace.gpu, loss);
         }
     }
     Ok(())
 }
 
-/// The gradient of the weighted losses: with `W_q` the sum of query `q`'s weights and `p` its softmax, `dS_qj = t2 W_q p_qj - sum of w_e over its examples
-/// with positive j`; `d_q = dS C / tau`, `d_c = dS^T Q / tau`. Both are overwritten.
+/// The gradient of the weighted losses: with `W_q` the sum of query `q`'s weights and `p` its softmax,
+/// `dS_qj = t2 W_q p_qj - sum of w_e over its examples with positive j`; `d_q = dS C / tau`,
+/// `d_c = dS^T Q / tau`.
 ///
 /// # Shapes
-/// - `weights`: `[n_examples]`; `d_q`: `[n_q, dim]`; `d_c`: `[n_c, dim]`; the rest as in [`softmax_forward`]
+/// - `weights`: `[n_examples]`
 ///
 /// # Errors
-/// [`crate::KernelError::Shape`] when the sizes disagree, also with the last forward pass of `workspace`, which must have had the same inputs.
-#[allow(clippy::too_many_arguments)]
+/// [`crate::KernelError::Shape`] when the sizes disagree, also with the last forward pass of
+/// `workspace`, which must have had the same inputs.
 pub fn softmax_backward(
     device: &Device,
-    dim: usize,
-    config: SoftmaxConfig,
-    q: &Buffer<f32>,
-    c: &Buffer<f32>,
-    candidate_bias: Option<&Buffer<f32>>,
-    list_ptr: &Buffer<u32>,
-    positive: &Buffer<u32>,
+    input: &SoftmaxInput<'_>,
     weights: &Buffer<f32>,
     workspace: &mut SoftmaxWorkspace,
-    d_q: &mut Buffer<f32>,
-    d_c: &mut Buffer<f32>,
+    gradients: SoftmaxGradients<'_>,
 ) -> Result<()> {
     const OP: &str = "softmax_backward";
     let last = workspace.sizes;
     let same_as_last = |n_q, n_c| {
-        expect_len(OP, "weights", weights.len(), positive.len())?;
-        expect_len(OP, "dim of the last forward pass", last.0, dim)?;
+        expect_len(OP, "weights", weights.len(), input.positive.len())?;
+        expect_len(OP, "dim of the last forward pass", last.0, input.dim)?;
         expect_len(OP, "queries of the last forward pass", last.1, n_q)?;
         expect_len(OP, "candidates of the last forward pass", last.2, n_c)
     };
+    let SoftmaxGradients { q: d_q, c: d_c } = gradients;
     match device {
         Device::Cpu => {
-            let call = Call::new(OP, dim, config, q, c, candidate_bias, list_ptr, positive)?;
+            let call = Call::new(OP, input)?;
             same_as_last(call.n_q, call.n_c)?;
-            device.resize(d_q, q.len());
-            device.resize(d_c, c.len());
+            device.resize(d_q, input.q.len());
+            device.resize(d_c, input.c.len());
             cpu_backward(&call, weights.host(), workspace, d_q.host_mut(), d_c.host_mut());
         }
         #[cfg(feature = "gpu")]
         Device::Gpu(gpu) => {
-            let call = gpu::Call::new(OP, gpu, dim, config, q, c, candidate_bias, list_ptr, positive)?;
+            let call = gpu::Call::new(OP, gpu, input)?;
             same_as_last(call.n_q, call.n_c)?;
             gpu::backward(&call, weights, &mut workspace.gpu, d_q, d_c);
         }
@@ -138,42 +166,35 @@ pub fn softmax_backward(
     Ok(())
 }
 
-/// How each loss moves along a motion of the rows: `loss_dot_e = -s_dot_pos + t2 sum_j p_qj s_dot_qj`, `s_dot_qj = (q_dot.c_j + q.c_dot_j) / tau`.
+/// How each loss moves along a motion of the rows:
+/// `loss_dot_e = -s_dot_pos + t2 sum_j p_qj s_dot_qj`, `s_dot_qj = (q_dot.c_j + q.c_dot_j) / tau`.
 /// Needs no forward pass before it, and leaves the state of the last one as it was.
 ///
 /// # Shapes
-/// - `q_dot`: `[n_q, dim]`; `c_dot`: `[n_c, dim]`; `loss_dot`: `[n_examples]`; the rest as in [`softmax_forward`]
+/// - `loss_dot`: `[n_examples]`, resized and overwritten
 ///
 /// # Errors
 /// As [`softmax_forward`].
-#[allow(clippy::too_many_arguments)]
 pub fn softmax_tangent(
     device: &Device,
-    dim: usize,
-    config: SoftmaxConfig,
-    q: &Buffer<f32>,
-    c: &Buffer<f32>,
-    candidate_bias: Option<&Buffer<f32>>,
-    list_ptr: &Buffer<u32>,
-    positive: &Buffer<u32>,
-    q_dot: &Buffer<f32>,
-    c_dot: &Buffer<f32>,
+    input: &SoftmaxInput<'_>,
+    motion: SoftmaxMotion<'_>,
     workspace: &mut SoftmaxWorkspace,
     loss_dot: &mut Buffer<f32>,
 ) -> Result<()> {
     const OP: &str = "softmax_tangent";
-    expect_len(OP, "q_dot", q_dot.len(), q.len())?;
-    expect_len(OP, "c_dot", c_dot.len(), c.len())?;
+    expect_len(OP, "q_dot", motion.q.len(), input.q.len())?;
+    expect_len(OP, "c_dot", motion.c.len(), input.c.len())?;
     match device {
         Device::Cpu => {
-            let call = Call::new(OP, dim, config, q, c, candidate_bias, list_ptr, positive)?;
+            let call = Call::new(OP, input)?;
             device.resize(loss_dot, call.positive.len());
-            cpu_tangent(&call, q_dot.host(), c_dot.host(), workspace, loss_dot.host_mut());
+            cpu_tangent(&call, motion.q.host(), motion.c.host(), workspace, loss_dot.host_mut());
         }
         #[cfg(feature = "gpu")]
         Device::Gpu(gpu) => {
-            let call = gpu::Call::new(OP, gpu, dim, config, q, c, candidate_bias, list_ptr, positive)?;
-            gpu::tangent(&call, q_dot, c_dot, &mut workspace.gpu, loss_dot);
+            let call = gpu::Call::new(OP, gpu, input)?;
+            gpu::tangent(&call, motion.q, motion.c, &mut workspace.gpu, loss_dot);
         }
     }
     Ok(())

@@ -3,8 +3,8 @@
 use gcnrec_kernels::ops::adam::{AdamConfig, adam_step};
 use gcnrec_kernels::ops::adjacency::Adjacency;
 use gcnrec_kernels::ops::combine::{
-    AdditiveShape, AdditiveWorkspace, DotShape, DotWorkspace, additive_backward, additive_forward, dot_backward,
-    dot_forward, global_backward, global_forward,
+    AdditiveShape, Attention, DotShape, Gradients, Layers, Pooled, Reached, Workspace, attention, global_backward,
+    global_forward,
 };
 use gcnrec_kernels::ops::dots::pair_dots;
 use gcnrec_kernels::ops::gather::gather_rows;
@@ -14,7 +14,9 @@ use gcnrec_kernels::ops::pair_loss::bpr_forward;
 use gcnrec_kernels::ops::propagate::{propagate, propagate_add, propagate_from_rows_add, propagate_rows};
 use gcnrec_kernels::ops::row_set::RowSet;
 use gcnrec_kernels::ops::scatter::{Segments, segment_weighted_rows};
-use gcnrec_kernels::ops::softmax::{SoftmaxConfig, SoftmaxWorkspace, softmax_backward, softmax_forward};
+use gcnrec_kernels::ops::softmax::{
+    SoftmaxConfig, SoftmaxGradients, SoftmaxInput, SoftmaxWorkspace, softmax_backward, softmax_forward,
+};
 use gcnrec_kernels::ops::top_k::top_k;
 use gcnrec_kernels::{Buffer, Device};
 
@@ -80,13 +82,15 @@ fn an_op_of_a_step_copies_nothing_and_never_waits() {
         let (config, mut work) = (SoftmaxConfig { tau: 0.25, t2: 1.0 }, SoftmaxWorkspace::default());
         let (list_ptr, q) = ((0..=50).map(|q| q * 10).collect::<Vec<u32>>(), device.upload(&numbers(10, 50 * DIM)));
         let (list_ptr, weights) = (device.upload(&list_ptr), device.upload(&numbers(11, 500)));
+        let (list_ptr, positive) = (&list_ptr, &left);
+        let input = SoftmaxInput { dim: DIM, config, q: &q, c: &x, candidate_bias: None, list_ptr, positive };
         costs(device, "softmax_forward", 3, || {
-            softmax_forward(device, DIM, config, &q, &x, None, &list_ptr, &left, &mut work, &mut loss).unwrap();
+            softmax_forward(device, &input, &mut work, &mut loss).unwrap();
         });
         let (mut d_q, mut d_c) = Default::default();
         costs(device, "softmax_backward", 5, || {
-            let (p, e) = (&list_ptr, &left);
-            softmax_backward(device, DIM, config, &q, &x, None, p, e, &weights, &mut work, &mut d_q, &mut d_c).unwrap();
+            let gradients = SoftmaxGradients { q: &mut d_q, c: &mut d_c };
+            softmax_backward(device, &input, &weights, &mut work, gradients).unwrap();
         });
     });
 }
@@ -96,36 +100,42 @@ fn a_layer_combination_copies_nothing_and_never_waits() {
     on_each(|device| {
         let device = &Device::open(&device.name()).unwrap();
         let hops: Vec<Buffer<f32>> = (0..HOPS as u64).map(|k| device.upload(&numbers(k, N * DIM))).collect();
+        let layers = Layers { dim: DIM, hops: &hops, range: 0..N };
         let (g, mut pooled, mut weights) =
             (device.upload(&numbers(9, N * DIM)), device.zeros(N * DIM), device.zeros(N * HOPS));
         let mut direct: Vec<Buffer<f32>> = (0..HOPS).map(|_| device.zeros(N * DIM)).collect();
         // One launch for the weights, then one for each layer.
         let (theta, mut d_theta) = (device.upload(&numbers(1, HOPS)), device.zeros(HOPS));
         costs(device, "global_forward", 5, || {
-            global_forward(device, DIM, &theta, &hops, 0..N, &mut pooled).unwrap();
+            global_forward(device, &theta, &layers, &mut pooled).unwrap();
         });
         costs(device, "global_backward", 9, || {
-            global_backward(device, DIM, &theta, &hops, 0..N, &g, &mut direct, &mut d_theta).unwrap();
+            let gradients = Gradients { direct: &mut direct, parameters: &mut d_theta };
+            global_backward(device, &theta, &layers, &g, gradients).unwrap();
         });
         let shape = AdditiveShape { dim: DIM, hidden: DIM, layers: HOPS - 1, temperature: 1.0, bound: 0.0 };
         let (now, mut d_now) = (device.upload(&numbers(2, shape.n_parameters())), device.zeros(shape.n_parameters()));
-        let mut work = AdditiveWorkspace::default();
+        let mut work = Workspace::default();
         costs(device, "additive_forward", 8, || {
-            additive_forward(device, &shape, &now, &hops, 0..N, &mut pooled, &mut weights, &mut work).unwrap();
+            let out = Pooled { pooled: &mut pooled, attention: &mut weights };
+            attention::forward(device, &shape, &now, &layers, out, &mut work).unwrap();
         });
         costs(device, "additive_backward", 17, || {
-            let own = 0..N;
-            additive_backward(device, &shape, &now, &hops, own, &weights, &g, &mut direct, &mut d_now, &mut work)
-                .unwrap();
+            let reached = Reached { attention: &weights, g: &g };
+            let gradients = Gradients { direct: &mut direct, parameters: &mut d_now };
+            attention::backward(device, &shape, &now, &layers, reached, gradients, &mut work).unwrap();
         });
         let shape = DotShape { dim: DIM, key_dim: DIM, layers: HOPS - 1, bound: 0.0 };
         let (now, mut d_now) = (device.upload(&numbers(2, shape.n_parameters())), device.zeros(shape.n_parameters()));
-        let mut work = DotWorkspace::default();
+        let mut work = Workspace::default();
         costs(device, "dot_forward", 11, || {
-            dot_forward(device, &shape, &now, &hops, 0..N, &mut pooled, &mut weights, &mut work).unwrap();
+            let out = Pooled { pooled: &mut pooled, attention: &mut weights };
+            attention::forward(device, &shape, &now, &layers, out, &mut work).unwrap();
         });
         costs(device, "dot_backward", 27, || {
-            dot_backward(device, &shape, &now, &hops, 0..N, &weights, &g, &mut direct, &mut d_now, &mut work).unwrap();
+            let reached = Reached { attention: &weights, g: &g };
+            let gradients = Gradients { direct: &mut direct, parameters: &mut d_now };
+            attention::backward(device, &shape, &now, &layers, reached, gradients, &mut work).unwrap();
         });
     });
 }

@@ -1,7 +1,7 @@
 //! What a look-ahead needs beside the ops of a step: the motion of an optimiser, losses over all pairs, and weights of examples.
 
 use gcnrec_kernels::ops::adam::AdamConfig;
-use gcnrec_kernels::ops::adam_tangent::{adam_tangent, adam_tangent_reference};
+use gcnrec_kernels::ops::adam_tangent::{AdamStart, adam_tangent, adam_tangent_reference};
 use gcnrec_kernels::ops::all_pairs::{
     AllPairs, KnownPairs, all_pairs_gradient, all_pairs_gradient_reference, all_pairs_motion,
     all_pairs_motion_reference,
@@ -34,7 +34,8 @@ fn the_motion_of_an_adam_step_agrees_with_the_reference_and_never_waits_for_the_
             let [on_g, on_m, on_v, on_dot] = [&g, &m, &v, &dot].map(|x| device.upload(x));
             let before = device.counts().unwrap();
             let mut motion = Buffer::default();
-            adam_tangent(device, &config, step, &on_g, &on_m, &on_v, &on_dot, &mut motion).unwrap();
+            let start = AdamStart { gradient: &on_g, m: &on_m, v: &on_v };
+            adam_tangent(device, &config, step, start, &on_dot, &mut motion).unwrap();
             let after = device.counts().unwrap();
             assert_eq!((after.host_reads, after.bytes_up), (before.host_reads, before.bytes_up));
             let found = device.read(&motion);

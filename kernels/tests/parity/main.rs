@@ -5,7 +5,6 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod attention;
-mod dot;
 mod graph;
 mod launches;
 mod look_ahead;

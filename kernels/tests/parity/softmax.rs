@@ -2,8 +2,8 @@
 
 use gcnrec_kernels::Buffer;
 use gcnrec_kernels::ops::softmax::{
-    SoftmaxConfig, SoftmaxWorkspace, softmax_backward, softmax_backward_reference, softmax_forward, softmax_reference,
-    softmax_tangent, softmax_tangent_reference,
+    SoftmaxConfig, SoftmaxGradients, SoftmaxInput, SoftmaxMotion, SoftmaxReference, SoftmaxWorkspace, softmax_backward,
+    softmax_forward, softmax_tangent,
 };
 
 use crate::{assert_close, assert_same_bits, indices, numbers, on_each, wide};
@@ -69,30 +69,27 @@ fn losses_gradients_and_tangents_agree_with_the_reference() {
                 let mut work = SoftmaxWorkspace::default();
                 let (mut loss, mut d_q, mut d_c) = (Buffer::default(), Buffer::default(), Buffer::default());
                 let mut dot = Buffer::default();
-                let (b, p, e) = (on_bias.as_ref(), &on_ptr, &on_positive);
-                softmax_forward(device, dim, config, &on_q, &on_c, b, p, e, &mut work, &mut loss).unwrap();
-                let w = device.upload(&weights);
-                softmax_backward(device, dim, config, &on_q, &on_c, b, p, e, &w, &mut work, &mut d_q, &mut d_c)
-                    .unwrap();
-                let (m, n) = (device.upload(&q_dot), device.upload(&c_dot));
-                softmax_tangent(device, dim, config, &on_q, &on_c, b, p, e, &m, &n, &mut work, &mut dot).unwrap();
+                let (candidate_bias, list_ptr, positive) = (on_bias.as_ref(), &on_ptr, &on_positive);
+                let input = SoftmaxInput { dim, config, q: &on_q, c: &on_c, candidate_bias, list_ptr, positive };
+                softmax_forward(device, &input, &mut work, &mut loss).unwrap();
+                let gradients = SoftmaxGradients { q: &mut d_q, c: &mut d_c };
+                softmax_backward(device, &input, &device.upload(&weights), &mut work, gradients).unwrap();
+                let motion = SoftmaxMotion { q: &device.upload(&q_dot), c: &device.upload(&c_dot) };
+                softmax_tangent(device, &input, motion, &mut work, &mut dot).unwrap();
                 [loss, d_q, d_c, dot].map(|values| device.read(&values))
             };
             let [loss, d_q, d_c, dot] = run();
             assert_same_bits(|| run().concat(), &what);
 
             let (q, c, bias) = (wide(&q), wide(&c), bias.map(|bias| wide(&bias)));
-            let bias = bias.as_deref();
-            let expected = softmax_reference(dim, config, &q, &c, bias, &list_ptr, &positive);
+            let (candidate_bias, list_ptr, positive) = (bias.as_deref(), &list_ptr[..], &positive[..]);
+            let exact = SoftmaxReference { dim, config, q: &q, c: &c, candidate_bias, list_ptr, positive };
             // Scores below 10 in f32, and sums of 2,000 exponentials.
-            assert_close(&loss, &expected, 2e-5, &what);
-            let (expected_q, expected_c) =
-                softmax_backward_reference(dim, config, &q, &c, bias, &list_ptr, &positive, &wide(&weights));
+            assert_close(&loss, &exact.loss(), 2e-5, &what);
+            let (expected_q, expected_c) = exact.backward(&wide(&weights));
             assert_close(&d_q, &expected_q, 5e-5, &what);
             assert_close(&d_c, &expected_c, 5e-5, &what);
-            let (m, n) = (wide(&q_dot), wide(&c_dot));
-            let expected = softmax_tangent_reference(dim, config, &q, &c, bias, &list_ptr, &positive, &m, &n);
-            assert_close(&dot, &expected, 5e-5, &what);
+            assert_close(&dot, &exact.tangent(&wide(&q_dot), &wide(&c_dot)), 5e-5, &what);
         }
     });
 }
@@ -104,8 +101,9 @@ fn positives_that_are_no_candidates_are_refused() {
         let (q, c) = (device.zeros(2), device.zeros(4));
         let (mut work, mut loss) = (SoftmaxWorkspace::default(), Buffer::default());
         let (list_ptr, positive) = (device.upload(&[0, 1]), device.upload(&[2]));
-        let refused =
-            softmax_forward(device, 2, config, &q, &c, None, &list_ptr, &positive, &mut work, &mut loss).unwrap_err();
+        let (list_ptr, positive) = (&list_ptr, &positive);
+        let input = SoftmaxInput { dim: 2, config, q: &q, c: &c, candidate_bias: None, list_ptr, positive };
+        let refused = softmax_forward(device, &input, &mut work, &mut loss).unwrap_err();
         assert_eq!(refused.to_string(), "softmax_forward: index 2 in positive is outside 0..2");
     });
 }

@@ -4,9 +4,7 @@
 
 use gcnrec_kernels::ops::adam::{AdamConfig, adam_step_reference};
 use gcnrec_kernels::ops::adam_tangent::adam_tangent_reference;
-use gcnrec_kernels::ops::combine::additive::{
-    AdditiveShape, additive_backward_reference, additive_reference, additive_tangent_reference,
-};
+use gcnrec_kernels::ops::combine::{AdditiveShape, Attention};
 
 /// Adam's moments and the number of the step about to be taken; gradient descent where there are
 /// none.
@@ -122,7 +120,7 @@ impl World {
         };
         let side = |group: usize| {
             let part: Vec<Vec<f64>> = hops.iter().map(|hop| hop[self.sides()[group].clone()].to_vec()).collect();
-            additive_reference(shape, &parameters[group], &part).0
+            shape.reference(&parameters[group], &part).0
         };
         [side(0), side(1)].concat()
     }
@@ -136,7 +134,7 @@ impl World {
                 let mut parts = Vec::new();
                 for (group, range) in self.sides().into_iter().enumerate() {
                     let part: Vec<Vec<f64>> = hops.iter().map(|hop| hop[range.clone()].to_vec()).collect();
-                    let found = additive_backward_reference(shape, &parameters[group], &part, &g[range]);
+                    let found = shape.backward_reference(&parameters[group], &part, &g[range]);
                     parts.push(found.0);
                     d_parameters[group] = found.1;
                 }
@@ -268,7 +266,7 @@ impl World {
             let range = self.sides()[group].clone();
             let part = |hops: &[Vec<f64>]| hops.iter().map(|hop| hop[range.clone()].to_vec()).collect::<Vec<_>>();
             let moved = optimizers[group].motion(&gradient.1[group], &wanted.1[group]);
-            additive_tangent_reference(shape, &now[group], &part(&hops), &part(&hops_dot), &moved)
+            shape.tangent_reference(&now[group], &part(&hops), &part(&hops_dot), &moved)
         };
         (pooled, [side(0), side(1)].concat())
     }

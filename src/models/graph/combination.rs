@@ -11,17 +11,13 @@
 //! layer beside its network, and the network's share can be bounded to `bound * tanh(logit / bound)`, so that a node can only lean away from the
 //! global weights. All forms start as plain LightGCN: `theta = 0` and a network whose output is 0 but whose gradient is not.
 
-use std::ops::Range;
-
 use gcnrec_graphs::{Purpose, Seed};
 use gcnrec_kernels::ops::adam::{AdamConfig, adam_step};
-use gcnrec_kernels::ops::adam_tangent::adam_tangent;
-use gcnrec_kernels::ops::combine::additive::{
-    AdditiveShape, AdditiveWorkspace, additive_backward, additive_forward, additive_tangent,
+use gcnrec_kernels::ops::adam_tangent::{AdamStart, adam_tangent};
+use gcnrec_kernels::ops::combine::{
+    AdditiveShape, Attention, DotShape, Gradients, Layers, Motion, Pooled, Reached, Workspace, attention,
+    global_backward, global_forward, global_tangent, global_weights, weighted_sum, weighted_sum_direct,
 };
-use gcnrec_kernels::ops::combine::dot::{DotShape, DotWorkspace, dot_backward, dot_forward, dot_tangent};
-use gcnrec_kernels::ops::combine::global::{global_backward, global_forward, global_tangent, global_weights};
-use gcnrec_kernels::ops::combine::weighted::{weighted_sum, weighted_sum_direct};
 use gcnrec_kernels::ops::place::place;
 use gcnrec_kernels::{Buffer, Device};
 
@@ -53,8 +49,8 @@ enum Kind {
 /// Memory of the ops, kept from step to step; a fresh one is as good.
 #[derive(Default)]
 pub struct Scratch {
-    additive: AdditiveWorkspace,
-    dot: DotWorkspace,
+    additive: Workspace<AdditiveShape>,
+    dot: Workspace<DotShape>,
 }
 
 /// One flat array of parameters; the first K+1 are the global logits.
@@ -82,9 +78,24 @@ pub struct RowGroups {
     pub n_rows: usize,
 }
 
-impl RowGroups {
-    fn ranges(self) -> [Range<usize>; 2] {
-        [0..self.n_users, self.n_users..self.n_rows]
+/// The layers of a batch's rows.
+#[derive(Debug, Clone, Copy)]
+pub struct BatchLayers<'a> {
+    /// `[n_rows, dim]` each, layer 0 first.
+    pub hops: &'a [Buffer<f32>],
+    /// Which of the rows are users.
+    pub rows: RowGroups,
+}
+
+impl<'a> BatchLayers<'a> {
+    fn all(self, dim: usize) -> Layers<'a> {
+        Layers { dim, hops: self.hops, range: 0..self.rows.n_rows }
+    }
+
+    /// The rows of users and those of items.
+    fn groups(self, dim: usize) -> [Layers<'a>; 2] {
+        let RowGroups { n_users, n_rows } = self.rows;
+        [0..n_users, n_users..n_rows].map(|range| Layers { dim, hops: self.hops, range })
     }
 }
 
@@ -141,36 +152,34 @@ impl Combination {
     pub fn forward(
         &self,
         device: &Device,
-        hops: &[Buffer<f32>],
-        rows: RowGroups,
+        layers: BatchLayers<'_>,
         pooled: &mut Buffer<f32>,
         attention: &mut Buffer<f32>,
         scratch: &mut Scratch,
     ) -> Result<()> {
-        device.resize(pooled, rows.n_rows * self.dim);
-        device.resize(attention, rows.n_rows * (self.layers + 1));
+        let dim = self.dim;
+        device.resize(pooled, layers.rows.n_rows * dim);
+        device.resize(attention, layers.rows.n_rows * (self.layers + 1));
         match &self.kind {
-            Kind::Uniform => weighted_sum(device, self.dim, &self.mean(), hops, 0..rows.n_rows, pooled)?,
-            Kind::Global { theta } => {
-                global_forward(device, self.dim, &theta.value, hops, 0..rows.n_rows, pooled)?;
-            }
+            Kind::Uniform => weighted_sum(device, &self.mean(), &layers.all(dim), pooled)?,
+            Kind::Global { theta } => global_forward(device, &theta.value, &layers.all(dim), pooled)?,
             Kind::Additive { shape, groups } => {
-                for (group, range) in groups.iter().zip(rows.ranges()) {
-                    let work = &mut scratch.additive;
-                    additive_forward(device, shape, &group.value, hops, range, pooled, attention, work)?;
+                for (group, layers) in groups.iter().zip(layers.groups(dim)) {
+                    let out = Pooled { pooled, attention };
+                    attention::forward(device, shape, &group.value, &layers, out, &mut scratch.additive)?;
                 }
             }
             Kind::Dot { shape, groups } => {
-                for (group, range) in groups.iter().zip(rows.ranges()) {
-                    let work = &mut scratch.dot;
-                    dot_forward(device, shape, &group.value, hops, range, pooled, attention, work)?;
+                for (group, layers) in groups.iter().zip(layers.groups(dim)) {
+                    let out = Pooled { pooled, attention };
+                    attention::forward(device, shape, &group.value, &layers, out, &mut scratch.dot)?;
                 }
             }
         }
         Ok(())
     }
 
-    /// The vector-Jacobian product: from the gradient `g` of the pooled rows to `direct[k]` of every layer's rows, and to the parameters, whose
+    /// The vector-Jacobian product: from the gradient of the pooled rows to `direct[k]` of every layer's rows, and to the parameters, whose
     /// gradient is kept for [`Combination::adam`]. Call after `forward` on the same rows. Of uniform weights `direct` may have fewer layers: they are alike.
     ///
     /// # Errors
@@ -178,36 +187,37 @@ impl Combination {
     pub fn backward(
         &mut self,
         device: &Device,
-        hops: &[Buffer<f32>],
-        rows: RowGroups,
-        attention: &Buffer<f32>,
-        g: &Buffer<f32>,
+        layers: BatchLayers<'_>,
+        reached: Reached<'_>,
         direct: &mut [Buffer<f32>],
         scratch: &mut Scratch,
     ) -> Result<()> {
         for layer in direct.iter_mut() {
-            device.resize(layer, rows.n_rows * self.dim);
+            device.resize(layer, layers.rows.n_rows * self.dim);
         }
         let (dim, mean) = (self.dim, self.mean());
         match &mut self.kind {
             Kind::Uniform => {
                 for (layer, &weight) in direct.iter_mut().zip(&mean) {
-                    weighted_sum_direct(device, dim, weight, g, 0..rows.n_rows, layer)?;
+                    weighted_sum_direct(device, dim, weight, reached.g, 0..layers.rows.n_rows, layer)?;
                 }
             }
             Kind::Global { theta: Parameters { value, gradient, .. } } => {
-                global_backward(device, dim, value, hops, 0..rows.n_rows, g, direct, gradient)?;
+                let gradients = Gradients { direct, parameters: gradient };
+                global_backward(device, value, &layers.all(dim), reached.g, gradients)?;
             }
             Kind::Additive { shape, groups } => {
-                for (group, range) in groups.iter_mut().zip(rows.ranges()) {
-                    let (gradient, work) = (&mut group.gradient, &mut scratch.additive);
-                    additive_backward(device, shape, &group.value, hops, range, attention, g, direct, gradient, work)?;
+                for (group, layers) in groups.iter_mut().zip(layers.groups(dim)) {
+                    let gradients = Gradients { direct, parameters: &mut group.gradient };
+                    let work = &mut scratch.additive;
+                    attention::backward(device, shape, &group.value, &layers, reached, gradients, work)?;
                 }
             }
             Kind::Dot { shape, groups } => {
-                for (group, range) in groups.iter_mut().zip(rows.ranges()) {
-                    let (gradient, work) = (&mut group.gradient, &mut scratch.dot);
-                    dot_backward(device, shape, &group.value, hops, range, attention, g, direct, gradient, work)?;
+                for (group, layers) in groups.iter_mut().zip(layers.groups(dim)) {
+                    let gradients = Gradients { direct, parameters: &mut group.gradient };
+                    let work = &mut scratch.dot;
+                    attention::backward(device, shape, &group.value, &layers, reached, gradients, work)?;
                 }
             }
         }
@@ -222,30 +232,33 @@ impl Combination {
     pub fn tangent(
         &self,
         device: &Device,
-        hops: &[Buffer<f32>],
-        rows: RowGroups,
+        layers: BatchLayers<'_>,
         hops_dot: &[Buffer<f32>],
         parameters_dot: &[Buffer<f32>],
         pooled_dot: &mut Buffer<f32>,
         scratch: &mut Scratch,
     ) -> Result<()> {
-        device.resize(pooled_dot, rows.n_rows * self.dim);
+        let dim = self.dim;
+        device.resize(pooled_dot, layers.rows.n_rows * dim);
         match &self.kind {
-            Kind::Uniform => weighted_sum(device, self.dim, &self.mean(), hops_dot, 0..rows.n_rows, pooled_dot)?,
+            Kind::Uniform => {
+                let moved = BatchLayers { hops: hops_dot, ..layers };
+                weighted_sum(device, &self.mean(), &moved.all(dim), pooled_dot)?;
+            }
             Kind::Global { theta } => {
-                let dot = &parameters_dot[0];
-                global_tangent(device, self.dim, &theta.value, hops, 0..rows.n_rows, hops_dot, dot, pooled_dot)?;
+                let motion = Motion { hops: hops_dot, parameters: &parameters_dot[0] };
+                global_tangent(device, &theta.value, &layers.all(dim), motion, pooled_dot)?;
             }
             Kind::Additive { shape, groups } => {
-                for ((group, range), dot) in groups.iter().zip(rows.ranges()).zip(parameters_dot) {
-                    let work = &mut scratch.additive;
-                    additive_tangent(device, shape, &group.value, hops, range, hops_dot, dot, pooled_dot, work)?;
+                for ((group, layers), parameters) in groups.iter().zip(layers.groups(dim)).zip(parameters_dot) {
+                    let (motion, work) = (Motion { hops: hops_dot, parameters }, &mut scratch.additive);
+                    attention::tangent(device, shape, &group.value, &layers, motion, pooled_dot, work)?;
                 }
             }
             Kind::Dot { shape, groups } => {
-                for ((group, range), dot) in groups.iter().zip(rows.ranges()).zip(parameters_dot) {
-                    let work = &mut scratch.dot;
-                    dot_tangent(device, shape, &group.value, hops, range, hops_dot, dot, pooled_dot, work)?;
+                for ((group, layers), parameters) in groups.iter().zip(layers.groups(dim)).zip(parameters_dot) {
+                    let (motion, work) = (Motion { hops: hops_dot, parameters }, &mut scratch.dot);
+                    attention::tangent(device, shape, &group.value, &layers, motion, pooled_dot, work)?;
                 }
             }
         }
@@ -296,7 +309,8 @@ impl Combination {
         let groups = self.groups().iter().zip(before.groups());
         let moved = groups.map(|(group, before)| {
             let mut motion = Buffer::default();
-            adam_tangent(device, config, step, &before.gradient, &before.m, &before.v, &group.gradient, &mut motion)?;
+            let start = AdamStart { gradient: &before.gradient, m: &before.m, v: &before.v };
+            adam_tangent(device, config, step, start, &group.gradient, &mut motion)?;
             Ok(motion)
         });
         moved.collect()
@@ -305,6 +319,11 @@ impl Combination {
     /// The motion of parameters that stand still.
     pub fn at_rest(&self, device: &Device) -> Vec<Buffer<f32>> {
         self.groups().iter().map(|group| device.zeros(group.value.len())).collect()
+    }
+
+    /// Columns of a row.
+    pub fn dim(&self) -> usize {
+        self.dim
     }
 
     /// The weights that are the same for every node: uniform or global. Empty for per-node kinds.

@@ -7,7 +7,7 @@ use gcnrec_kernels::ops::dots::pair_dots;
 use gcnrec_kernels::ops::row_set::RowSet;
 use gcnrec_kernels::{Buffer, Device};
 
-use super::combination::{Combination, RowGroups, Scratch};
+use super::combination::{BatchLayers, Combination, RowGroups, Scratch};
 use super::propagation::Propagation;
 use crate::error::Result;
 use crate::objectives::{Nodes, Slots};
@@ -68,7 +68,8 @@ impl Hardest {
         let n_users = slots.rows().partition_point(|&row| (row as usize) < nodes.n_users);
         let groups = RowGroups { n_users, n_rows: slots.rows().len() };
         propagation.gather(device, rows, hop_rows)?;
-        combination.forward(device, hop_rows, groups, pooled, attention, scratch)?;
+        let layers = BatchLayers { hops: hop_rows, rows: groups };
+        combination.forward(device, layers, pooled, attention, scratch)?;
         let per_user = batch.negatives.len() / batch.users.len();
         let users: Vec<u32> =
             batch.users.iter().flat_map(|&user| std::iter::repeat_n(slots.slot(user), per_user)).collect();

@@ -150,7 +150,7 @@ impl GraphLearner {
     /// One step: the example weights learn, if they do; the embeddings learn from a training batch;
     /// then, if they are fitted after every step, the layer weights from a batch of their own.
     fn step(&mut self, epoch: u64, step: usize) -> Result<f64> {
-        let (device, dim) = (&self.setup.device, self.propagation.dim);
+        let device = &self.setup.device;
         let labels = self.learning.labels.as_ref().map(|labels| labels.as_slice());
         // Layers need no batch: one thread draws it and lists its rows while the others propagate. A GPU works on while the host draws, and what
         // one thread queued there need not be in order with what another did.
@@ -187,7 +187,7 @@ impl GraphLearner {
         let device = &self.setup.device;
         let (learning, combination) = (&mut self.learning, &mut self.combination);
         let (weights, term) = (&mut *learning.weights, learning.auxiliary.as_deref_mut());
-        self.pass.backward(device, dim, combination, &mut self.task, learning.reduction, weights, term)?;
+        self.pass.backward(device, combination, &mut self.task, learning.reduction, weights, term)?;
         if let WeightFit::OnTraining = self.setup.weight_fit {
             self.combination.adam(device, &self.attention_adam(), self.step, false)?;
         }
@@ -233,7 +233,7 @@ impl GraphLearner {
         let (taken, n) = ((self.step - 1) as usize, task.sampler.n_batches().max(1));
         self.pass.draw(device, task, pairs, None, (taken / n) as u64, taken % n)?;
         let fitted = self.pass.forward(device, &self.propagation, combination, task)?;
-        self.pass.backward(device, self.propagation.dim, combination, task, Reduction::Mean, &mut Mean, None)?;
+        self.pass.backward(device, combination, task, Reduction::Mean, &mut Mean, None)?;
         known(&mut self.waiting, Waiting { what: "held-out loss", epoch, step }, fitted)?;
         combination.adam(device, &attention, self.step, fixed_prior)
     }
@@ -278,12 +278,11 @@ impl GraphLearner {
         if !due || !(weights_learn || term_learns) {
             return Ok(());
         }
-        let dim = self.propagation.dim;
         let mut gradient = Buffer::default();
         if look_ahead.meta_batch.look_ahead {
             let (weights, term) = (&mut *learning.weights, learning.auxiliary.as_deref_mut());
             let (device, task) = (&self.setup.device, &mut self.task);
-            self.pass.backward(device, dim, &mut self.combination, task, learning.reduction, weights, term)?;
+            self.pass.backward(device, &mut self.combination, task, learning.reduction, weights, term)?;
             gradient = self.base_gradient()?;
         } else {
             self.pass.weigh(&self.setup.device, &self.task, &mut *learning.weights)?;

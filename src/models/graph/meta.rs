@@ -17,14 +17,15 @@
 
 use gcnrec_graphs::{Purpose, Seed};
 use gcnrec_kernels::ops::adam::{AdamConfig, adam_step, sgd_step};
-use gcnrec_kernels::ops::adam_tangent::adam_tangent;
+use gcnrec_kernels::ops::adam_tangent::{AdamStart, adam_tangent};
+use gcnrec_kernels::ops::combine::Reached;
 use gcnrec_kernels::ops::place::{fill_column, place};
 use gcnrec_kernels::ops::row_set::RowSet;
 use gcnrec_kernels::ops::rows::scale_all;
 use gcnrec_kernels::{Buffer, Device};
 use rand::RngExt;
 
-use super::combination::{Combination, RowGroups, Scratch};
+use super::combination::{BatchLayers, Combination, RowGroups, Scratch};
 use super::pass::Pass;
 use super::propagation::Propagation;
 use crate::error::Result;
@@ -250,7 +251,8 @@ impl LookAhead {
         });
         std::mem::swap(&mut propagation.hops, &mut self.layers);
         let (hops, dots, scratch) = (&pass.hop_rows, &self.hop_rows_dot, &mut self.scratch);
-        combination.tangent(device, hops, pass.groups, dots, &gathered?, &mut self.rows_dot, scratch)?;
+        let layers = BatchLayers { hops, rows: pass.groups };
+        combination.tangent(device, layers, dots, &gathered?, &mut self.rows_dot, scratch)?;
         Ok(pass.losses.push(device, &self.loss)?)
     }
 
@@ -279,11 +281,12 @@ impl LookAhead {
     ) -> Result<Vec<Buffer<f32>>> {
         propagation.below_last(device)?;
         propagation.gather(device, &self.rows, &mut self.hop_rows)?;
-        ahead.forward(device, &self.hop_rows, self.groups, &mut self.pooled, &mut self.attention, &mut self.scratch)?;
+        let layers = BatchLayers { hops: &self.hop_rows, rows: self.groups };
+        ahead.forward(device, layers, &mut self.pooled, &mut self.attention, &mut self.scratch)?;
         self.objective.forward(device, &self.pooled, &mut self.loss)?;
         self.objective.backward(device, &self.pooled, &self.weights, &mut self.gradient)?;
-        let (attention, gradient, direct) = (&self.attention, &self.gradient, &mut self.direct);
-        ahead.backward(device, &self.hop_rows, self.groups, attention, gradient, direct, &mut self.scratch)?;
+        let reached = Reached { attention: &self.attention, g: &self.gradient };
+        ahead.backward(device, layers, reached, &mut self.direct, &mut self.scratch)?;
         propagation.recycle(std::mem::take(&mut self.spare));
         let mut wanted = propagation.backward(device, &self.rows, &self.direct)?;
         if let Some(constant) = &step.constant {
@@ -292,7 +295,8 @@ impl LookAhead {
         let (adam, base) = (&step.adam, &mut propagation.hops[0]);
         match (step.optimizer, self.meta_batch.look_ahead) {
             (Optimizer::Adam, true) => {
-                adam_tangent(device, adam, step.number, step.gradient, step.m, step.v, &wanted, base)?;
+                let start = AdamStart { gradient: step.gradient, m: step.m, v: step.v };
+                adam_tangent(device, adam, step.number, start, &wanted, base)?;
             }
             _ => scale_all(device, -adam.learning_rate, &wanted, base),
         }

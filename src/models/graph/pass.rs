@@ -1,11 +1,12 @@
 //! One forward and backward pass over the batch's rows: layers, combination, loss, and the way back to the layers.
 
+use gcnrec_kernels::ops::combine::Reached;
 use gcnrec_kernels::ops::loss_sum::LossSums;
 use gcnrec_kernels::ops::place::{fill_column, place};
 use gcnrec_kernels::ops::{gather::gather_rows, row_set::RowSet, rows};
 use gcnrec_kernels::{Buffer, Device};
 
-use super::combination::{Combination, RowGroups, Scratch};
+use super::combination::{BatchLayers, Combination, RowGroups, Scratch};
 use super::propagation::Propagation;
 use crate::error::Result;
 use crate::objectives::{AuxiliaryTerm, ExampleWeights, Examples, Nodes, Reduction, Task};
@@ -121,7 +122,8 @@ impl Pass {
         };
         if !one_pass {
             propagation.gather(device, &self.rows, &mut self.hop_rows)?;
-            combination.forward(device, &self.hop_rows, self.groups, pooled, &mut self.attention, scratch)?;
+            let layers = BatchLayers { hops: &self.hop_rows, rows: self.groups };
+            combination.forward(device, layers, pooled, &mut self.attention, scratch)?;
         } else if task.regulariser.l2 > 0.0 {
             gather_rows(device, propagation.dim, &propagation.hops[0], &self.rows, &mut self.hop_rows[0])?;
         }
@@ -146,7 +148,6 @@ impl Pass {
     pub fn backward(
         &mut self,
         device: &Device,
-        dim: usize,
         combination: &mut Combination,
         task: &mut Task,
         reduction: Reduction,
@@ -161,9 +162,10 @@ impl Pass {
         // With uniform weights layers differ by the decay alone, which acts on the base.
         let alike = combination.is_uniform() && !task.regulariser.all_layers;
         self.direct.resize_with(if alike { self.hop_rows.len().min(2) } else { self.hop_rows.len() }, Buffer::default);
-        let (attention, gradient, direct) = (&self.attention, &self.gradient, &mut self.direct);
-        combination.backward(device, &self.hop_rows, self.groups, attention, gradient, direct, &mut self.scratch)?;
-        self.regularise(device, dim, task, reduction)
+        let layers = BatchLayers { hops: &self.hop_rows, rows: self.groups };
+        let reached = Reached { attention: &self.attention, g: &self.gradient };
+        combination.backward(device, layers, reached, &mut self.direct, &mut self.scratch)?;
+        self.regularise(device, combination.dim(), task, reduction)
     }
 
     /// Adds the gradient of the weight decay, `l2 * occurrences / n_examples * row` (SPEC A.2; not divided with sums), to the layers it acts on.

@@ -12,7 +12,7 @@ use gcnrec_kernels::ops::top_k::{TopK, score_block, top_k};
 use gcnrec_kernels::{Buffer, Device, KernelError};
 use ndarray::ArrayView2;
 
-use super::combination::{Combination, RowGroups, Scratch};
+use super::combination::{BatchLayers, Combination, RowGroups, Scratch};
 use super::lightgcn::Config;
 use super::propagation::Propagation;
 use super::weights_report::summarise;
@@ -72,7 +72,8 @@ impl GraphScorer {
         let rows = RowGroups { n_users: nodes.n_users, n_rows: nodes.len() };
         let (mut pooled, mut attention) = (Buffer::default(), Buffer::default());
         let scratch = &mut Scratch::default();
-        combination.forward(device, &propagation.hops, rows, &mut pooled, &mut attention, scratch)?;
+        let layers = BatchLayers { hops: &propagation.hops, rows };
+        combination.forward(device, layers, &mut pooled, &mut attention, scratch)?;
         let alpha = combination.alpha(device);
         let attention = if alpha.is_empty() { device.read(&attention) } else { alpha.repeat(nodes.len()) };
         let weights = summarise(&attention, degrees, nodes);
@@ -188,7 +189,8 @@ impl GraphScorer {
         let (mut pooled, mut attention) = (Buffer::default(), Buffer::default());
         let rows = RowGroups { n_users: 1, n_rows: 1 };
         let scratch = &mut Scratch::default();
-        self.combination.forward(&self.device, &hops, rows, &mut pooled, &mut attention, scratch)?;
+        let layers = BatchLayers { hops: &hops, rows };
+        self.combination.forward(&self.device, layers, &mut pooled, &mut attention, scratch)?;
         let mut vector = self.device.read(&pooled);
         if self.scoring.config.biases {
             // The columns [bias, 1]: a user who was never seen has no bias of their own.

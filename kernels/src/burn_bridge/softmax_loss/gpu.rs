@@ -5,7 +5,7 @@ use cubecl::prelude::*;
 use super::{PLAIN, Scratch, SoftmaxLoss};
 use crate::burn_bridge::gpu::{Made, Passes, Rows, empty, indices};
 use crate::gpu::{Gpu, cubes_for, launch};
-use crate::ops::softmax::{softmax_backward, softmax_forward};
+use crate::ops::softmax::{SoftmaxGradients, SoftmaxInput, softmax_backward, softmax_forward};
 use crate::{Buffer, Device};
 
 /// What the backward pass needs.
@@ -77,6 +77,13 @@ struct Sides<'a> {
     c: &'a Buffer<f32>,
 }
 
+impl<'a> Sides<'a> {
+    fn input(&self, list_ptr: &'a Buffer<u32>, positive: &'a Buffer<u32>) -> SoftmaxInput<'a> {
+        let Sides { dim, q, c, .. } = *self;
+        SoftmaxInput { dim, config: PLAIN, q, c, candidate_bias: None, list_ptr, positive }
+    }
+}
+
 impl SoftmaxLoss {
     fn losses_on(
         &self,
@@ -84,10 +91,8 @@ impl SoftmaxLoss {
         (list_ptr, positive): (&Buffer<u32>, &Buffer<u32>),
         scratch: &mut Scratch,
     ) -> Buffer<f32> {
-        let Sides { device, dim, q, c } = sides;
         let mut loss = Buffer::default();
-        let workspace = &mut scratch.workspace;
-        softmax_forward(device, *dim, PLAIN, q, c, None, list_ptr, positive, workspace, &mut loss)
+        softmax_forward(&sides.device, &sides.input(list_ptr, positive), &mut scratch.workspace, &mut loss)
             .expect("the shapes should fit: checked in softmax_loss");
         scratch.pass += 1;
         loss
@@ -108,10 +113,10 @@ impl SoftmaxLoss {
             // Another pass used the memory since: its sums are not ours.
             self.losses_on(sides, (list_ptr, positive), &mut scratch);
         }
-        let Sides { device, dim, q, c } = sides;
         let (mut d_q, mut d_c) = (Buffer::default(), Buffer::default());
-        let (weights, w) = (gradient.values, &mut scratch.workspace);
-        softmax_backward(device, *dim, PLAIN, q, c, None, list_ptr, positive, weights, w, &mut d_q, &mut d_c)
+        let gradients = SoftmaxGradients { q: &mut d_q, c: &mut d_c };
+        let (input, workspace) = (sides.input(list_ptr, positive), &mut scratch.workspace);
+        softmax_backward(&sides.device, &input, gradient.values, workspace, gradients)
             .expect("the shapes should fit: checked in softmax_loss");
         [d_q, d_c]
     }

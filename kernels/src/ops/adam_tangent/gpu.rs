@@ -3,7 +3,7 @@
 
 use cubecl::prelude::*;
 
-use super::Slope;
+use super::{AdamStart, Slope};
 use crate::Buffer;
 use crate::gpu::{Gpu, cubes_for, launch};
 
@@ -42,8 +42,7 @@ fn motion_kernel(
 pub(super) fn motion(
     gpu: &Gpu,
     slope: &Slope,
-    gradient: &Buffer<f32>,
-    (m, v): (&Buffer<f32>, &Buffer<f32>),
+    AdamStart { gradient, m, v }: AdamStart<'_>,
     gradient_dot: &Buffer<f32>,
     motion: &mut Buffer<f32>,
 ) {

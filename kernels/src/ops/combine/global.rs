@@ -1,11 +1,11 @@
-//! Learned weights per layer that are the same for every row: `alpha = softmax(theta)`, `pooled_i = sum_k alpha_k e_ik`.
+//! Learned weights per layer, the same for every row: `alpha = softmax(theta)`,
+//! `pooled_i = sum_k alpha_k e_ik`.
 //!
 //! On a GPU `theta` and its gradient stay on the device: no pass waits for the host.
 
-use std::ops::Range;
-
+use super::layers::{Gradients, Layers, Motion};
 use super::weighted::{layer_dots, pool, weighted_sum, weighted_sum_direct};
-use super::{check_hops, softmax_reference};
+use super::weights::softmax_reference;
 use crate::buffer::Buffer;
 use crate::device::Device;
 use crate::error::{Result, expect_len};
@@ -52,123 +52,112 @@ fn wide_weights(theta: &Buffer<f32>) -> Vec<f64> {
     global_weights(theta.host()).into_iter().map(f64::from).collect()
 }
 
-/// Pools the layers with learned weights (formula in the module's doc); rows outside `range` stay.
+/// Pools the layers with learned weights (formula in the module's doc).
 ///
 /// # Shapes
-/// - `theta`: `[K + 1]`, `hops`: K + 1 times `[S, dim]`, `pooled`: `[S, dim]`
+/// - `theta`: `[K + 1]`; `pooled`: `[S, dim]`
 ///
 /// # Errors
-/// [`crate::KernelError::Shape`] when the sizes disagree, [`crate::KernelError::Index`] when `range` leaves the rows or there are more than nine hops.
+/// [`crate::KernelError::Shape`] when the sizes disagree, [`crate::KernelError::Index`] when the range
+/// leaves the rows or there are more than nine hops.
 ///
 /// # Source
 /// He et al., *LightGCN*, SIGIR 2020, eq. 4, where the weights may be learned; the softmax is ours.
 pub fn global_forward(
     device: &Device,
-    dim: usize,
     theta: &Buffer<f32>,
-    hops: &[Buffer<f32>],
-    range: Range<usize>,
+    layers: &Layers<'_>,
     pooled: &mut Buffer<f32>,
 ) -> Result<()> {
     let op = "global_forward";
-    check_hops(op, "hops", dim, theta.len(), hops, &range)?;
-    expect_len(op, "pooled", pooled.len(), hops[0].len())?;
+    layers.expect(op, theta.len())?;
+    expect_len(op, "pooled", pooled.len(), layers.hops[0].len())?;
     match device {
-        Device::Cpu => weighted_sum(device, dim, &global_weights(theta.host()), hops, range, pooled),
+        Device::Cpu => weighted_sum(device, &global_weights(theta.host()), layers, pooled),
         #[cfg(feature = "gpu")]
         Device::Gpu(gpu) => {
-            gpu::forward(gpu, theta, hops, range.start * dim..range.end * dim, pooled);
+            gpu::forward(gpu, theta, layers, pooled);
             Ok(())
         }
     }
 }
 
-/// The vector-Jacobian product: `direct_k = alpha_k g`, `d theta_k = alpha_k (s_k - sum_j alpha_j s_j)` with `s_k = sum_i <g_i, e_ik>`.
+/// The vector-Jacobian product: `direct_k = alpha_k g`, `d theta_k = alpha_k (s_k - sum_j alpha_j s_j)`
+/// with `s_k = sum_i <g_i, e_ik>`.
 ///
 /// # Shapes
-/// - `g`: `[S, dim]`; `direct`: K + 1 times `[S, dim]`, of which the rows of `range` are overwritten; `d_theta`: `[K + 1]`, overwritten
+/// - `g`: `[S, dim]`
 ///
 /// # Errors
 /// As [`global_forward`].
-#[allow(clippy::too_many_arguments)]
 pub fn global_backward(
     device: &Device,
-    dim: usize,
     theta: &Buffer<f32>,
-    hops: &[Buffer<f32>],
-    range: Range<usize>,
+    layers: &Layers<'_>,
     g: &Buffer<f32>,
-    direct: &mut [Buffer<f32>],
-    d_theta: &mut Buffer<f32>,
+    gradients: Gradients<'_>,
 ) -> Result<()> {
     let op = "global_backward";
-    check_hops(op, "hops", dim, theta.len(), hops, &range)?;
-    check_hops(op, "direct", dim, theta.len(), direct, &range)?;
-    expect_len(op, "direct", direct[0].len(), hops[0].len())?;
-    expect_len(op, "g", g.len(), hops[0].len())?;
-    expect_len(op, "d_theta", d_theta.len(), theta.len())?;
+    layers.expect(op, theta.len())?;
+    layers.expect_alike(op, "direct", gradients.direct)?;
+    expect_len(op, "g", g.len(), layers.hops[0].len())?;
+    expect_len(op, "d_theta", gradients.parameters.len(), theta.len())?;
     match device {
         Device::Cpu => {
             let alpha = wide_weights(theta);
-            for (direct, &alpha) in direct.iter_mut().zip(&alpha) {
-                weighted_sum_direct(device, dim, alpha as f32, g, range.clone(), direct)?;
+            for (direct, &alpha) in gradients.direct.iter_mut().zip(&alpha) {
+                weighted_sum_direct(device, layers.dim, alpha as f32, g, layers.range.clone(), direct)?;
             }
             let mut dots = Vec::new();
-            layer_dots(device, dim, hops, g, range, &mut dots)?;
-            let gradient = centred(&alpha, &dots);
-            d_theta.host_mut().iter_mut().zip(gradient).for_each(|(d, gradient)| *d = gradient as f32);
+            layer_dots(device, layers, g, &mut dots)?;
+            let d_theta = centred(&alpha, &dots);
+            gradients.parameters.host_mut().iter_mut().zip(d_theta).for_each(|(to, d)| *to = d as f32);
         }
         #[cfg(feature = "gpu")]
-        Device::Gpu(gpu) => {
-            gpu::backward(gpu, theta, hops, range.start * dim..range.end * dim, g, direct, d_theta);
-        }
+        Device::Gpu(gpu) => gpu::backward(gpu, theta, layers, g, gradients),
     }
     Ok(())
 }
 
-/// The Jacobian-vector product: `pooled_dot_i = sum_k alpha_k e_dot_ik + alpha_dot_k e_ik`, `alpha_dot = alpha (theta_dot - sum_j alpha_j theta_dot_j)`.
+/// The Jacobian-vector product: `pooled_dot_i = sum_k alpha_k e_dot_ik + alpha_dot_k e_ik` with
+/// `alpha_dot = alpha (theta_dot - sum_j alpha_j theta_dot_j)`.
 ///
 /// # Shapes
-/// - `d_hops`: K + 1 times `[S, dim]`; `d_theta`: `[K + 1]`; `d_pooled`: `[S, dim]`, of which the rows of `range` are written
+/// - `d_pooled`: `[S, dim]`, of which the rows of the range are written
 ///
 /// # Errors
 /// As [`global_forward`].
-#[allow(clippy::too_many_arguments)]
 pub fn global_tangent(
     device: &Device,
-    dim: usize,
     theta: &Buffer<f32>,
-    hops: &[Buffer<f32>],
-    range: Range<usize>,
-    d_hops: &[Buffer<f32>],
-    d_theta: &Buffer<f32>,
+    layers: &Layers<'_>,
+    motion: Motion<'_>,
     d_pooled: &mut Buffer<f32>,
 ) -> Result<()> {
     let op = "global_tangent";
-    check_hops(op, "hops", dim, theta.len(), hops, &range)?;
-    check_hops(op, "d_hops", dim, theta.len(), d_hops, &range)?;
-    expect_len(op, "d_hops", d_hops[0].len(), hops[0].len())?;
-    expect_len(op, "d_theta", d_theta.len(), theta.len())?;
-    expect_len(op, "d_pooled", d_pooled.len(), hops[0].len())?;
+    layers.expect(op, theta.len())?;
+    layers.expect_alike(op, "d_hops", motion.hops)?;
+    expect_len(op, "d_theta", motion.parameters.len(), theta.len())?;
+    expect_len(op, "d_pooled", d_pooled.len(), layers.hops[0].len())?;
     match device {
         Device::Cpu => {
             let alpha = wide_weights(theta);
-            let d_theta: Vec<f64> = d_theta.host().iter().map(|&d| f64::from(d)).collect();
+            let d_theta: Vec<f64> = motion.parameters.host().iter().map(|&d| f64::from(d)).collect();
             let narrow = |x: &[f64]| x.iter().map(|&x| x as f32).collect::<Vec<_>>();
-            weighted_sum(device, dim, &narrow(&alpha), d_hops, range.clone(), d_pooled)?;
-            pool(device, dim, &narrow(&centred(&alpha, &d_theta)), hops, range, true, d_pooled);
+            let moved = Layers { hops: motion.hops, ..layers.clone() };
+            weighted_sum(device, &narrow(&alpha), &moved, d_pooled)?;
+            pool(device, &narrow(&centred(&alpha, &d_theta)), layers, true, d_pooled);
         }
         #[cfg(feature = "gpu")]
-        Device::Gpu(gpu) => {
-            let cells = range.start * dim..range.end * dim;
-            gpu::tangent(gpu, theta, (hops, d_hops), cells, d_theta, d_pooled);
-        }
+        Device::Gpu(gpu) => gpu::tangent(gpu, theta, layers, motion, d_pooled),
     }
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::ops::Range;
+
     use super::*;
     use crate::testing::combine::{difference, hops, inner_all, shapes, upload};
     use crate::testing::wide_all;
@@ -183,9 +172,12 @@ mod tests {
         let (on_theta, g, moved) = (cpu.upload(theta), cpu.upload(&numbers(8, len)), cpu.upload(&numbers(9, n_hops)));
         let (mut pooled, mut d_theta, mut d_pooled) = (nines(len), nines(n_hops), nines(len));
         let mut direct = vec![nines(len); n_hops];
-        global_forward(&cpu, dim, &on_theta, &e, range.clone(), &mut pooled).unwrap();
-        global_backward(&cpu, dim, &on_theta, &e, range.clone(), &g, &mut direct, &mut d_theta).unwrap();
-        global_tangent(&cpu, dim, &on_theta, &e, range.clone(), &e_dot, &moved, &mut d_pooled).unwrap();
+        let layers = Layers { dim, hops: &e, range: range.clone() };
+        global_forward(&cpu, &on_theta, &layers, &mut pooled).unwrap();
+        let gradients = Gradients { direct: &mut direct, parameters: &mut d_theta };
+        global_backward(&cpu, &on_theta, &layers, &g, gradients).unwrap();
+        let motion = Motion { hops: &e_dot, parameters: &moved };
+        global_tangent(&cpu, &on_theta, &layers, motion, &mut d_pooled).unwrap();
         [pooled, d_theta, d_pooled].iter().chain(&direct).map(|b| cpu.read(b)).collect()
     }
 
@@ -230,7 +222,9 @@ mod tests {
     fn equal_logits_give_the_mean_and_wrong_sizes_are_refused() {
         let cpu = Device::Cpu;
         assert_eq!(global_weights(&[5.0; 4]), [0.25; 4]);
-        let refused = global_forward(&cpu, 3, &cpu.zeros(2), &[cpu.zeros(6)], 0..2, &mut cpu.zeros(6)).unwrap_err();
+        let (hops, theta) = ([cpu.zeros(6)], cpu.zeros(2));
+        let layers = Layers { dim: 3, hops: &hops, range: 0..2 };
+        let refused = global_forward(&cpu, &theta, &layers, &mut cpu.zeros(6)).unwrap_err();
         assert_eq!(refused.to_string(), "global_forward: hops has 1 elements, expected 2");
     }
 }

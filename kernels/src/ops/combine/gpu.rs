@@ -1,9 +1,8 @@
 //! What the attentive combinations share on a GPU: the rows of all layers stacked, weights from scores, and pooling.
 
-use std::ops::Range;
-
 use cubecl::prelude::*;
 
+use super::layers::Layers;
 use crate::Buffer;
 use crate::gpu::cubes::{cube_sum, tanh};
 use crate::gpu::{Gpu, UNITS, cubes_for, launch};
@@ -121,12 +120,12 @@ fn line_sums_kernel(values: &Array<f32>, out: &mut Array<f32>, n: u32) {
     }
 }
 
-/// The rows of `range` of every layer, one layer after the other.
-pub(super) fn stack_rows(gpu: &Gpu, dim: usize, hops: &[Buffer<f32>], range: &Range<usize>, stack: &mut Buffer<f32>) {
-    let cells = range.len() * dim;
-    stack.resize_on(gpu, hops.len() * cells);
-    for (k, hop) in hops.iter().enumerate() {
-        copy(gpu, hop, range.start * dim, stack, k * cells, cells);
+/// The rows of the range of every layer, one layer after the other.
+pub(super) fn stack_rows(gpu: &Gpu, layers: &Layers<'_>, stack: &mut Buffer<f32>) {
+    let cells = layers.cells();
+    stack.resize_on(gpu, layers.hops.len() * cells.len());
+    for (k, hop) in layers.hops.iter().enumerate() {
+        copy(gpu, hop, cells.start, stack, k * cells.len(), cells.len());
     }
 }
 

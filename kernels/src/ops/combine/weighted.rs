@@ -4,10 +4,11 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::{CHUNK, check_hops, rows};
+use super::groups::{CHUNK, rows};
+use super::layers::{Layers, expect_range};
 use crate::buffer::Buffer;
 use crate::device::Device;
-use crate::error::{KernelError, Result, expect_len};
+use crate::error::{Result, expect_len};
 use crate::simd::{dot_blocks, mul_add};
 
 #[cfg(feature = "gpu")]
@@ -31,48 +32,34 @@ pub fn layer_dots_reference(hops: &[Vec<f64>], g: &[f64]) -> Vec<f64> {
 /// - `alpha`: `[K + 1]`, `hops`: K + 1 times `[S, dim]`, `pooled`: `[S, dim]`
 ///
 /// # Errors
-/// [`KernelError::Shape`] when the sizes disagree, [`KernelError::Index`] when `range` leaves the rows or there are more than nine hops.
+/// [`crate::KernelError::Shape`] when the sizes disagree, [`crate::KernelError::Index`] when `range` leaves the rows or there are more than nine hops.
 ///
 /// # Source
 /// He et al., *LightGCN*, SIGIR 2020, eq. 4.
-pub fn weighted_sum(
-    device: &Device,
-    dim: usize,
-    alpha: &[f32],
-    hops: &[Buffer<f32>],
-    range: Range<usize>,
-    pooled: &mut Buffer<f32>,
-) -> Result<()> {
-    check_hops("weighted_sum", "hops", dim, alpha.len(), hops, &range)?;
-    expect_len("weighted_sum", "pooled", pooled.len(), hops[0].len())?;
-    pool(device, dim, alpha, hops, range, false, pooled);
+pub fn weighted_sum(device: &Device, alpha: &[f32], layers: &Layers<'_>, pooled: &mut Buffer<f32>) -> Result<()> {
+    layers.expect("weighted_sum", alpha.len())?;
+    expect_len("weighted_sum", "pooled", pooled.len(), layers.hops[0].len())?;
+    pool(device, alpha, layers, false, pooled);
     Ok(())
 }
 
 /// As [`weighted_sum`], without its checks; with `add`, added to what is there.
-pub(super) fn pool(
-    device: &Device,
-    dim: usize,
-    alpha: &[f32],
-    hops: &[Buffer<f32>],
-    range: Range<usize>,
-    add: bool,
-    pooled: &mut Buffer<f32>,
-) {
+pub(super) fn pool(device: &Device, alpha: &[f32], layers: &Layers<'_>, add: bool, pooled: &mut Buffer<f32>) {
+    let cells = layers.cells();
     match device {
         Device::Cpu => {
-            let (first, width) = (range.start * dim, (CHUNK * dim).max(1));
-            pooled.host_mut()[first..range.end * dim].par_chunks_mut(width).enumerate().for_each(|(chunk, pooled)| {
+            let (first, width) = (cells.start, (CHUNK * layers.dim).max(1));
+            pooled.host_mut()[cells].par_chunks_mut(width).enumerate().for_each(|(chunk, pooled)| {
                 let from = first + chunk * width;
-                for (k, (&alpha, hop)) in alpha.iter().zip(hops).enumerate() {
+                for (k, (&alpha, hop)) in alpha.iter().zip(layers.hops).enumerate() {
                     accumulate(alpha, &hop.host()[from..from + pooled.len()], add || k > 0, pooled);
                 }
             });
         }
         #[cfg(feature = "gpu")]
         Device::Gpu(gpu) => {
-            for (k, (&alpha, hop)) in alpha.iter().zip(hops).enumerate() {
-                gpu::accumulate(gpu, alpha, hop, range.start * dim..range.end * dim, add || k > 0, pooled);
+            for (k, (&alpha, hop)) in alpha.iter().zip(layers.hops).enumerate() {
+                gpu::accumulate(gpu, alpha, hop, cells.clone(), add || k > 0, pooled);
             }
         }
     }
@@ -95,7 +82,7 @@ fn accumulate_body<const FUSED: bool>(alpha: f32, from: &[f32], add: bool, out: 
 /// - `g`, `direct_k`: `[S, dim]`
 ///
 /// # Errors
-/// [`KernelError::Shape`] when the sizes disagree, [`KernelError::Index`] when `range` leaves the rows.
+/// [`crate::KernelError::Shape`] when the sizes disagree, [`crate::KernelError::Index`] when `range` leaves the rows.
 pub fn weighted_sum_direct(
     device: &Device,
     dim: usize,
@@ -108,9 +95,7 @@ pub fn weighted_sum_direct(
     let n_rows = g.len() / dim.max(1);
     expect_len(op, "g", g.len(), n_rows * dim)?;
     expect_len(op, "direct_k", direct_k.len(), g.len())?;
-    if range.start > range.end || range.end > n_rows {
-        return Err(KernelError::Index { op, argument: "range", index: range.end, bound: n_rows + 1 });
-    }
+    expect_range(op, &range, n_rows)?;
     match device {
         Device::Cpu => {
             let (from, width) = (&g.host()[range.start * dim..range.end * dim], (CHUNK * dim).max(1));
@@ -134,16 +119,10 @@ pub fn weighted_sum_direct(
 ///
 /// # Errors
 /// As [`weighted_sum`].
-pub fn layer_dots(
-    device: &Device,
-    dim: usize,
-    hops: &[Buffer<f32>],
-    g: &Buffer<f32>,
-    range: Range<usize>,
-    out: &mut Vec<f64>,
-) -> Result<()> {
+pub fn layer_dots(device: &Device, layers: &Layers<'_>, g: &Buffer<f32>, out: &mut Vec<f64>) -> Result<()> {
+    let Layers { dim, hops, ref range } = *layers;
     let n_hops = hops.len();
-    check_hops("layer_dots", "hops", dim, n_hops, hops, &range)?;
+    layers.expect("layer_dots", n_hops)?;
     expect_len("layer_dots", "g", g.len(), hops[0].len())?;
     match device {
         Device::Cpu => {
@@ -167,7 +146,7 @@ pub fn layer_dots(
         #[cfg(feature = "gpu")]
         Device::Gpu(gpu) => {
             let mut shares = Buffer::default();
-            gpu::layer_dots(gpu, hops, g, range.start * dim..range.end * dim, &mut shares);
+            gpu::layer_dots(gpu, hops, g, layers.cells(), &mut shares);
             let sum = |shares: &[f32]| shares.iter().map(|&share| f64::from(share)).sum::<f64>();
             out.clear();
             out.extend(device.read(&shares).chunks_exact(gpu::DOT_CUBES).map(sum));
@@ -190,6 +169,7 @@ fn chunk_dot_body<const FUSED: bool>(dim: usize, g: &[f32], e: &[f32]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::KernelError;
     use crate::testing::combine::{difference, hops, inner_all, shapes, upload};
     use crate::testing::wide_all;
     use crate::testing::{assert_close, inner, numbers, same_bits, wide};
@@ -199,7 +179,8 @@ mod tests {
         let (cpu, hops) = (Device::Cpu, upload(hops));
         let g = cpu.upload(g);
         let mut pooled = cpu.upload(&vec![9.0; g.len()]);
-        weighted_sum(&cpu, dim, alpha, &hops, range.clone(), &mut pooled).unwrap();
+        let layers = Layers { dim, hops: &hops, range: range.clone() };
+        weighted_sum(&cpu, alpha, &layers, &mut pooled).unwrap();
         let mut found = vec![cpu.read(&pooled)];
         for &alpha in alpha {
             let mut direct = cpu.upload(&vec![9.0; g.len()]);
@@ -207,7 +188,7 @@ mod tests {
             found.push(cpu.read(&direct));
         }
         let mut dots = Vec::new();
-        layer_dots(&cpu, dim, &hops, &g, range.clone(), &mut dots).unwrap();
+        layer_dots(&cpu, &layers, &g, &mut dots).unwrap();
         found.push(dots.iter().map(|&d| d as f32).collect());
         found
     }
@@ -261,11 +242,14 @@ mod tests {
     fn ten_hops_and_a_range_past_the_rows_are_refused() {
         let cpu = Device::Cpu;
         let many = vec![cpu.zeros(6); 10];
-        let refused = weighted_sum(&cpu, 3, &[0.1; 10], &many, 0..2, &mut cpu.zeros(6));
+        let refusal = |alpha: &[f32], hops: &[Buffer<f32>], range| {
+            weighted_sum(&cpu, alpha, &Layers { dim: 3, hops, range }, &mut cpu.zeros(6))
+        };
+        let refused = refusal(&[0.1; 10], &many, 0..2);
         assert_eq!(refused, Err(KernelError::Index { op: "weighted_sum", argument: "layers", index: 9, bound: 9 }));
-        let refused = weighted_sum(&cpu, 3, &[0.1; 2], &many[..2], 0..3, &mut cpu.zeros(6));
+        let refused = refusal(&[0.1; 2], &many[..2], 0..3);
         assert_eq!(refused, Err(KernelError::Index { op: "weighted_sum", argument: "range", index: 3, bound: 3 }));
-        let refused = weighted_sum(&cpu, 3, &[0.1; 2], &many[..3], 0..2, &mut cpu.zeros(6));
+        let refused = refusal(&[0.1; 2], &many[..3], 0..2);
         assert_eq!(refused, Err(KernelError::Shape { op: "weighted_sum", argument: "hops", found: 3, expected: 2 }));
     }
 }

@@ -39,17 +39,16 @@ fn dots_kernel(
     }
 }
 
-/// `out = <x[left], y[right]>`, and `+ <y[left], x[right]>` where `both`.
+/// `out = <x[left], x[right]>`, or with a motion `<x[left], x_dot[right]> + <x_dot[left], x[right]>`.
 pub(super) fn dots(
     gpu: &Gpu,
     dim: usize,
     x: &Buffer<f32>,
-    y: &Buffer<f32>,
-    left: &Buffer<u32>,
-    right: &Buffer<u32>,
+    x_dot: Option<&Buffer<f32>>,
+    (left, right): (&Buffer<u32>, &Buffer<u32>),
     out: &mut Buffer<f32>,
-    both: bool,
 ) {
+    let (y, both) = (x_dot.unwrap_or(x), x_dot.is_some());
     // SAFETY: the kernel stays below the number of pairs, and the callers checked that every index is a row of `x` and of `y`.
     unsafe {
         launch!(

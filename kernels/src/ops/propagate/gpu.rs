@@ -215,14 +215,14 @@ fn chosen_kernel<X: Float, N: Size>(
     }
 }
 
-/// All rows: `y = A x`, where `sparse` with `x` on the slots of `rows`; `+ scatter(rows, addend)` where there is one.
+/// All rows: `y = A x`, `+ scatter(rows, addend)` where there is one; where `sparse`, `x` has the slots of
+/// those rows.
 pub(in crate::ops) fn hop<X: Float, Y: Float, TX: Element, TY: Element>(
     gpu: &Gpu,
     a: &Adjacency,
     dim: usize,
     x: &Buffer<TX>,
-    rows: Option<&RowSet>,
-    addend: Option<&Buffer<f32>>,
+    addend: Option<(&RowSet, &Buffer<f32>)>,
     sparse: bool,
     y: &mut Buffer<TY>,
 ) {
@@ -230,8 +230,8 @@ pub(in crate::ops) fn hop<X: Float, Y: Float, TX: Element, TY: Element>(
     let Sharing { width, vecs, lanes, slots, tiles } = Sharing::new(dim);
     let (n_long, n_short) = (plan.long.len() / 3, plan.short.len());
     let partials = Buffer::<f32>::from_gpu(gpu.empty::<f32>((plan.n_partials * dim).max(width)));
-    let slot_of = rows.map_or(&a.col_idx, |rows| &rows.slot_of);
-    let (add, addend) = (addend.is_some(), addend.unwrap_or(&partials));
+    let add = addend.is_some();
+    let (slot_of, addend) = addend.map_or((&a.col_idx, &partials), |(rows, addend)| (&rows.slot_of, addend));
     // SAFETY: `Adjacency` keeps its edges and columns legal, and the plan was made of it: targets are rows, or places among the partial sums. The callers
     // checked that `x` has a row for each column (or slot), `y` one for each row, and the addend one for each slot; `RowSet` keeps slots below their
     // number. Without rows, `slot_of` is not read; without an addend, neither is `addend`.

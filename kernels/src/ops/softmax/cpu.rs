@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::{SoftmaxConfig, SoftmaxWorkspace};
+use super::{SoftmaxInput, SoftmaxWorkspace};
 use crate::buffer::Buffer;
 use crate::elementary::exp;
 use crate::error::{KernelError, Result, expect_len};
@@ -68,18 +68,9 @@ pub(super) struct Call<'a> {
 }
 
 impl<'a> Call<'a> {
-    #[allow(clippy::too_many_arguments)]
-    pub(super) fn new(
-        op: &'static str,
-        dim: usize,
-        config: SoftmaxConfig,
-        q: &'a Buffer<f32>,
-        c: &'a Buffer<f32>,
-        bias: Option<&'a Buffer<f32>>,
-        list_ptr: &'a Buffer<u32>,
-        positive: &'a Buffer<u32>,
-    ) -> Result<Self> {
-        let (list_ptr, positive) = (list_ptr.host(), positive.host());
+    pub(super) fn new(op: &'static str, input: &SoftmaxInput<'a>) -> Result<Self> {
+        let SoftmaxInput { dim, config, q, c, candidate_bias: bias, .. } = *input;
+        let (list_ptr, positive) = (input.list_ptr.host(), input.positive.host());
         let n_q = list_ptr.len().saturating_sub(1);
         let n_c = c.len() / dim.max(1);
         expect_len(op, "list_ptr", list_ptr.len(), n_q + 1)?;
@@ -145,7 +136,7 @@ impl<'a> Call<'a> {
         sums: &mut [f32],
     ) {
         let left = Left::rows(self.rows(self.q, from_q, n_q), n_q, self.dim);
-        product(left, columns, 0, self.dim, COLUMN_BLOCK, Store::Overwrite, scores, PITCH);
+        product(left, columns.all(), COLUMN_BLOCK, Store::Overwrite, scores, PITCH);
         exponentials(scores, n_c, self.inverse_tau, self.bias.map(|b| &b[from_c..from_c + n_c]), maxima, sums);
     }
 }
@@ -312,9 +303,7 @@ pub(super) fn cpu_backward(
                     let left = Left { values: scores, rows: n, row_stride: PITCH, depth_stride: 1 };
                     product(
                         left,
-                        rows,
-                        0,
-                        width,
+                        rows.part(0, width),
                         ROW_BLOCK,
                         store(tile == 0),
                         &mut d_q[first * dim..(first + n) * dim],
@@ -322,9 +311,7 @@ pub(super) fn cpu_backward(
                     );
                     product(
                         Left::transposed(scores, width, PITCH),
-                        q_rows,
-                        first,
-                        n,
+                        q_rows.part(first, n),
                         ROW_BLOCK,
                         store(first == 0),
                         d_c,
@@ -385,8 +372,8 @@ pub(super) fn cpu_tangent(
                 let (maxima, sums) = (&mut tangent.maxima[cells.clone()], &mut tangent.sums[cells.clone()]);
                 call.exponentials(columns, (first, n), (from, width), scores, maxima, sums);
                 let (q, q_dot) = (call.rows(call.q, first, n), call.rows(q_dot, first, n));
-                product(Left::rows(q_dot, n, dim), columns, 0, dim, COLUMN_BLOCK, Store::Overwrite, scores_dot, PITCH);
-                product(Left::rows(q, n, dim), columns_dot, 0, dim, COLUMN_BLOCK, Store::Add, scores_dot, PITCH);
+                product(Left::rows(q_dot, n, dim), columns.all(), COLUMN_BLOCK, Store::Overwrite, scores_dot, PITCH);
+                product(Left::rows(q, n, dim), columns_dot.all(), COLUMN_BLOCK, Store::Add, scores_dot, PITCH);
                 moments(scores, scores_dot, width, &mut tangent.moments[cells]);
             }
         }

@@ -5,7 +5,7 @@
 
 #![allow(clippy::too_many_arguments, reason = "a kernel takes its arrays and sizes one by one")]
 
-use super::SoftmaxConfig;
+use super::{SoftmaxConfig, SoftmaxInput};
 use crate::Buffer;
 use crate::error::{Result, expect_largest, expect_len};
 use crate::gpu::cubes::cubes_for_rows;
@@ -54,18 +54,8 @@ pub(super) struct Call<'a> {
 }
 
 impl<'a> Call<'a> {
-    #[allow(clippy::too_many_arguments)]
-    pub(super) fn new(
-        op: &'static str,
-        gpu: &'a Gpu,
-        dim: usize,
-        config: SoftmaxConfig,
-        q: &'a Buffer<f32>,
-        c: &'a Buffer<f32>,
-        bias: Option<&'a Buffer<f32>>,
-        list_ptr: &'a Buffer<u32>,
-        positive: &'a Buffer<u32>,
-    ) -> Result<Self> {
+    pub(super) fn new(op: &'static str, gpu: &'a Gpu, input: &SoftmaxInput<'a>) -> Result<Self> {
+        let SoftmaxInput { dim, config, q, c, candidate_bias: bias, list_ptr, positive } = *input;
         let n_q = list_ptr.len().saturating_sub(1);
         let n_c = c.len() / dim.max(1);
         expect_len(op, "list_ptr", list_ptr.len(), n_q + 1)?;

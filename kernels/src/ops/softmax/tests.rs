@@ -40,15 +40,15 @@ impl Case {
         let mut workspace = SoftmaxWorkspace::default();
         let (mut loss, mut loss_dot) = (cpu.zeros(positive.len()), cpu.zeros(positive.len()));
         let (mut d_q, mut d_c) = (cpu.zeros(q.len()), cpu.zeros(c.len()));
-        let (dim, config, bias) = (self.dim, self.config, bias.as_ref());
-        let call = Call::new("test", dim, config, &q, &c, bias, &list_ptr, &positive).unwrap();
-        cpu_forward(&call, &mut workspace, loss.host_mut(), kept);
-        let w = &mut workspace;
+        let (dim, config, candidate_bias) = (self.dim, self.config, bias.as_ref());
+        let (list_ptr, positive) = (&list_ptr, &positive);
+        let input = SoftmaxInput { dim, config, q: &q, c: &c, candidate_bias, list_ptr, positive };
+        cpu_forward(&Call::new("test", &input).unwrap(), &mut workspace, loss.host_mut(), kept);
         // Between forward and backward, so that it is seen to leave the forward state alone.
-        softmax_tangent(&cpu, dim, config, &q, &c, bias, &list_ptr, &positive, &q_dot, &c_dot, w, &mut loss_dot)
-            .unwrap();
-        softmax_backward(&cpu, dim, config, &q, &c, bias, &list_ptr, &positive, &weights, w, &mut d_q, &mut d_c)
-            .unwrap();
+        let motion = SoftmaxMotion { q: &q_dot, c: &c_dot };
+        softmax_tangent(&cpu, &input, motion, &mut workspace, &mut loss_dot).unwrap();
+        let gradients = SoftmaxGradients { q: &mut d_q, c: &mut d_c };
+        softmax_backward(&cpu, &input, &weights, &mut workspace, gradients).unwrap();
         [loss, d_q, d_c, loss_dot].iter().map(|b| cpu.read(b)).collect()
     }
 
@@ -56,10 +56,11 @@ impl Case {
         let [q, c, weights, q_dot, c_dot] =
             [&self.q, &self.c, &self.weights, &self.q_dot, &self.c_dot].map(|v| wide(v));
         let bias = self.bias.as_ref().map(|b| wide(b));
-        let (dim, config, bias, l, p) = (self.dim, self.config, bias.as_deref(), &self.list_ptr, &self.positive);
-        let (d_q, d_c) = softmax_backward_reference(dim, config, &q, &c, bias, l, p, &weights);
-        let loss_dot = softmax_tangent_reference(dim, config, &q, &c, bias, l, p, &q_dot, &c_dot);
-        vec![softmax_reference(dim, config, &q, &c, bias, l, p), d_q, d_c, loss_dot]
+        let (dim, config, candidate_bias) = (self.dim, self.config, bias.as_deref());
+        let (list_ptr, positive) = (&self.list_ptr[..], &self.positive[..]);
+        let exact = SoftmaxReference { dim, config, q: &q, c: &c, candidate_bias, list_ptr, positive };
+        let (d_q, d_c) = exact.backward(&weights);
+        vec![exact.loss(), d_q, d_c, exact.tangent(&q_dot, &c_dot)]
     }
 }
 
@@ -117,8 +118,8 @@ fn the_reference_gradient_and_tangent_match_central_differences() {
     let case = Case::new(7, 11, 5, 1.2, true);
     let (list_ptr, positive, bias) = (&case.list_ptr, &case.positive, case.bias.as_ref().map(|b| wide(b)));
     let [q, c, weights, q_dot, c_dot] = [&case.q, &case.c, &case.weights, &case.q_dot, &case.c_dot].map(|v| wide(v));
-    let loss =
-        |q: &[f64], c: &[f64]| softmax_reference(case.dim, case.config, q, c, bias.as_deref(), list_ptr, positive);
+    let (dim, config, candidate_bias) = (case.dim, case.config, bias.as_deref());
+    let loss = |q: &[f64], c: &[f64]| SoftmaxReference { dim, config, q, c, candidate_bias, list_ptr, positive }.loss();
     let step = 1e-5;
     let (d_q, d_c) = {
         let r = case.reference();
@@ -189,18 +190,9 @@ fn wrong_sizes_and_indices_are_refused_by_name() {
     let run = |list_ptr: &[u32], positive: &[u32], n_q: usize| {
         let (q, c) = (cpu.zeros(n_q * 3), cpu.zeros(4 * 3));
         let (list_ptr, positive) = (cpu.upload(list_ptr), cpu.upload(positive));
-        softmax_forward(
-            &cpu,
-            3,
-            config,
-            &q,
-            &c,
-            None,
-            &list_ptr,
-            &positive,
-            &mut SoftmaxWorkspace::default(),
-            &mut cpu.zeros(2),
-        )
+        let (list_ptr, positive) = (&list_ptr, &positive);
+        let input = SoftmaxInput { dim: 3, config, q: &q, c: &c, candidate_bias: None, list_ptr, positive };
+        softmax_forward(&cpu, &input, &mut SoftmaxWorkspace::default(), &mut cpu.zeros(2))
     };
     let op = "softmax_forward";
     assert_eq!(run(&[0, 1, 2], &[0, 3], 2), Ok(()));
@@ -216,20 +208,9 @@ fn a_backward_pass_of_another_size_than_the_forward_pass_is_refused() {
     let (q, c) = (cpu.zeros(6), cpu.zeros(12));
     let (list_ptr, positive) = (cpu.upload(&[0, 1, 2]), cpu.upload(&[0, 1]));
     let (mut d_q, mut d_c) = (cpu.zeros(6), cpu.zeros(12));
-    let mut w = SoftmaxWorkspace::default();
-    let refused = softmax_backward(
-        &cpu,
-        3,
-        config,
-        &q,
-        &c,
-        None,
-        &list_ptr,
-        &positive,
-        &cpu.zeros(2),
-        &mut w,
-        &mut d_q,
-        &mut d_c,
-    );
+    let (list_ptr, positive) = (&list_ptr, &positive);
+    let input = SoftmaxInput { dim: 3, config, q: &q, c: &c, candidate_bias: None, list_ptr, positive };
+    let gradients = SoftmaxGradients { q: &mut d_q, c: &mut d_c };
+    let refused = softmax_backward(&cpu, &input, &cpu.zeros(2), &mut SoftmaxWorkspace::default(), gradients);
     assert!(matches!(refused, Err(KernelError::Shape { argument: "dim of the last forward pass", .. })));
 }

@@ -93,8 +93,7 @@ pub(super) fn propagate(
     addend: Option<(&RowSet, &Buffer<f32>)>,
     y: &mut Table,
 ) {
-    let (rows, addend) = addend.unzip();
-    by_format!(x, x: X => by_format!(y, y: Y => hop::<X, Y, _, _>(gpu, a, dim, x, rows, addend, false, y)));
+    by_format!(x, x: X => by_format!(y, y: Y => hop::<X, Y, _, _>(gpu, a, dim, x, addend, false, y)));
 }
 
 pub(super) fn propagate_rows(gpu: &Gpu, a: &Adjacency, dim: usize, x: &Table, rows: &RowSet, y: &mut Buffer<f32>) {
@@ -110,5 +109,5 @@ pub(super) fn propagate_from_rows(
     addend: &Buffer<f32>,
     y: &mut Table,
 ) {
-    by_format!(y, y: Y => hop::<f32, Y, _, _>(gpu, a, dim, x_rows, Some(rows), Some(addend), true, y));
+    by_format!(y, y: Y => hop::<f32, Y, _, _>(gpu, a, dim, x_rows, Some((rows, addend)), true, y));
 }

@@ -53,7 +53,8 @@ impl Scene {
 
     fn forward(&mut self) -> Vec<f32> {
         let Scene { combination, hops, rows, scratch, pooled, attention } = self;
-        combination.forward(&Device::Cpu, hops, *rows, pooled, attention, scratch).unwrap();
+        let layers = BatchLayers { hops, rows: *rows };
+        combination.forward(&Device::Cpu, layers, pooled, attention, scratch).unwrap();
         Device::Cpu.read(pooled)
     }
 
@@ -61,7 +62,8 @@ impl Scene {
         let Scene { combination, hops, rows, scratch, attention, .. } = self;
         let mut direct: Vec<Buffer<f32>> = hops.iter().map(|_| Buffer::default()).collect();
         let g = Device::Cpu.upload(g);
-        combination.backward(&Device::Cpu, hops, *rows, attention, &g, &mut direct, scratch).unwrap();
+        let (layers, reached) = (BatchLayers { hops, rows: *rows }, Reached { attention, g: &g });
+        combination.backward(&Device::Cpu, layers, reached, &mut direct, scratch).unwrap();
         direct.iter().map(|direct| Device::Cpu.read(direct)).collect()
     }
 
@@ -70,7 +72,8 @@ impl Scene {
         let upload =
             |arrays: &[Vec<f32>]| -> Vec<Buffer<f32>> { arrays.iter().map(|a| Device::Cpu.upload(a)).collect() };
         let (hops_dot, parameters_dot, mut dot) = (upload(hops_dot), upload(parameters_dot), Buffer::default());
-        combination.tangent(&Device::Cpu, hops, *rows, &hops_dot, &parameters_dot, &mut dot, scratch).unwrap();
+        let layers = BatchLayers { hops, rows: *rows };
+        combination.tangent(&Device::Cpu, layers, &hops_dot, &parameters_dot, &mut dot, scratch).unwrap();
         Device::Cpu.read(&dot)
     }
 }
@@ -102,7 +105,7 @@ fn the_tangent_is_the_transpose_of_the_gradient() {
     }
 }
 
-/// Adding a number to all logits changes nothing, so their gradients sum to zero (SPEC B.2).
+/// Adding a number to all logits changes nothing, so their gradients sum to zero.
 #[test]
 fn the_gradients_of_the_global_logits_sum_to_zero() {
     for kind in kinds() {

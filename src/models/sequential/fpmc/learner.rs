@@ -3,7 +3,9 @@
 use std::ops::Range;
 
 use gcnrec_graphs::{ItemId, Purpose};
-use gcnrec_kernels::ops::softmax::{SoftmaxConfig, SoftmaxWorkspace, softmax_backward, softmax_forward};
+use gcnrec_kernels::ops::softmax::{
+    SoftmaxConfig, SoftmaxGradients, SoftmaxInput, SoftmaxWorkspace, softmax_backward, softmax_forward,
+};
 use gcnrec_kernels::{Buffer, Device};
 use rand::RngExt;
 use rand::seq::SliceRandom;
@@ -155,38 +157,17 @@ impl FpmcLearner {
         let (config, workspace) = (SoftmaxConfig { tau: 1.0, t2: 1.0 }, &mut self.workspace);
         let [users, last, next] = &mut self.tables;
         let (mut losses, mut d_q, mut d_next) = (Buffer::default(), Buffer::default(), Buffer::default());
-        softmax_forward(
-            device,
-            2 * dim,
-            config,
-            &q,
-            next.trained.value(),
-            None,
-            &list_ptr,
-            &positive,
-            workspace,
-            &mut losses,
-        )?;
+        let (dim, c) = (2 * dim, next.trained.value());
+        let (list_ptr, positive) = (&list_ptr, &positive);
+        let input = SoftmaxInput { dim, config, q: &q, c, candidate_bias: None, list_ptr, positive };
+        softmax_forward(device, &input, workspace, &mut losses)?;
         let weights = device.upload(&batch.weights.iter().map(|weight| weight / n as f32).collect::<Vec<_>>());
-        let (w, c) = (&weights, next.trained.value());
-        softmax_backward(
-            device,
-            2 * dim,
-            config,
-            &q,
-            c,
-            None,
-            &list_ptr,
-            &positive,
-            w,
-            workspace,
-            &mut d_q,
-            &mut d_next,
-        )?;
+        let gradients = SoftmaxGradients { q: &mut d_q, c: &mut d_next };
+        softmax_backward(device, &input, &weights, workspace, gradients)?;
         next.gradient = device.read(&d_next);
-        for (example, d) in device.read(&d_q).chunks_exact(2 * dim).enumerate() {
-            users.add(batch.users[example], 1.0, &d[..dim]);
-            last.add(batch.last[example], 1.0, &d[dim..]);
+        for (example, d) in device.read(&d_q).chunks_exact(dim).enumerate() {
+            users.add(batch.users[example], 1.0, &d[..dim / 2]);
+            last.add(batch.last[example], 1.0, &d[dim / 2..]);
         }
         Ok(device.read(&losses).iter().zip(&batch.weights).map(|(&loss, &weight)| f64::from(weight * loss)).sum())
     }

@@ -1,15 +1,15 @@
-//! Additive attention on a GPU. The rows of all layers are stacked, so that one product serves every layer; activations are worked out again on the way
-//! back, and the gradient of the parameters is summed in parts whose number depends on the number of rows alone.
+//! Additive attention on a GPU. The rows of all layers are stacked, so that one product serves every
+//! layer; activations are worked out again on the way back, and the gradient of the parameters is
+//! summed in parts whose number depends on the number of rows alone.
 
-use std::ops::Range;
-
-use super::super::MAX_HOPS;
-use super::super::gpu::{line_sums, pool, stack_rows};
 use super::AdditiveShape;
 use crate::Buffer;
 use crate::gpu::cubes::cubes_for_rows;
 use crate::gpu::tile::{Lying, deep_product, product, sum_partials};
 use crate::gpu::{Gpu, UNITS, cubes_for, launch};
+use crate::ops::combine::attention::{OnGpu, Pooled, Reached};
+use crate::ops::combine::gpu::{line_sums, pool, stack_rows};
+use crate::ops::combine::layers::{Gradients, Layers, Motion};
 
 mod kernels;
 
@@ -25,7 +25,7 @@ const SLOTS: usize = UNITS as usize / COLUMNS;
 
 /// Kept from call to call; a fresh one is as good.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Scratch {
+pub struct Scratch {
     /// The rows of a range, layer after layer: `[(K + 1) n, dim]`.
     stack: Buffer<f32>,
     stack_dot: Buffer<f32>,
@@ -42,17 +42,10 @@ pub(super) struct Scratch {
 }
 
 /// Stacks the rows, and works out `hidden` and `scores` of them.
-fn score(
-    gpu: &Gpu,
-    shape: &AdditiveShape,
-    parameters: &Buffer<f32>,
-    hops: &[Buffer<f32>],
-    range: &Range<usize>,
-    scratch: &mut Scratch,
-) {
+fn score(gpu: &Gpu, shape: &AdditiveShape, parameters: &Buffer<f32>, layers: &Layers<'_>, scratch: &mut Scratch) {
     let Scratch { stack, hidden, scores, .. } = scratch;
-    let (dim, rows) = (shape.dim, hops.len() * range.len());
-    stack_rows(gpu, dim, hops, range, stack);
+    let (dim, rows) = (shape.dim, layers.hops.len() * layers.range.len());
+    stack_rows(gpu, layers, stack);
     let weight = (parameters, Lying::rows(shape.weight().start, dim));
     let bias = Some((parameters, shape.bias().start));
     product(gpu, (rows, shape.hidden, dim), (stack, Lying::rows(0, dim)), weight, bias, hidden);
@@ -72,184 +65,175 @@ fn score(
     }
 }
 
-pub(super) fn forward(
-    gpu: &Gpu,
-    shape: &AdditiveShape,
-    parameters: &Buffer<f32>,
-    hops: &[Buffer<f32>],
-    range: Range<usize>,
-    pooled: &mut Buffer<f32>,
-    attention: &mut Buffer<f32>,
-    scratch: &mut Scratch,
-) {
-    let (n, first, n_hops, dim) = (range.len(), range.start as u32, hops.len(), shape.dim);
-    if n == 0 || dim == 0 {
-        return;
-    }
-    debug_assert!(n_hops <= MAX_HOPS);
-    score(gpu, shape, parameters, hops, &range, scratch);
-    // SAFETY: the kernel stays below the rows of the range, which `additive_forward` checked to be inside `attention`; there is a score for each layer
-    // and row of the range.
-    unsafe {
-        launch!(
-            gpu,
-            cubes_for(n),
-            attend_kernel,
-            scratch.scores.argument(),
-            parameters.argument(),
-            attention.argument(),
-            first,
-            n as u32,
-            shape.bound,
-            shape.temperature,
-            n_hops
-        );
-    }
-    pool(gpu, (n, dim, n_hops), (attention, range.start), &scratch.stack, (pooled, range.start), false);
-}
+impl OnGpu for AdditiveShape {
+    type GpuScratch = Scratch;
 
-pub(super) fn backward(
-    gpu: &Gpu,
-    shape: &AdditiveShape,
-    parameters: &Buffer<f32>,
-    hops: &[Buffer<f32>],
-    range: Range<usize>,
-    (attention, g): (&Buffer<f32>, &Buffer<f32>),
-    direct: &mut [Buffer<f32>],
-    d_parameters: &mut Buffer<f32>,
-    scratch: &mut Scratch,
-) {
-    let (n, first, n_hops, dim) = (range.len(), range.start as u32, hops.len(), shape.dim);
-    if n == 0 || dim == 0 {
-        // Nothing came, so nothing goes back: an empty sum for every parameter.
-        sum_partials(gpu, parameters, d_parameters.len(), 0, d_parameters, 0);
-        return;
-    }
-    score(gpu, shape, parameters, hops, &range, scratch);
-    let (rows, width) = (n_hops * n, shape.hidden);
-    let Scratch { stack, hidden, scores, slopes, through, partials, back, .. } = scratch;
-    slopes.resize_on(gpu, rows);
-    through.resize_on(gpu, rows);
-    let (chunks, blocks) = (rows.div_ceil(CHUNK), width.div_ceil(COLUMNS));
-    partials.resize_on(gpu, chunks * 2 * width);
-    // SAFETY: the kernels stay below the rows of the range, or below its rows in all layers, which is the length of `scores`, `slopes` and `through`
-    // and the number of rows of `stack` and `hidden`; `partials` has room for every chunk.
-    unsafe {
-        launch!(
-            gpu,
-            cubes_for_rows(n),
-            slopes_kernel,
-            attention.argument(),
-            stack.argument(),
-            g.argument(),
-            scores.argument(),
-            slopes.argument(),
-            through.argument(),
-            first,
-            n as u32,
-            dim as u32,
-            shape.bound,
-            shape.temperature,
-            n_hops
-        );
-        launch!(
-            gpu,
-            chunks * blocks,
-            deltas_kernel,
-            through.argument(),
-            parameters.argument(),
-            hidden.argument(),
-            partials.argument(),
-            shape.query().start as u32,
-            width as u32,
-            blocks as u32
-        );
-    }
-    line_sums(gpu, slopes, n_hops, n, d_parameters);
-    // The gradients of the bias and of the query follow each other, as the two do.
-    sum_partials(gpu, partials, 2 * width, chunks, d_parameters, shape.bias().start);
-    let (deltas, rows_of) = ((&*hidden, Lying::columns(0, width)), (&*stack, Lying::columns(0, dim)));
-    deep_product(gpu, (width, dim, rows), deltas, rows_of, partials, (d_parameters, shape.weight().start));
-    let weight = (parameters, Lying::columns(shape.weight().start, dim));
-    product(gpu, (rows, dim, width), (hidden, Lying::rows(0, width)), weight, None, back);
-    for (layer, direct) in direct.iter_mut().enumerate() {
-        // SAFETY: the kernel stays below the elements of the range, which `additive_backward` checked to be inside `g` and `direct`.
+    fn forward_on(
+        &self,
+        gpu: &Gpu,
+        parameters: &Buffer<f32>,
+        layers: &Layers<'_>,
+        out: Pooled<'_>,
+        scratch: &mut Scratch,
+    ) {
+        let Layers { dim, hops, range } = layers;
+        let (n, first, n_hops) = (range.len(), range.start, hops.len());
+        score(gpu, self, parameters, layers, scratch);
+        // SAFETY: the kernel stays below the rows of the range, which the caller checked to be inside `attention`; there is a score for each layer
+        // and row of the range.
         unsafe {
             launch!(
                 gpu,
-                cubes_for(n * dim),
-                direct_kernel,
-                attention.argument(),
-                g.argument(),
-                back.argument(),
-                direct.argument(),
-                first,
+                cubes_for(n),
+                attend_kernel,
+                scratch.scores.argument(),
+                parameters.argument(),
+                out.attention.argument(),
+                first as u32,
                 n as u32,
-                dim as u32,
-                layer as u32,
+                self.bound,
+                self.temperature,
                 n_hops
             );
         }
+        pool(gpu, (n, *dim, n_hops), (out.attention, first), &scratch.stack, (out.pooled, first), false);
     }
-}
 
-pub(super) fn tangent(
-    gpu: &Gpu,
-    shape: &AdditiveShape,
-    parameters: &Buffer<f32>,
-    (hops, d_hops): (&[Buffer<f32>], &[Buffer<f32>]),
-    range: Range<usize>,
-    moved: &Buffer<f32>,
-    d_pooled: &mut Buffer<f32>,
-    scratch: &mut Scratch,
-) {
-    let (n, n_hops, dim, width) = (range.len(), hops.len(), shape.dim, shape.hidden);
-    if n == 0 || dim == 0 {
-        return;
+    fn backward_on(
+        &self,
+        gpu: &Gpu,
+        parameters: &Buffer<f32>,
+        layers: &Layers<'_>,
+        reached: Reached<'_>,
+        gradients: Gradients<'_>,
+        scratch: &mut Scratch,
+    ) {
+        let Reached { attention, g } = reached;
+        let Gradients { direct, parameters: d_parameters } = gradients;
+        let (n, first, n_hops, dim) = (layers.range.len(), layers.range.start as u32, layers.hops.len(), self.dim);
+        score(gpu, self, parameters, layers, scratch);
+        let (rows, width) = (n_hops * n, self.hidden);
+        let Scratch { stack, hidden, scores, slopes, through, partials, back, .. } = scratch;
+        slopes.resize_on(gpu, rows);
+        through.resize_on(gpu, rows);
+        let (chunks, blocks) = (rows.div_ceil(CHUNK), width.div_ceil(COLUMNS));
+        partials.resize_on(gpu, chunks * 2 * width);
+        // SAFETY: the kernels stay below the rows of the range, or below its rows in all layers, which is the length of `scores`, `slopes` and `through`
+        // and the number of rows of `stack` and `hidden`; `partials` has room for every chunk.
+        unsafe {
+            launch!(
+                gpu,
+                cubes_for_rows(n),
+                slopes_kernel,
+                attention.argument(),
+                stack.argument(),
+                g.argument(),
+                scores.argument(),
+                slopes.argument(),
+                through.argument(),
+                first,
+                n as u32,
+                dim as u32,
+                self.bound,
+                self.temperature,
+                n_hops
+            );
+            launch!(
+                gpu,
+                chunks * blocks,
+                deltas_kernel,
+                through.argument(),
+                parameters.argument(),
+                hidden.argument(),
+                partials.argument(),
+                self.query().start as u32,
+                width as u32,
+                blocks as u32
+            );
+        }
+        line_sums(gpu, slopes, n_hops, n, d_parameters);
+        // The gradients of the bias and of the query follow each other, as the two do.
+        sum_partials(gpu, partials, 2 * width, chunks, d_parameters, self.bias().start);
+        let (deltas, rows_of) = ((&*hidden, Lying::columns(0, width)), (&*stack, Lying::columns(0, dim)));
+        deep_product(gpu, (width, dim, rows), deltas, rows_of, partials, (d_parameters, self.weight().start));
+        let weight = (parameters, Lying::columns(self.weight().start, dim));
+        product(gpu, (rows, dim, width), (hidden, Lying::rows(0, width)), weight, None, back);
+        for (layer, direct) in direct.iter_mut().enumerate() {
+            // SAFETY: the kernel stays below the elements of the range, which the caller checked to be inside `g` and `direct`.
+            unsafe {
+                launch!(
+                    gpu,
+                    cubes_for(n * dim),
+                    direct_kernel,
+                    attention.argument(),
+                    g.argument(),
+                    back.argument(),
+                    direct.argument(),
+                    first,
+                    n as u32,
+                    dim as u32,
+                    layer as u32,
+                    n_hops
+                );
+            }
+        }
     }
-    score(gpu, shape, parameters, hops, &range, scratch);
-    let Scratch { stack, stack_dot, hidden, hidden_dot, hidden_moved, scores, slopes, .. } = scratch;
-    stack_rows(gpu, dim, d_hops, &range, stack_dot);
-    let (rows, lies) = (n_hops * n, Lying::rows(shape.weight().start, dim));
-    product(gpu, (rows, width, dim), (stack_dot, Lying::rows(0, dim)), (parameters, lies), None, hidden_dot);
-    product(gpu, (rows, width, dim), (stack, Lying::rows(0, dim)), (moved, lies), None, hidden_moved);
-    slopes.resize_on(gpu, rows);
-    // SAFETY: the kernels stay below the stacked rows, or below the elements of the range, which `additive_tangent` checked to be inside `d_pooled`;
-    // both parameter arrays have the length of the shape.
-    unsafe {
-        launch!(
-            gpu,
-            cubes_for_rows(rows),
-            score_dots_kernel,
-            hidden.argument(),
-            hidden_dot.argument(),
-            hidden_moved.argument(),
-            parameters.argument(),
-            moved.argument(),
-            scores.argument(),
-            slopes.argument(),
-            shape.bias().start as u32,
-            shape.query().start as u32,
-            width as u32,
-            n as u32,
-            shape.bound
-        );
-        launch!(
-            gpu,
-            cubes_for(n * dim),
-            pool_dot_kernel,
-            scores.argument(),
-            slopes.argument(),
-            parameters.argument(),
-            stack.argument(),
-            stack_dot.argument(),
-            d_pooled.argument(),
-            range.start as u32,
-            n as u32,
-            dim as u32,
-            shape.bound,
-            shape.temperature,
-            n_hops
-        );
+
+    fn tangent_on(
+        &self,
+        gpu: &Gpu,
+        parameters: &Buffer<f32>,
+        layers: &Layers<'_>,
+        motion: Motion<'_>,
+        d_pooled: &mut Buffer<f32>,
+        scratch: &mut Scratch,
+    ) {
+        let (range, moved) = (&layers.range, motion.parameters);
+        let (n, n_hops, dim, width) = (range.len(), layers.hops.len(), self.dim, self.hidden);
+        score(gpu, self, parameters, layers, scratch);
+        let Scratch { stack, stack_dot, hidden, hidden_dot, hidden_moved, scores, slopes, .. } = scratch;
+        stack_rows(gpu, &Layers { hops: motion.hops, ..layers.clone() }, stack_dot);
+        let (rows, lies) = (n_hops * n, Lying::rows(self.weight().start, dim));
+        product(gpu, (rows, width, dim), (stack_dot, Lying::rows(0, dim)), (parameters, lies), None, hidden_dot);
+        product(gpu, (rows, width, dim), (stack, Lying::rows(0, dim)), (moved, lies), None, hidden_moved);
+        slopes.resize_on(gpu, rows);
+        // SAFETY: the kernels stay below the stacked rows, or below the elements of the range, which the caller checked to be inside `d_pooled`;
+        // both parameter arrays have the length of the self.
+        unsafe {
+            launch!(
+                gpu,
+                cubes_for_rows(rows),
+                score_dots_kernel,
+                hidden.argument(),
+                hidden_dot.argument(),
+                hidden_moved.argument(),
+                parameters.argument(),
+                moved.argument(),
+                scores.argument(),
+                slopes.argument(),
+                self.bias().start as u32,
+                self.query().start as u32,
+                width as u32,
+                n as u32,
+                self.bound
+            );
+            launch!(
+                gpu,
+                cubes_for(n * dim),
+                pool_dot_kernel,
+                scores.argument(),
+                slopes.argument(),
+                parameters.argument(),
+                stack.argument(),
+                stack_dot.argument(),
+                d_pooled.argument(),
+                range.start as u32,
+                n as u32,
+                dim as u32,
+                self.bound,
+                self.temperature,
+                n_hops
+            );
+        }
     }
 }

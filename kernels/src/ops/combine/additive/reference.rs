@@ -1,7 +1,7 @@
 //! The definition of additive attention: plain loops in f64, for all rows.
 
-use super::super::{bounded_reference, softmax_reference};
 use super::AdditiveShape;
+use crate::ops::combine::weights::{bounded_reference, softmax_reference};
 
 /// What one row makes of its layers: per layer the activations and the score, then the weights.
 struct Row {
@@ -27,8 +27,8 @@ fn row(shape: &AdditiveShape, parameters: &[f64], hops: &[Vec<f64>], i: usize) -
     row
 }
 
-/// The definition of [`super::additive_forward`]: `(pooled, attention)`.
-pub fn additive_reference(shape: &AdditiveShape, parameters: &[f64], hops: &[Vec<f64>]) -> (Vec<f64>, Vec<f64>) {
+/// The definition of [`forward`](crate::ops::combine::attention::forward): `(pooled, attention)`.
+pub(super) fn forward(shape: &AdditiveShape, parameters: &[f64], hops: &[Vec<f64>]) -> (Vec<f64>, Vec<f64>) {
     let (mut pooled, mut attention) = (Vec::new(), Vec::new());
     for i in 0..hops[0].len() / shape.dim {
         let row = row(shape, parameters, hops, i);
@@ -40,8 +40,8 @@ pub fn additive_reference(shape: &AdditiveShape, parameters: &[f64], hops: &[Vec
     (pooled, attention)
 }
 
-/// The definition of [`super::additive_backward`]: `(direct, d_parameters)`.
-pub fn additive_backward_reference(
+/// The definition of [`backward`](crate::ops::combine::attention::backward): `(direct, d_parameters)`.
+pub(super) fn backward(
     shape: &AdditiveShape,
     parameters: &[f64],
     hops: &[Vec<f64>],
@@ -78,8 +78,8 @@ pub fn additive_backward_reference(
     (direct, d)
 }
 
-/// The definition of [`super::additive_tangent`].
-pub fn additive_tangent_reference(
+/// The definition of [`tangent`](crate::ops::combine::attention::tangent).
+pub(super) fn tangent(
     shape: &AdditiveShape,
     parameters: &[f64],
     hops: &[Vec<f64>],

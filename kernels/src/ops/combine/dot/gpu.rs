@@ -1,26 +1,26 @@
-//! Dot attention on a GPU. The rows of all layers are stacked, so that one product makes the queries of every layer; queries, keys and weights are worked
-//! out again on the way back, and the gradient of the parameters is summed in parts whose number depends on the number of rows alone.
+//! Dot attention on a GPU. The rows of all layers are stacked, so that one product makes the queries
+//! of every layer; queries, keys and weights are worked out again on the way back, and the gradient of
+//! the parameters is summed in parts whose number depends on the number of rows alone.
 
 #![allow(clippy::too_many_arguments, reason = "a kernel takes its arrays and sizes one by one")]
 
-use std::ops::Range;
-
-use super::super::gpu::stack_rows;
 use super::DotShape;
 use crate::Buffer;
 use crate::gpu::cubes::cubes_for_rows;
 use crate::gpu::tile::{Lying, product};
 use crate::gpu::{Gpu, cubes_for, launch};
+use crate::ops::combine::attention::Attention;
+use crate::ops::combine::gpu::stack_rows;
+use crate::ops::combine::layers::Layers;
 
 mod kernels;
 mod passes;
 
 use kernels::{attend_kernel, cross_dots_kernel};
-pub(super) use passes::{backward, forward, tangent};
 
 /// Kept from call to call; a fresh one is as good.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Scratch {
+pub struct Scratch {
     /// The rows of a range, layer after layer: `[(K + 1) n, dim]`; and what goes back to them.
     stack: Buffer<f32>,
     stack_dot: Buffer<f32>,
@@ -66,10 +66,10 @@ struct Sizes {
 }
 
 impl Sizes {
-    fn new(shape: &DotShape, range: &Range<usize>) -> Sizes {
+    fn new(shape: &DotShape, layers: &Layers<'_>) -> Sizes {
         Sizes {
-            n: range.len(),
-            first: range.start,
+            n: layers.range.len(),
+            first: layers.range.start,
             n_hops: shape.n_hops(),
             dim: shape.dim,
             key_dim: shape.key_dim,
@@ -77,10 +77,6 @@ impl Sizes {
             scale: shape.scale(),
             share: 1.0 / shape.n_hops() as f32,
         }
-    }
-
-    fn is_empty(self) -> bool {
-        self.n == 0 || self.dim == 0
     }
 
     fn stacked(self) -> usize {
@@ -133,14 +129,13 @@ fn attend(
     gpu: &Gpu,
     shape: &DotShape,
     parameters: &Buffer<f32>,
-    hops: &[Buffer<f32>],
-    range: &Range<usize>,
+    layers: &Layers<'_>,
     (means, first): (&mut Buffer<f32>, usize),
     scratch: &mut Scratch,
 ) {
-    let Sizes { n, n_hops, dim, key_dim, bound, scale, share, .. } = Sizes::new(shape, range);
+    let Sizes { n, n_hops, dim, key_dim, bound, scale, share, .. } = Sizes::new(shape, layers);
     let Scratch { stack, queries, keys, scores, softmax, .. } = scratch;
-    stack_rows(gpu, dim, hops, range, stack);
+    stack_rows(gpu, layers, stack);
     across(gpu, (n_hops * n, dim, key_dim), stack, (parameters, shape.query().start), queries);
     across(gpu, (n_hops * n, dim, key_dim), stack, (parameters, shape.key().start), keys);
     cross_dots(gpu, n, key_dim, (queries, n_hops), (keys, n_hops), scale, scores);

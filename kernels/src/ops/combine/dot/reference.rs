@@ -1,7 +1,7 @@
 //! The definition of dot attention: plain loops in f64, for all rows, in the form of the paper (every line of `P V`, then their mean).
 
-use super::super::{bounded_reference, softmax_reference};
 use super::DotShape;
+use crate::ops::combine::weights::{bounded_reference, softmax_reference};
 
 /// `a [n, k] . b [k, m]`.
 fn times(a: &[f64], b: &[f64], k: usize, m: usize) -> Vec<f64> {
@@ -52,8 +52,8 @@ fn mean(lines: &[f64], columns: usize) -> Vec<f64> {
     (0..columns).map(|c| lines.iter().skip(c).step_by(columns).sum::<f64>() / n as f64).collect()
 }
 
-/// The definition of [`super::dot_forward`]: `(pooled, attention)`.
-pub fn dot_reference(shape: &DotShape, parameters: &[f64], hops: &[Vec<f64>]) -> (Vec<f64>, Vec<f64>) {
+/// The definition of [`forward`](crate::ops::combine::attention::forward): `(pooled, attention)`.
+pub(super) fn forward(shape: &DotShape, parameters: &[f64], hops: &[Vec<f64>]) -> (Vec<f64>, Vec<f64>) {
     let (mut pooled, mut attention) = (Vec::new(), Vec::new());
     for i in 0..hops[0].len() / shape.dim {
         let row = row(shape, parameters, hops, i);
@@ -63,8 +63,8 @@ pub fn dot_reference(shape: &DotShape, parameters: &[f64], hops: &[Vec<f64>]) ->
     (pooled, attention)
 }
 
-/// The definition of [`super::dot_backward`]: `(direct, d_parameters)`.
-pub fn dot_backward_reference(
+/// The definition of [`backward`](crate::ops::combine::attention::backward): `(direct, d_parameters)`.
+pub(super) fn backward(
     shape: &DotShape,
     parameters: &[f64],
     hops: &[Vec<f64>],
@@ -102,8 +102,8 @@ pub fn dot_backward_reference(
     (direct, d_parameters)
 }
 
-/// The definition of [`super::dot_tangent`].
-pub fn dot_tangent_reference(
+/// The definition of [`tangent`](crate::ops::combine::attention::tangent).
+pub(super) fn tangent(
     shape: &DotShape,
     parameters: &[f64],
     hops: &[Vec<f64>],

@@ -4,9 +4,10 @@ use std::ops::Range;
 
 use cubecl::prelude::*;
 
-use super::super::weighted::gpu::{DOT_CUBES, layer_dots};
 use crate::Buffer;
 use crate::gpu::{Gpu, cubes_for, launch};
+use crate::ops::combine::layers::{Gradients, Layers, Motion};
+use crate::ops::combine::weighted::gpu::{DOT_CUBES, layer_dots};
 
 /// `alpha = softmax(theta)`; with a motion `x` also `alpha_dot = alpha (x - sum_j alpha_j x_j)`, where `x_k` is the sum of `parts` numbers of its own.
 #[cube(launch_unchecked)]
@@ -132,32 +133,18 @@ fn scale(
     }
 }
 
-pub(super) fn forward(
-    gpu: &Gpu,
-    theta: &Buffer<f32>,
-    hops: &[Buffer<f32>],
-    cells: Range<usize>,
-    pooled: &mut Buffer<f32>,
-) {
+pub(super) fn forward(gpu: &Gpu, theta: &Buffer<f32>, layers: &Layers<'_>, pooled: &mut Buffer<f32>) {
     let alpha = weights(gpu, theta, None);
-    for (k, hop) in hops.iter().enumerate() {
-        scale(gpu, (&alpha, k), hop, &cells, k > 0, pooled);
+    for (k, hop) in layers.hops.iter().enumerate() {
+        scale(gpu, (&alpha, k), hop, &layers.cells(), k > 0, pooled);
     }
 }
 
-pub(super) fn backward(
-    gpu: &Gpu,
-    theta: &Buffer<f32>,
-    hops: &[Buffer<f32>],
-    cells: Range<usize>,
-    g: &Buffer<f32>,
-    direct: &mut [Buffer<f32>],
-    d_theta: &mut Buffer<f32>,
-) {
-    let mut shares = Buffer::default();
-    layer_dots(gpu, hops, g, cells.clone(), &mut shares);
-    let alpha = weights(gpu, theta, Some((&shares, DOT_CUBES, d_theta)));
-    for (k, direct) in direct.iter_mut().enumerate() {
+pub(super) fn backward(gpu: &Gpu, theta: &Buffer<f32>, layers: &Layers<'_>, g: &Buffer<f32>, gradients: Gradients<'_>) {
+    let (cells, mut shares) = (layers.cells(), Buffer::default());
+    layer_dots(gpu, layers.hops, g, cells.clone(), &mut shares);
+    let alpha = weights(gpu, theta, Some((&shares, DOT_CUBES, gradients.parameters)));
+    for (k, direct) in gradients.direct.iter_mut().enumerate() {
         scale(gpu, (&alpha, k), g, &cells, false, direct);
     }
 }
@@ -165,14 +152,13 @@ pub(super) fn backward(
 pub(super) fn tangent(
     gpu: &Gpu,
     theta: &Buffer<f32>,
-    (hops, d_hops): (&[Buffer<f32>], &[Buffer<f32>]),
-    cells: Range<usize>,
-    d_theta: &Buffer<f32>,
+    layers: &Layers<'_>,
+    motion: Motion<'_>,
     d_pooled: &mut Buffer<f32>,
 ) {
-    let mut alpha_dot = Buffer::default();
-    let alpha = weights(gpu, theta, Some((d_theta, 1, &mut alpha_dot)));
-    for (k, (hop, d_hop)) in hops.iter().zip(d_hops).enumerate() {
+    let (cells, mut alpha_dot) = (layers.cells(), Buffer::default());
+    let alpha = weights(gpu, theta, Some((motion.parameters, 1, &mut alpha_dot)));
+    for (k, (hop, d_hop)) in layers.hops.iter().zip(motion.hops).enumerate() {
         scale(gpu, (&alpha, k), d_hop, &cells, k > 0, d_pooled);
         scale(gpu, (&alpha_dot, k), hop, &cells, true, d_pooled);
     }

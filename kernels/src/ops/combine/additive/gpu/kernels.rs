@@ -2,10 +2,10 @@
 
 use cubecl::prelude::*;
 
-use super::super::super::gpu::{bounded_slope, layer_weights};
 use super::{CHUNK, COLUMNS, SLOTS};
 use crate::gpu::UNITS;
 use crate::gpu::cubes::{LANES, ROWS, lane_dot, lane_sum};
+use crate::ops::combine::gpu::{bounded_slope, layer_weights};
 
 /// `out[r] = <q, x[r]>`.
 #[cube(launch_unchecked)]

@@ -2,9 +2,9 @@
 
 use cubecl::prelude::*;
 
-use super::super::super::gpu::{bounded_slope, clear, layer_weights};
 use crate::gpu::UNITS;
 use crate::gpu::cubes::{LANES, ROWS, lane_dot};
+use crate::ops::combine::gpu::{bounded_slope, clear, layer_weights};
 
 /// `out[(r * n_b + j) * n + row] = scale * <a[r, row], b[j, row]>`: 16 units per number.
 #[cube(launch_unchecked)]
