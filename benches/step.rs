@@ -165,8 +165,9 @@ fn bpr_phases(train: &Interactions, step: Time) {
             all,
             Box::new(|| {
                 at += 1;
-                let moving = Moving { m: &mut m, v: &mut v, parameters: &mut base };
-                propagate_adam(&device, &a, DIM, &x, &rows, &some, &adam, at, moving).expect("sizes fit");
+                let (parameters, gradient) = (&mut base, &mut Buffer::default());
+                let moving = Moving { m: &mut m, v: &mut v, parameters, gradient };
+                propagate_adam(&device, &a, DIM, &x, (&rows, &some), (&adam, at), moving).expect("sizes fit");
             }),
         ),
         (

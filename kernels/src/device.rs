@@ -174,6 +174,45 @@ impl Device {
         }
     }
 
+    /// Runs two pieces of work, side by side where calls end when their work is done. A GPU works on
+    /// while the host does something else, and what it has queued is in order for one thread alone: there
+    /// one piece is queued after the other, by the caller's thread.
+    pub fn join<A: Send, B: Send>(&self, a: impl FnOnce() -> A + Send, b: impl FnOnce() -> B + Send) -> (A, B) {
+        match self {
+            Device::Cpu => rayon::join(a, b),
+            #[cfg(feature = "gpu")]
+            Device::Gpu(_) => (a(), b()),
+        }
+    }
+
+    /// Runs work that calls many ops. On a processor from inside the pool: an op then starts and ends
+    /// without putting the caller's thread to sleep, which took a quarter of a small graph's step.
+    pub fn run<A: Send>(&self, work: impl FnOnce() -> A + Send) -> A {
+        match self {
+            Device::Cpu => rayon::scope(|_| work()),
+            #[cfg(feature = "gpu")]
+            Device::Gpu(_) => work(),
+        }
+    }
+
+    /// True where the order in which rows are visited decides what is still in the caches.
+    pub fn has_ordered_rows(&self) -> bool {
+        matches!(self, Device::Cpu)
+    }
+
+    /// Makes a buffer `len` equal numbers. What a kernel would write, a copy brings to a GPU with the
+    /// indices of a batch: a launch costs more.
+    pub fn fill(&self, buffer: &mut Buffer<f32>, value: f32, len: usize) {
+        match self {
+            Device::Cpu => {
+                buffer.host_lines().resize(len);
+                buffer.host_mut().fill(value);
+            }
+            #[cfg(feature = "gpu")]
+            Device::Gpu(_) => self.write(buffer, &vec![value; len]),
+        }
+    }
+
     /// Copies values to the device.
     pub fn upload<T: Element>(&self, values: &[T]) -> Buffer<T> {
         match self {

@@ -1,7 +1,6 @@
 //! Example weights and further terms of a loss, and how they learn: the interface between graph
 //! models and debiasing methods.
 
-use gcnrec_kernels::ops::place::fill_column;
 use gcnrec_kernels::{Buffer, Device};
 
 use crate::error::Result;
@@ -144,7 +143,8 @@ pub struct Mean;
 
 impl ExampleWeights for Mean {
     fn weigh(&mut self, device: &Device, examples: &Examples<'_>, weights: &mut Buffer<f32>) -> Result<()> {
-        alike(device, Reduction::Mean, examples.n, weights)
+        device.fill(weights, Reduction::Mean.scale(examples.n), examples.n);
+        Ok(())
     }
 }
 
@@ -154,19 +154,9 @@ pub struct Sum;
 
 impl ExampleWeights for Sum {
     fn weigh(&mut self, device: &Device, examples: &Examples<'_>, weights: &mut Buffer<f32>) -> Result<()> {
-        alike(device, Reduction::Sum, examples.n, weights)
+        device.fill(weights, Reduction::Sum.scale(examples.n), examples.n);
+        Ok(())
     }
-}
-
-/// The same weight for all of `n` examples.
-fn alike(device: &Device, reduction: Reduction, n: usize, weights: &mut Buffer<f32>) -> Result<()> {
-    if let Device::Cpu = device {
-        device.resize(weights, n);
-        return Ok(fill_column(device, reduction.scale(n), 0, 1, n, weights)?);
-    }
-    // What a kernel would write, a copy brings with the batch's indices: a launch costs more.
-    device.write(weights, &vec![reduction.scale(n); n]);
-    Ok(())
 }
 
 /// How the losses of a batch become one.

@@ -15,6 +15,11 @@ use crate::{Buffer, Device};
 /// Columns that are summed at a time.
 const CHUNK: usize = 64;
 
+/// True where [`pool_rows`] is what it takes; a GPU gathers and adds the layers by ops of their own.
+pub fn pools_in_one_pass(device: &Device) -> bool {
+    matches!(device, Device::Cpu)
+}
+
 /// Pools the rows of a batch: `y[s] = sum_(l < K) alpha_l layers_l[rows[s]] + alpha_K (A layers_(K-1))[rows[s]]`.
 ///
 /// The same bits as [`gather_rows`](super::gather::gather_rows), [`propagate_rows`](super::propagate::propagate_rows) and
@@ -24,7 +29,8 @@ const CHUNK: usize = 64;
 /// - `layers`: K times `[n_cols, dim]`, K at least 1; `alpha`: `[K + 1]`; `rows`: S out of `n_rows`; `y`: `[S, dim]`, resized and overwritten
 ///
 /// # Errors
-/// [`KernelError::Shape`](crate::KernelError::Shape) when a size does not fit, [`KernelError::Argument`](crate::KernelError::Argument) on a GPU: there the three ops are what it takes.
+/// [`KernelError::Shape`](crate::KernelError::Shape) when a size does not fit,
+/// [`KernelError::Argument`](crate::KernelError::Argument) where not [`pools_in_one_pass`].
 ///
 /// # Source
 /// He et al., *LightGCN*, SIGIR 2020, eqs. 3 and 4.

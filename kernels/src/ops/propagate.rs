@@ -122,6 +122,17 @@ pub fn propagate_rows(
     Ok(())
 }
 
+/// True where [`propagate_from_rows_add`] is cheaper than a whole hop over the scattered rows. On a
+/// processor leaving columns out costs half a hop of its own: not where the set holds most rows. A zero
+/// changes no sum, so the bits are the same.
+pub fn skipping_columns_pays(device: &Device, rows: &RowSet) -> bool {
+    match device {
+        Device::Cpu => 2 * rows.len() <= rows.n_rows(),
+        #[cfg(feature = "gpu")]
+        Device::Gpu(_) => true,
+    }
+}
+
 /// The first step backwards, where the gradient lives on the batch's rows only:
 /// `y = A scatter(rows, x_rows) + scatter(rows, addend)`, for a square `A`.
 ///

@@ -1,5 +1,5 @@
-//! The last step backwards and the optimiser in one pass: a row of the gradient moves its parameters while it is still in the first cache. The two ops are
-//! its definition.
+//! The last step backwards and Adam in one pass: a row of the gradient moves its parameters while it is
+//! still in the first cache. The two ops one after the other are its definition, and what a GPU does.
 
 use std::cell::RefCell;
 use std::ops::Range;
@@ -9,8 +9,10 @@ use super::adjacency::Adjacency;
 use super::propagate::{Addend, Edges, PLACES_AHEAD};
 use super::row_set::RowSet;
 use super::table::Table;
+#[cfg(feature = "gpu")]
+use super::{adam::adam_step, propagate::propagate_add, table::propagate_stored};
 use crate::dispatch;
-use crate::error::{KernelError, Result, expect_dim, expect_len};
+use crate::error::{Result, expect_dim, expect_len};
 use crate::parallel::{SharedRows, for_each_block};
 use crate::row_sum::{add_terms, by_width, prefetch_distance, width};
 use crate::simd::fused;
@@ -26,17 +28,20 @@ pub struct Moving<'a> {
     pub v: &'a mut Buffer<f32>,
     /// What moves.
     pub parameters: &'a mut Buffer<f32>,
+    /// Scratch of a GPU, where the gradient is written.
+    pub gradient: &'a mut Buffer<f32>,
 }
 
-/// One step of Adam along `g = A x + scatter(rows, addend)`, which is never written: the same bits as
-/// [`propagate_add`](super::propagate::propagate_add) and [`adam_step`](super::adam::adam_step) one after the other.
+/// One step of Adam along `g = A x + scatter(rows, addend)`, which a processor never writes: the same
+/// bits as [`propagate_add`](super::propagate::propagate_add) and [`adam_step`](super::adam::adam_step) one after the other.
 ///
 /// # Shapes
-/// - `x`: `[n_cols, dim]`; `rows`: S out of `n_rows`; `addend`: `[S, dim]`; `moving`: `[n_rows, dim]` each; `step`: t, counted from 1
+/// - `x`: `[n_cols, dim]`; `rows`: S out of `n_rows`; `addend`: `[S, dim]`; `moving`: `[n_rows, dim]`
+///   each; `step`: t, counted from 1
 ///
 /// # Errors
-/// [`KernelError::Shape`] when a size does not fit, [`KernelError::Argument`] for what `adam_step` refuses, and for a GPU, where the two ops are called one after
-/// the other.
+/// [`KernelError::Shape`](crate::KernelError::Shape) when a size does not fit,
+/// [`KernelError::Argument`](crate::KernelError::Argument) for what `adam_step` refuses.
 ///
 /// # Source
 /// He et al., *LightGCN*, SIGIR 2020, eq. 7, transposed; Kingma and Ba, *Adam*, ICLR 2015, algorithm 1.
@@ -45,14 +50,21 @@ pub fn propagate_adam(
     a: &Adjacency,
     dim: usize,
     x: &Buffer<f32>,
-    rows: &RowSet,
-    addend: &Buffer<f32>,
-    config: &AdamConfig,
-    step: u64,
+    (rows, addend): (&RowSet, &Buffer<f32>),
+    (config, step): (&AdamConfig, u64),
     moving: Moving<'_>,
 ) -> Result<()> {
-    let factors = check(device, a, dim, x.len(), rows, addend, config, step, &moving)?;
-    move_rows(a, dim, x.host(), Addend::of(rows, addend), factors, moving);
+    check(a, dim, x.len(), (rows, addend), &moving)?;
+    let factors = Factors::new(config, step)?;
+    match device {
+        Device::Cpu => move_rows(a, dim, x.host(), Addend::of(rows, addend), factors, moving),
+        #[cfg(feature = "gpu")]
+        Device::Gpu(_) => {
+            let Moving { m, v, parameters, gradient } = moving;
+            propagate_add(device, a, dim, x, rows, addend, gradient)?;
+            adam_step(device, config, step, gradient, m, v, parameters)?;
+        }
+    }
     Ok(())
 }
 
@@ -65,38 +77,42 @@ pub fn propagate_adam_stored(
     a: &Adjacency,
     dim: usize,
     x: &Table,
-    rows: &RowSet,
-    addend: &Buffer<f32>,
-    config: &AdamConfig,
-    step: u64,
+    (rows, addend): (&RowSet, &Buffer<f32>),
+    (config, step): (&AdamConfig, u64),
     moving: Moving<'_>,
 ) -> Result<()> {
-    let factors = check(device, a, dim, x.len(), rows, addend, config, step, &moving)?;
-    let addend = Addend::of(rows, addend);
-    match x {
-        Table::F32(x) => move_rows(a, dim, x.host(), addend, factors, moving),
-        Table::F16(x) => move_rows(a, dim, x.host(), addend, factors, moving),
-        Table::Bf16(x) => move_rows(a, dim, x.host(), addend, factors, moving),
+    check(a, dim, x.len(), (rows, addend), &moving)?;
+    let factors = Factors::new(config, step)?;
+    match device {
+        Device::Cpu => {
+            let addend = Addend::of(rows, addend);
+            match x {
+                Table::F32(x) => move_rows(a, dim, x.host(), addend, factors, moving),
+                Table::F16(x) => move_rows(a, dim, x.host(), addend, factors, moving),
+                Table::Bf16(x) => move_rows(a, dim, x.host(), addend, factors, moving),
+            }
+        }
+        #[cfg(feature = "gpu")]
+        Device::Gpu(_) => {
+            let Moving { m, v, parameters, gradient } = moving;
+            let mut table = Table::F32(std::mem::take(gradient));
+            propagate_stored(device, a, dim, x, Some((rows, addend)), &mut table)?;
+            let Table::F32(written) = table else { unreachable!("a table never changes its format") };
+            *gradient = written;
+            adam_step(device, config, step, gradient, m, v, parameters)?;
+        }
     }
     Ok(())
 }
 
 fn check(
-    device: &Device,
     a: &Adjacency,
     dim: usize,
     x_len: usize,
-    rows: &RowSet,
-    addend: &Buffer<f32>,
-    config: &AdamConfig,
-    step: u64,
+    (rows, addend): (&RowSet, &Buffer<f32>),
     moving: &Moving<'_>,
-) -> Result<Factors> {
+) -> Result<()> {
     const OP: &str = "propagate_adam";
-    if !matches!(device, Device::Cpu) {
-        let problem = "is a GPU, expected the processor".into();
-        return Err(KernelError::Argument { op: OP, argument: "device", problem });
-    }
     expect_dim(OP, dim)?;
     expect_len(OP, "x", x_len, a.n_cols() * dim)?;
     expect_len(OP, "rows.slot_of", rows.n_rows(), a.n_rows())?;
@@ -104,7 +120,7 @@ fn check(
     for (name, buffer) in [("m", &moving.m), ("v", &moving.v), ("parameters", &moving.parameters)] {
         expect_len(OP, name, buffer.len(), a.n_rows() * dim)?;
     }
-    Factors::new(config, step)
+    Ok(())
 }
 
 fn move_rows<X: Stored>(a: &Adjacency, dim: usize, x: &[X], addend: Addend<'_>, factors: Factors, moving: Moving<'_>) {
@@ -113,14 +129,22 @@ fn move_rows<X: Stored>(a: &Adjacency, dim: usize, x: &[X], addend: Addend<'_>, 
         static GRADIENT: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
     }
     let edges = Edges::of(a);
-    let Moving { m, v, parameters } = moving;
-    let moving = [m, v, parameters].map(|buffer| SharedRows::of(buffer.host_mut(), dim));
+    let Moving { m, v, parameters, .. } = moving;
+    let tables = [m, v, parameters].map(|buffer| SharedRows::of(buffer.host_mut(), dim));
+    let step = Step { factors, tables };
     for_each_block(&a.schedule.blocks, &|block| {
         GRADIENT.with_borrow_mut(|gradient| {
             gradient.resize(dim, 0.0);
-            move_block(edges, addend, dim, x, block, factors, moving, gradient);
+            move_block(edges, addend, dim, x, block, step, gradient);
         });
     });
+}
+
+/// Adam's step of a row: its factors; `m`, `v` and parameters.
+#[derive(Clone, Copy)]
+struct Step<'a> {
+    factors: Factors,
+    tables: [SharedRows<'a, f32>; 3],
 }
 
 dispatch! {
@@ -130,8 +154,7 @@ dispatch! {
         dim: usize,
         x: &[X],
         block: Range<usize>,
-        factors: Factors,
-        moving: [SharedRows<'_, f32>; 3],
+        step: Step<'_>,
         gradient: &mut [f32],
     ) = isa move_block_body
 }
@@ -143,11 +166,10 @@ fn move_block_body<X: Stored, const ISA: u8>(
     dim: usize,
     x: &[X],
     block: Range<usize>,
-    factors: Factors,
-    moving: [SharedRows<'_, f32>; 3],
+    step: Step<'_>,
     gradient: &mut [f32],
 ) {
-    by_width!(ISA, dim, move_block_width(edges, addend, dim, x, block, factors, moving, gradient));
+    by_width!(ISA, dim, move_block_width(edges, addend, dim, x, block, step, gradient));
 }
 
 #[inline(always)]
@@ -157,28 +179,27 @@ fn move_block_width<X: Stored, const ISA: u8, const N: usize>(
     dim: usize,
     x: &[X],
     block: Range<usize>,
-    factors: Factors,
-    moving: [SharedRows<'_, f32>; 3],
+    step: Step<'_>,
     gradient: &mut [f32],
 ) {
     let (dim, distance) = (width::<N>(dim), prefetch_distance(x));
-    let (moving, gradient) = (moving.map(|table| table.of_width(dim)), &mut gradient[..dim]);
+    let (tables, gradient) = (step.tables.map(|table| table.of_width(dim)), &mut gradient[..dim]);
     let rows = &edges.rows[block.clone()];
     for (at, (terms, &row)) in edges.terms(block, distance).zip(rows).enumerate() {
         if let Some(&later) = rows.get(at + PLACES_AHEAD) {
-            moving.iter().for_each(|table| table.prefetch(later));
+            tables.iter().for_each(|table| table.prefetch(later));
         }
         // SAFETY: the gradient is one row, `by_width` matches N to dim, and columns are below n_cols = x.len() / dim, checked by the callers.
         unsafe {
             add_terms::<X, f32, ISA, N, true>(terms, dim, x, addend.row(row, dim), gradient);
         }
         // SAFETY: the schedule has every row once, and its blocks do not meet.
-        let [m, v, parameters] = moving.map(|table| unsafe { table.row(row) });
+        let [m, v, parameters] = tables.map(|table| unsafe { table.row(row) });
         // Two branches of a constant: a const argument cannot be computed from another.
         if const { fused(ISA) } {
-            adam_body::<true>(factors, gradient, m, v, parameters);
+            adam_body::<true>(step.factors, gradient, m, v, parameters);
         } else {
-            adam_body::<false>(factors, gradient, m, v, parameters);
+            adam_body::<false>(step.factors, gradient, m, v, parameters);
         }
     }
 }
@@ -214,8 +235,10 @@ mod tests {
                     let [mut m, mut v, mut parameters] = start();
                     for step in 1..=2 {
                         if one_pass {
-                            let moving = Moving { m: &mut m, v: &mut v, parameters: &mut parameters };
-                            propagate_adam_stored(&CPU, &a, dim, &x, &rows, &addend, &config, step, moving).unwrap();
+                            let (gradient, parameters) = (&mut Buffer::default(), &mut parameters);
+                            let moving = Moving { m: &mut m, v: &mut v, parameters, gradient };
+                            let (addend, step) = ((&rows, &addend), (&config, step));
+                            propagate_adam_stored(&CPU, &a, dim, &x, addend, step, moving).unwrap();
                         } else {
                             let mut gradient = Table::new(Precision::F32);
                             propagate_stored(&CPU, &a, dim, &x, Some((&rows, &addend)), &mut gradient).unwrap();
@@ -239,9 +262,10 @@ mod tests {
         let (rows, addend) = (RowSet::new(&CPU, 2), CPU.zeros(0));
         let refused = |x: usize, v: usize, step| {
             let [mut m, mut v, mut parameters] = [4, v, 4].map(|n| CPU.zeros(n));
-            let (x, moving) = (CPU.zeros(x), Moving { m: &mut m, v: &mut v, parameters: &mut parameters });
+            let (gradient, parameters) = (&mut Buffer::default(), &mut parameters);
+            let (x, moving) = (CPU.zeros(x), Moving { m: &mut m, v: &mut v, parameters, gradient });
             let config = AdamConfig::default();
-            propagate_adam(&CPU, &a, 2, &x, &rows, &addend, &config, step, moving).unwrap_err().to_string()
+            propagate_adam(&CPU, &a, 2, &x, (&rows, &addend), (&config, step), moving).unwrap_err().to_string()
         };
         assert_eq!(refused(3, 4, 1), "propagate_adam: x has 3 elements, expected 4");
         assert_eq!(refused(4, 5, 1), "propagate_adam: v has 5 elements, expected 4");

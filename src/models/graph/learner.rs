@@ -152,23 +152,19 @@ impl GraphLearner {
     fn step(&mut self, epoch: u64, step: usize) -> Result<f64> {
         let device = &self.setup.device;
         let labels = self.learning.labels.as_ref().map(|labels| labels.as_slice());
-        // Layers need no batch: one thread draws it and lists its rows while the others propagate. A GPU works on while the host draws, and what
-        // one thread queued there need not be in order with what another did.
+        // Layers need no batch: one thread draws it and lists its rows while the others propagate.
         let (propagation, pass, task, train) =
             (&mut self.propagation, &mut self.pass, &mut self.task, &self.setup.train);
-        let mut propagate = || propagation.below_last(device);
+        let propagate = || propagation.below_last(device);
         let (hardest, n_candidates) = (&mut self.hardest, task.n_candidates);
-        let mut draw = || match hardest {
+        let draw = || match hardest {
             Some(_) => {
                 pass.sample(task, train, labels, epoch, step);
                 Ok(())
             }
             None => pass.draw(device, task, train, labels, epoch, step),
         };
-        let (layers, drawn) = match device {
-            Device::Cpu => rayon::join(propagate, draw),
-            _ => (propagate(), draw()),
-        };
+        let (layers, drawn) = device.join(propagate, draw);
         layers.and(drawn)?;
         if let Some(hardest) = hardest {
             hardest.pick(device, propagation, &self.combination, n_candidates, &mut pass.batch)?;
@@ -204,9 +200,7 @@ impl GraphLearner {
         if unread {
             let (device, Pass { rows, direct, .. }) = (&self.setup.device, &self.pass);
             let moments = (&mut self.m, &mut self.v);
-            if self.propagation.backward_adam(device, rows, direct, &config, self.step, moments)? {
-                return Ok(());
-            }
+            return self.propagation.backward_adam(device, rows, direct, (&config, self.step), moments);
         }
         let gradient = self.base_gradient()?;
         self.fit_weights(epoch, step)?;
@@ -350,12 +344,8 @@ impl Learner for GraphLearner {
 
     fn steps(&mut self, epoch: u64, steps: Range<usize>) -> Result<StepReport> {
         self.drop_edges(Some(epoch))?;
-        match self.setup.device {
-            // From inside the pool an op starts and ends without putting this thread to sleep, which took a quarter of a small graph's step.
-            Device::Cpu => rayon::scope(|_| self.take_steps(epoch, steps)),
-            // What a GPU has queued is in order for one thread alone: always the caller's.
-            _ => self.take_steps(epoch, steps),
-        }
+        let device = self.setup.device.clone();
+        device.run(|| self.take_steps(epoch, steps))
     }
 
     fn late_loss(&mut self) -> Result<f64> {
@@ -423,10 +413,8 @@ impl Learner for GraphLearner {
 /// In which order a processor sums rows, for tables of `n_numbers` in all: communities after one another where a table outgrows the caches near a core.
 fn summing_order(device: &Device, graph: &NormalizedAdjacency, n_numbers: usize) -> NodePermutation {
     const CACHED: usize = 1 << 20; // 4 MiB
-    let order = match device {
-        Device::Cpu if n_numbers > CACHED => NodeOrder::Communities,
-        _ => NodeOrder::Natural,
-    };
+    let outgrown = device.has_ordered_rows() && n_numbers > CACHED;
+    let order = if outgrown { NodeOrder::Communities } else { NodeOrder::Natural };
     order.of(graph)
 }
 

@@ -1,16 +1,23 @@
 //! The layers of a graph's nodes, and the way back from their gradients to the base table.
 //!
-//! Source: He et al., *LightGCN*, SIGIR 2020, eq. 7; the way back is Horner's scheme (SPEC A.1). The last hop forwards and the first backwards visit the
-//! batch's rows only.
+//! Source: He et al., *LightGCN*, SIGIR 2020, eq. 7; the way back is Horner's scheme. The last hop
+//! forwards and the first backwards visit the batch's rows only.
 
-use gcnrec_kernels::ops::adam::AdamConfig;
+use gcnrec_kernels::ops::adam::{AdamConfig, adam_step};
 use gcnrec_kernels::ops::place::place_rows;
-use gcnrec_kernels::ops::propagate::{propagate, propagate_add, propagate_from_rows_add, propagate_rows};
+use gcnrec_kernels::ops::propagate::{
+    propagate, propagate_add, propagate_from_rows_add, propagate_rows, skipping_columns_pays,
+};
 use gcnrec_kernels::ops::propagate_adam::{Moving, propagate_adam, propagate_adam_stored};
 use gcnrec_kernels::ops::table::{
     Precision, Table, gather_stored, propagate_from_rows_stored, propagate_rows_stored, propagate_stored, store,
 };
-use gcnrec_kernels::ops::{adjacency::Adjacency, gather::gather_rows, pool_rows::pool_rows, row_set::RowSet};
+use gcnrec_kernels::ops::{
+    adjacency::Adjacency,
+    gather::gather_rows,
+    pool_rows::{pool_rows, pools_in_one_pass},
+    row_set::RowSet,
+};
 use gcnrec_kernels::{Buffer, Device};
 
 use super::lightgcn::Storage;
@@ -124,14 +131,14 @@ impl Propagation {
     /// Those of the ops.
     pub fn pool(&self, device: &Device, rows: &RowSet, alpha: &[f32], pooled: &mut Buffer<f32>) -> Result<bool> {
         let last = self.layers();
-        if last == 0 || self.narrow.is_some() || !matches!(device, Device::Cpu) {
+        if last == 0 || self.narrow.is_some() || !pools_in_one_pass(device) {
             return Ok(false);
         }
         pool_rows(device, &self.adjacency, self.dim, alpha, &self.hops[..last], rows, pooled)?;
         Ok(true)
     }
 
-    /// Horner's scheme (SPEC A.1): `b_K = D_K; b_k = D_k + A b_(k+1)`; the answer `b_0` is the gradient of the base table, `[n_nodes, dim]`.
+    /// Horner's scheme: `b_K = D_K; b_k = D_k + A b_(k+1)`; the answer `b_0` is the gradient of the base table, `[n_nodes, dim]`.
     /// `A` is symmetric, so it is its own transpose. `direct` is D, as [`Pass::direct`](super::pass::Pass::direct) keeps it. Give the answer back with
     /// [`Propagation::recycle`], so that the next step need not allocate.
     ///
@@ -162,8 +169,8 @@ impl Propagation {
         Ok(std::mem::take(&mut self.backward[0]))
     }
 
-    /// [`Propagation::backward`] and a step of Adam on the base table in one pass over it. Answers false, having done nothing, where only one after the
-    /// other will do.
+    /// [`Propagation::backward`] and a step of Adam on the base table; of two layers and more in one pass
+    /// over it, where the device has such a pass.
     ///
     /// # Errors
     /// Those of the ops.
@@ -172,22 +179,29 @@ impl Propagation {
         device: &Device,
         rows: &RowSet,
         direct: &[Buffer<f32>],
-        config: &AdamConfig,
-        step: u64,
+        (config, step): (&AdamConfig, u64),
         (m, v): (&mut Buffer<f32>, &mut Buffer<f32>),
-    ) -> Result<bool> {
-        if self.layers() < 2 || !matches!(device, Device::Cpu) {
-            return Ok(false);
+    ) -> Result<()> {
+        if self.layers() < 2 {
+            let gradient = self.backward(device, rows, direct)?;
+            adam_step(device, config, step, &gradient, m, v, &mut self.hops[0])?;
+            self.recycle(gradient);
+            return Ok(());
         }
         self.backward_to_first_layer(device, rows, direct)?;
-        let (a, dim, moving) = (&self.adjacency, self.dim, Moving { m, v, parameters: &mut self.hops[0] });
+        let (a, dim, base, addend) = (&self.adjacency, self.dim, &mut self.hops[0], (rows, &direct[0]));
+        let [current, next] = &mut self.backward;
         match &self.narrow {
             Some(narrow) => {
-                propagate_adam_stored(device, a, dim, &narrow.backward[0], rows, &direct[0], config, step, moving)?;
+                let moving = Moving { m, v, parameters: base, gradient: current };
+                propagate_adam_stored(device, a, dim, &narrow.backward[0], addend, (config, step), moving)?;
             }
-            None => propagate_adam(device, a, dim, &self.backward[0], rows, &direct[0], config, step, moving)?,
+            None => {
+                let moving = Moving { m, v, parameters: base, gradient: next };
+                propagate_adam(device, a, dim, current, addend, (config, step), moving)?;
+            }
         }
-        Ok(true)
+        Ok(())
     }
 
     /// `b_1`, into the first of the backward buffers. For two layers and more.
@@ -219,13 +233,11 @@ impl Propagation {
             return Ok(());
         }
         let [current, next] = &mut self.backward;
-        // Leaving columns out costs half a hop of its own, so where the batch touches most nodes a whole hop over zeros is cheaper. A zero changes no
-        // sum: the bits are the same.
-        if matches!(device, Device::Cpu) && 2 * rows.len() > rows.n_rows() {
+        if skipping_columns_pays(device, rows) {
+            propagate_from_rows_add(device, a, dim, rows, d_last, d_below, current)?;
+        } else {
             place_rows(device, dim, rows, d_last, next)?;
             propagate_add(device, a, dim, next, rows, d_below, current)?;
-        } else {
-            propagate_from_rows_add(device, a, dim, rows, d_last, d_below, current)?;
         }
         Ok(())
     }
@@ -322,7 +334,7 @@ mod tests {
                 for step in 1..=2 {
                     if one_pass {
                         let moments = (&mut m, &mut v);
-                        assert!(propagation.backward_adam(&device, &rows, &direct, &config, step, moments).unwrap());
+                        propagation.backward_adam(&device, &rows, &direct, (&config, step), moments).unwrap();
                     } else {
                         let gradient = propagation.backward(&device, &rows, &all).unwrap();
                         let base = &mut propagation.hops[0];
