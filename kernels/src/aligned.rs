@@ -1,7 +1,8 @@
 //! An array that starts at a cache line, in large pages where the system grants them.
 //!
-//! A row of 64 numbers is then four lines; anywhere else it touches five, and every vector load straddles two. Gathering rows of a matrix of many
-//! megabytes also visits a new 4 KiB page with nearly every row; with pages of 2 MiB the address of each is at hand.
+//! A row of 64 numbers is then four lines; anywhere else it touches five, and every vector load
+//! straddles two. Gathering rows of a matrix of many megabytes also visits a new 4 KiB page with
+//! nearly every row; with pages of 2 MiB the address of each is at hand.
 
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
@@ -38,7 +39,8 @@ impl<T: Element> Lines<T> {
         lines
     }
 
-    /// Changes the length; what the array holds then is unspecified. Memory is allocated only for more lines than there ever were.
+    /// Changes the length; what the array holds then is unspecified. Memory is allocated only for
+    /// more lines than there ever were.
     pub(crate) fn resize(&mut self, len: usize) {
         let needed = len.div_ceil(Self::PER_LINE);
         if self.lines.capacity() < needed {
@@ -59,7 +61,8 @@ impl<T: Element> Lines<T> {
     }
 
     pub(crate) fn as_slice(&self) -> &[T] {
-        // SAFETY: `len` elements fit into the initialised lines, which are aligned to more than an element; any bits are a value (`Element`).
+        // SAFETY: `len` elements fit into the initialised lines, which are aligned to more than an
+        // element; any bits are a value (`Element`).
         unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.len) }
     }
 
@@ -82,7 +85,8 @@ impl<T: Element> Default for Lines<T> {
     }
 }
 
-/// Asks for large pages before the memory is first touched. Only advice: whatever the answer, the memory is the same.
+/// Asks for large pages before the memory is first touched. Only advice: whatever the answer, the
+/// memory is the same.
 fn prefer_large_pages(memory: &mut [MaybeUninit<Line>]) {
     #[cfg(target_os = "linux")]
     {
@@ -92,7 +96,8 @@ fn prefer_large_pages(memory: &mut [MaybeUninit<Line>]) {
         if bytes >= 2 * LARGE {
             let start = memory.as_mut_ptr().cast::<u8>();
             let skipped = start.align_offset(PAGE);
-            // SAFETY: from the first whole page to the end of an allocation of this process; the advice changes no contents.
+            // SAFETY: from the first whole page to the end of an allocation of this process; the
+            // advice changes no contents.
             unsafe { libc::madvise(start.add(skipped).cast(), bytes - skipped, libc::MADV_HUGEPAGE) };
         }
     }

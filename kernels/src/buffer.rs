@@ -28,7 +28,8 @@ impl<T: Element> Clone for Storage<T> {
     }
 }
 
-/// Where the buffers of a call should be is up to who made them; an op that meets another place is a mistake in this program.
+/// Where the buffers of a call should be is up to who made them; an op that meets another place is
+/// a mistake in this program.
 #[cfg(feature = "gpu")]
 const ELSEWHERE: &str = "buffers should live on the device that they are used on";
 

@@ -24,8 +24,9 @@ pub enum Device {
 }
 
 impl Device {
-    /// The device of a name: `cpu`, `cuda`, `cuda:1`, `vulkan`, `vulkan:1`, or `auto` for the best that is there: CUDA, then Vulkan, then the CPU.
-    /// A driver that computes on the processor is taken only by its name.
+    /// The device of a name: `cpu`, `cuda`, `cuda:1`, `vulkan`, `vulkan:1`, or `auto` for the best
+    /// that is there: CUDA, then Vulkan, then the CPU. A driver that computes on the processor is
+    /// taken only by its name.
     ///
     /// # Errors
     /// [`KernelError::Device`] when it is not there or cannot be opened.
@@ -85,7 +86,8 @@ impl Device {
         }
     }
 
-    /// The instruction set or architecture that decides the last bits of a result; recorded in every manifest.
+    /// The instruction set or architecture that decides the last bits of a result; recorded in
+    /// every manifest.
     pub fn arithmetic(&self) -> Cow<'static, str> {
         match self {
             Device::Cpu => simd::isa().name().into(),
@@ -94,7 +96,8 @@ impl Device {
         }
     }
 
-    /// What was queued and copied since the device was opened; `None` for the CPU, where nothing is.
+    /// What was queued and copied since the device was opened; `None` for the CPU, where nothing
+    /// is.
     #[cfg(feature = "gpu")]
     pub fn counts(&self) -> Option<Counts> {
         match self {
@@ -103,7 +106,8 @@ impl Device {
         }
     }
 
-    /// Tells the first failure of the device, as far as it is known without waiting: after one, whatever is read is zeros.
+    /// Tells the first failure of the device, as far as it is known without waiting: after one,
+    /// whatever is read is zeros.
     ///
     /// # Errors
     /// [`KernelError::Device`].
@@ -143,8 +147,8 @@ impl Device {
         }
     }
 
-    /// Refuses what a GPU has no room for: `largest` bytes in one array, `total` bytes in all. `what` names it. The memory of the processor is the
-    /// caller's to ask about.
+    /// Refuses what a GPU has no room for: `largest` bytes in one array, `total` bytes in all.
+    /// `what` names it. The memory of the processor is the caller's to ask about.
     ///
     /// # Errors
     /// [`KernelError::Device`] with what is there and what is needed.
@@ -174,9 +178,9 @@ impl Device {
         }
     }
 
-    /// Runs two pieces of work, side by side where calls end when their work is done. A GPU works on
-    /// while the host does something else, and what it has queued is in order for one thread alone: there
-    /// one piece is queued after the other, by the caller's thread.
+    /// Runs two pieces of work, side by side where calls end when their work is done. A GPU works
+    /// on while the host does something else, and what it has queued is in order for one thread
+    /// alone: there one piece is queued after the other, by the caller's thread.
     pub fn join<A: Send, B: Send>(&self, a: impl FnOnce() -> A + Send, b: impl FnOnce() -> B + Send) -> (A, B) {
         match self {
             Device::Cpu => rayon::join(a, b),
@@ -185,8 +189,9 @@ impl Device {
         }
     }
 
-    /// Runs work that calls many ops. On a processor from inside the pool: an op then starts and ends
-    /// without putting the caller's thread to sleep, which took a quarter of a small graph's step.
+    /// Runs work that calls many ops. On a processor from inside the pool: an op then starts and
+    /// ends without putting the caller's thread to sleep, which took a quarter of a small graph's
+    /// step.
     pub fn run<A: Send>(&self, work: impl FnOnce() -> A + Send) -> A {
         match self {
             Device::Cpu => rayon::scope(|_| work()),
@@ -200,8 +205,8 @@ impl Device {
         matches!(self, Device::Cpu)
     }
 
-    /// Makes a buffer `len` equal numbers. What a kernel would write, a copy brings to a GPU with the
-    /// indices of a batch: a launch costs more.
+    /// Makes a buffer `len` equal numbers. What a kernel would write, a copy brings to a GPU with
+    /// the indices of a batch: a launch costs more.
     pub fn fill(&self, buffer: &mut Buffer<f32>, value: f32, len: usize) {
         match self {
             Device::Cpu => {

@@ -1,6 +1,7 @@
 //! Numbers that a buffer can hold, as bytes and as indices.
 
-/// What a buffer can hold: plain numbers, without padding, for which every pattern of bits is a value.
+/// What a buffer can hold: plain numbers, without padding, for which every pattern of bits is a
+/// value.
 pub trait Element: sealed::Sealed + Copy + Default + Send + Sync + std::fmt::Debug + 'static {
     /// The largest of some indices; 0 for what is no index.
     #[doc(hidden)]
@@ -12,7 +13,8 @@ pub trait Element: sealed::Sealed + Copy + Default + Send + Sync + std::fmt::Deb
     /// The numbers as they lie in memory.
     #[doc(hidden)]
     fn bytes(values: &[Self]) -> &[u8] {
-        // SAFETY: the trait is sealed, and its types have no padding; the slice covers the same memory for the same time.
+        // SAFETY: the trait is sealed, and its types have no padding; the slice covers the same
+        // memory for the same time.
         unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), size_of_val(values)) }
     }
 
@@ -20,7 +22,8 @@ pub trait Element: sealed::Sealed + Copy + Default + Send + Sync + std::fmt::Deb
     #[doc(hidden)]
     fn copy_from_bytes(bytes: &[u8], values: &mut [Self]) {
         let n = size_of_val(values);
-        // SAFETY: the trait is sealed, and every pattern of bits is a value of its types; the slice covers the memory of `values` alone.
+        // SAFETY: the trait is sealed, and every pattern of bits is a value of its types; the slice
+        // covers the memory of `values` alone.
         let target = unsafe { std::slice::from_raw_parts_mut(values.as_mut_ptr().cast::<u8>(), n) };
         target.copy_from_slice(&bytes[..n]);
     }

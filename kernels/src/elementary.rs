@@ -1,17 +1,21 @@
 //! Exponential, hyperbolic tangent and friends, written so that loops over them become vector code.
 //!
-//! `e^x = 2^n e^r` with `n` the integer nearest `x / ln 2` and `|r| <= ln(2) / 2`; `e^r - 1 = r + r^2 P(r)` with a polynomial of degree 4 fitted to the
-//! smallest greatest error relative to `e^r` (3e-9 before rounding to f32). No system math library enters, so results do not change with its version.
+//! `e^x = 2^n e^r` with `n` the integer nearest `x / ln 2` and `|r| <= ln(2) / 2`;
+//! `e^r - 1 = r + r^2 P(r)` with a polynomial of degree 4 fitted to the smallest greatest error
+//! relative to `e^r` (3e-9 before rounding to f32). No system math library enters, so results do
+//! not change with its version.
 
 use crate::simd::mul_add;
 
-/// `1.5 * 2^23 + 127`: adding it rounds to an integer whose low bits, moved up by 23, are the power of two itself.
+/// `1.5 * 2^23 + 127`: adding it rounds to an integer whose low bits, moved up by 23, are the power
+/// of two itself.
 const ROUND: f32 = 12_583_039.0;
 /// The high part of ln 2, short enough that `n * LN2_HIGH` is exact for `|n| < 2^9`.
 const LN2_HIGH: f32 = 0.693_145_75;
 const LN2_LOW: f32 = 1.428_606_8e-6;
 const P: [f32; 5] = [0.499_999_94, 0.166_665_18, 0.041_668_423, 0.008_369_063, 0.001_381_388];
-/// Below, `e^x` counts as 0 (it would be subnormal); above [`HIGH`] it stays at its value there, the largest before infinity.
+/// Below, `e^x` counts as 0 (it would be subnormal); above [`HIGH`] it stays at its value there,
+/// the largest before infinity.
 const LOW: f32 = -87.33;
 const HIGH: f32 = 88.37;
 
@@ -38,7 +42,8 @@ pub(crate) fn exp<const FUSED: bool>(x: f32) -> f32 {
     if x < LOW { 0.0 } else { value }
 }
 
-/// `tanh x` to about 2e-7 relative, small arguments included: `(e^2x - 1) / (e^2x + 1)` without the cancellation.
+/// `tanh x` to about 2e-7 relative, small arguments included: `(e^2x - 1) / (e^2x + 1)` without the
+/// cancellation.
 #[inline(always)]
 pub(crate) fn tanh<const FUSED: bool>(x: f32) -> f32 {
     // Beyond 10 the result rounds to 1.
@@ -47,7 +52,8 @@ pub(crate) fn tanh<const FUSED: bool>(x: f32) -> f32 {
     less_one / (less_one + 2.0)
 }
 
-/// `ln(1 + t)` for `0 <= t <= 1`: the series of `2 atanh(z)`, `z = t / (2 + t) <= 1/3`; what is left out is below 2e-8 of it.
+/// `ln(1 + t)` for `0 <= t <= 1`: the series of `2 atanh(z)`, `z = t / (2 + t) <= 1/3`; what is
+/// left out is below 2e-8 of it.
 #[inline(always)]
 pub(crate) fn ln_1p<const FUSED: bool>(t: f32) -> f32 {
     let z = t / (2.0 + t);
@@ -97,7 +103,8 @@ mod tests {
             .fold(0.0, f64::max)
     }
 
-    /// Two f32 roundings of 6e-8 each end the polynomial; the portable path adds those of unfused products.
+    /// Two f32 roundings of 6e-8 each end the polynomial; the portable path adds those of unfused
+    /// products.
     #[test]
     fn the_exponential_is_right_to_a_few_parts_in_ten_million() {
         assert!(worst(exp_all, f64::exp, -87.3, 88.3) < 2e-7);

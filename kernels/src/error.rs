@@ -81,7 +81,8 @@ pub(crate) fn expect_dim(op: &'static str, dim: usize) -> Result<()> {
     }
 }
 
-/// Checks that every index of a buffer on a GPU selects one of `bound` rows, by what is known since its upload.
+/// Checks that every index of a buffer on a GPU selects one of `bound` rows, by what is known since
+/// its upload.
 #[cfg(feature = "gpu")]
 pub(crate) fn expect_largest(
     op: &'static str,

@@ -1,6 +1,8 @@
-//! Devices, buffers and numeric operations. This crate has never heard of users or items: it knows rows, columns and indices.
+//! Devices, buffers and numeric operations. This crate has never heard of users or items: it knows
+//! rows, columns and indices.
 //!
-//! One op is one file in [`ops`]: its formula, the f64 reference that defines it, the CPU path and the cases it is tested on.
+//! One op is one file in [`ops`]: its formula, the f64 reference that defines it, the CPU path and
+//! the cases it is tested on.
 
 mod aligned;
 pub mod buffer;

@@ -6,13 +6,15 @@ use std::ops::Range;
 use crate::element::Element;
 use crate::simd::prefetch_to_write;
 
-/// Rows of a dense op that one task takes: small enough to share out a batch, large enough to hide the cost of a task.
+/// Rows of a dense op that one task takes: small enough to share out a batch, large enough to hide
+/// the cost of a task.
 pub(crate) const ROWS_PER_TASK: usize = 32;
 
 /// Elements of an element-wise op that one task takes: 64 KiB of each array.
 pub(crate) const ELEMENTS_PER_TASK: usize = 16 * 1024;
 
-/// Cuts rows into consecutive blocks of about equal work, where a row costs its non-zeros and one more.
+/// Cuts rows into consecutive blocks of about equal work, where a row costs its non-zeros and one
+/// more.
 pub(crate) fn equal_work_blocks(row_ptr: &[u32]) -> Vec<Range<usize>> {
     const SMALLEST: usize = 2048; // a few microseconds: below it a task costs more than it saves
     const MOST: usize = 128; // enough for 16 threads to finish together
@@ -79,7 +81,8 @@ impl<'a, T: Element> SharedRows<'a, T> {
     }
 }
 
-/// Runs `work(block)` for every block. Halves the list of blocks until one is left, so nothing is allocated.
+/// Runs `work(block)` for every block. Halves the list of blocks until one is left, so nothing is
+/// allocated.
 pub(crate) fn for_each_block<F>(blocks: &[Range<usize>], work: &F)
 where
     F: Fn(Range<usize>) + Sync,
@@ -101,7 +104,8 @@ mod tests {
 
     #[test]
     fn blocks_follow_one_another_and_a_hub_row_closes_its_block() {
-        // Rows of 10 non-zeros, row 3 with 100,000. Total work 100,070 + 8 is below 128 * 2048, so a block closes once it has 2048: at row 3.
+        // Rows of 10 non-zeros, row 3 with 100,000. Total work 100,070 + 8 is below 128 * 2048, so
+        // a block closes once it has 2048: at row 3.
         let row_ptr = [0, 10, 20, 30, 100_030, 100_040, 100_050, 100_060, 100_070];
         assert_eq!(equal_work_blocks(&row_ptr), vec![0..4, 4..8]);
         assert!(equal_work_blocks(&[0]).is_empty());

@@ -31,7 +31,8 @@ pub struct Found {
     pub name: String,
     /// The name its maker gave it.
     pub title: String,
-    /// True for a driver that computes on the processor. It is taken only when it is asked for by name.
+    /// True for a driver that computes on the processor. It is taken only when it is asked for by
+    /// name.
     pub software: bool,
     /// Memory of the device in MB (10^6 bytes), where the driver says so.
     pub memory_mb: Option<u64>,

@@ -1,10 +1,13 @@
-//! The inner loop of propagation and of segment sums: one output row as a weighted sum of rows of `x`, in edge order.
+//! The inner loop of propagation and of segment sums: one output row as a weighted sum of rows of
+//! `x`, in edge order.
 
 use crate::simd::{BLOCK, fused, mul_add, prefetch};
 use crate::stored::Stored;
 
-/// Edges between a row's use and its prefetch: far enough to cover a trip to memory, near enough to stay in the first cache, as measured (benches/RESULTS.md).
-/// A table that stays in the second cache needs none: there the processor's own reordering hides the trip, and asking costs a sixth of a hop.
+/// Edges between a row's use and its prefetch: far enough to cover a trip to memory, near enough to
+/// stay in the first cache, as measured (benches/RESULTS.md). A table that stays in the second
+/// cache needs none: there the processor's own reordering hides the trip, and asking costs a sixth
+/// of a hop.
 pub(crate) fn prefetch_distance<E>(x: &[E]) -> usize {
     const SECOND_CACHE: usize = 1 << 20;
     const OF_F32: usize = 16;
@@ -16,7 +19,9 @@ pub(crate) fn prefetch_distance<E>(x: &[E]) -> usize {
     }
 }
 
-/// Calls `$body::<_, ISA, N>(arguments)`, where the type is that of the stored numbers (with `ISA to Y` it calls `$body::<_, Y, ISA, N>`), `N` the number of 16-column blocks when `dim` is 16, 32, … 128, and 0 for any other width.
+/// Calls `$body::<_, ISA, N>(arguments)`, where the type is that of the stored numbers (with
+/// `ISA to Y` it calls `$body::<_, Y, ISA, N>`), `N` the number of 16-column blocks when `dim` is
+/// 16, 32, … 128, and 0 for any other width.
 macro_rules! by_width {
     ($isa:ident $(to $y:ident)?, $dim:expr, $body:ident($($arg:expr),* $(,)?)) => {
         match $dim {
@@ -49,12 +54,14 @@ pub(crate) struct Terms<'a> {
     pub(crate) ahead: &'a [u32],
 }
 
-/// `y = sum_e values[e] * x[columns[e]] + addend`, or `y += …` where not `FRESH`. Terms are widened to f32 exactly. A column of `y` is one chain of fused (or plain)
-/// multiply-adds in edge order, so its bits depend on neither its position, nor `N`, nor how the terms are cut into calls; it is rounded to the format
-/// of `y` once, when all is added.
+/// `y = sum_e values[e] * x[columns[e]] + addend`, or `y += …` where not `FRESH`. Terms are widened
+/// to f32 exactly. A column of `y` is one chain of fused (or plain) multiply-adds in edge order, so
+/// its bits depend on neither its position, nor `N`, nor how the terms are cut into calls; it is
+/// rounded to the format of `y` once, when all is added.
 ///
 /// # Safety
-/// `y` and an addend have `dim` elements, `N` is `dim / 16` or 0, and every column is below `x.len() / dim`.
+/// `y` and an addend have `dim` elements, `N` is `dim / 16` or 0, and every column is below
+/// `x.len() / dim`.
 #[inline(always)]
 pub(crate) unsafe fn add_terms<X: Stored, Y: Stored, const ISA: u8, const N: usize, const FRESH: bool>(
     terms: Terms<'_>,
@@ -86,8 +93,9 @@ pub(crate) unsafe fn add_terms<X: Stored, Y: Stored, const ISA: u8, const N: usi
     }
 }
 
-/// Runs the same code for each of N blocks, at most 8, written out: an array that is indexed by constants alone stays in registers, and given a loop over 8 blocks
-/// the compiler vectorises across the blocks, with gathers.
+/// Runs the same code for each of N blocks, at most 8, written out: an array that is indexed by
+/// constants alone stays in registers, and given a loop over 8 blocks the compiler vectorises
+/// across the blocks, with gathers.
 macro_rules! each_block {
     ($n:expr, $block:ident => $work:expr) => {
         each_block!($n, $block => $work; 0 1 2 3 4 5 6 7)
@@ -103,7 +111,8 @@ macro_rules! each_block {
 /// The columns `column..column + 16 N` of [`add_terms`], held in registers over all terms.
 ///
 /// # Safety
-/// `column + 16 N <= dim`, `y` and an addend have `dim` elements, every column is below `x.len() / dim`.
+/// `column + 16 N <= dim`, `y` and an addend have `dim` elements, every column is below
+/// `x.len() / dim`.
 #[inline(always)]
 unsafe fn add_window<X: Stored, Y: Stored, const ISA: u8, const N: usize, const FRESH: bool>(
     terms: Terms<'_>,
@@ -154,7 +163,8 @@ unsafe fn add_row<X: Stored, const ISA: u8, const N: usize>(
     sums: &mut [[f32; BLOCK]; N],
 ) {
     debug_assert!(start + N * BLOCK <= x.len());
-    // SAFETY: the caller vouches for the range; an array needs no more than its element's alignment.
+    // SAFETY: the caller vouches for the range; an array needs no more than its element's
+    // alignment.
     let source = unsafe { &*x.as_ptr().add(start).cast::<[[X; BLOCK]; N]>() };
     each_block!(N, block => add_block::<X, ISA>(value, &source[block], &mut sums[block]));
 }

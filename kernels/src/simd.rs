@@ -1,7 +1,9 @@
-//! Run-time choice of the instruction set: one source, compiled once per set, picked at the first call.
+//! Run-time choice of the instruction set: one source, compiled once per set, picked at the first
+//! call.
 //!
-//! Sums over the embedding dimension are sums of 16-column blocks, added in order; inside a block lanes are added by one fixed tree. With that,
-//! AVX-512 and AVX2 give the same bits (both fuse multiply and add); the portable path does not fuse, and says so by its name.
+//! Sums over the embedding dimension are sums of 16-column blocks, added in order; inside a block
+//! lanes are added by one fixed tree. With that, AVX-512 and AVX2 give the same bits (both fuse
+//! multiply and add); the portable path does not fuse, and says so by its name.
 
 use std::sync::OnceLock;
 
@@ -59,7 +61,8 @@ fn detect() -> Isa {
     Isa::Portable
 }
 
-/// `a * b + c`: fused where `FUSED` says that the caller is compiled for a set that has the instruction.
+/// `a * b + c`: fused where `FUSED` says that the caller is compiled for a set that has the
+/// instruction.
 #[inline(always)]
 pub fn mul_add<const FUSED: bool>(a: f32, b: f32, c: f32) -> f32 {
     if FUSED { a.mul_add(b, c) } else { a * b + c }
@@ -82,11 +85,12 @@ pub fn block_sum(lanes: &[f32; BLOCK]) -> f32 {
     (four[0] + four[2]) + (four[1] + four[3])
 }
 
-/// Dot product of two rows of one length: `sum over blocks of block_sum(left * right)`, blocks added in order. Where `FUSED` says that the caller is
-/// compiled for it, in vector instructions.
+/// Dot product of two rows of one length: `sum over blocks of block_sum(left * right)`, blocks
+/// added in order. Where `FUSED` says that the caller is compiled for it, in vector instructions.
 ///
-/// Products are rounded before they are added, so every instruction set gives the same bits, and so does a row that is cut into pieces at
-/// multiples of [`BLOCK`] columns. A last block with fewer columns is filled up with zeros.
+/// Products are rounded before they are added, so every instruction set gives the same bits, and so
+/// does a row that is cut into pieces at multiples of [`BLOCK`] columns. A last block with fewer
+/// columns is filled up with zeros.
 #[inline(always)]
 pub fn dot_blocks<const FUSED: bool>(left: &[f32], right: &[f32]) -> f32 {
     let (left_blocks, left_rest) = left.as_chunks::<BLOCK>();
@@ -116,7 +120,8 @@ fn block_dot<const FUSED: bool>(left: &[f32; BLOCK], right: &[f32; BLOCK]) -> f3
             _mm256_castps256_ps128, _mm256_extractf128_ps, _mm256_loadu_ps, _mm256_mul_ps,
         };
         let (left, right) = (left.as_ptr(), right.as_ptr());
-        // SAFETY: on this architecture only AVX2 and AVX-512 fuse; 16 numbers are read, unaligned, where arrays of that size lie.
+        // SAFETY: on this architecture only AVX2 and AVX-512 fuse; 16 numbers are read, unaligned,
+        // where arrays of that size lie.
         return unsafe {
             let low = _mm256_mul_ps(_mm256_loadu_ps(left), _mm256_loadu_ps(right));
             let high = _mm256_mul_ps(_mm256_loadu_ps(left.add(8)), _mm256_loadu_ps(right.add(8)));
@@ -145,7 +150,8 @@ pub const fn fused(isa: u8) -> bool {
     isa != PORTABLE || cfg!(target_arch = "aarch64")
 }
 
-/// Asks the processor to fetch `len` values from `start` on; does nothing where there is no such instruction. Any `start` is allowed.
+/// Asks the processor to fetch `len` values from `start` on; does nothing where there is no such
+/// instruction. Any `start` is allowed.
 #[inline(always)]
 pub fn prefetch<T>(values: &[T], start: usize, len: usize) {
     #[cfg(target_arch = "x86_64")]
@@ -154,7 +160,8 @@ pub fn prefetch<T>(values: &[T], start: usize, len: usize) {
         let cache_line = 64 / size_of::<T>();
         let mut column = 0;
         while column < len {
-            // SAFETY: a prefetch is a hint: it reads nothing into the program and never faults, whatever the address.
+            // SAFETY: a prefetch is a hint: it reads nothing into the program and never faults,
+            // whatever the address.
             unsafe { _mm_prefetch::<_MM_HINT_T0>(values.as_ptr().wrapping_add(start + column).cast()) };
             column += cache_line;
         }
@@ -180,8 +187,9 @@ pub fn prefetch_to_write<T>(values: *const T, len: usize) {
 
 /// Defines a function that runs one of three compilations of the same `#[inline(always)]` body.
 ///
-/// `dispatch! { pub(crate) fn name(arguments) -> T = body }` calls `body::<FUSED>(arguments)`. With `= isa body` it calls `body::<ISA>(arguments)`,
-/// where `ISA` is [`AVX512`], [`AVX2`] or [`PORTABLE`]; there the function may have type parameters, which come first.
+/// `dispatch! { pub(crate) fn name(arguments) -> T = body }` calls `body::<FUSED>(arguments)`. With
+/// `= isa body` it calls `body::<ISA>(arguments)`, where `ISA` is [`AVX512`], [`AVX2`] or
+/// [`PORTABLE`]; there the function may have type parameters, which come first.
 #[macro_export]
 macro_rules! dispatch {
     (
@@ -204,7 +212,8 @@ macro_rules! dispatch {
                     $body::<$($($t,)+)? { $crate::simd::AVX2 }>($($arg),*)
                 }
                 match $crate::simd::isa() {
-                    // SAFETY: `isa` answers Avx512 only where every feature named above was detected.
+                    // SAFETY: `isa` answers Avx512 only where every feature named above was
+                    // detected.
                     $crate::simd::Isa::Avx512 => return unsafe { avx512 $(::<$($t),+>)? ($($arg),*) },
                     // SAFETY: `isa` answers Avx2 only where all its features were detected.
                     $crate::simd::Isa::Avx2 => return unsafe { avx2 $(::<$($t),+>)? ($($arg),*) },
@@ -231,7 +240,8 @@ macro_rules! dispatch {
                     $body::<true>($($arg),*)
                 }
                 match $crate::simd::isa() {
-                    // SAFETY: `isa` answers Avx512 only where every feature named above was detected.
+                    // SAFETY: `isa` answers Avx512 only where every feature named above was
+                    // detected.
                     $crate::simd::Isa::Avx512 => return unsafe { avx512($($arg),*) },
                     // SAFETY: `isa` answers Avx2 only where both features were detected.
                     $crate::simd::Isa::Avx2 => return unsafe { avx2($($arg),*) },
@@ -264,8 +274,9 @@ pub(crate) mod tests {
 
     #[test]
     fn sixteen_lanes_are_added_by_halves() {
-        // With 2^24 in lane 0 and ones elsewhere a single 1 is lost when it is added to 2^24 alone, a 2 is not. The tree adds lane 8 to lane 0
-        // first (lost), then lanes 4 + 12 (a 2), then 2 + 6 + 10 + 14 (a 4), then the eight odd lanes: 2^24 + 0 + 2 + 4 + 8.
+        // With 2^24 in lane 0 and ones elsewhere a single 1 is lost when it is added to 2^24 alone,
+        // a 2 is not. The tree adds lane 8 to lane 0 first (lost), then lanes 4 + 12 (a 2), then 2
+        // + 6 + 10 + 14 (a 4), then the eight odd lanes: 2^24 + 0 + 2 + 4 + 8.
         let mut lanes = [1.0; BLOCK];
         lanes[0] = 16_777_216.0;
         assert_eq!(block_sum(&lanes), 16_777_230.0);

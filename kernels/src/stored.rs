@@ -1,6 +1,7 @@
 //! Numbers in 16 bits: how they are kept in memory, widened to f32 for sums, and rounded back.
 //!
-//! Both conversions round to nearest, ties to even, and give the same bits on every instruction set.
+//! Both conversions round to nearest, ties to even, and give the same bits on every instruction
+//! set.
 
 use crate::dispatch;
 use crate::element::{Element, sealed};
@@ -105,7 +106,8 @@ impl Stored for Bf16 {
 impl Bf16 {
     #[inline(always)]
     fn upper_half(bits: u32) -> u32 {
-        // Half of the last kept bit, or just below it where the kept part is even. A NaN stays one: it must not be rounded up to infinity.
+        // Half of the last kept bit, or just below it where the kept part is even. A NaN stays one:
+        // it must not be rounded up to infinity.
         let rounded = bits.wrapping_add(0x7fff + (bits >> 16 & 1)) >> 16;
         let nan = bits >> 16 | 0x40;
         if bits & 0x7fff_ffff > 0x7f80_0000 { nan } else { rounded }
@@ -116,7 +118,8 @@ impl Stored for F16 {
     #[inline(always)]
     fn to_f32(self) -> f32 {
         let (sign, rest) = (u32::from(self.0 & 0x8000) << 16, u32::from(self.0 & 0x7fff));
-        // Exponents of the two formats differ by 112; a product with 2^112 is exact, and right for subnormal numbers too.
+        // Exponents of the two formats differ by 112; a product with 2^112 is exact, and right for
+        // subnormal numbers too.
         let finite = f32::from_bits(rest << 13) * f32::from_bits((127 + 112) << 23);
         let magnitude = if rest < 0x7c00 { finite.to_bits() } else { 0x7f80_0000 | rest << 13 };
         f32::from_bits(sign | magnitude)
@@ -130,7 +133,8 @@ impl Stored for F16 {
         } else if rest >= 0x477f_f000 {
             0x7c00 // 65520 and above round to infinity
         } else if rest < 0x3880_0000 {
-            // Below 2^-14 the steps are 2^-24, and so are those of f32 from 0.5 on: the sum rounds to them.
+            // Below 2^-14 the steps are 2^-24, and so are those of f32 from 0.5 on: the sum rounds
+            // to them.
             (f32::from_bits(rest) + 0.5).to_bits() - 0.5f32.to_bits()
         } else {
             ((rest + 0xfff + (rest >> 13 & 1)) >> 13) - (112 << 10)
@@ -148,7 +152,8 @@ impl Stored for F16 {
             };
             let mut wide = [0.0; BLOCK];
             if ISA == AVX512 {
-                // SAFETY: the caller is compiled for AVX-512; 32 bytes are read and 64 written, unaligned, where arrays of that size lie.
+                // SAFETY: the caller is compiled for AVX-512; 32 bytes are read and 64 written,
+                // unaligned, where arrays of that size lie.
                 unsafe {
                     let half: __m256i = _mm256_loadu_si256(stored.as_ptr().cast());
                     _mm512_storeu_ps(wide.as_mut_ptr(), _mm512_cvtph_ps(half));
@@ -157,7 +162,8 @@ impl Stored for F16 {
             }
             if ISA == AVX2 {
                 for (stored, wide) in stored.chunks_exact(8).zip(wide.chunks_exact_mut(8)) {
-                    // SAFETY: the caller is compiled for AVX2 and F16C; 16 bytes are read and 32 written, unaligned, where 8 elements lie.
+                    // SAFETY: the caller is compiled for AVX2 and F16C; 16 bytes are read and 32
+                    // written, unaligned, where 8 elements lie.
                     unsafe {
                         let half: __m128i = _mm_loadu_si128(stored.as_ptr().cast());
                         _mm256_storeu_ps(wide.as_mut_ptr(), _mm256_cvtph_ps(half));
@@ -183,7 +189,8 @@ impl Stored for F16 {
             };
             const NEAREST: i32 = 0;
             if ISA == AVX512 {
-                // SAFETY: the caller is compiled for AVX-512; 64 bytes are read and 32 written, unaligned, where arrays of that size lie.
+                // SAFETY: the caller is compiled for AVX-512; 64 bytes are read and 32 written,
+                // unaligned, where arrays of that size lie.
                 unsafe {
                     let half = _mm512_cvtps_ph::<NEAREST>(_mm512_loadu_ps(values.as_ptr()));
                     _mm256_storeu_si256(stored.as_mut_ptr().cast(), half);
@@ -192,7 +199,8 @@ impl Stored for F16 {
             }
             if ISA == AVX2 {
                 for (values, stored) in values.chunks_exact(8).zip(stored.chunks_exact_mut(8)) {
-                    // SAFETY: the caller is compiled for AVX2 and F16C; 32 bytes are read and 16 written, unaligned, where 8 elements lie.
+                    // SAFETY: the caller is compiled for AVX2 and F16C; 32 bytes are read and 16
+                    // written, unaligned, where 8 elements lie.
                     unsafe {
                         let half = _mm256_cvtps_ph::<NEAREST>(_mm256_loadu_ps(values.as_ptr()));
                         _mm_storeu_si128(stored.as_mut_ptr().cast(), half);
@@ -247,12 +255,14 @@ mod tests {
 
     #[test]
     fn known_numbers_have_their_known_bits() {
-        // 1 = 0 01111 0…; -2 = 1 10000 0…; the largest half is 65504; the smallest is 2^-24; 65520 is the first that rounds to infinity.
+        // 1 = 0 01111 0…; -2 = 1 10000 0…; the largest half is 65504; the smallest is 2^-24; 65520
+        // is the first that rounds to infinity.
         let half = [(1.0, 0x3c00), (-2.0, 0xc000), (65504.0, 0x7bff), (5.960_464_5e-8, 1), (65520.0, 0x7c00), (0.0, 0)];
         for (value, bits) in half {
             assert_eq!(F16::from_f32(value).0, bits, "{value}");
         }
-        // 1 + 2^-11 lies between 1 and the next half and goes to the even one, as 1 + 2^-8 does between 1 and the next bf16.
+        // 1 + 2^-11 lies between 1 and the next half and goes to the even one, as 1 + 2^-8 does
+        // between 1 and the next bf16.
         assert_eq!(F16::from_f32(1.0 + 2f32.powi(-11)).0, 0x3c00);
         assert_eq!(F16::from_f32(1.0 + 3.0 * 2f32.powi(-11)).0, 0x3c02);
         assert_eq!(Bf16::from_f32(1.0 + 2f32.powi(-8)).0, 0x3f80);

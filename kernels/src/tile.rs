@@ -1,8 +1,9 @@
 //! Dense products in blocks whose summation order is part of the contract.
 //!
-//! Every output number is a sum of depth blocks, added in order, and a block is one chain of multiply-adds from its first to its last term. Neither
-//! the instruction set's tile shape nor the number of threads enters, so AVX-512 and AVX2 give the same bits. A library product picks its blocks by
-//! the size of the caches it finds, which would tie the last bits to the machine.
+//! Every output number is a sum of depth blocks, added in order, and a block is one chain of
+//! multiply-adds from its first to its last term. Neither the instruction set's tile shape nor the
+//! number of threads enters, so AVX-512 and AVX2 give the same bits. A library product picks its
+//! blocks by the size of the caches it finds, which would tie the last bits to the machine.
 
 use crate::simd::{self, Isa, mul_add};
 
@@ -20,7 +21,8 @@ const ZERO: Line = Line([0.0; 16]);
 const LINES: usize = 2;
 const PANEL: usize = 16 * LINES;
 
-/// The right factor of a product, `[depth, width]`, cut into panels of 32 columns and padded with zeros.
+/// The right factor of a product, `[depth, width]`, cut into panels of 32 columns and padded with
+/// zeros.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Panels {
     lines: Vec<Line>,
@@ -130,7 +132,8 @@ pub(crate) enum Store {
 
 /// `out = left . right` or `out += left . right`, in blocks of `block` terms.
 ///
-/// `out` has `left.rows` rows, `out_stride` apart, of which the first `right.width` columns are written.
+/// `out` has `left.rows` rows, `out_stride` apart, of which the first `right.width` columns are
+/// written.
 pub(crate) fn product(
     left: Left<'_>,
     right: Right<'_>,
@@ -142,7 +145,8 @@ pub(crate) fn product(
     product_on(simd::isa(), left, right, block, store, out, out_stride);
 }
 
-/// [`product`] with the given instruction set, which must be the one that [`simd::isa`] answers or a lesser one.
+/// [`product`] with the given instruction set, which must be the one that [`simd::isa`] answers or
+/// a lesser one.
 fn product_on(
     isa: Isa,
     left: Left<'_>,
@@ -229,7 +233,8 @@ impl Tile<'_> {
         let last = (self.left.rows - 1) * self.left.row_stride + (terms - 1) * self.left.depth_stride;
         assert!(last < self.left.values.len(), "a tile's left factor should hold its last element");
         match isa {
-            // SAFETY: the processor has AVX-512 F, and `values` holds the largest index that the tile reads.
+            // SAFETY: the processor has AVX-512 F, and `values` holds the largest index that the
+            // tile reads.
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512 => unsafe {
                 match self.left.rows {
@@ -239,7 +244,8 @@ impl Tile<'_> {
                     _ => self.avx512::<1>(sums),
                 }
             },
-            // SAFETY: the processor has AVX2 and FMA, and `values` holds the largest index that the tile reads.
+            // SAFETY: the processor has AVX2 and FMA, and `values` holds the largest index that the
+            // tile reads.
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => unsafe {
                 match self.left.rows {
@@ -258,7 +264,8 @@ impl Tile<'_> {
     }
 
     /// # Safety
-    /// The processor must have AVX-512 F, and `left.values` the element of the tile's last row and last term.
+    /// The processor must have AVX-512 F, and `left.values` the element of the tile's last row and
+    /// last term.
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f")]
     unsafe fn avx512<const ROWS: usize>(&self, sums: &mut [[Line; LINES]; 8]) {
@@ -292,7 +299,8 @@ impl Tile<'_> {
     }
 
     /// # Safety
-    /// The processor must have AVX2 and FMA, and `left.values` the element of the tile's last row and last term.
+    /// The processor must have AVX2 and FMA, and `left.values` the element of the tile's last row
+    /// and last term.
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,fma")]
     unsafe fn avx2<const ROWS: usize>(&self, sums: &mut [[Line; LINES]; 8]) {
@@ -355,7 +363,8 @@ mod tests {
         (0..rows * columns).map(|at| values[at % rows * columns + at / rows]).collect()
     }
 
-    /// Up to 601 products below 1 in absolute value, each rounded to 6e-8: a random walk of 2e-6, far below the bound.
+    /// Up to 601 products below 1 in absolute value, each rounded to 6e-8: a random walk of 2e-6,
+    /// far below the bound.
     #[test]
     fn every_layout_gives_the_product() {
         for shape in [[1, 1, 1], [3, 7, 16], [8, 32, 17], [13, 33, 64], [15, 63, 65], [129, 65, 601]] {
@@ -397,7 +406,8 @@ mod tests {
         assert_close("product", &out, &plain(&a, &b[13 * 7..33 * 7], [5, 7, 20]), 1e-5, 0.0);
     }
 
-    /// The order of the terms is the contract: blocks of chains, whatever tile shape the instruction set takes.
+    /// The order of the terms is the contract: blocks of chains, whatever tile shape the
+    /// instruction set takes.
     #[test]
     fn every_tile_shape_gives_the_bits_of_the_written_order() {
         let (m, n, k) = (15, 49, 40);

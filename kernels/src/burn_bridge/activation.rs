@@ -139,7 +139,8 @@ mod tests {
             Activation::Swish => x / (1.0 + (-x).exp()),
             Activation::Tanh => x.tanh(),
             Activation::Sigmoid => 1.0 / (1.0 + (-x).exp()),
-            // The series of the normal distribution function: Phi(x) = 1/2 + density (x + x^3/3 + x^5/15 + ..).
+            // The series of the normal distribution function: Phi(x) = 1/2 + density (x + x^3/3 +
+            // x^5/15 + ..).
             Activation::Gelu => {
                 let density = (-x * x / 2.0).exp() / std::f64::consts::TAU.sqrt();
                 let (mut term, mut sum) = (x, x);

@@ -1,8 +1,9 @@
-//! Attention within each sequence: `y_i = sum_j m_ij a_ij v_j`, `a_i = softmax_j(q_i . k_j / sqrt(head width))`, over `j <= i` where it is causal, for
-//! each head; `m` is the dropout.
+//! Attention within each sequence: `y_i = sum_j m_ij a_ij v_j`,
+//! `a_i = softmax_j(q_i . k_j / sqrt(head width))`, over `j <= i` where it is causal, for each
+//! head; `m` is the dropout.
 //!
-//! Backward, per head: with `P = m a`, `dV = P^T dY`; `da = m (dY V^T)`; `dS_ij = a_ij (da_ij - sum_j a_ij da_ij) / sqrt(head width)`;
-//! `dQ = dS K`, `dK = dS^T Q`.
+//! Backward, per head: with `P = m a`, `dV = P^T dY`; `da = m (dY V^T)`;
+//! `dS_ij = a_ij (da_ij - sum_j a_ij da_ij) / sqrt(head width)`; `dQ = dS K`, `dK = dS^T Q`.
 //!
 //! # Source
 //! Vaswani et al., *Attention Is All You Need*, NIPS 2017, eq. 1 and section 3.2.2.
@@ -204,10 +205,12 @@ impl Op<1> for Attention {
     }
 }
 
-/// Attention of every position to those of its own sequence, or to those before it and itself where it is causal.
+/// Attention of every position to those of its own sequence, or to those before it and itself where
+/// it is causal.
 ///
 /// # Shapes
-/// - `qkv`: `[rows, 3 dim]`: queries, keys and values, each with its heads side by side; returns `[rows, dim]`
+/// - `qkv`: `[rows, 3 dim]`: queries, keys and values, each with its heads side by side; returns
+///   `[rows, dim]`
 pub fn attention<B: OpBackend>(
     qkv: Tensor<B, 2>,
     sequences: &Sequences,

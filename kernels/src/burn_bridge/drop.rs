@@ -1,6 +1,7 @@
 //! Dropout: a random part of the numbers becomes 0, and the rest is scaled so that the mean stays.
 //!
-//! Whether number `i` is dropped is a function of a key and `i` alone, so the mask is never kept, and the backward pass finds the same one.
+//! Whether number `i` is dropped is a function of a key and `i` alone, so the mask is never kept,
+//! and the backward pass finds the same one.
 
 use burn_tensor::Tensor;
 use rayon::prelude::*;
@@ -50,7 +51,8 @@ impl Drop {
     /// What number `i` is multiplied by: 0 or the scale.
     #[inline(always)]
     pub(super) fn factor(&self, i: usize) -> f32 {
-        // Two rounds of the finaliser of MurmurHash3 around the two halves of the key; wrapping products of 32 bits become vector code.
+        // Two rounds of the finaliser of MurmurHash3 around the two halves of the key; wrapping
+        // products of 32 bits become vector code.
         let mut z = (i as u32).wrapping_mul(0x9e37_79b9) ^ self.key[0];
         z = (z ^ (z >> 16)).wrapping_mul(0x85eb_ca6b);
         z = (z ^ (z >> 13)).wrapping_mul(0xc2b2_ae35);

@@ -1,4 +1,5 @@
-//! Rows of a table by index: `y_i = table[index_i]`; backward, each row of the table sums the gradients of the places that read it, in their order.
+//! Rows of a table by index: `y_i = table[index_i]`; backward, each row of the table sums the
+//! gradients of the places that read it, in their order.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! Burn's tensors on GPUs. They live in the memory of our devices: a pass of an op takes them as they are, and nothing is copied.
+//! Burn's tensors on GPUs. They live in the memory of our devices: a pass of an op takes them as
+//! they are, and nothing is copied.
 
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -37,7 +38,8 @@ pub struct Rows<'a> {
     pub columns: usize,
 }
 
-/// What an op answers on a GPU: a matrix, and what the backward pass needs beside inputs and output.
+/// What an op answers on a GPU: a matrix, and what the backward pass needs beside inputs and
+/// output.
 #[derive(Debug)]
 pub struct Made<K> {
     /// The values, row-major.
@@ -102,7 +104,8 @@ impl Reached for cubecl::cuda::CudaRuntime {
     }
 }
 
-/// The device at a place as the passes see it: one for the process, since a tensor knows its place and nothing more.
+/// The device at a place as the passes see it: one for the process, since a tensor knows its place
+/// and nothing more.
 fn under_burn(kind: &str, place: Place, client: impl FnOnce() -> Client) -> Gpu {
     static OPEN: Mutex<Vec<Gpu>> = Mutex::new(Vec::new());
     let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -267,7 +270,8 @@ pub(super) fn sum_of_rows(gpu: &Gpu, x: &Buffer<f32>, rows: usize, columns: usiz
     assert_eq!(x.len(), rows * columns, "a matrix should have all its numbers");
     let n_parts = rows.div_ceil(ROWS_OF_PART);
     let (parts, sums) = (empty(gpu, n_parts * columns), empty(gpu, columns));
-    // SAFETY: the first kernel stays below the number of parts' columns and reads rows of `x`, whose length was just asserted; the second reads these parts.
+    // SAFETY: the first kernel stays below the number of parts' columns and reads rows of `x`,
+    // whose length was just asserted; the second reads these parts.
     unsafe {
         launch!(
             gpu,

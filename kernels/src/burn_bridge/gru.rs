@@ -1,14 +1,16 @@
 //! A recurrent layer of gated units over each sequence, from a state of zeros:
-//! `r = s(x_r + U_r h)`, `z = s(x_z + U_z h)`, `n = tanh(x_n + r (U_n h))`, `h' = (1 - z) n + z h`, `s` being the sigmoid; `x` is what the layer below
-//! makes of the inputs, all positions at once.
+//! `r = s(x_r + U_r h)`, `z = s(x_z + U_z h)`, `n = tanh(x_n + r (U_n h))`, `h' = (1 - z) n + z h`,
+//! `s` being the sigmoid; `x` is what the layer below makes of the inputs, all positions at once.
 //!
-//! Sequences are taken in groups, the longest first: the ones that still run at a step are one matrix, so that a step is one product. Backward from the
-//! last step, `d` being the gradient of `h'`: `dn = d (1 - z) (1 - n^2)`, `dz = d (h - n) z (1 - z)`, `dr = dn (U_n h) r (1 - r)`; the state before
-//! gets `d z + [dr, dz, r dn] U^T`, and `U` gets `h^T [dr, dz, r dn]`.
+//! Sequences are taken in groups, the longest first: the ones that still run at a step are one
+//! matrix, so that a step is one product. Backward from the last step, `d` being the gradient of
+//! `h'`: `dn = d (1 - z) (1 - n^2)`, `dz = d (h - n) z (1 - z)`, `dr = dn (U_n h) r (1 - r)`; the
+//! state before gets `d z + [dr, dz, r dn] U^T`, and `U` gets `h^T [dr, dz, r dn]`.
 //!
 //! # Source
-//! Cho et al., *Learning Phrase Representations using RNN Encoder-Decoder*, EMNLP 2014, in the form of PyTorch's `GRU` (the reset gate is applied after the
-//! product, the gates stand in the order reset, update, new), without its biases.
+//! Cho et al., *Learning Phrase Representations using RNN Encoder-Decoder*, EMNLP 2014, in the form
+//! of PyTorch's `GRU` (the reset gate is applied after the product, the gates stand in the order
+//! reset, update, new), without its biases.
 
 use std::sync::Arc;
 
@@ -25,7 +27,8 @@ mod gpu;
 
 /// Sequences that run side by side.
 const GROUP: usize = 32;
-/// Numbers that the backward pass needs of each unit at each position: both gates, the new state, and what the state before made of it.
+/// Numbers that the backward pass needs of each unit at each position: both gates, the new state,
+/// and what the state before made of it.
 const SAVED: usize = 4;
 
 #[derive(Debug, Clone)]
@@ -55,7 +58,8 @@ impl Group<'_> {
     }
 }
 
-/// One position: `x` and `u` are `[r, z, n]` from below and from the state before; `state` becomes the new state.
+/// One position: `x` and `u` are `[r, z, n]` from below and from the state before; `state` becomes
+/// the new state.
 #[inline(always)]
 fn cell_body<const FUSED: bool>(x: &[f32], u: &[f32], state: &mut [f32], saved: &mut [f32]) {
     let width = state.len();
@@ -71,8 +75,9 @@ fn cell_body<const FUSED: bool>(x: &[f32], u: &[f32], state: &mut [f32], saved: 
     }
 }
 
-/// One position backward. `d` is the gradient of the new state and becomes the part of the gradient of the one before that passes the update gate;
-/// `d_u` and `d_x` become the gradients of `[r, z, n]` from the state before and from below.
+/// One position backward. `d` is the gradient of the new state and becomes the part of the gradient
+/// of the one before that passes the update gate; `d_u` and `d_x` become the gradients of
+/// `[r, z, n]` from the state before and from below.
 #[inline(always)]
 fn cell_gradient_body<const FUSED: bool>(
     saved: &[f32],

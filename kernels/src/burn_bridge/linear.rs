@@ -1,6 +1,7 @@
 //! A linear layer: `y = x w + b`.
 //!
-//! Every number is a sum of blocks of at most 256 terms, in order; the gradient of `w` is added over chunks of 256 rows, in order.
+//! Every number is a sum of blocks of at most 256 terms, in order; the gradient of `w` is added
+//! over chunks of 256 rows, in order.
 
 use burn_tensor::Tensor;
 use rayon::prelude::*;

@@ -1,11 +1,15 @@
-//! Attention of each position to those before it and itself, with a small network for the logits: `y_t = sum_{j <= t} a_tj h_j`,
-//! `a_tj = sum_c v_c s(p_jc + q_tc)`, `s` being the sigmoid; or the softmax of these over `j <= t`.
+//! Attention of each position to those before it and itself, with a small network for the logits:
+//! `y_t = sum_{j <= t} a_tj h_j`, `a_tj = sum_c v_c s(p_jc + q_tc)`, `s` being the sigmoid; or the
+//! softmax of these over `j <= t`.
 //!
-//! Backward: `da_tj = dy_t . h_j` (for the softmax `a_tj (da_tj - sum_j a_tj da_tj)`); `dh_j = sum_t a_tj dy_t`; with `s_tjc` the sigmoids,
-//! `dv_c = sum_tj da_tj s_tjc`, and `da_tj v_c s_tjc (1 - s_tjc)` is what `p_jc` and `q_tc` get. The sigmoids are computed again, not kept.
+//! Backward: `da_tj = dy_t . h_j` (for the softmax `a_tj (da_tj - sum_j a_tj da_tj)`);
+//! `dh_j = sum_t a_tj dy_t`; with `s_tjc` the sigmoids, `dv_c = sum_tj da_tj s_tjc`, and
+//! `da_tj v_c s_tjc (1 - s_tjc)` is what `p_jc` and `q_tc` get. The sigmoids are computed again,
+//! not kept.
 //!
 //! # Source
-//! Li et al., *Neural Attentive Session-based Recommendation*, CIKM 2017, eq. 6-8 (there the logits are the weights).
+//! Li et al., *Neural Attentive Session-based Recommendation*, CIKM 2017, eq. 6-8 (there the logits
+//! are the weights).
 
 use std::sync::Arc;
 
@@ -40,7 +44,8 @@ fn logits_body<const FUSED: bool>(p: &[f32], q: &[f32], v: &[f32], out: &mut [f3
     }
 }
 
-/// What `d[j]`, the gradient of the logit of each row `j`, means for `p_j`, for `q` and for `v`: added to each.
+/// What `d[j]`, the gradient of the logit of each row `j`, means for `p_j`, for `q` and for `v`:
+/// added to each.
 #[inline(always)]
 fn logit_gradients_body<const FUSED: bool>(
     p: &[f32],
@@ -189,7 +194,8 @@ impl Op<4> for LocalAttention {
 /// What each position gathers from those before it and itself.
 ///
 /// # Shapes
-/// - `p`, `q`: `[rows, width]`; `v`: `[1, width]`; `h`: `[rows, columns]`; returns `[rows, columns]`
+/// - `p`, `q`: `[rows, width]`; `v`: `[1, width]`; `h`: `[rows, columns]`; returns
+///   `[rows, columns]`
 pub fn local_attention<B: OpBackend>(
     p: Tensor<B, 2>,
     q: Tensor<B, 2>,

@@ -1,14 +1,14 @@
 //! Our ops as Burn ops: what the sequential models are built of, each with its own backward pass.
 //!
-//! An op is one file: its formula, its passes over plain matrices (an [`Op`]), and the function that a
-//! model calls. `tape.rs` alone knows how Burn keeps its tape. On a GPU the same op is kernels of ours,
-//! in a file `gpu.rs` beside it, on the memory of Burn's tensors. Burn's own products over GPUs are not
-//! used, nor its sum of all numbers: which kernel multiplies, and with how many digits, is up to the
-//! device, and that sum is in no fixed order. What stands between the ops (functions of each number,
-//! sums along rows, parts of matrices) is Burn's.
+//! An op is one file: its formula, its passes over plain matrices (an [`Op`]), and the function
+//! that a model calls. `tape.rs` alone knows how Burn keeps its tape. On a GPU the same op is
+//! kernels of ours, in a file `gpu.rs` beside it, on the memory of Burn's tensors. Burn's own
+//! products over GPUs are not used, nor its sum of all numbers: which kernel multiplies, and with
+//! how many digits, is up to the device, and that sum is in no fixed order. What stands between the
+//! ops (functions of each number, sums along rows, parts of matrices) is Burn's.
 //!
-//! Sums have a fixed order, and the numbers of a row depend on that row alone: neither the number of
-//! threads nor what else is in a batch enters. All matrices are row-major and of two dimensions;
+//! Sums have a fixed order, and the numbers of a row depend on that row alone: neither the number
+//! of threads nor what else is in a batch enters. All matrices are row-major and of two dimensions;
 //! sequences follow one another in the rows, without padding (see [`Sequences`]).
 
 mod activation;

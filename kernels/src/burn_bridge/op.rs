@@ -79,8 +79,8 @@ pub trait OpBackend: Backend {
     /// The numbers of a buffer as a matrix. On a GPU both are the same memory.
     fn to_tensor(device: &Device, values: &Buffer<f32>, shape: [usize; 2]) -> FloatTensor<Self>;
 
-    /// The numbers of a tensor, row by row. On a GPU both are the same memory where the rows lie one
-    /// after the other.
+    /// The numbers of a tensor, row by row. On a GPU both are the same memory where the rows lie
+    /// one after the other.
     fn to_buffer(device: &Device, tensor: FloatTensor<Self>) -> Buffer<f32>;
 }
 

@@ -1,4 +1,5 @@
-//! A weight for each pair of positions of a sequence, on a GPU: what both kinds of attention keep for their backward pass.
+//! A weight for each pair of positions of a sequence, on a GPU: what both kinds of attention keep
+//! for their backward pass.
 
 use super::gpu::{empty, indices};
 use super::sequences::Sequences;
@@ -10,7 +11,8 @@ use crate::gpu::Gpu;
 pub struct PairWeights {
     /// `[heads, n, n]` for each sequence of `n` rows.
     pub(super) weights: Buffer<f32>,
-    /// For each row: the first row of its sequence, the sequence's length, the place of the sequence's first weight.
+    /// For each row: the first row of its sequence, the sequence's length, the place of the
+    /// sequence's first weight.
     pub(super) places: Buffer<u32>,
 }
 

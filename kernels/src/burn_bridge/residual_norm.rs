@@ -1,9 +1,12 @@
-//! Layer normalisation of a sum: `y = g (z - mean z) / sqrt(var z + epsilon) + b` over each row of `z = residual + dropout(x)`.
+//! Layer normalisation of a sum: `y = g (z - mean z) / sqrt(var z + epsilon) + b` over each row of
+//! `z = residual + dropout(x)`.
 //!
-//! Backward, with `n = (z - mean z) r`, `r = 1 / sqrt(var z + epsilon)` and `u = dy g`: `dz = r (u - mean u - n mean(u n))`.
+//! Backward, with `n = (z - mean z) r`, `r = 1 / sqrt(var z + epsilon)` and `u = dy g`:
+//! `dz = r (u - mean u - n mean(u n))`.
 //!
 //! # Source
-//! Ba et al., *Layer Normalization*, 2016; the sum and the dropout before it are those of Vaswani et al., NIPS 2017.
+//! Ba et al., *Layer Normalization*, 2016; the sum and the dropout before it are those of Vaswani
+//! et al., NIPS 2017.
 
 use burn_tensor::Tensor;
 use rayon::prelude::*;
@@ -48,7 +51,8 @@ fn normalize_body<const FUSED: bool>(z: &mut [f32], columns: usize, epsilon: f32
     }
 }
 
-/// From normalised rows and `dy` (in `d`) to `dz` (in `d`), the gradients of `g` and `b` being added up.
+/// From normalised rows and `dy` (in `d`) to `dz` (in `d`), the gradients of `g` and `b` being
+/// added up.
 #[inline(always)]
 fn backward_body<const FUSED: bool>(
     normal: &[f32],
@@ -217,7 +221,8 @@ mod tests {
         out
     }
 
-    /// Rows of spread about .6, so that `r` is near 2: rounding of 6e-8 grows to about 1e-6 at most.
+    /// Rows of spread about .6, so that `r` is near 2: rounding of 6e-8 grows to about 1e-6 at
+    /// most.
     #[test]
     fn value_and_gradient_match_the_formula() {
         for drop in [Drop::NOTHING, Drop::new(0.3, 77)] {

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-/// Where each sequence lies in the rows of a matrix: sequence `s` has the rows `starts[s]..starts[s + 1]`.
+/// Where each sequence lies in the rows of a matrix: sequence `s` has the rows
+/// `starts[s]..starts[s + 1]`.
 #[derive(Debug, Clone)]
 pub struct Sequences(Arc<Vec<u32>>);
 

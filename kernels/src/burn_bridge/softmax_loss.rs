@@ -1,7 +1,8 @@
-//! Softmax cross-entropy over all items: `loss_i = log sum_j exp(h_i . e_j + b_j) - (h_i . e_t + b_t)`, `t` being position `i`'s target.
+//! Softmax cross-entropy over all items:
+//! `loss_i = log sum_j exp(h_i . e_j + b_j) - (h_i . e_t + b_t)`, `t` being position `i`'s target.
 //!
-//! The scores exist only as tiles: this is the op of [`crate::ops::softmax`], each query having one positive. A bias is a further column of the items
-//! that meets a 1 in every query.
+//! The scores exist only as tiles: this is the op of [`crate::ops::softmax`], each query having one
+//! positive. A bias is a further column of the items that meets a 1 in every query.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -98,7 +99,8 @@ impl SoftmaxLoss {
         Output { values, columns: 1, saved: scratch.pass }
     }
 
-    /// The gradients of the queries and of the items, with the column of the bias where there is one.
+    /// The gradients of the queries and of the items, with the column of the bias where there is
+    /// one.
     fn backward(
         &self,
         [hidden, items]: [Matrix<'_>; 2],
@@ -151,7 +153,8 @@ impl Op<3> for SoftmaxLoss {
 /// The loss of each position.
 ///
 /// # Shapes
-/// - `hidden`: `[n, dim]`; `items`: `[n_items, dim]`; `bias`: `[1, n_items]`; `targets`: `[n]`, below `n_items`; returns `[n, 1]`
+/// - `hidden`: `[n, dim]`; `items`: `[n_items, dim]`; `bias`: `[1, n_items]`; `targets`: `[n]`,
+///   below `n_items`; returns `[n, 1]`
 pub fn softmax_loss<B: OpBackend>(
     hidden: Tensor<B, 2>,
     items: Tensor<B, 2>,
@@ -198,7 +201,8 @@ mod tests {
         hidden.chunks(dim).zip(op.targets.iter()).map(loss).collect()
     }
 
-    /// Scores are sums of at most 17 products below 1: f32 errs by about 1e-6 in them, and exponentials pass that on.
+    /// Scores are sums of at most 17 products below 1: f32 errs by about 1e-6 in them, and
+    /// exponentials pass that on.
     #[test]
     fn value_and_gradient_match_the_formula_with_and_without_a_bias() {
         for (n, n_items, dim) in [(1, 3, 2), (13, 29, 7), (5, 300, 17)] {
@@ -211,7 +215,8 @@ mod tests {
         check_threads(&op(137, 1100), [(137, 17), (1100, 17)]);
     }
 
-    /// Two losses on one scratch, backward in the order of a tape: the second forward pass has overwritten what the first kept.
+    /// Two losses on one scratch, backward in the order of a tape: the second forward pass has
+    /// overwritten what the first kept.
     #[test]
     fn the_tape_gives_the_gradient_of_both_of_two_losses_that_share_memory() {
         type Tape = Autodiff<Flex>;

@@ -1,11 +1,14 @@
-//! A learned filter over the frequencies of each sequence: `y = irfft(w * rfft(x))` along the positions, for each column by itself.
+//! A learned filter over the frequencies of each sequence: `y = irfft(w * rfft(x))` along the
+//! positions, for each column by itself.
 //!
-//! All sequences have one length `n`, so both transforms are products with constant matrices: `X = D x`, `y = G Y`, the real parts of the
-//! `n / 2 + 1` frequencies above their imaginary parts. Transforms are orthonormal. With `Y = w X` (complex) the gradients are
-//! `dX = conj(w) dY`, `dw = conj(X) dY`, and those of the products.
+//! All sequences have one length `n`, so both transforms are products with constant matrices:
+//! `X = D x`, `y = G Y`, the real parts of the `n / 2 + 1` frequencies above their imaginary parts.
+//! Transforms are orthonormal. With `Y = w X` (complex) the gradients are `dX = conj(w) dY`,
+//! `dw = conj(X) dY`, and those of the products.
 //!
 //! # Source
-//! Zhou et al., *Filter-enhanced MLP is All You Need for Sequential Recommendation*, WWW 2022, eq. 3-5.
+//! Zhou et al., *Filter-enhanced MLP is All You Need for Sequential Recommendation*, WWW 2022, eq.
+//! 3-5.
 
 use std::sync::Arc;
 
@@ -48,7 +51,8 @@ impl SpectralFilter {
             None => angle(row, t).cos() / root,
             Some(k) => -angle(k, t).sin() / root,
         };
-        // All frequencies but the first and (for an even length) the last stand for themselves and their mirror images.
+        // All frequencies but the first and (for an even length) the last stand for themselves and
+        // their mirror images.
         let weight =
             |row: usize| if row.is_multiple_of(n_frequencies) || 2 * (row % n_frequencies) == n { 1.0 } else { 2.0 };
         let rows = 2 * n_frequencies;
@@ -136,7 +140,8 @@ impl Op<2> for SpectralFilter {
 /// A learned filter over the frequencies of sequences that all have `n` positions.
 ///
 /// # Shapes
-/// - `x`: `[sequences * n, dim]`; `filter`: `[2 (n / 2 + 1), dim]`, real parts first; returns `[sequences * n, dim]`
+/// - `x`: `[sequences * n, dim]`; `filter`: `[2 (n / 2 + 1), dim]`, real parts first; returns
+///   `[sequences * n, dim]`
 pub fn spectral_filter<B: OpBackend>(x: Tensor<B, 2>, filter: Tensor<B, 2>, n: usize) -> Tensor<B, 2> {
     let [rows, dim] = x.dims();
     assert!(n > 0 && rows % n == 0 && dim > 0, "spectral_filter: rows should be whole sequences");
@@ -149,7 +154,8 @@ mod tests {
     use super::*;
     use crate::testing::burn::{check_against, check_threads};
 
-    /// The filter as what it is in the positions: a circular convolution with `c_t = sum_k weight_k (a_k cos(2 pi k t / n) - b_k sin(..)) / n`.
+    /// The filter as what it is in the positions: a circular convolution with
+    /// `c_t = sum_k weight_k (a_k cos(2 pi k t / n) - b_k sin(..)) / n`.
     fn plain(x: &[f64], w: &[f64], n: usize, columns: usize) -> Vec<f64> {
         let n_frequencies = n / 2 + 1;
         let kernel = |column: usize, t: usize| -> f64 {

@@ -47,10 +47,11 @@ impl<B: OpBackend, C: CheckpointStrategy> OpBackend for Autodiff<B, C> {
             OpsKind::Tracked(tape) => (tape.finish((op.clone(), saved.clone(), inner), output), saved),
             OpsKind::UnTracked(tape) => (tape.finish(output), saved),
         };
-        // Not a moment earlier. Burn 0.21 keeps the tapes of all threads in one place, and whichever
-        // thread ends a backward pass clears the tapes of the others of steps that no tensor holds
-        // (`cleanup_orphaned_entries`). Until this op's own step is on the tape, only these tensors hold
-        // the steps above it: without them the gradient of whatever lies above is lost now and then.
+        // Not a moment earlier. Burn 0.21 keeps the tapes of all threads in one place, and
+        // whichever thread ends a backward pass clears the tapes of the others of steps that no
+        // tensor holds (`cleanup_orphaned_entries`). Until this op's own step is on the tape, only
+        // these tensors hold the steps above it: without them the gradient of whatever lies above
+        // is lost now and then.
         drop(inputs);
         result
     }

@@ -7,7 +7,8 @@ use crate::testing::numbers;
 
 type Tape = Autodiff<Flex>;
 
-/// The gradient of a table that is read twice, with layers of other weights between: by itself the second time.
+/// The gradient of a table that is read twice, with layers of other weights between: by itself the
+/// second time.
 fn gradient_of_a_table_that_is_read_twice() -> Vec<u32> {
     let leaf = |seed, rows: usize, columns: usize| {
         let data = TensorData::new(numbers(seed, rows * columns), [rows, columns]);
@@ -30,7 +31,8 @@ fn gradient_of_a_table_that_is_read_twice() -> Vec<u32> {
     gradient.into_vec::<f32>().unwrap().into_iter().map(f32::to_bits).collect()
 }
 
-/// Burn keeps the tapes of all threads in one place, and a backward pass of any thread clears away what nobody seems to hold.
+/// Burn keeps the tapes of all threads in one place, and a backward pass of any thread clears away
+/// what nobody seems to hold.
 #[test]
 fn other_threads_take_nothing_from_a_tape() {
     let expected = gradient_of_a_table_that_is_read_twice();

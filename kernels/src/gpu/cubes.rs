@@ -1,4 +1,5 @@
-//! What kernels share: sums within a cube in a fixed order, and functions that hold for every argument.
+//! What kernels share: sums within a cube in a fixed order, and functions that hold for every
+//! argument.
 
 use cubecl::prelude::*;
 
@@ -23,7 +24,8 @@ pub(crate) fn vector_width(dim: usize) -> usize {
     }
 }
 
-/// The sum of the values of the lanes of each row, lane 0 first; every lane of the row gets it. All units of the cube must take part.
+/// The sum of the values of the lanes of each row, lane 0 first; every lane of the row gets it. All
+/// units of the cube must take part.
 #[cube]
 pub(crate) fn lane_sum(shared: &mut SharedMemory<f32>, value: f32) -> f32 {
     let unit = UNIT_POS as usize;
@@ -39,8 +41,8 @@ pub(crate) fn lane_sum(shared: &mut SharedMemory<f32>, value: f32) -> f32 {
     sum
 }
 
-/// `<a[a_at..], b[b_at..]>` over `width` numbers, which the lanes of a row share; every lane of the row gets it, and 0 where the row is not `inside`. All
-/// units of the cube must take part.
+/// `<a[a_at..], b[b_at..]>` over `width` numbers, which the lanes of a row share; every lane of the
+/// row gets it, and 0 where the row is not `inside`. All units of the cube must take part.
 #[cube]
 pub(crate) fn lane_dot(
     shared: &mut SharedMemory<f32>,
@@ -62,7 +64,8 @@ pub(crate) fn lane_dot(
     lane_sum(shared, sum)
 }
 
-/// The sum of the values of all units, halves onto each other; every unit gets it. All units of the cube must take part.
+/// The sum of the values of all units, halves onto each other; every unit gets it. All units of the
+/// cube must take part.
 #[cube]
 pub(crate) fn cube_sum(shared: &mut SharedMemory<f32>, value: f32) -> f32 {
     let unit = UNIT_POS as usize;

@@ -1,12 +1,14 @@
-//! What a device that fails, or is too small, has to say: its runtime panics where it should answer.
+//! What a device that fails, or is too small, has to say: its runtime panics where it should
+//! answer.
 
 use std::sync::OnceLock;
 
-/// Why a thread that serves a device died. Its runtime does not tell: whatever is read afterwards is zeros.
+/// Why a thread that serves a device died. Its runtime does not tell: whatever is read afterwards
+/// is zeros.
 pub(super) static BROKEN: OnceLock<String> = OnceLock::new();
 
-/// Sees to it, once per process, that a panic on a thread which serves a device is kept for [`super::Gpu::check`] instead of being printed. Other panics go where
-/// they went.
+/// Sees to it, once per process, that a panic on a thread which serves a device is kept for
+/// [`super::Gpu::check`] instead of being printed. Other panics go where they went.
 pub(super) fn watch_service_threads() {
     static WATCHED: std::sync::Once = std::sync::Once::new();
     WATCHED.call_once(|| {
@@ -22,7 +24,8 @@ pub(super) fn watch_service_threads() {
     });
 }
 
-/// What is wrong where `(largest array, all)` bytes are asked of a device that has room for as many, if anything is.
+/// What is wrong where `(largest array, all)` bytes are asked of a device that has room for as
+/// many, if anything is.
 pub(super) fn no_room(there: (u128, Option<u128>), asked: (u128, u128), what: &str) -> Option<String> {
     let gigabytes = |bytes: u128| format!("{:.2} GB", bytes as f64 / 1e9);
     let problem = match there {

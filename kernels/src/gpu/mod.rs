@@ -1,7 +1,9 @@
-//! A GPU as the ops see it: memory, launches and counters, the same for every runtime that CubeCL has.
+//! A GPU as the ops see it: memory, launches and counters, the same for every runtime that CubeCL
+//! has.
 //!
-//! Work is queued in order and nothing waits until numbers are read back. What fails on the device is therefore seen late: the first failure is kept,
-//! nothing is launched after it, and [`Gpu::check`] tells it.
+//! Work is queued in order and nothing waits until numbers are read back. What fails on the device
+//! is therefore seen late: the first failure is kept, nothing is launched after it, and
+//! [`Gpu::check`] tells it.
 
 pub(crate) mod cubes;
 mod failure;
@@ -19,7 +21,8 @@ use crate::probe::{Found, Place};
 use crate::stored::Precision;
 use failure::{BROKEN, no_room, one_line, quietly, watch_service_threads};
 
-/// Units in every cube. All devices that are taken can hold as many; no kernel knows how many of them form a plane.
+/// Units in every cube. All devices that are taken can hold as many; no kernel knows how many of
+/// them form a plane.
 pub(crate) const UNITS: u32 = 256;
 /// Bytes of shared memory that the most demanding kernel asks for.
 const SHARED_BYTES: usize = 28 * 1024;
@@ -57,8 +60,9 @@ macro_rules! each_runtime {
     };
 }
 
-/// Queues `kernel` over `$cubes` cubes of [`UNITS`] units, unless the device failed or there is nothing to do. The kernel's arguments follow as they
-/// stand. Must be called in an `unsafe` block that says why every index is legal.
+/// Queues `kernel` over `$cubes` cubes of [`UNITS`] units, unless the device failed or there is
+/// nothing to do. The kernel's arguments follow as they stand. Must be called in an `unsafe` block
+/// that says why every index is legal.
 macro_rules! launch {
     ($gpu:expr, $cubes:expr, $($kernel:ident)::+ $(::<$($generic:ty),+>)?, $($argument:expr),* $(,)?) => {{
         let (gpu, cubes): (&$crate::gpu::Gpu, usize) = ($gpu, $cubes);
@@ -122,7 +126,8 @@ impl std::fmt::Debug for GpuArray {
     }
 }
 
-/// The cubes of a grid, folded into two axes where one is too short. A kernel must check its position: the last line may be longer than asked for.
+/// The cubes of a grid, folded into two axes where one is too short. A kernel must check its
+/// position: the last line may be longer than asked for.
 pub(crate) fn grid(cubes: usize) -> CubeCount {
     let cubes = cubes as u64;
     let lines = cubes.div_ceil(AXIS).max(1);
@@ -199,8 +204,8 @@ impl Gpu {
         }
     }
 
-    /// Refuses what the device has no room for: `largest` bytes in one array, `total` bytes in all. Where a driver does not say how much memory there is,
-    /// only single arrays are compared.
+    /// Refuses what the device has no room for: `largest` bytes in one array, `total` bytes in all.
+    /// Where a driver does not say how much memory there is, only single arrays are compared.
     ///
     /// # Errors
     /// [`KernelError::Device`] with both numbers.
@@ -313,7 +318,8 @@ impl Gpu {
         GpuArray { gpu: self.clone(), handle, len, capacity: len, largest }
     }
 
-    /// Numbers back to the host, after everything queued before. Zeros after a failure, which [`Gpu::check`] then tells.
+    /// Numbers back to the host, after everything queued before. Zeros after a failure, which
+    /// [`Gpu::check`] then tells.
     pub(crate) fn read<T: Element>(&self, array: &GpuArray, values: &mut Vec<T>) {
         values.clear();
         values.resize(array.len, T::default());
@@ -345,7 +351,8 @@ impl GpuArray {
         self.len
     }
 
-    /// An array in memory that somebody else reserved, and that holds `len` 32-bit floats from its first byte on.
+    /// An array in memory that somebody else reserved, and that holds `len` 32-bit floats from its
+    /// first byte on.
     pub(crate) fn of_floats(gpu: &Gpu, handle: Handle, len: usize) -> GpuArray {
         GpuArray { gpu: gpu.clone(), handle, len, capacity: len, largest: u32::MAX }
     }
@@ -361,7 +368,8 @@ impl GpuArray {
         self.largest
     }
 
-    /// Makes room for `len` elements, of unspecified contents; memory is reserved again only when it grows.
+    /// Makes room for `len` elements, of unspecified contents; memory is reserved again only when
+    /// it grows.
     pub(crate) fn resize<T: Element>(&mut self, len: usize) {
         if len > self.capacity {
             self.handle = self.gpu.reserve::<T>(len);
@@ -386,7 +394,8 @@ impl GpuArray {
         }
         let words = bytes / size_of::<u32>();
         let copy = GpuArray { largest: self.largest, ..self.gpu.empty::<T>(self.len) };
-        // SAFETY: both arrays hold `len` elements, which are so many words; the kernel stays below their number.
+        // SAFETY: both arrays hold `len` elements, which are so many words; the kernel stays below
+        // their number.
         unsafe {
             let (from, to) = (self.handle.clone(), copy.handle.clone());
             launch!(

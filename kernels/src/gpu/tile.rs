@@ -1,6 +1,8 @@
-//! Products of matrices in tiles of 64 by 64: each unit of a cube owns 4 by 4 numbers, and both factors pass through shared memory 16 deep.
+//! Products of matrices in tiles of 64 by 64: each unit of a cube owns 4 by 4 numbers, and both
+//! factors pass through shared memory 16 deep.
 //!
-//! A number is one sum over the depth in ascending order (of its part of the depth, where a long one is split), whatever the device.
+//! A number is one sum over the depth in ascending order (of its part of the depth, where a long
+//! one is split), whatever the device.
 
 #![allow(clippy::too_many_arguments, reason = "a kernel takes its arrays and sizes one by one")]
 
@@ -16,14 +18,16 @@ pub(crate) const TILE: usize = 64;
 pub(crate) const DEPTH: usize = 16;
 /// Rows and columns of a unit.
 pub(crate) const MICRO: usize = 4;
-/// Distance of depths in shared memory: one more than the tile, so that neighbours fall into different banks.
+/// Distance of depths in shared memory: one more than the tile, so that neighbours fall into
+/// different banks.
 pub(crate) const PITCH: usize = TILE + 1;
 /// Elements of one factor in shared memory.
 pub(crate) const FACTOR: usize = DEPTH * PITCH;
 /// Depth that one cube sums where the depth is split.
 const SPLIT: usize = 1024;
 
-/// Brings 64 rows of a factor, 16 deep, to shared memory; what lies outside is 0. Row `r` at depth `k` lies at `at + r * row + k * deep`.
+/// Brings 64 rows of a factor, 16 deep, to shared memory; what lies outside is 0. Row `r` at depth
+/// `k` lies at `at + r * row + k * deep`.
 #[cube]
 pub(crate) fn load_factor(
     from: &Array<f32>,
@@ -194,7 +198,8 @@ fn product_kernel(
     }
 }
 
-/// `c = A B^T`, both factors by rows of depth: `c[r, q] = sum over k of a[r, k] * b[q, k]`, or `tanh` of that plus `bias[at + q]`.
+/// `c = A B^T`, both factors by rows of depth: `c[r, q] = sum over k of a[r, k] * b[q, k]`, or
+/// `tanh` of that plus `bias[at + q]`.
 ///
 /// `c` is made `[n_rows, n_columns]`.
 pub(crate) fn product(
@@ -209,7 +214,8 @@ pub(crate) fn product(
     parts(gpu, (n_rows, n_columns, depth), (a, a_lies), (b, b_lies), bias, depth.max(1), c);
 }
 
-/// As [`product`], for a long depth and few numbers: parts of the depth go to cubes of their own, and `to[at..]` gets their sum.
+/// As [`product`], for a long depth and few numbers: parts of the depth go to cubes of their own,
+/// and `to[at..]` gets their sum.
 pub(crate) fn deep_product(
     gpu: &Gpu,
     (n_rows, n_columns, depth): (usize, usize, usize),
@@ -242,8 +248,9 @@ fn parts(
     let n_cubes = n_columns.div_ceil(TILE) * n_rows.div_ceil(TILE) * n_parts;
     let (activate, (bias, bias_at)) = (bias.is_some(), bias.unwrap_or((a, 0)));
     assert!(!activate || bias_at + n_columns <= bias.len());
-    // SAFETY: factors are read where a row and a depth are inside, up to the last element just asserted; the bias likewise; `c` is written for rows,
-    // columns and parts inside, which are all that it holds.
+    // SAFETY: factors are read where a row and a depth are inside, up to the last element just
+    // asserted; the bias likewise; `c` is written for rows, columns and parts inside, which are all
+    // that it holds.
     unsafe {
         launch!(
             gpu,

@@ -1,4 +1,5 @@
-//! Optimiser steps: Adam in one pass over parameters and moments, Adagrad, and plain gradient descent.
+//! Optimiser steps: Adam in one pass over parameters and moments, Adagrad, and plain gradient
+//! descent.
 
 use rayon::prelude::*;
 
@@ -61,10 +62,12 @@ pub fn adam_step_reference(
 /// - `gradient`, `m`, `v`, `parameters`: `[n]`; `step`: t, counted from 1
 ///
 /// # Errors
-/// [`KernelError::Shape`] when lengths differ, [`KernelError::Argument`] for step 0 or a constant out of its range.
+/// [`KernelError::Shape`] when lengths differ, [`KernelError::Argument`] for step 0 or a constant
+/// out of its range.
 ///
 /// # Source
-/// Kingma and Ba, *Adam*, ICLR 2015, algorithm 1; the same formula as `torch.optim.Adam` without weight decay.
+/// Kingma and Ba, *Adam*, ICLR 2015, algorithm 1; the same formula as `torch.optim.Adam` without
+/// weight decay.
 pub fn adam_step(
     device: &Device,
     config: &AdamConfig,
@@ -102,7 +105,8 @@ pub fn adam_step(
 /// [`KernelError::Shape`] when lengths differ.
 ///
 /// # Source
-/// Duchi et al., *Adaptive Subgradient Methods*, JMLR 2011; the constant is that of GRU4Rec's authors.
+/// Duchi et al., *Adaptive Subgradient Methods*, JMLR 2011; the constant is that of GRU4Rec's
+/// authors.
 pub fn adagrad_step(
     device: &Device,
     learning_rate: f32,
@@ -235,8 +239,9 @@ mod tests {
 
     #[test]
     fn the_first_step_moves_by_the_learning_rate_against_the_sign() {
-        // t = 1: m / (1 - b1) = g and v / (1 - b2) = g^2, so p moves by lr g / (|g| + eps). The next step with g = 0 still moves:
-        // m = .9 * .1 g = .09 g over .19, v = .999 * .001 g^2 over .001999: .1 * .473684 / sqrt(.499750) = .0670058.
+        // t = 1: m / (1 - b1) = g and v / (1 - b2) = g^2, so p moves by lr g / (|g| + eps). The
+        // next step with g = 0 still moves: m = .9 * .1 g = .09 g over .19, v = .999 * .001 g^2
+        // over .001999: .1 * .473684 / sqrt(.499750) = .0670058.
         let config = AdamConfig { learning_rate: 0.1, ..AdamConfig::default() };
         let (mut m, mut v, mut p) = (CPU.zeros(2), CPU.zeros(2), CPU.upload(&[1.0, 1.0]));
         adam_step(&CPU, &config, 1, &CPU.upload(&[4.0, -0.5]), &mut m, &mut v, &mut p).unwrap();

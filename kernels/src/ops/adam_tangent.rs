@@ -1,4 +1,5 @@
-//! How the result of an Adam step moves with its gradient: what a look-ahead through the optimiser needs.
+//! How the result of an Adam step moves with its gradient: what a look-ahead through the optimiser
+//! needs.
 
 use rayon::prelude::*;
 
@@ -35,12 +36,14 @@ pub struct AdamStart<'a> {
     pub v: &'a Buffer<f32>,
 }
 
-/// The motion of every parameter when the gradient of an Adam step moves along `gradient_dot`: `p_dot = -lr J g_dot` with
-/// `J = (1 - b1) / ((1 - b1^t) r) - m' (1 - b2) g / ((1 - b2^t) s r^2)`, where `m'` and `s` are the mean and the root of the mean square after the step,
-/// their bias corrected, and `r = s + eps`. A parameter that never had a gradient does not move.
+/// The motion of every parameter when the gradient of an Adam step moves along `gradient_dot`:
+/// `p_dot = -lr J g_dot` with `J = (1 - b1) / ((1 - b1^t) r) - m' (1 - b2) g / ((1 - b2^t) s r^2)`,
+/// where `m'` and `s` are the mean and the root of the mean square after the step, their bias
+/// corrected, and `r = s + eps`. A parameter that never had a gradient does not move.
 ///
-/// In a first step the two terms of `J` are equal but for `eps`. Written with the moments before the step they share what cancels:
-/// `J = ((1 - b1) b2 v - (1 - b2) b1 m g) / (c s r^2) + (1 - b1) eps / ((1 - b1^t) r^2)` with `c = (1 - b1^t) (1 - b2^t)`. That is what is worked out, in f64 on
+/// In a first step the two terms of `J` are equal but for `eps`. Written with the moments before
+/// the step they share what cancels: `J = ((1 - b1) b2 v - (1 - b2) b1 m g) / (c s r^2) + (1 - b1)
+/// eps / ((1 - b1^t) r^2)` with `c = (1 - b1^t) (1 - b2^t)`. That is what is worked out, in f64 on
 /// the CPU and in f32 on a GPU.
 ///
 /// # Shapes
@@ -90,7 +93,8 @@ struct Slope {
     rest2: f64,
     /// `1 / sqrt(1 - b2^t)`.
     root_scale: f64,
-    /// What the past mean square and the past mean times the gradient count: `(1 - b1) b2 / c` and `(1 - b2) b1 / c`.
+    /// What the past mean square and the past mean times the gradient count: `(1 - b1) b2 / c` and
+    /// `(1 - b2) b1 / c`.
     by_square: f64,
     by_mean: f64,
     /// `(1 - b1) eps / (1 - b1^t)`.
@@ -173,7 +177,8 @@ mod tests {
         assert!((found[0] + 0.125).abs() < 1e-6 && (found[1] - 1.0).abs() < 1e-6, "{found:?}");
     }
 
-    /// Central differences of the whole step in f64 with h = 1e-6: the formula's own error is h^2 times a third derivative, the rounding 1e-10.
+    /// Central differences of the whole step in f64 with h = 1e-6: the formula's own error is h^2
+    /// times a third derivative, the rounding 1e-10.
     #[test]
     fn the_motion_is_the_derivative_of_the_step() {
         let config = AdamConfig { learning_rate: 0.03, epsilon: 1e-3, ..AdamConfig::default() };

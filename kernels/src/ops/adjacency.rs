@@ -11,14 +11,15 @@ mod gpu;
 
 const OP: &str = "adjacency";
 
-/// A sparse matrix in CSR form. The columns of row `r` are `col_idx[row_ptr[r]..row_ptr[r + 1]]`; their order is the order of every sum.
+/// A sparse matrix in CSR form. The columns of row `r` are `col_idx[row_ptr[r]..row_ptr[r + 1]]`;
+/// their order is the order of every sum.
 ///
 /// In host memory entries lie row by row in the order in which rows are summed instead.
 #[derive(Debug, Clone)]
 pub struct Adjacency {
     n_cols: usize,
-    // Invariant, set by `upload` and kept: row_ptr ascends from 0 to col_idx.len(), every column is below n_cols, there are as many values as columns. Only what
-    // the values are changes.
+    // Invariant, set by `upload` and kept: row_ptr ascends from 0 to col_idx.len(), every column is
+    // below n_cols, there are as many values as columns. Only what the values are changes.
     pub(crate) row_ptr: Buffer<u32>,
     pub(crate) col_idx: Buffer<u32>,
     pub(crate) values: Buffer<f32>,
@@ -28,12 +29,14 @@ pub struct Adjacency {
     pub(crate) plan: Option<gpu::Plan>,
 }
 
-/// In which order the processor sums rows, and where their entries lie. Rows are independent: the order changes no bit of a sum, only what is still in
-/// the caches. Empty on a GPU, whose units run in an order of their own.
+/// In which order the processor sums rows, and where their entries lie. Rows are independent: the
+/// order changes no bit of a sum, only what is still in the caches. Empty on a GPU, whose units run
+/// in an order of their own.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Schedule {
-    // Invariant, set by `new` and never changed: rows is a permutation of the matrix's rows; ptr ascends from 0 to the number of entries; the entries of
-    // row rows[p] are ptr[p]..ptr[p + 1], and start[rows[p]] = ptr[p]; blocks cover the positions one after another.
+    // Invariant, set by `new` and never changed: rows is a permutation of the matrix's rows; ptr
+    // ascends from 0 to the number of entries; the entries of row rows[p] are ptr[p]..ptr[p + 1],
+    // and start[rows[p]] = ptr[p]; blocks cover the positions one after another.
     pub(crate) rows: Vec<u32>,
     pub(crate) ptr: Vec<u32>,
     pub(crate) start: Vec<u32>,
@@ -78,18 +81,21 @@ impl Adjacency {
         Adjacency::upload_in_order(device, n_cols, row_ptr, col_idx, values, &rows)
     }
 
-    /// Checks a CSR matrix, copies it to the device and cuts its rows into blocks of equal non-zeros.
+    /// Checks a CSR matrix, copies it to the device and cuts its rows into blocks of equal
+    /// non-zeros.
     ///
-    /// A processor sums rows in the given order: where rows that share columns stand together, more of what they gather is still in its caches. No bit of
-    /// a result depends on it.
+    /// A processor sums rows in the given order: where rows that share columns stand together, more
+    /// of what they gather is still in its caches. No bit of a result depends on it.
     ///
     /// # Shapes
     /// - `row_ptr`: `[n_rows + 1]`, ascending from 0 to `n_edges`
-    /// - `col_idx`, `values`: `[n_edges]`, columns below `n_cols`; repeats and any order are allowed
+    /// - `col_idx`, `values`: `[n_edges]`, columns below `n_cols`; repeats and any order are
+    ///   allowed
     /// - `order`: `[n_rows]`, every row once
     ///
     /// # Errors
-    /// [`KernelError::Shape`], [`KernelError::Argument`] or [`KernelError::Index`] when one of these does not hold.
+    /// [`KernelError::Shape`], [`KernelError::Argument`] or [`KernelError::Index`] when one of
+    /// these does not hold.
     pub fn upload_in_order(
         device: &Device,
         n_cols: usize,
@@ -149,7 +155,8 @@ impl Adjacency {
         self.col_idx.len()
     }
 
-    /// Replaces the value of every entry, in CSR order; the pattern stays. Edge dropout reweighs the graph this way.
+    /// Replaces the value of every entry, in CSR order; the pattern stays. Edge dropout reweighs
+    /// the graph this way.
     ///
     /// # Errors
     /// [`KernelError::Shape`] when there is not one value for each entry.
@@ -206,7 +213,8 @@ mod tests {
 
     #[test]
     fn entries_lie_in_the_order_of_their_rows() {
-        // Rows 0 to 2 hold the columns 1, 3 | none | 0; in the order 2, 0, 1 they are 0 | 1, 3 | none.
+        // Rows 0 to 2 hold the columns 1, 3 | none | 0; in the order 2, 0, 1 they are 0 | 1, 3 |
+        // none.
         let upload = |order: &[u32]| {
             Adjacency::upload_in_order(&Device::Cpu, 4, &[0, 2, 2, 3], &[1, 3, 0], &[1.0, 2.0, 3.0], order)
         };

@@ -1,9 +1,12 @@
-//! A squared loss over all pairs of a left and a right row, of which some are known and count in their own way, without ever listing the others:
+//! A squared loss over all pairs of a left and a right row, of which some are known and count in
+//! their own way, without ever listing the others:
 //!
-//! `L = sum over l, r of f_l f_r w0 (s - t0)^2 + sum over known (l, r, t) of f_l f_r (w1 (s - t)^2 - w0 (s - t0)^2)` with `s = x_l . x_r`.
+//! `L = sum over l, r of f_l f_r w0 (s - t0)^2 + sum over known (l, r, t) of f_l f_r (w1 (s - t)^2
+//! - w0 (s - t0)^2)` with `s = x_l . x_r`.
 //!
-//! The weight of a pair is a product of its rows' factors and the target of unknown pairs is one number, so the first sum is a form in
-//! `G = sum f x x'` and `g = sum f x` of the other side. The cost is that of the known pairs and of `n_rows * dim^2`.
+//! The weight of a pair is a product of its rows' factors and the target of unknown pairs is one
+//! number, so the first sum is a form in `G = sum f x x'` and `g = sum f x` of the other side. The
+//! cost is that of the known pairs and of `n_rows * dim^2`.
 
 use crate::error::{Result, expect_dim, expect_indices, expect_len};
 use crate::{Buffer, Device};
@@ -30,7 +33,8 @@ pub struct AllPairs<'a> {
     pub scale: f64,
 }
 
-/// Which pairs are known, as rows of the left and of the right side, and memory that is kept from call to call.
+/// Which pairs are known, as rows of the left and of the right side, and memory that is kept from
+/// call to call.
 #[derive(Debug, Default)]
 pub struct KnownPairs {
     left: Vec<u32>,
@@ -40,11 +44,12 @@ pub struct KnownPairs {
 }
 
 impl KnownPairs {
-    /// Takes the pairs of a batch of `n_rows` rows; a right row is named by its place among all rows.
+    /// Takes the pairs of a batch of `n_rows` rows; a right row is named by its place among all
+    /// rows.
     ///
     /// # Errors
-    /// [`KernelError::Shape`](crate::KernelError::Shape) when the sides are not equally long, [`KernelError::Index`](crate::KernelError::Index) for what
-    /// is no row.
+    /// [`KernelError::Shape`](crate::KernelError::Shape) when the sides are not equally long,
+    /// [`KernelError::Index`](crate::KernelError::Index) for what is no row.
     pub fn assign(&mut self, device: &Device, n_rows: usize, left: &[u32], right: &[u32]) -> Result<()> {
         const OP: &str = "known_pairs";
         expect_len(OP, "right", right.len(), left.len())?;
@@ -66,7 +71,8 @@ impl KnownPairs {
     }
 }
 
-/// How scores move along a motion of the rows, summed as the derivatives of the loss by factors, weights and targets need it.
+/// How scores move along a motion of the rows, summed as the derivatives of the loss by factors,
+/// weights and targets need it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PairMotion {
     /// Of every row, with the sums over the other side: `sum f s s_dot` and `sum f s_dot`.
@@ -171,7 +177,8 @@ pub fn all_pairs_gradient(
     }
 }
 
-/// How the scores move when the rows move along `x_dot`, in host memory: on a GPU this waits for it.
+/// How the scores move when the rows move along `x_dot`, in host memory: on a GPU this waits for
+/// it.
 ///
 /// # Shapes
 /// - `x`, `x_dot`: `[n_rows, dim]`
@@ -199,7 +206,8 @@ fn wide(x: &Buffer<f32>) -> Vec<f64> {
     x.host().iter().map(|&x| f64::from(x)).collect()
 }
 
-/// Weighted moments of one side's rows: the matrix `sum_r f_r x_r y_r'` and the vector `sum_r f_r y_r`.
+/// Weighted moments of one side's rows: the matrix `sum_r f_r x_r y_r'` and the vector
+/// `sum_r f_r y_r`.
 struct Moments {
     matrix: Vec<f64>,
     vector: Vec<f64>,
@@ -307,7 +315,8 @@ mod tests {
         assert_near(all_pairs_reference(&case.pairs(), &case.known, &case.x), 0.6 * expected, 1e-13);
     }
 
-    /// Central differences with h = 1e-5: the loss is of the fourth order, so the formula's error is some 1e-10, and rounding 1e-14 / 1e-5.
+    /// Central differences with h = 1e-5: the loss is of the fourth order, so the formula's error
+    /// is some 1e-10, and rounding 1e-14 / 1e-5.
     #[test]
     fn the_gradient_is_that_of_the_loss() {
         let mut case = Case::new();

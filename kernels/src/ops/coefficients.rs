@@ -1,4 +1,5 @@
-//! `out[block * n + e] = sign[block] * slope[e] * weight[e]`: example weights enter a gradient here.
+//! `out[block * n + e] = sign[block] * slope[e] * weight[e]`: example weights enter a gradient
+//! here.
 
 use crate::buffer::Buffer;
 use crate::device::Device;

@@ -30,8 +30,9 @@ pub fn pair_dots_reference(dim: usize, x: &[f64], left: &[u32], right: &[u32]) -
 /// - `x`: `[n_rows, dim]`; `left`, `right`: `[n]`; `out`: `[n]`, resized and overwritten
 ///
 /// # Errors
-/// [`KernelError::Shape`](crate::KernelError::Shape) when there are not as many left as right rows or `x` is not made of whole rows,
-/// [`KernelError::Index`](crate::KernelError::Index) when an index is outside them.
+/// [`KernelError::Shape`](crate::KernelError::Shape) when there are not as many left as right rows
+/// or `x` is not made of whole rows, [`KernelError::Index`](crate::KernelError::Index) when an
+/// index is outside them.
 pub fn pair_dots(
     device: &Device,
     dim: usize,
@@ -63,7 +64,8 @@ pub fn pair_dots(
     Ok(())
 }
 
-/// How those dot products move when the rows move along `x_dot`: `out[e] = <x_dot[left[e]], x[right[e]]> + <x[left[e]], x_dot[right[e]]>`.
+/// How those dot products move when the rows move along `x_dot`: `out[e] = <x_dot[left[e]],
+/// x[right[e]]> + <x[left[e]], x_dot[right[e]]>`.
 ///
 /// # Shapes
 /// As [`pair_dots`]; `x_dot`: as `x`
@@ -165,7 +167,8 @@ mod tests {
                 pair_dots(&CPU, dim, &x, &left, &right, &mut out).unwrap();
                 CPU.read(&out)
             };
-            // At most 144 products below 1: sums below 64 with about 13 roundings on the way of each product.
+            // At most 144 products below 1: sums below 64 with about 13 roundings on the way of
+            // each product.
             assert_close(&format!("dim {dim}"), &same_bits_of(run), &expected, 1e-5, 1e-5);
             let (wide, narrow) = on_both_widths(run);
             assert_eq!(bits(&wide), bits(&narrow), "dim {dim}");

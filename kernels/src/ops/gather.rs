@@ -23,7 +23,8 @@ pub fn gather_reference(dim: usize, x: &[f64], indices: &[u32]) -> Vec<f64> {
 /// - `x`: `[rows.n_rows(), dim]`; `y`: `[S, dim]`, resized and overwritten
 ///
 /// # Errors
-/// [`KernelError::Shape`](crate::KernelError::Shape) when `x` does not have the rows that the set is taken from.
+/// [`KernelError::Shape`](crate::KernelError::Shape) when `x` does not have the rows that the set
+/// is taken from.
 pub fn gather_rows(device: &Device, dim: usize, x: &Buffer<f32>, rows: &RowSet, y: &mut Buffer<f32>) -> Result<()> {
     expect_dim("gather_rows", dim)?;
     expect_len("gather_rows", "x", x.len(), rows.n_rows() * dim)?;

@@ -1,4 +1,5 @@
-//! The sum of a batch's losses, one number per step, left where it was computed: a step need not wait for it.
+//! The sum of a batch's losses, one number per step, left where it was computed: a step need not
+//! wait for it.
 
 use crate::error::Result;
 use crate::{Buffer, Device};
@@ -21,7 +22,8 @@ pub struct LossSums {
 }
 
 impl LossSums {
-    /// Adds the sum of one step's losses. On the CPU it is known at once: it is answered, in f64, and not kept.
+    /// Adds the sum of one step's losses. On the CPU it is known at once: it is answered, in f64,
+    /// and not kept.
     ///
     /// # Errors
     /// Those of the device, when so many steps wait that it must be asked.
@@ -46,7 +48,8 @@ impl LossSums {
         }
     }
 
-    /// The sums that were kept since the last call, in the order of their steps. On a GPU this waits for the last of them.
+    /// The sums that were kept since the last call, in the order of their steps. On a GPU this
+    /// waits for the last of them.
     ///
     /// # Errors
     /// [`crate::KernelError::Device`] when the device failed since.

@@ -1,5 +1,5 @@
-//! Weights of examples by a small network of their losses, divided by their mean: `w_b = scale * a_b / mean(a)` with
-//! `a_b = sigmoid(sum_h v_h max(p_h l_b + q_h, 0) + c)`.
+//! Weights of examples by a small network of their losses, divided by their mean:
+//! `w_b = scale * a_b / mean(a)` with `a_b = sigmoid(sum_h v_h max(p_h l_b + q_h, 0) + c)`.
 
 use crate::error::{Result, expect_len};
 use crate::{Buffer, Device};
@@ -10,7 +10,8 @@ mod gpu;
 /// A mean that weights can be divided by is no less than this.
 const LEAST: f64 = 1e-12;
 
-/// The network's answer to a loss. `parameters` are `p`, `q` and `v` of every hidden unit, then `c`: `[3 * hidden + 1]`.
+/// The network's answer to a loss. `parameters` are `p`, `q` and `v` of every hidden unit, then
+/// `c`: `[3 * hidden + 1]`.
 pub fn loss_answer(parameters: &[f64], loss: f64) -> f64 {
     let n = parameters.len() / 3;
     let hidden = |unit: usize| (parameters[unit] * loss + parameters[n + unit]).max(0.0);
@@ -33,10 +34,12 @@ pub fn loss_weights_reference(parameters: &[f64], scale: f64, losses: &[f64]) ->
 /// Weighs every loss; the mean weight is `scale`.
 ///
 /// # Shapes
-/// - `parameters`: `[3 * hidden + 1]`, see [`loss_answer`]; `losses`: `[n]`; `weights` becomes `[n]`
+/// - `parameters`: `[3 * hidden + 1]`, see [`loss_answer`]; `losses`: `[n]`; `weights` becomes
+///   `[n]`
 ///
 /// # Errors
-/// [`KernelError::Shape`](crate::KernelError::Shape) when the parameters are not those of a network.
+/// [`KernelError::Shape`](crate::KernelError::Shape) when the parameters are not those of a
+/// network.
 pub fn loss_weights(
     device: &Device,
     parameters: &[f64],
@@ -65,7 +68,8 @@ pub fn loss_weights(
 mod tests {
     use super::*;
 
-    /// One unit: relu(2 * 1.5 - 1) = 2; sigmoid(-.5 * 2 + .25) = 1 / (1 + e^.75). For the loss .25 the unit is silent: 1 / (1 + e^-.25). Their mean becomes 3.
+    /// One unit: relu(2 * 1.5 - 1) = 2; sigmoid(-.5 * 2 + .25) = 1 / (1 + e^.75). For the loss .25
+    /// the unit is silent: 1 / (1 + e^-.25). Their mean becomes 3.
     #[test]
     fn a_weight_is_a_network_of_the_loss() {
         let (cpu, mut weights) = (Device::Cpu, Buffer::default());

@@ -14,14 +14,16 @@ mod gpu;
 /// Rows shorter than this count as zero rows: they are divided by it and get no derivative.
 pub const SHORTEST: f32 = 1e-12;
 
-/// The definition: `norms[r] = |x[r]|`, `y[r] = x[r] / max(norms[r], 1e-12)`, in plain loops. Returns `(y, norms)`.
+/// The definition: `norms[r] = |x[r]|`, `y[r] = x[r] / max(norms[r], 1e-12)`, in plain loops.
+/// Returns `(y, norms)`.
 pub fn normalize_rows_reference(dim: usize, x: &[f64]) -> (Vec<f64>, Vec<f64>) {
     let norms: Vec<f64> = x.chunks_exact(dim).map(|row| row.iter().map(|x| x * x).sum::<f64>().sqrt()).collect();
     let y = x.iter().enumerate().map(|(index, x)| x / norms[index / dim].max(f64::from(SHORTEST))).collect();
     (y, norms)
 }
 
-/// The definition of the derivative: `dx[r] = (dy[r] - <dy[r], y[r]> y[r]) / norms[r]`, zero for a zero row, in plain loops.
+/// The definition of the derivative: `dx[r] = (dy[r] - <dy[r], y[r]> y[r]) / norms[r]`, zero for a
+/// zero row, in plain loops.
 pub fn normalize_rows_backward_reference(dim: usize, y: &[f64], norms: &[f64], dy: &[f64]) -> Vec<f64> {
     let mut dx = Vec::with_capacity(y.len());
     for ((y, dy), &norm) in y.chunks_exact(dim).zip(dy.chunks_exact(dim)).zip(norms) {
@@ -35,7 +37,8 @@ pub fn normalize_rows_backward_reference(dim: usize, y: &[f64], norms: &[f64], d
 /// Scales every row to length one: `y[r] = x[r] / max(|x[r]|, 1e-12)`; a zero row stays zero.
 ///
 /// # Shapes
-/// - `x`: `[n_rows, dim]`; `y`: `[n_rows, dim]` and `norms`: `[n_rows]`, the lengths `|x[r]|`, both resized and overwritten
+/// - `x`: `[n_rows, dim]`; `y`: `[n_rows, dim]` and `norms`: `[n_rows]`, the lengths `|x[r]|`, both
+///   resized and overwritten
 ///
 /// # Errors
 /// [`KernelError::Shape`](crate::KernelError::Shape) when `x` is not made of whole rows.
@@ -62,12 +65,15 @@ pub fn normalize_rows(
     Ok(())
 }
 
-/// The gradient with respect to the rows before scaling: `dx[r] = (dy[r] - <dy[r], y[r]> y[r]) / |x[r]|`.
+/// The gradient with respect to the rows before scaling:
+/// `dx[r] = (dy[r] - <dy[r], y[r]> y[r]) / |x[r]|`.
 ///
-/// A zero row has no direction and so no derivative; it gets zero, where dividing by 1e-12 would drown every other gradient.
+/// A zero row has no direction and so no derivative; it gets zero, where dividing by 1e-12 would
+/// drown every other gradient.
 ///
 /// # Shapes
-/// - `y`, `dy`: `[n_rows, dim]`; `norms`: `[n_rows]`, as [`normalize_rows`] left them; `dx`: `[n_rows, dim]`, resized and overwritten
+/// - `y`, `dy`: `[n_rows, dim]`; `norms`: `[n_rows]`, as [`normalize_rows`] left them; `dx`:
+///   `[n_rows, dim]`, resized and overwritten
 ///
 /// # Errors
 /// [`KernelError::Shape`](crate::KernelError::Shape) when these disagree.
@@ -82,12 +88,14 @@ pub fn normalize_rows_backward(
     project(("normalize_rows_backward", "dy"), device, dim, y, norms, dy, dx)
 }
 
-/// How the scaled rows move when the rows move by `x_dot`: `y_dot[r] = (x_dot[r] - <x_dot[r], y[r]> y[r]) / |x[r]|`.
+/// How the scaled rows move when the rows move by `x_dot`:
+/// `y_dot[r] = (x_dot[r] - <x_dot[r], y[r]> y[r]) / |x[r]|`.
 ///
 /// The derivative is a symmetric matrix, so this is the same map as [`normalize_rows_backward`].
 ///
 /// # Shapes
-/// - `y`, `x_dot`: `[n_rows, dim]`; `norms`: `[n_rows]`; `y_dot`: `[n_rows, dim]`, resized and overwritten
+/// - `y`, `x_dot`: `[n_rows, dim]`; `norms`: `[n_rows]`; `y_dot`: `[n_rows, dim]`, resized and
+///   overwritten
 ///
 /// # Errors
 /// [`KernelError::Shape`](crate::KernelError::Shape) when these disagree.
@@ -222,7 +230,8 @@ mod tests {
             assert_close("y", &found[..n], &y, 1e-6, 1e-6);
             assert_close("norms", &found[n..n + 70], &norms, 1e-6, 1e-6);
             if dim == 1 {
-                // One column: the exact derivative is zero, a difference of equals divided by a norm that may be small.
+                // One column: the exact derivative is zero, a difference of equals divided by a
+                // norm that may be small.
                 assert!(found[n + 70..].iter().all(|dx| dx.abs() < 1e-4));
             } else {
                 assert_close("dx", &found[n + 70..], &dx, 1e-5, 1e-5);

@@ -13,15 +13,16 @@ mod gpu;
 /// Elements that one task treats; element-wise work, so it decides no bits.
 const CHUNK: usize = 4096;
 
-/// The definition, for one pair: `x = s_pos - s_neg`, `(loss, slope) = (ln(1 + e^-x), -1 / (1 + e^x))`.
+/// The definition, for one pair: `x = s_pos - s_neg`,
+/// `(loss, slope) = (ln(1 + e^-x), -1 / (1 + e^x))`.
 pub fn bpr_reference(s_pos: f64, s_neg: f64) -> (f64, f64) {
     let x = s_pos - s_neg;
     let t = (-x.abs()).exp();
     ((-x).max(0.0) + t.ln_1p(), -(if x <= 0.0 { 1.0 } else { t }) / (1.0 + t))
 }
 
-/// The loss of ranking a negative above a positive: `loss = softplus(s_neg - s_pos)`, and its slope with respect to `s_pos - s_neg`, which is
-/// `-sigmoid(s_neg - s_pos)`.
+/// The loss of ranking a negative above a positive: `loss = softplus(s_neg - s_pos)`, and its slope
+/// with respect to `s_pos - s_neg`, which is `-sigmoid(s_neg - s_pos)`.
 ///
 /// # Shapes
 /// - `s_pos`, `s_neg`, `loss`, `slope`: `[n]`
@@ -30,7 +31,8 @@ pub fn bpr_reference(s_pos: f64, s_neg: f64) -> (f64, f64) {
 /// [`crate::KernelError::Shape`] when the four lengths differ.
 ///
 /// # Source
-/// Rendle et al., *BPR*, UAI 2009, section 4.1. Safe for any finite score: the exponential's argument is never positive.
+/// Rendle et al., *BPR*, UAI 2009, section 4.1. Safe for any finite score: the exponential's
+/// argument is never positive.
 pub fn bpr_forward(
     device: &Device,
     s_pos: &Buffer<f32>,
@@ -115,7 +117,8 @@ mod tests {
         assert_close("slope", &found[1], &[-0.5, -0.25], 1e-7, 2e-7);
     }
 
-    /// The difference of the scores rounds in f32, so zero negatives keep it exact; five f32 operations follow.
+    /// The difference of the scores rounds in f32, so zero negatives keep it exact; five f32
+    /// operations follow.
     #[test]
     fn the_cpu_path_agrees_with_the_reference_far_out_too() {
         let s_pos = grid(-300.0, 300.0, 10_007);

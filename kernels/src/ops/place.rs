@@ -26,7 +26,8 @@ pub fn place(device: &Device, source: &Buffer<f32>, offset: usize, target: &mut 
     Ok(())
 }
 
-/// Sets `target[offset + row * stride] = value` for `n_rows` rows: a column that training must not move, or one that is constant.
+/// Sets `target[offset + row * stride] = value` for `n_rows` rows: a column that training must not
+/// move, or one that is constant.
 ///
 /// # Errors
 /// [`crate::KernelError::Shape`] when the last row lies behind the target.

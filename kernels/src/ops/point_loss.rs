@@ -33,7 +33,8 @@ pub fn point_reference(kind: PointLoss, s: f64, y: f64) -> (f64, f64) {
     }
 }
 
-/// The loss of each example and its slope with respect to the score: `(s - y)^2` and `2 (s - y)`, or `softplus(-y s)` and `-y sigmoid(-y s)`.
+/// The loss of each example and its slope with respect to the score: `(s - y)^2` and `2 (s - y)`,
+/// or `softplus(-y s)` and `-y sigmoid(-y s)`.
 ///
 /// # Shapes
 /// - `s`, `y`, `loss`, `slope`: `[n]`
@@ -125,7 +126,8 @@ mod tests {
         vec![cpu.read(&loss), cpu.read(&slope)]
     }
 
-    /// (3 - 1)^2 = 4 with slope 4; a score of -ln 3 for a positive label gives ln 4 and -3/4, for a negative one ln(4/3) and 1/4.
+    /// (3 - 1)^2 = 4 with slope 4; a score of -ln 3 for a positive label gives ln 4 and -3/4, for a
+    /// negative one ln(4/3) and 1/4.
     #[test]
     fn hand_worked_examples() {
         assert_eq!(run(PointLoss::Squared, &[3.0], &[1.0]), [[4.0], [4.0]]);
@@ -134,7 +136,8 @@ mod tests {
         assert_close("slope", &found[1], &[-0.75, 0.25], 1e-7, 2e-7);
     }
 
-    /// The residual is exact to one rounding of a number near 300; squares double it. The logistic form is five f32 operations.
+    /// The residual is exact to one rounding of a number near 300; squares double it. The logistic
+    /// form is five f32 operations.
     #[test]
     fn the_cpu_path_agrees_with_the_reference_far_out_too() {
         let s = grid(-300.0, 300.0, 10_007);

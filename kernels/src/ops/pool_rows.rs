@@ -1,4 +1,5 @@
-//! The layers of a batch's rows summed with one weight each, the last layer propagated on the way: three ops in one pass over memory.
+//! The layers of a batch's rows summed with one weight each, the last layer propagated on the way:
+//! three ops in one pass over memory.
 
 use rayon::prelude::*;
 
@@ -15,18 +16,23 @@ use crate::{Buffer, Device};
 /// Columns that are summed at a time.
 const CHUNK: usize = 64;
 
-/// True where [`pool_rows`] is what it takes; a GPU gathers and adds the layers by ops of their own.
+/// True where [`pool_rows`] is what it takes; a GPU gathers and adds the layers by ops of their
+/// own.
 pub fn pools_in_one_pass(device: &Device) -> bool {
     matches!(device, Device::Cpu)
 }
 
-/// Pools the rows of a batch: `y[s] = sum_(l < K) alpha_l layers_l[rows[s]] + alpha_K (A layers_(K-1))[rows[s]]`.
+/// Pools the rows of a batch: `y[s] = sum_(l < K) alpha_l layers_l[rows[s]] + alpha_K (A
+/// layers_(K-1))[rows[s]]`.
 ///
-/// The same bits as [`gather_rows`](super::gather::gather_rows), [`propagate_rows`](super::propagate::propagate_rows) and
-/// [`weighted_sum`](super::combine::weighted_sum) one after the other, without the rows of each layer being written and read again.
+/// The same bits as [`gather_rows`](super::gather::gather_rows),
+/// [`propagate_rows`](super::propagate::propagate_rows) and
+/// [`weighted_sum`](super::combine::weighted_sum) one after the other, without the rows of each
+/// layer being written and read again.
 ///
 /// # Shapes
-/// - `layers`: K times `[n_cols, dim]`, K at least 1; `alpha`: `[K + 1]`; `rows`: S out of `n_rows`; `y`: `[S, dim]`, resized and overwritten
+/// - `layers`: K times `[n_cols, dim]`, K at least 1; `alpha`: `[K + 1]`; `rows`: S out of
+///   `n_rows`; `y`: `[S, dim]`, resized and overwritten
 ///
 /// # Errors
 /// [`KernelError::Shape`](crate::KernelError::Shape) when a size does not fit,

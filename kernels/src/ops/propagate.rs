@@ -1,8 +1,10 @@
-//! One hop over the graph: sparse matrix times dense rows, in the four shapes that a training step needs.
+//! One hop over the graph: sparse matrix times dense rows, in the four shapes that a training step
+//! needs.
 //!
-//! Every output row has one owner, who pulls its neighbours in edge order: the same bits for any number of threads. A row that is cut into
-//! 16-column blocks stays in registers while its edges pass. All four ops sum a row by one kernel, so they agree to the bit where they compute the
-//! same thing.
+//! Every output row has one owner, who pulls its neighbours in edge order: the same bits for any
+//! number of threads. A row that is cut into 16-column blocks stays in registers while its edges
+//! pass. All four ops sum a row by one kernel, so they agree to the bit where they compute the same
+//! thing.
 
 use rayon::prelude::*;
 use std::ops::Range;
@@ -45,13 +47,16 @@ pub fn propagate_reference(row_ptr: &[u32], col_idx: &[u32], values: &[f32], dim
 /// Sums each node's neighbours, weighted by the adjacency: `y = A x`.
 ///
 /// # Shapes
-/// - `x`: `[n_cols, dim]`; `y`: `[n_rows, dim]`, resized and overwritten; an empty row of `A` gives a row of zeros
+/// - `x`: `[n_cols, dim]`; `y`: `[n_rows, dim]`, resized and overwritten; an empty row of `A` gives
+///   a row of zeros
 ///
 /// # Errors
-/// [`KernelError::Shape`](crate::KernelError::Shape) when `x` does not have one row per column of `A`.
+/// [`KernelError::Shape`](crate::KernelError::Shape) when `x` does not have one row per column of
+/// `A`.
 ///
 /// # Source
-/// He et al., *LightGCN*, SIGIR 2020, eqs. 3 and 7. We differ: a node without neighbours gives a zero row, not NaN.
+/// He et al., *LightGCN*, SIGIR 2020, eqs. 3 and 7. We differ: a node without neighbours gives a
+/// zero row, not NaN.
 pub fn propagate(device: &Device, a: &Adjacency, dim: usize, x: &Buffer<f32>, y: &mut Buffer<f32>) -> Result<()> {
     expect_dim("propagate", dim)?;
     expect_len("propagate", "x", x.len(), a.n_cols() * dim)?;
@@ -67,10 +72,12 @@ pub fn propagate(device: &Device, a: &Adjacency, dim: usize, x: &Buffer<f32>, y:
 /// One step of Horner's rule, in one pass: `y = A x + scatter(rows, addend)`.
 ///
 /// # Shapes
-/// - `x`: `[n_cols, dim]`; `rows`: S out of `n_rows`; `addend`: `[S, dim]`; `y`: `[n_rows, dim]`, resized and overwritten
+/// - `x`: `[n_cols, dim]`; `rows`: S out of `n_rows`; `addend`: `[S, dim]`; `y`: `[n_rows, dim]`,
+///   resized and overwritten
 ///
 /// # Errors
-/// [`KernelError::Shape`](crate::KernelError::Shape) when a size does not fit the adjacency or the row set.
+/// [`KernelError::Shape`](crate::KernelError::Shape) when a size does not fit the adjacency or the
+/// row set.
 pub fn propagate_add(
     device: &Device,
     a: &Adjacency,
@@ -123,8 +130,8 @@ pub fn propagate_rows(
 }
 
 /// True where [`propagate_from_rows_add`] is cheaper than a whole hop over the scattered rows. On a
-/// processor leaving columns out costs half a hop of its own: not where the set holds most rows. A zero
-/// changes no sum, so the bits are the same.
+/// processor leaving columns out costs half a hop of its own: not where the set holds most rows. A
+/// zero changes no sum, so the bits are the same.
 pub fn skipping_columns_pays(device: &Device, rows: &RowSet) -> bool {
     match device {
         Device::Cpu => 2 * rows.len() <= rows.n_rows(),
@@ -136,10 +143,12 @@ pub fn skipping_columns_pays(device: &Device, rows: &RowSet) -> bool {
 /// The first step backwards, where the gradient lives on the batch's rows only:
 /// `y = A scatter(rows, x_rows) + scatter(rows, addend)`, for a square `A`.
 ///
-/// Columns outside the batch are skipped, which drops exact zeros from a sum: the result equals that of the scattered `x`.
+/// Columns outside the batch are skipped, which drops exact zeros from a sum: the result equals
+/// that of the scattered `x`.
 ///
 /// # Shapes
-/// - `rows`: S out of `n_rows`; `x_rows`, `addend`: `[S, dim]`; `y`: `[n_rows, dim]`, resized and overwritten
+/// - `rows`: S out of `n_rows`; `x_rows`, `addend`: `[S, dim]`; `y`: `[n_rows, dim]`, resized and
+///   overwritten
 ///
 /// # Errors
 /// [`KernelError::Shape`](crate::KernelError::Shape) when `A` is not square or a size does not fit.
@@ -175,7 +184,8 @@ pub fn propagate_from_rows_add(
     Ok(())
 }
 
-/// All rows of `A x`, in one pass over memory: a row is still in a register or nearly so when its addend comes.
+/// All rows of `A x`, in one pass over memory: a row is still in a register or nearly so when its
+/// addend comes.
 pub(super) fn all_rows<X: Stored, Y: Stored>(
     a: &Adjacency,
     dim: usize,
@@ -197,7 +207,8 @@ pub(super) fn chosen_rows<E: Stored>(a: &Adjacency, dim: usize, x: &[E], rows: &
     tasks.for_each(|(y, rows)| sum_chosen(edges, dim, x, rows, y));
 }
 
-/// An [`Adjacency`] in host memory, with its invariants: columns are below `n_cols`, `ptr` ascends from 0 to their number, and there are as many values.
+/// An [`Adjacency`] in host memory, with its invariants: columns are below `n_cols`, `ptr` ascends
+/// from 0 to their number, and there are as many values.
 #[derive(Clone, Copy)]
 pub(super) struct Edges<'a> {
     /// The row at each position of the schedule.
@@ -231,7 +242,8 @@ impl<'a> Edges<'a> {
             let ahead = here.start.saturating_add(distance).min(n)..n;
             debug_assert!(here.start <= here.end && here.end <= n && n == self.values.len());
             // Checks would take a twentieth of a hop over rows in 16 bits.
-            // SAFETY: `here` lies inside both arrays by the invariants of `Edges`, and `ahead` ends with the columns.
+            // SAFETY: `here` lies inside both arrays by the invariants of `Edges`, and `ahead` ends
+            // with the columns.
             unsafe {
                 Terms {
                     columns: self.col_idx.get_unchecked(here.clone()),
@@ -329,7 +341,8 @@ fn sum_block_width<X: Stored, Y: Stored, const ISA: u8, const N: usize>(
     let rows = &edges.rows[block.clone()];
     for ((terms, &row), y) in edges.terms(block, distance).zip(rows).zip(target.rows(dim)) {
         let addend = addend.and_then(|addend| addend.row(row, dim));
-        // SAFETY: `y` is one row, `by_width` matches N to dim, and columns are below n_cols = x.len() / dim, checked by the callers.
+        // SAFETY: `y` is one row, `by_width` matches N to dim, and columns are below n_cols =
+        // x.len() / dim, checked by the callers.
         unsafe { add_terms::<X, Y, ISA, N, true>(terms, dim, x, addend, y) };
     }
 }
@@ -407,7 +420,8 @@ fn sum_from_slots_width<E: Stored, const ISA: u8, const N: usize>(
         y.fill(0.0);
         let here = edges.at(position);
         for (columns, weights) in edges.col_idx[here.clone()].chunks(CHUNK).zip(edges.values[here].chunks(CHUNK)) {
-            // Most columns are outside the batch in no pattern: edges are packed without a branch that could be guessed wrong.
+            // Most columns are outside the batch in no pattern: edges are packed without a branch
+            // that could be guessed wrong.
             let mut kept = 0;
             for (&column, &weight) in columns.iter().zip(weights) {
                 let slot = slot_of[column as usize];
@@ -417,7 +431,8 @@ fn sum_from_slots_width<E: Stored, const ISA: u8, const N: usize>(
             }
             let ahead = distance.min(kept);
             let terms = Terms { columns: &slots[..kept], values: &values[..kept], ahead: &slots[ahead..kept] };
-            // SAFETY: `y` is one row, `by_width` matches N to dim, and a slot is below S = x_rows.len() / dim, as `RowSet` keeps it.
+            // SAFETY: `y` is one row, `by_width` matches N to dim, and a slot is below S =
+            // x_rows.len() / dim, as `RowSet` keeps it.
             unsafe { add_terms::<E, f32, ISA, N, false>(terms, dim, x_rows, None, y) };
         }
         if let Some(addend) = addend.row(edges.rows[position], dim) {

@@ -1,5 +1,6 @@
-//! The last step backwards and Adam in one pass: a row of the gradient moves its parameters while it is
-//! still in the first cache. The two ops one after the other are its definition, and what a GPU does.
+//! The last step backwards and Adam in one pass: a row of the gradient moves its parameters while
+//! it is still in the first cache. The two ops one after the other are its definition, and what a
+//! GPU does.
 
 use std::cell::RefCell;
 use std::ops::Range;
@@ -32,19 +33,21 @@ pub struct Moving<'a> {
     pub gradient: &'a mut Buffer<f32>,
 }
 
-/// One step of Adam along `g = A x + scatter(rows, addend)`, which a processor never writes: the same
-/// bits as [`propagate_add`](super::propagate::propagate_add) and [`adam_step`](super::adam::adam_step) one after the other.
+/// One step of Adam along `g = A x + scatter(rows, addend)`, which a processor never writes: the
+/// same bits as [`propagate_add`](super::propagate::propagate_add) and
+/// [`adam_step`](super::adam::adam_step) one after the other.
 ///
 /// # Shapes
-/// - `x`: `[n_cols, dim]`; `rows`: S out of `n_rows`; `addend`: `[S, dim]`; `moving`: `[n_rows, dim]`
-///   each; `step`: t, counted from 1
+/// - `x`: `[n_cols, dim]`; `rows`: S out of `n_rows`; `addend`: `[S, dim]`; `moving`:
+///   `[n_rows, dim]` each; `step`: t, counted from 1
 ///
 /// # Errors
 /// [`KernelError::Shape`](crate::KernelError::Shape) when a size does not fit,
 /// [`KernelError::Argument`](crate::KernelError::Argument) for what `adam_step` refuses.
 ///
 /// # Source
-/// He et al., *LightGCN*, SIGIR 2020, eq. 7, transposed; Kingma and Ba, *Adam*, ICLR 2015, algorithm 1.
+/// He et al., *LightGCN*, SIGIR 2020, eq. 7, transposed; Kingma and Ba, *Adam*, ICLR 2015,
+/// algorithm 1.
 pub fn propagate_adam(
     device: &Device,
     a: &Adjacency,
@@ -125,7 +128,8 @@ fn check(
 
 fn move_rows<X: Stored>(a: &Adjacency, dim: usize, x: &[X], addend: Addend<'_>, factors: Factors, moving: Moving<'_>) {
     thread_local! {
-        /// A row of the gradient, kept from call to call, so that a training step does not allocate.
+        /// A row of the gradient, kept from call to call, so that a training step does not
+        /// allocate.
         static GRADIENT: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
     }
     let edges = Edges::of(a);
@@ -189,7 +193,8 @@ fn move_block_width<X: Stored, const ISA: u8, const N: usize>(
         if let Some(&later) = rows.get(at + PLACES_AHEAD) {
             tables.iter().for_each(|table| table.prefetch(later));
         }
-        // SAFETY: the gradient is one row, `by_width` matches N to dim, and columns are below n_cols = x.len() / dim, checked by the callers.
+        // SAFETY: the gradient is one row, `by_width` matches N to dim, and columns are below
+        // n_cols = x.len() / dim, checked by the callers.
         unsafe {
             add_terms::<X, f32, ISA, N, true>(terms, dim, x, addend.row(row, dim), gradient);
         }

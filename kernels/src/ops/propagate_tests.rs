@@ -33,7 +33,8 @@ fn scatter(rows: &RowSet, dim: usize, x_rows: &[f32]) -> Vec<f32> {
 
 #[test]
 fn a_hop_is_the_weighted_sum_of_the_neighbours() {
-    // A = [[0, 2], [0, 0], [3, -1]], x = [[1, 10], [5, 7]]: rows 2*(5,7); nothing; 3*(1,10) - (5,7).
+    // A = [[0, 2], [0, 0], [3, -1]], x = [[1, 10], [5, 7]]: rows 2*(5,7); nothing; 3*(1,10) -
+    // (5,7).
     let a = Adjacency::upload(&CPU, 2, &[0, 1, 1, 3], &[1, 0, 1], &[2.0, 3.0, -1.0]).unwrap();
     let mut y = Buffer::default();
     propagate(&CPU, &a, 2, &CPU.upload(&[1.0, 10.0, 5.0, 7.0]), &mut y).unwrap();
@@ -52,7 +53,8 @@ fn every_width_and_every_kind_of_row_agrees_with_the_reference_on_any_number_of_
             propagate(&CPU, &a, dim, &x, &mut y).unwrap();
             CPU.read(&y)
         });
-        // The hub adds 1402 products below 1 in f32: 1402 roundings of sums of about 20, each within 2^-24 * 32.
+        // The hub adds 1402 products below 1 in f32: 1402 roundings of sums of about 20, each
+        // within 2^-24 * 32.
         assert_close(&format!("dim {dim}"), &found, &expected, 1e-4, 1e-4);
         assert!(found[..dim].iter().chain(&found[(NODES - 1) * dim..]).all(|&value| value == 0.0));
     }

@@ -12,7 +12,8 @@ pub(crate) const NO_SLOT: u32 = u32::MAX;
 /// A set of rows out of `n_rows`, and for every row its slot or none.
 #[derive(Debug, Clone)]
 pub struct RowSet {
-    // Invariant, kept by `assign`: rows ascends strictly below slot_of.len(); slot_of[rows[s]] = s, everything else is NO_SLOT.
+    // Invariant, kept by `assign`: rows ascends strictly below slot_of.len(); slot_of[rows[s]] = s,
+    // everything else is NO_SLOT.
     pub(crate) rows: Buffer<u32>,
     pub(crate) slot_of: Buffer<u32>,
     host: Vec<u32>,
@@ -24,10 +25,12 @@ impl RowSet {
         RowSet { rows: device.upload(&[]), slot_of: device.upload(&vec![NO_SLOT; n_rows]), host: Vec::new() }
     }
 
-    /// Replaces the set. Costs the rows that leave and the rows that come, whatever the number of rows they are taken from.
+    /// Replaces the set. Costs the rows that leave and the rows that come, whatever the number of
+    /// rows they are taken from.
     ///
     /// # Errors
-    /// [`KernelError::Argument`] when `rows` does not ascend strictly, [`KernelError::Index`] when one is outside the matrix; the old set stays.
+    /// [`KernelError::Argument`] when `rows` does not ascend strictly, [`KernelError::Index`] when
+    /// one is outside the matrix; the old set stays.
     pub fn assign(&mut self, device: &Device, rows: &[u32]) -> Result<()> {
         const OP: &str = "row_set";
         if let Some(slot) = rows.windows(2).position(|pair| pair[0] >= pair[1]) {

@@ -18,7 +18,8 @@ pub fn add_scaled_rows_reference(dim: usize, scale: &[f64], x: &[f64], y: &mut [
     }
 }
 
-/// Adds each row of `x`, times its own number: `y[r] += scale[r] * x[r]`. This is the gradient of the squared norms of a batch's rows.
+/// Adds each row of `x`, times its own number: `y[r] += scale[r] * x[r]`. This is the gradient of
+/// the squared norms of a batch's rows.
 ///
 /// # Shapes
 /// - `scale`: `[n_rows]`; `x`, `y`: `[n_rows, dim]`

@@ -1,5 +1,6 @@
-//! Adding many rows onto few, written as a gather: each output row sums its own segment of entries, in ascending order of the entries, so no two
-//! threads ever add to the same place and the order never changes.
+//! Adding many rows onto few, written as a gather: each output row sums its own segment of entries,
+//! in ascending order of the entries, so no two threads ever add to the same place and the order
+//! never changes.
 
 use rayon::prelude::*;
 
@@ -22,7 +23,8 @@ const CHUNK: usize = 256;
 #[derive(Debug, Clone, Default)]
 pub struct Segments {
     n_segments: usize,
-    // Invariant, kept by `assign`: ptr ascends from 0 to entries.len(); entries is a permutation of 0..entries.len().
+    // Invariant, kept by `assign`: ptr ascends from 0 to entries.len(); entries is a permutation of
+    // 0..entries.len().
     ptr: Buffer<u32>,
     entries: Buffer<u32>,
     host_ptr: Vec<u32>,
@@ -35,7 +37,8 @@ impl Segments {
         Segments::default()
     }
 
-    /// Sorts entries by segment: entry `e` belongs to segment `destination[e]`. A counting sort; entries of a segment keep their order.
+    /// Sorts entries by segment: entry `e` belongs to segment `destination[e]`. A counting sort;
+    /// entries of a segment keep their order.
     ///
     /// # Errors
     /// [`KernelError::Index`] when a destination is not below `n_segments`; the old segments stay.
@@ -46,7 +49,8 @@ impl Segments {
             let problem = format!("has {} entries, expected fewer than 2^32", destination.len());
             return Err(KernelError::Argument { op: OP, argument: "destination", problem });
         }
-        // Count into ptr[s + 2], sum up to starts in ptr[s + 1], then move each start to its end while entries are placed: ptr[s] is the start.
+        // Count into ptr[s + 2], sum up to starts in ptr[s + 1], then move each start to its end
+        // while entries are placed: ptr[s] is the start.
         let ptr = &mut self.host_ptr;
         ptr.clear();
         ptr.resize(n_segments + 2, 0);
@@ -80,7 +84,8 @@ impl Segments {
     }
 }
 
-/// The definition: `y[destination[e]] += coefficient[e] * x[source[e]]` for every entry in turn, in plain loops.
+/// The definition: `y[destination[e]] += coefficient[e] * x[source[e]]` for every entry in turn, in
+/// plain loops.
 pub fn segment_weighted_rows_reference(
     dim: usize,
     n_segments: usize,
@@ -101,7 +106,8 @@ pub fn segment_weighted_rows_reference(
 /// Adds up the rows of each segment: `y[s] = sum over the entries e of s of x[e]`.
 ///
 /// # Shapes
-/// - `x`: `[n_entries, dim]`; `y`: `[n_segments, dim]`, resized and overwritten; an empty segment gives a row of zeros
+/// - `x`: `[n_entries, dim]`; `y`: `[n_segments, dim]`, resized and overwritten; an empty segment
+///   gives a row of zeros
 ///
 /// # Errors
 /// [`KernelError::Shape`] when `x` does not have one row per entry.
@@ -126,13 +132,16 @@ pub fn segment_sum_rows(
     Ok(())
 }
 
-/// Adds up chosen rows, each times its coefficient, for each segment: `y[s] = sum over the entries e of s of coefficient[e] * x[source[e]]`.
+/// Adds up chosen rows, each times its coefficient, for each segment:
+/// `y[s] = sum over the entries e of s of coefficient[e] * x[source[e]]`.
 ///
 /// # Shapes
-/// - `source`, `coefficient`: `[n_entries]`; `x`: `[n_rows, dim]`; `y`: `[n_segments, dim]`, resized and overwritten
+/// - `source`, `coefficient`: `[n_entries]`; `x`: `[n_rows, dim]`; `y`: `[n_segments, dim]`,
+///   resized and overwritten
 ///
 /// # Errors
-/// [`KernelError::Shape`] when sizes disagree, [`KernelError::Index`] when a source is not a row of `x`.
+/// [`KernelError::Shape`] when sizes disagree, [`KernelError::Index`] when a source is not a row of
+/// `x`.
 pub fn segment_weighted_rows(
     device: &Device,
     dim: usize,
@@ -198,7 +207,8 @@ fn sum_entries_width<E: Stored, const ISA: u8, const N: usize>(
             let ahead = prefetch_distance(x).min(columns.len());
             // Times one is exact, fused or not: this is a plain sum.
             let terms = Terms { columns, values: &ONES[..columns.len()], ahead: &columns[ahead..] };
-            // SAFETY: `y` is one row, `by_width` matches N to dim, and entries are below n_entries = x.len() / dim, as `Segments` keeps them.
+            // SAFETY: `y` is one row, `by_width` matches N to dim, and entries are below n_entries
+            // = x.len() / dim, as `Segments` keeps them.
             unsafe { add_terms::<E, f32, ISA, N, false>(terms, dim, x, None, y) };
         }
     }

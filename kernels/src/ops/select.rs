@@ -1,12 +1,13 @@
-//! The best k of a stream of scores. Most scores are turned away by one comparison with the k-th best so far; only the few that pass are checked
-//! against the excluded items and kept in a heap.
+//! The best k of a stream of scores. Most scores are turned away by one comparison with the k-th
+//! best so far; only the few that pass are checked against the excluded items and kept in a heap.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use crate::dispatch;
 
-/// Queries of a tile: a whole number of the product's register tiles, which are 24 wide with AVX2 and 48 with AVX-512.
+/// Queries of a tile: a whole number of the product's register tiles, which are 24 wide with AVX2
+/// and 48 with AVX-512.
 pub(super) const QUERIES: usize = 48;
 
 /// A score of this query of the block (0 where there is one row of scores) is not a number.
@@ -20,7 +21,8 @@ pub(super) fn offer_tile(
     scores: &[[f32; QUERIES]],
     excluded: &[&[u32]],
 ) -> Result<(), NotANumber> {
-    // The columns of no meaning never pass: they are zero, or a zero times an item that real queries will stumble over.
+    // The columns of no meaning never pass: they are zero, or a zero times an item that real
+    // queries will stumble over.
     let mut thresholds = [f32::INFINITY; QUERIES];
     for (threshold, selection) in thresholds.iter_mut().zip(&*selections) {
         *threshold = selection.threshold;
@@ -55,7 +57,8 @@ pub(super) struct Selection {
     k: usize,
     /// The worst of the best on top.
     best: BinaryHeap<Reverse<u64>>,
-    /// Only scores above it can enter; not a number while places are free, because nothing is "at most NaN".
+    /// Only scores above it can enter; not a number while places are free, because nothing is "at
+    /// most NaN".
     threshold: f32,
 }
 
@@ -68,7 +71,8 @@ impl Selection {
         if k == 0 { f32::INFINITY } else { f32::NAN }
     }
 
-    /// Looks at one row of scores, item 0 first. A score that is not a number is refused even where the item is excluded.
+    /// Looks at one row of scores, item 0 first. A score that is not a number is refused even where
+    /// the item is excluded.
     pub(super) fn offer_row(&mut self, scores: &[f32], excluded: &[u32]) -> Result<(), NotANumber> {
         let mut start = 0;
         loop {
@@ -89,8 +93,8 @@ impl Selection {
         }
     }
 
-    /// Takes in an item whose score passed the threshold, unless it is excluded. Equal to the threshold was too late: the item that set it has the
-    /// lower id.
+    /// Takes in an item whose score passed the threshold, unless it is excluded. Equal to the
+    /// threshold was too late: the item that set it has the lower id.
     fn enter(&mut self, item: u32, score: f32, excluded: &[u32]) {
         if excluded.binary_search(&item).is_ok() {
             return;
@@ -104,7 +108,8 @@ impl Selection {
         }
     }
 
-    /// Hands out `(place, item, score)`, best first, returns how many there are, and is empty again.
+    /// Hands out `(place, item, score)`, best first, returns how many there are, and is empty
+    /// again.
     pub(super) fn finish(&mut self, mut place: impl FnMut(usize, u32, f32)) -> u32 {
         let mut sorted = std::mem::take(&mut self.best).into_sorted_vec();
         for (index, &Reverse(key)) in sorted.iter().enumerate() {
@@ -119,7 +124,8 @@ impl Selection {
     }
 }
 
-/// One number that is larger for a better (score, item): the score's bits in ascending order above the inverted id. -0 counts as 0.
+/// One number that is larger for a better (score, item): the score's bits in ascending order above
+/// the inverted id. -0 counts as 0.
 fn key(score: f32, item: u32) -> u64 {
     let bits = (score + 0.0).to_bits();
     let ascending = if bits >> 31 == 1 { !bits } else { bits | 1 << 31 };
@@ -139,7 +145,8 @@ pub(super) fn ascending_score(ascending: u32) -> f32 {
 const GROUP: usize = 16;
 
 dispatch! {
-    /// The start, at or after `from`, of the next group of scores with one that is not at most `threshold`; their number where there is none.
+    /// The start, at or after `from`, of the next group of scores with one that is not at most
+    /// `threshold`; their number where there is none.
     fn next_group(scores: &[f32], from: usize, threshold: f32) -> usize = next_group_body
 }
 
@@ -161,7 +168,8 @@ fn next_group_body<const FUSED: bool>(scores: &[f32], from: usize, threshold: f3
 }
 
 dispatch! {
-    /// The first row, at or after `from`, with a score that passes its query's threshold; the number of rows where there is none.
+    /// The first row, at or after `from`, with a score that passes its query's threshold; the
+    /// number of rows where there is none.
     fn next_row(scores: &[[f32; QUERIES]], from: usize, thresholds: &[f32; QUERIES]) -> usize = next_row_body
 }
 

@@ -1,4 +1,5 @@
-//! Numbers that share a total in proportion to how far they are below zero: `y_b = total * max(-x_b, 0) / sum_b max(-x_b, 0)`.
+//! Numbers that share a total in proportion to how far they are below zero:
+//! `y_b = total * max(-x_b, 0) / sum_b max(-x_b, 0)`.
 
 use crate::error::Result;
 use crate::{Buffer, Device};

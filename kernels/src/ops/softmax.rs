@@ -1,4 +1,5 @@
-//! Softmax cross-entropy of queries against candidates, in tiles: the scores are never held as a whole.
+//! Softmax cross-entropy of queries against candidates, in tiles: the scores are never held as a
+//! whole.
 //!
 //! One op serves the loss over all items (queries: a batch of users, each with a list of positives)
 //! and the loss inside a batch (each query with one positive, the candidates being the batch's
@@ -67,8 +68,8 @@ pub struct SoftmaxMotion<'a> {
     pub c: &'a Buffer<f32>,
 }
 
-/// Scratch of the op, and what its backward pass needs of the last forward pass. Allocates only when a
-/// larger problem comes.
+/// Scratch of the op, and what its backward pass needs of the last forward pass. Allocates only
+/// when a larger problem comes.
 #[derive(Debug, Clone, Default)]
 pub struct SoftmaxWorkspace {
     groups: Vec<Group>,
@@ -92,13 +93,13 @@ pub struct SoftmaxWorkspace {
 /// - `loss`: `[n_examples]`, resized and overwritten
 ///
 /// # Errors
-/// [`crate::KernelError::Shape`] when the sizes disagree, [`crate::KernelError::Index`] when `list_ptr`
-/// falls or a positive is no candidate.
+/// [`crate::KernelError::Shape`] when the sizes disagree, [`crate::KernelError::Index`] when
+/// `list_ptr` falls or a positive is no candidate.
 ///
 /// # Source
-/// Wu et al., *On the effectiveness of sampled softmax loss for item recommendation*, TOIS 2024; `t2`
-/// from Wu et al., *BSL*, ICDE 2024. We keep the positive in the denominator, as InfoNCE does; BSL's
-/// code leaves it out.
+/// Wu et al., *On the effectiveness of sampled softmax loss for item recommendation*, TOIS 2024;
+/// `t2` from Wu et al., *BSL*, ICDE 2024. We keep the positive in the denominator, as InfoNCE does;
+/// BSL's code leaves it out.
 pub fn softmax_forward(
     device: &Device,
     input: &SoftmaxInput<'_>,
@@ -122,9 +123,9 @@ pub fn softmax_forward(
     Ok(())
 }
 
-/// The gradient of the weighted losses: with `W_q` the sum of query `q`'s weights and `p` its softmax,
-/// `dS_qj = t2 W_q p_qj - sum of w_e over its examples with positive j`; `d_q = dS C / tau`,
-/// `d_c = dS^T Q / tau`.
+/// The gradient of the weighted losses: with `W_q` the sum of query `q`'s weights and `p` its
+/// softmax, `dS_qj = t2 W_q p_qj - sum of w_e over its examples with positive j`;
+/// `d_q = dS C / tau`, `d_c = dS^T Q / tau`.
 ///
 /// # Shapes
 /// - `weights`: `[n_examples]`

@@ -1,7 +1,9 @@
-//! Propagation over tables that lie in memory as f32, f16 or bf16. A hop is bound by the memory it gathers, so half the bytes are less than two
-//! thirds of the time; sums are taken in f32 and rounded once, when a row is done.
+//! Propagation over tables that lie in memory as f32, f16 or bf16. A hop is bound by the memory it
+//! gathers, so half the bytes are less than two thirds of the time; sums are taken in f32 and
+//! rounded once, when a row is done.
 //!
-//! Order and owners are those of [`propagate`](super::propagate): the same bits for any number of threads and on every instruction set that fuses.
+//! Order and owners are those of [`propagate`](super::propagate): the same bits for any number of
+//! threads and on every instruction set that fuses.
 
 use std::cell::RefCell;
 use std::ops::Range;
@@ -18,7 +20,8 @@ use crate::{Buffer, Device};
 #[cfg(feature = "gpu")]
 mod gpu;
 
-/// Rows that are summed in f32 before they are rounded together: few enough to stay in the first cache.
+/// Rows that are summed in f32 before they are rounded together: few enough to stay in the first
+/// cache.
 const ROWS_AT_ONCE: usize = 64;
 
 /// A matrix in one of the formats.
@@ -86,7 +89,8 @@ pub fn store(device: &Device, x: &Buffer<f32>, y: &mut Table) {
 /// - `x`: `[rows.n_rows(), dim]`; `y`: `[S, dim]`, resized and overwritten
 ///
 /// # Errors
-/// [`KernelError::Shape`](crate::KernelError::Shape) when `x` does not have the rows that the set is taken from.
+/// [`KernelError::Shape`](crate::KernelError::Shape) when `x` does not have the rows that the set
+/// is taken from.
 pub fn gather_stored(device: &Device, dim: usize, x: &Table, rows: &RowSet, y: &mut Buffer<f32>) -> Result<()> {
     const OP: &str = "gather_stored";
     expect_dim(OP, dim)?;
@@ -108,13 +112,16 @@ pub fn gather_stored(device: &Device, dim: usize, x: &Table, rows: &RowSet, y: &
     Ok(())
 }
 
-/// [`propagate`](super::propagate::propagate) from table to table: `y = round(A x)`, or with an addend `y = round(A x + scatter(rows, addend))`.
+/// [`propagate`](super::propagate::propagate) from table to table: `y = round(A x)`, or with an
+/// addend `y = round(A x + scatter(rows, addend))`.
 ///
 /// # Shapes
-/// - `x`: `[n_cols, dim]`; `addend`: S of `n_rows`, and `[S, dim]`; `y`: `[n_rows, dim]`, resized and overwritten
+/// - `x`: `[n_cols, dim]`; `addend`: S of `n_rows`, and `[S, dim]`; `y`: `[n_rows, dim]`, resized
+///   and overwritten
 ///
 /// # Errors
-/// [`KernelError::Shape`](crate::KernelError::Shape) when a size does not fit the adjacency or the row set.
+/// [`KernelError::Shape`](crate::KernelError::Shape) when a size does not fit the adjacency or the
+/// row set.
 pub fn propagate_stored(
     device: &Device,
     a: &Adjacency,
@@ -142,7 +149,8 @@ pub fn propagate_stored(
     Ok(())
 }
 
-/// [`propagate_rows`](super::propagate::propagate_rows) from a table, in f32: `y[s] = (A x)[rows[s]]`.
+/// [`propagate_rows`](super::propagate::propagate_rows) from a table, in f32:
+/// `y[s] = (A x)[rows[s]]`.
 ///
 /// # Shapes
 /// - `x`: `[n_cols, dim]`; `rows`: S out of `n_rows`; `y`: `[S, dim]`, resized and overwritten
@@ -174,7 +182,8 @@ pub fn propagate_rows_stored(
 /// `y = round(A scatter(rows, x_rows) + scatter(rows, addend))`, for a square `A`.
 ///
 /// # Shapes
-/// - `rows`: S out of `n_rows`; `x_rows`, `addend`: `[S, dim]`; `y`: `[n_rows, dim]`, resized and overwritten
+/// - `rows`: S out of `n_rows`; `x_rows`, `addend`: `[S, dim]`; `y`: `[n_rows, dim]`, resized and
+///   overwritten
 ///
 /// # Errors
 /// [`KernelError::Shape`](crate::KernelError::Shape) when `A` is not square or a size does not fit.
@@ -208,7 +217,8 @@ pub fn propagate_from_rows_stored(
     Ok(())
 }
 
-/// Lets `sum(positions, where their sums go)` fill a few rows at a time in f32, and rounds them into their places in `y`.
+/// Lets `sum(positions, where their sums go)` fill a few rows at a time in f32, and rounds them
+/// into their places in `y`.
 fn round_blocks<Y: Stored>(
     a: &Adjacency,
     dim: usize,

@@ -1,4 +1,5 @@
-//! Cases of propagation over stored tables: they agree with the f32 ops on rounded numbers, and with the reference within the format's rounding.
+//! Cases of propagation over stored tables: they agree with the f32 ops on rounded numbers, and
+//! with the reference within the format's rounding.
 
 use super::super::propagate::{propagate, propagate_from_rows_add, propagate_reference, propagate_rows};
 use super::*;
@@ -83,7 +84,8 @@ fn a_hop_over_a_table_is_the_f32_hop_over_its_rounded_numbers_rounded_once() {
     }
 }
 
-/// A rounded number is off by at most half a unit of its last kept bit: 2^-12 of itself (f16), 2^-9 (bf16); products sum such errors.
+/// A rounded number is off by at most half a unit of its last kept bit: 2^-12 of itself (f16), 2^-9
+/// (bf16); products sum such errors.
 #[test]
 fn a_hop_over_a_table_agrees_with_the_reference_within_the_rounding_of_its_format() {
     let (row_ptr, col_idx, values) = awkward_square(NODES);
@@ -93,7 +95,8 @@ fn a_hop_over_a_table_agrees_with_the_reference_within_the_rounding_of_its_forma
     for (precision, unit) in FORMATS {
         let mut y = Table::new(precision);
         propagate_stored(&CPU, &a, 17, &stored(precision, &x), None, &mut y).unwrap();
-        // The hub sums 662 products below 1 whose errors add like a random walk of 26 steps; f32 itself is right to 1e-4 there.
+        // The hub sums 662 products below 1 whose errors add like a random walk of 26 steps; f32
+        // itself is right to 1e-4 there.
         assert_close(
             &format!("{precision:?}"),
             &read(&y),

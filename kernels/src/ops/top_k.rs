@@ -1,8 +1,11 @@
-//! Scores of all items for blocks of queries, and the best k of them, tile by tile: the matrix of all scores is never kept.
+//! Scores of all items for blocks of queries, and the best k of them, tile by tile: the matrix of
+//! all scores is never kept.
 //!
-//! A tile is always 48 queries wide, narrow blocks are filled up with zeros, and item tiles start at fixed items. So the product behind a score has
-//! one shape whatever was asked together with it, and a batch gives the same bits as its queries one by one. A tile has a row for each item and a
-//! column for each query: items are read as they lie in memory, and one comparison looks at an item for all queries.
+//! A tile is always 48 queries wide, narrow blocks are filled up with zeros, and item tiles start
+//! at fixed items. So the product behind a score has one shape whatever was asked together with it,
+//! and a batch gives the same bits as its queries one by one. A tile has a row for each item and a
+//! column for each query: items are read as they lie in memory, and one comparison looks at an item
+//! for all queries.
 
 use gemm::Parallelism;
 use rayon::prelude::*;
@@ -55,7 +58,8 @@ pub fn score_block_reference(dim: usize, queries: &[f64], items: &[f64]) -> Vec<
     queries.chunks_exact(dim).flat_map(|query| items.chunks_exact(dim).map(move |item| dot(query, item))).collect()
 }
 
-/// The definition of the selection: sort all allowed items by score, best first, equal scores by the lower id, and keep `k`.
+/// The definition of the selection: sort all allowed items by score, best first, equal scores by
+/// the lower id, and keep `k`.
 pub fn select_top_k_reference(scores: &[f64], excluded: &[u32], k: usize) -> Vec<(u32, f64)> {
     let mut all: Vec<(u32, f64)> =
         (0..).zip(scores.iter().copied()).filter(|(item, _)| !excluded.contains(item)).collect();
@@ -67,7 +71,8 @@ pub fn select_top_k_reference(scores: &[f64], excluded: &[u32], k: usize) -> Vec
 /// Inner products of every query with every item: `out[q, i] = <queries[q], items[i]>`.
 ///
 /// # Shapes
-/// - `queries`: `[n_queries, dim]`; `items`: `[n_items, dim]`; `out`: `[n_queries, n_items]`, resized and overwritten
+/// - `queries`: `[n_queries, dim]`; `items`: `[n_items, dim]`; `out`: `[n_queries, n_items]`,
+///   resized and overwritten
 ///
 /// # Errors
 /// [`KernelError::Shape`] when `queries` or `items` are not made of whole rows.
@@ -105,18 +110,21 @@ pub fn score_block(
     Ok(())
 }
 
-/// The best `k` items of each query by inner product, scored, masked and selected tile by tile: highest score first, equal scores by the lower id.
+/// The best `k` items of each query by inner product, scored, masked and selected tile by tile:
+/// highest score first, equal scores by the lower id.
 ///
-/// Scores have the bits that [`score_block`] gives on the same device, for any number of queries and threads. With `k` = 0 nothing is scored. Devices add
-/// in different orders: where two items are closer than the last bits of their scores, a GPU may put the other one first. Equal scores go to the lower id
-/// everywhere.
+/// Scores have the bits that [`score_block`] gives on the same device, for any number of queries
+/// and threads. With `k` = 0 nothing is scored. Devices add in different orders: where two items
+/// are closer than the last bits of their scores, a GPU may put the other one first. Equal scores
+/// go to the lower id everywhere.
 ///
 /// # Shapes
-/// - `queries`: `[n_queries, dim]`; `items`: `[n_items, dim]`; `excluded`: one ascending list of ids per query, which may be empty
+/// - `queries`: `[n_queries, dim]`; `items`: `[n_items, dim]`; `excluded`: one ascending list of
+///   ids per query, which may be empty
 ///
 /// # Errors
-/// [`KernelError::Shape`] when sizes disagree, [`KernelError::Argument`] when a list does not ascend, [`KernelError::NotANumber`] with the first
-/// query that has a score that is not a number.
+/// [`KernelError::Shape`] when sizes disagree, [`KernelError::Argument`] when a list does not
+/// ascend, [`KernelError::NotANumber`] with the first query that has a score that is not a number.
 pub fn top_k(
     device: &Device,
     dim: usize,
@@ -184,7 +192,8 @@ pub fn top_k(
 /// - `excluded`: ascending ids; `items_out`, `scores_out`: `k` or fewer, resized and overwritten
 ///
 /// # Errors
-/// [`KernelError::Argument`] when `excluded` does not ascend, [`KernelError::NotANumber`] (row 0) when a score is not a number.
+/// [`KernelError::Argument`] when `excluded` does not ascend, [`KernelError::NotANumber`] (row 0)
+/// when a score is not a number.
 pub fn select_top_k(
     scores: &[f32],
     excluded: &[u32],
@@ -217,8 +226,9 @@ struct Tile {
 }
 
 impl Tile {
-    /// Scores a block of queries against all items, and shows each tile to `look(first item, scores)`: for each item the scores of the queries in the
-    /// block, then scores of no meaning.
+    /// Scores a block of queries against all items, and shows each tile to
+    /// `look(first item, scores)`: for each item the scores of the queries in the block, then
+    /// scores of no meaning.
     fn each(&mut self, dim: usize, queries: &[f32], items: &[f32], mut look: impl FnMut(usize, &[[f32; QUERIES]])) {
         self.queries.clear();
         self.queries.resize(dim * QUERIES, 0.0);
@@ -240,9 +250,10 @@ impl Tile {
 fn score_tile(dim: usize, queries: &[f32], items: &[f32], scores: &mut [[f32; QUERIES]]) {
     let (dim_stride, query_stride) = (dim as isize, QUERIES as isize);
     assert!(queries.len() == dim * QUERIES && items.len() == scores.len() * dim);
-    // SAFETY: in the product's terms the left side [QUERIES, dim] has element (q, k) at k * QUERIES + q, the right side [dim, n] has (k, i) at
-    // i * dim + k, the result [QUERIES, n] has (q, i) at i * QUERIES + q. With the lengths just asserted, these stay inside their slices, and
-    // `scores` is borrowed alone.
+    // SAFETY: in the product's terms the left side [QUERIES, dim] has element (q, k) at k * QUERIES
+    // + q, the right side [dim, n] has (k, i) at i * dim + k, the result [QUERIES, n] has (q, i) at
+    // i * QUERIES + q. With the lengths just asserted, these stay inside their slices, and `scores`
+    // is borrowed alone.
     unsafe {
         gemm::gemm(
             QUERIES,

@@ -39,7 +39,8 @@ pub(crate) fn check_value<O: Op<N>, const N: usize>(
     assert_close("value", &run(op, &values_in, shapes)[0], &expected, tolerance, tolerance);
 }
 
-/// Compares the gradients with central differences of a definition in f64: steps of 1e-5 on smooth functions of numbers near 1 err by about 1e-9.
+/// Compares the gradients with central differences of a definition in f64: steps of 1e-5 on smooth
+/// functions of numbers near 1 err by about 1e-9.
 #[track_caller]
 pub(crate) fn check_against<O: Op<N>, const N: usize>(
     op: &O,
@@ -67,7 +68,8 @@ pub(crate) fn check_against<O: Op<N>, const N: usize>(
     }
 }
 
-/// Compares the gradients with central differences of the op itself, for ops that are linear in each input: no step is too long for them.
+/// Compares the gradients with central differences of the op itself, for ops that are linear in
+/// each input: no step is too long for them.
 #[track_caller]
 pub(crate) fn check_gradients<O: Op<N>, const N: usize>(op: &O, shapes: [Shape; N], tolerance: f64) {
     let values_in = inputs(shapes);

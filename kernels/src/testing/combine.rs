@@ -34,7 +34,8 @@ pub(crate) fn inner_all(a: &[Vec<f64>], b: &[Vec<f64>]) -> f64 {
     a.iter().zip(b).map(|(a, b)| inner(a, b)).sum()
 }
 
-/// Compares a gradient and a tangent with central differences of `pooled(hops, parameters)`, one number at a time.
+/// Compares a gradient and a tangent with central differences of `pooled(hops, parameters)`, one
+/// number at a time.
 pub(crate) fn difference(
     pooled: impl Fn(&[Vec<f64>], &[f64]) -> Vec<f64>,
     (hops, parameters): (&[Vec<f64>], &[f64]),

@@ -2,8 +2,9 @@
 
 use super::{indices, numbers};
 
-/// A CSR matrix with every awkward row: row 0 is empty, row 1 has one entry, row 2 is a hub that reaches every column twice over (700 columns
-/// would need more than one chunk of sparse edges), row `n - 1` and column `n - 1` are isolated; the others have up to 40 entries.
+/// A CSR matrix with every awkward row: row 0 is empty, row 1 has one entry, row 2 is a hub that
+/// reaches every column twice over (700 columns would need more than one chunk of sparse edges),
+/// row `n - 1` and column `n - 1` are isolated; the others have up to 40 entries.
 pub(crate) fn awkward_square(n: usize) -> (Vec<u32>, Vec<u32>, Vec<f32>) {
     let mut row_ptr = vec![0u32];
     let mut col_idx = Vec::new();

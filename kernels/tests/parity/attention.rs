@@ -13,7 +13,8 @@ use gcnrec_kernels::ops::combine::{
 use crate::passes::{Passes, compare, cut, hops};
 use crate::{assert_close, assert_same_bits, numbers, on_each, upload_all, wide, wide_all};
 
-/// (rows, range, dim, hidden units or columns of a key, layers, bound): one row, an empty range, more rows than a chunk, widths around a tile.
+/// (rows, range, dim, hidden units or columns of a key, layers, bound): one row, an empty range,
+/// more rows than a chunk, widths around a tile.
 fn shapes() -> Vec<(usize, Range<usize>, usize, usize, usize, f32)> {
     vec![
         (7, 2..7, 1, 3, 0, 0.0),
@@ -53,8 +54,8 @@ fn one_weight_per_layer_pools_and_hands_back() {
     });
 }
 
-/// All three passes against the definition. Parameters are `scale` wide, so that tanh and softmax stay off their
-/// flat ends.
+/// All three passes against the definition. Parameters are `scale` wide, so that tanh and softmax
+/// stay off their flat ends.
 fn agrees_with_its_reference<A: Attention>(
     device: &Device,
     shape: &A,

@@ -11,7 +11,8 @@ use gcnrec_kernels::{Buffer, Device};
 
 use crate::{DIMS, assert_close, assert_same_bits, indices, numbers, on_each, wide};
 
-/// Every awkward row: row 0 is empty, row 1 has one entry, row 2 is a hub with two entries for every node, row 3 has 200, the last is isolated.
+/// Every awkward row: row 0 is empty, row 1 has one entry, row 2 is a hub with two entries for
+/// every node, row 3 has 200, the last is isolated.
 struct Graph {
     n: usize,
     row_ptr: Vec<u32>,
@@ -60,7 +61,8 @@ fn plus(a: &[f64], b: &[f64]) -> Vec<f64> {
     a.iter().zip(b).map(|(a, b)| a + b).collect()
 }
 
-/// The hub of 2,400 nodes has 4,800 entries: more than one piece. It adds that many numbers below .1 in f32.
+/// The hub of 2,400 nodes has 4,800 entries: more than one piece. It adds that many numbers below
+/// .1 in f32.
 const TOLERANCE: f64 = 2e-5;
 
 #[test]
@@ -120,7 +122,8 @@ fn more_rows_than_an_axis_of_the_grid_holds_are_all_propagated() {
     });
 }
 
-/// Rounding to nearest moves a number by at most 2^-11 (f16) or 2^-8 (bf16) of itself: once on the way in, once on the way out.
+/// Rounding to nearest moves a number by at most 2^-11 (f16) or 2^-8 (bf16) of itself: once on the
+/// way in, once on the way out.
 #[test]
 fn tables_in_16_bits_agree_up_to_their_rounding() {
     let graph = Graph::awkward(300);

@@ -1,4 +1,5 @@
-//! What an op costs beside its arithmetic: kernels queued, bytes copied, and times that the host waits.
+//! What an op costs beside its arithmetic: kernels queued, bytes copied, and times that the host
+//! waits.
 
 use gcnrec_kernels::ops::adam::{AdamConfig, adam_step};
 use gcnrec_kernels::ops::adjacency::Adjacency;
@@ -26,7 +27,8 @@ const N: usize = 300;
 const DIM: usize = 64;
 const HOPS: usize = 4;
 
-/// Runs `op` once to warm it up and once to count: it must neither copy a byte nor wait, and queue at most `most` kernels.
+/// Runs `op` once to warm it up and once to count: it must neither copy a byte nor wait, and queue
+/// at most `most` kernels.
 #[track_caller]
 fn costs(device: &Device, name: &str, most: u64, mut op: impl FnMut()) {
     op();
@@ -140,7 +142,8 @@ fn a_layer_combination_copies_nothing_and_never_waits() {
     });
 }
 
-/// 70 queries and what is excluded for them go up, 9 places of 8 bytes and a mark for each come back, in one read.
+/// 70 queries and what is excluded for them go up, 9 places of 8 bytes and a mark for each come
+/// back, in one read.
 #[test]
 fn lists_are_made_in_two_kernels_and_one_read() {
     on_each(|device| {
@@ -149,7 +152,8 @@ fn lists_are_made_in_two_kernels_and_one_read() {
         let before = device.counts().unwrap();
         top_k(device, DIM, &queries, &items, &[&[1, 2][..]; 70], 9).unwrap();
         let after = device.counts().unwrap();
-        // One more launch copies the block of queries; 71 ends and 140 ids, and the one that stands for none.
+        // One more launch copies the block of queries; 71 ends and 140 ids, and the one that stands
+        // for none.
         assert_eq!(after.launches - before.launches, 3);
         assert_eq!((after.bytes_up - before.bytes_up, after.host_reads - before.host_reads), (4 * (71 + 141), 1));
         assert_eq!(after.bytes_down - before.bytes_down, 70 * (9 * 8 + 4));

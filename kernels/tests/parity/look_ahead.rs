@@ -1,4 +1,5 @@
-//! What a look-ahead needs beside the ops of a step: the motion of an optimiser, losses over all pairs, and weights of examples.
+//! What a look-ahead needs beside the ops of a step: the motion of an optimiser, losses over all
+//! pairs, and weights of examples.
 
 use gcnrec_kernels::ops::adam::AdamConfig;
 use gcnrec_kernels::ops::adam_tangent::{AdamStart, adam_tangent, adam_tangent_reference};
@@ -12,7 +13,8 @@ use gcnrec_kernels::{Buffer, Device};
 
 use crate::{assert_close, assert_same_bits, indices, numbers, on_each, wide};
 
-/// The slope is a difference of two terms of which each is off by some 1e-7 of itself; where it is small, the larger of the terms decides.
+/// The slope is a difference of two terms of which each is off by some 1e-7 of itself; where it is
+/// small, the larger of the terms decides.
 #[test]
 fn the_motion_of_an_adam_step_agrees_with_the_reference_and_never_waits_for_the_host() {
     on_each(|device| {
@@ -41,7 +43,8 @@ fn the_motion_of_an_adam_step_agrees_with_the_reference_and_never_waits_for_the_
             let found = device.read(&motion);
             let expected = adam_tangent_reference(&config, step, &wide(&g), &wide(&m), &wide(&v), &wide(&dot));
             for (at, (found, expected)) in found.iter().zip(&expected).enumerate() {
-                // A first step has one term alone; of a later one, a term is `lr (1 - b1) |g_dot| / s` or less, and `s` is 1e-4 or more nearly everywhere.
+                // A first step has one term alone; of a later one, a term is
+                // `lr (1 - b1) |g_dot| / s` or less, and `s` is 1e-4 or more nearly everywhere.
                 let term = if step == 1 { 0.0 } else { f64::from(learning_rate) * f64::from(dot[at].abs()) / 1e-4 };
                 let off = (f64::from(*found) - expected).abs();
                 assert!(off <= 1e-5 * (expected.abs() + term), "step {step} [{at}]: {found}, expected {expected}");
@@ -51,7 +54,8 @@ fn the_motion_of_an_adam_step_agrees_with_the_reference_and_never_waits_for_the_
     });
 }
 
-/// (rows, left rows, columns, known pairs): no pair at all, a side without rows, more rows than a part of a long sum, widths around a tile.
+/// (rows, left rows, columns, known pairs): no pair at all, a side without rows, more rows than a
+/// part of a long sum, widths around a tile.
 const SHAPES: [(usize, usize, usize, usize); 7] = [
     (12, 5, 3, 0),
     (7, 7, 4, 0),
@@ -96,7 +100,8 @@ fn a_loss_over_all_pairs_agrees_with_its_reference() {
             let known = known(&Device::Cpu);
             let expected = all_pairs_gradient_reference(&pairs, &known, &wide(&x));
             let (gradient, forms) = found.split_at(n_rows * dim);
-            // Each number is a sum over up to 1,200 rows of terms below 1: 1e-5 of the largest of them all, which others cancel down from.
+            // Each number is a sum over up to 1,200 rows of terms below 1: 1e-5 of the largest of
+            // them all, which others cancel down from.
             let largest = |values: &[f64]| values.iter().fold(0.0f64, |largest, x| largest.max(x.abs()));
             let size = largest(&expected);
             for ((found, start), expected) in gradient.iter().zip(&start).zip(&expected) {

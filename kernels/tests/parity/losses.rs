@@ -33,7 +33,8 @@ fn dots_and_their_tangent_agree_with_the_reference() {
     });
 }
 
-/// Exponentials of Vulkan are right to 3 + 2|x| units in the last place: at |x| = 20 that is 2.6e-6 of a number below 1e-8.
+/// Exponentials of Vulkan are right to 3 + 2|x| units in the last place: at |x| = 20 that is 2.6e-6
+/// of a number below 1e-8.
 #[test]
 fn pairwise_and_pointwise_losses_agree_with_the_reference_far_out_too() {
     let n = 10_007;

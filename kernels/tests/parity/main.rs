@@ -1,6 +1,7 @@
 //! Every op on every device that is there, against the f64 reference that defines it.
 //!
-//! Without a device a test says so and passes; with `GCNREC_REQUIRE_VULKAN=1` (or `GCNREC_REQUIRE_CUDA=1`) it fails instead.
+//! Without a device a test says so and passes; with `GCNREC_REQUIRE_VULKAN=1` (or
+//! `GCNREC_REQUIRE_CUDA=1`) it fails instead.
 #![cfg(any(feature = "cuda", feature = "vulkan"))]
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 

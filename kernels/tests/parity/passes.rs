@@ -1,4 +1,5 @@
-//! What the cases of the layer combinations share: what the three passes read and write, and how that is compared.
+//! What the cases of the layer combinations share: what the three passes read and write, and how
+//! that is compared.
 
 use std::ops::Range;
 
@@ -48,8 +49,8 @@ impl Passes {
     }
 }
 
-/// Compares what [`Passes::read`] found with `(pooled, direct, d_parameters, d_pooled)` on the rows of `own`, and sees to it that the others kept their
-/// nines.
+/// Compares what [`Passes::read`] found with `(pooled, direct, d_parameters, d_pooled)` on the rows
+/// of `own`, and sees to it that the others kept their nines.
 #[track_caller]
 pub fn compare(
     found: &[Vec<f32>],

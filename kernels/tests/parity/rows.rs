@@ -95,7 +95,8 @@ fn rows_are_scaled_and_normalised_both_ways() {
             normalize_rows_backward(device, dim, &on_y, &on_norms, &on_v, &mut on_dx).unwrap();
             normalize_rows_tangent(device, dim, &on_y, &on_norms, &on_v, &mut tangent).unwrap();
             assert_eq!(device.read(&on_dx), device.read(&tangent), "{what}");
-            // One column has no direction to move in: a difference of equals over a length that may be small.
+            // One column has no direction to move in: a difference of equals over a length that may
+            // be small.
             let tolerance = if dim == 1 { 1e-3 } else { 2e-5 };
             assert_close(&device.read(&on_dx), &dx, tolerance, &what);
         }

@@ -1,4 +1,5 @@
-//! The ops of the sequential models on Burn's tape: values and gradients of the processor, and the same bits every time.
+//! The ops of the sequential models on Burn's tape: values and gradients of the processor, and the
+//! same bits every time.
 
 use std::sync::Arc;
 

@@ -5,7 +5,8 @@ use gcnrec_kernels::ops::top_k::{TopK, score_block, score_block_reference, selec
 
 use crate::{assert_close, numbers, on_each, wide};
 
-/// (queries, items, dim, k): less than a tile, more places than items, many groups of items, the widths around a tile.
+/// (queries, items, dim, k): less than a tile, more places than items, many groups of items, the
+/// widths around a tile.
 const SIZES: [(usize, usize, usize, usize); 7] = [
     (1, 1, 1, 1),
     (3, 7, 7, 10),
@@ -16,7 +17,8 @@ const SIZES: [(usize, usize, usize, usize); 7] = [
     (2, 20_000, 1, 3),
 ];
 
-/// Every third item is excluded, from another one on for each query; query 1 has nothing excluded, query 2 everything.
+/// Every third item is excluded, from another one on for each query; query 1 has nothing excluded,
+/// query 2 everything.
 fn excluded(n_queries: usize, n_items: usize) -> Vec<Vec<u32>> {
     let keep = |query: usize, item: u32| match query {
         1 => false,

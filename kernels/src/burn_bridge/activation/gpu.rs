@@ -25,7 +25,8 @@ fn normal(x: f32, bell: f32) -> f32 {
     share
 }
 
-/// The value of the function at each `x`, or with `derive` its derivative times what is in `gradient`.
+/// The value of the function at each `x`, or with `derive` its derivative times what is in
+/// `gradient`.
 #[cube(launch_unchecked)]
 fn activation_kernel(
     x: &Array<f32>,

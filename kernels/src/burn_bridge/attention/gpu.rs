@@ -1,4 +1,5 @@
-//! Attention on a GPU: one unit per row and head for the weights, one per number for what they are multiplied with. The weights lie as on the processor.
+//! Attention on a GPU: one unit per row and head for the weights, one per number for what they are
+//! multiplied with. The weights lie as on the processor.
 
 #![allow(clippy::too_many_arguments, reason = "a kernel takes its arrays and sizes one by one")]
 
@@ -142,7 +143,8 @@ fn d_weights_kernel(
     }
 }
 
-/// `dQ`, `dK` and `dV`, number by number. Weights of what a row does not see are 0, and so are their gradients.
+/// `dQ`, `dK` and `dV`, number by number. Weights of what a row does not see are 0, and so are
+/// their gradients.
 #[cube(launch_unchecked)]
 fn d_qkv_kernel(
     qkv: &Array<f32>,
@@ -199,8 +201,8 @@ impl Passes<1> for Attention {
         let kept = PairWeights::empty(gpu, &self.sequences, heads);
         let y = empty(gpu, rows * dim);
         let (first_key, second_key, kept_below, scale) = self.drop.parts();
-        // SAFETY: the kernels stay below the numbers of rows and results; `places` has three numbers for each row, all within the rows of its own sequence and
-        // its weights.
+        // SAFETY: the kernels stay below the numbers of rows and results; `places` has three
+        // numbers for each row, all within the rows of its own sequence and its weights.
         unsafe {
             launch!(
                 gpu,

@@ -1,4 +1,5 @@
-//! Rows of a table on a GPU: one unit per number, in the backward pass for the rows that anybody read.
+//! Rows of a table on a GPU: one unit per number, in the backward pass for the rows that anybody
+//! read.
 
 use cubecl::prelude::*;
 
@@ -21,7 +22,8 @@ fn gather_kernel(table: &Array<f32>, index: &Array<u32>, y: &mut Array<f32>, col
     }
 }
 
-/// `table[rows[i]] = sum of the gradients of the places from ends[i] to ends[i + 1]`, in their order.
+/// `table[rows[i]] = sum of the gradients of the places from ends[i] to ends[i + 1]`, in their
+/// order.
 #[cube(launch_unchecked)]
 fn places_kernel(
     gradient: &Array<f32>,
@@ -50,7 +52,8 @@ impl Passes<1> for Gather {
     fn forward_on(&self, gpu: &Gpu, [table]: [Rows<'_>; 1]) -> Made<()> {
         let columns = table.columns;
         let (index, y) = (indices(gpu, &self.index), empty(gpu, self.index.len() * columns));
-        // SAFETY: the kernel stays below the number of results, one row per index; `gather` checked that an index is a row of the table or none.
+        // SAFETY: the kernel stays below the number of results, one row per index; `gather` checked
+        // that an index is a row of the table or none.
         unsafe {
             launch!(
                 gpu,
@@ -77,7 +80,8 @@ impl Passes<1> for Gather {
         let sums = zeros(gpu, table.rows * columns);
         let n_cubes = cubes_for(rows.len() * columns);
         let [rows, ends, places] = [rows, ends, places].map(|values| indices(gpu, &values));
-        // SAFETY: the kernel stays below the rows that were read, which are rows of the table; places are rows of the gradient.
+        // SAFETY: the kernel stays below the rows that were read, which are rows of the table;
+        // places are rows of the gradient.
         unsafe {
             launch!(
                 gpu,

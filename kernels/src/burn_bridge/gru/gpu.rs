@@ -1,4 +1,5 @@
-//! A recurrent layer on a GPU: all sequences that still run at a step are one product and one kernel, one unit for each number of a state.
+//! A recurrent layer on a GPU: all sequences that still run at a step are one product and one
+//! kernel, one unit for each number of a state.
 
 #![allow(clippy::too_many_arguments, reason = "a kernel takes its arrays and sizes one by one")]
 
@@ -58,8 +59,9 @@ fn cell_kernel(
     }
 }
 
-/// One position backward: see [`super::cell_gradient_body`]. `carried` is what the position after leaves to the state here, and becomes what this one leaves
-/// to the state before, apart from what goes through the weights: `through`, of the sequences that have a position after this.
+/// One position backward: see [`super::cell_gradient_body`]. `carried` is what the position after
+/// leaves to the state here, and becomes what this one leaves to the state before, apart from what
+/// goes through the weights: `through`, of the sequences that have a position after this.
 #[cube(launch_unchecked)]
 fn cell_gradient_kernel(
     gradient: &Array<f32>,
@@ -135,8 +137,9 @@ impl Passes<2> for Gru {
             let n = running(&lengths, t);
             let (left, right) = ((&current, Lying::rows(0, width)), (u.values, Lying::columns(0, 3 * width)));
             product(gpu, (n, 3 * width, width), left, right, None, &mut from_state);
-            // SAFETY: the kernel stays below the numbers of the states that run; such a sequence has a row `t` after its first one, which is a row of `x` and of
-            // the results, and a row in `from_state` and `current`.
+            // SAFETY: the kernel stays below the numbers of the states that run; such a sequence
+            // has a row `t` after its first one, which is a row of `x` and of the results, and a
+            // row in `from_state` and `current`.
             unsafe {
                 launch!(
                     gpu,
@@ -166,7 +169,8 @@ impl Passes<2> for Gru {
         let mut through = empty(gpu, firsts.len() * width);
         for t in (0..lengths.first().copied().unwrap_or(0)).rev() {
             let (n, later) = (running(&lengths, t), running(&lengths, t + 1));
-            // SAFETY: as in the forward pass; `through` and `carried` hold the sequences that have a position after this one.
+            // SAFETY: as in the forward pass; `through` and `carried` hold the sequences that have
+            // a position after this one.
             unsafe {
                 launch!(
                     gpu,

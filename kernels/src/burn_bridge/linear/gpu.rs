@@ -24,7 +24,8 @@ impl Passes<3> for Linear {
         let mut y = empty(gpu, x.rows * columns);
         let (left, right) = ((x.values, Lying::rows(0, inner)), (w.values, Lying::columns(0, columns)));
         product(gpu, (x.rows, columns, inner), left, right, None, &mut y);
-        // SAFETY: the kernel stays below the number of results, and reads the bias modulo its length.
+        // SAFETY: the kernel stays below the number of results, and reads the bias modulo its
+        // length.
         unsafe { launch!(gpu, cubes_for(y.len()), add_bias_kernel, b.values.argument(), y.argument()) };
         Made { values: y, columns, kept: () }
     }

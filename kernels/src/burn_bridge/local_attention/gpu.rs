@@ -1,4 +1,5 @@
-//! Attention with a small network on a GPU: one unit for each pair of positions, or for each number of a result. The sigmoids are computed again backward.
+//! Attention with a small network on a GPU: one unit for each pair of positions, or for each number
+//! of a result. The sigmoids are computed again backward.
 
 #![allow(clippy::too_many_arguments, reason = "a kernel takes its arrays and sizes one by one")]
 
@@ -195,8 +196,9 @@ impl Passes<4> for LocalAttention {
         let (rows, longest) = (h.rows, self.longest());
         let kept = PairWeights::empty(gpu, &self.sequences, 1);
         let y = empty(gpu, h.values.len());
-        // SAFETY: the kernels stay below the numbers of pairs, rows and results; `places` has three numbers for each row, all within the rows of its own sequence
-        // and its weights; `local_attention` checked the shapes.
+        // SAFETY: the kernels stay below the numbers of pairs, rows and results; `places` has three
+        // numbers for each row, all within the rows of its own sequence and its weights;
+        // `local_attention` checked the shapes.
         unsafe {
             launch!(
                 gpu,
@@ -244,7 +246,8 @@ impl Passes<4> for LocalAttention {
         let (rows, longest) = (h.rows, self.longest());
         let (d, d_h) = (empty(gpu, kept.weights.len()), empty(gpu, h.values.len()));
         let [d_p, d_q, d_v] = [0; 3].map(|_| empty(gpu, p.values.len()));
-        // SAFETY: as in the forward pass; the gradient is as large as `h`, and the three results of the network as large as `p`.
+        // SAFETY: as in the forward pass; the gradient is as large as `h`, and the three results of
+        // the network as large as `p`.
         unsafe {
             launch!(
                 gpu,

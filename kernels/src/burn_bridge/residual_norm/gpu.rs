@@ -1,4 +1,5 @@
-//! Layer normalisation on a GPU: 16 units per row. The backward pass works the normalised rows out again.
+//! Layer normalisation on a GPU: 16 units per row. The backward pass works the normalised rows out
+//! again.
 
 #![allow(clippy::too_many_arguments, reason = "a kernel takes its arrays and sizes one by one")]
 
@@ -11,8 +12,8 @@ use crate::burn_bridge::gpu::{Made, Passes, Rows, empty, sum_of_rows};
 use crate::gpu::cubes::{LANES, ROWS, cubes_for_rows, lane_sum};
 use crate::gpu::{Gpu, UNITS, launch};
 
-/// Fills `normal` with normalised rows of `z`, the input with its dropout and what is added to it; every unit gets what its row was multiplied by. All
-/// units of the cube must take part.
+/// Fills `normal` with normalised rows of `z`, the input with its dropout and what is added to it;
+/// every unit gets what its row was multiplied by. All units of the cube must take part.
 #[cube]
 fn normalize(
     x: &Array<f32>,
@@ -206,7 +207,8 @@ impl ResidualNorm {
     ) -> Made<()> {
         let (first_key, second_key, kept_below, scale) = self.drop.parts();
         let y = empty(gpu, x.values.len());
-        // SAFETY: the kernel stays below the number of rows; `residual_norm` checked that the residual is as large as `x`, and gain and bias as wide.
+        // SAFETY: the kernel stays below the number of rows; `residual_norm` checked that the
+        // residual is as large as `x`, and gain and bias as wide.
         unsafe {
             launch!(
                 gpu,
@@ -231,7 +233,8 @@ impl ResidualNorm {
         Made { values: y, columns: x.columns, kept: () }
     }
 
-    /// The gradients of `x`, `z`, `g` and `b`; that of `z` is not filled where there is no residual.
+    /// The gradients of `x`, `z`, `g` and `b`; that of `z` is not filled where there is no
+    /// residual.
     fn back_on(
         &self,
         gpu: &Gpu,
@@ -244,7 +247,8 @@ impl ResidualNorm {
         let len = x.values.len();
         let (normal, d_x) = (empty(gpu, len), empty(gpu, len));
         let d_z = empty(gpu, if residual.is_some() { len } else { 0 });
-        // SAFETY: as in the forward pass; the gradient and the three results are as large as `x`, but for `d_z` without a residual, which is not written.
+        // SAFETY: as in the forward pass; the gradient and the three results are as large as `x`,
+        // but for `d_z` without a residual, which is not written.
         unsafe {
             launch!(
                 gpu,

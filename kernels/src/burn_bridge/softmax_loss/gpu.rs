@@ -1,4 +1,5 @@
-//! Softmax cross-entropy on a GPU: the kernels of [`crate::ops::softmax`] on the memory of Burn's tensors. With a bias, items and queries get a column more.
+//! Softmax cross-entropy on a GPU: the kernels of [`crate::ops::softmax`] on the memory of Burn's
+//! tensors. With a bias, items and queries get a column more.
 
 use cubecl::prelude::*;
 
@@ -17,7 +18,8 @@ pub struct Kept {
     positive: Buffer<u32>,
 }
 
-/// `to = from` without its last columns, or with more of them, which get the number of the row in `last` or 1.
+/// `to = from` without its last columns, or with more of them, which get the number of the row in
+/// `last` or 1.
 #[cube(launch_unchecked)]
 fn columns_kernel(
     from: &Array<f32>,
@@ -52,7 +54,8 @@ fn column_kernel(from: &Array<f32>, to: &mut Array<f32>, column: u32, columns: u
 /// Rows with a column more, or fewer columns.
 fn with_columns(gpu: &Gpu, from: Rows<'_>, columns: usize, last: Option<&Buffer<f32>>) -> Buffer<f32> {
     let to = empty(gpu, from.rows * columns);
-    // SAFETY: the kernel stays below the number of results; their rows are those of `from`, and `last` has a number for each.
+    // SAFETY: the kernel stays below the number of results; their rows are those of `from`, and
+    // `last` has a number for each.
     unsafe {
         launch!(
             gpu,
@@ -164,7 +167,8 @@ impl Passes<3> for SoftmaxLoss {
         let [d_q, d_c] = self.gradients_on(&sides, kept, gradient);
         let own = |values, rows| with_columns(gpu, Rows { values, rows, columns: dim }, width, None);
         let d_bias = empty(gpu, items.rows);
-        // SAFETY: the kernel stays below the number of items, each of which has a row of `dim` numbers in `d_c`.
+        // SAFETY: the kernel stays below the number of items, each of which has a row of `dim`
+        // numbers in `d_c`.
         unsafe {
             launch!(
                 gpu,

@@ -1,4 +1,5 @@
-//! A filter over frequencies on a GPU: both transforms by one unit per number, which sums a row of a constant matrix.
+//! A filter over frequencies on a GPU: both transforms by one unit per number, which sums a row of
+//! a constant matrix.
 
 #![allow(clippy::too_many_arguments, reason = "a kernel takes its arrays and sizes one by one")]
 
@@ -18,7 +19,8 @@ pub struct Kept {
     inverse: Buffer<f32>,
 }
 
-/// `to = M from` for each sequence, or `M^T from`; `from` has `depth` rows for each sequence, `to` has `rows`.
+/// `to = M from` for each sequence, or `M^T from`; `from` has `depth` rows for each sequence, `to`
+/// has `rows`.
 #[cube(launch_unchecked)]
 fn transform_kernel(
     matrix: &Array<f32>,
@@ -88,7 +90,8 @@ fn transform(
 ) -> Buffer<f32> {
     assert_eq!(matrix.len(), rows * depth, "a transform should have its rows and columns");
     let to = empty(gpu, from.len() / depth * rows);
-    // SAFETY: the kernel stays below the number of results; their sequences are those of `from`, and the matrix was just checked.
+    // SAFETY: the kernel stays below the number of results; their sequences are those of `from`,
+    // and the matrix was just checked.
     unsafe {
         launch!(
             gpu,
@@ -114,7 +117,8 @@ impl Passes<2> for SpectralFilter {
         let [forward, inverse] = [&self.forward, &self.inverse].map(|matrix| Buffer::from_gpu(gpu.upload(matrix)));
         let spectra = transform(gpu, (&forward, false), x.values, (frequencies, n, columns));
         let filtered = empty(gpu, spectra.len());
-        // SAFETY: the kernel stays below the number of frequencies and columns of all sequences; `spectral_filter` checked that the filter has those of one.
+        // SAFETY: the kernel stays below the number of frequencies and columns of all sequences;
+        // `spectral_filter` checked that the filter has those of one.
         unsafe {
             launch!(
                 gpu,

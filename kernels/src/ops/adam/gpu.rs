@@ -58,7 +58,8 @@ pub(super) fn adam(
     v: &mut Buffer<f32>,
     parameters: &mut Buffer<f32>,
 ) {
-    // SAFETY: the kernel stays below the number of parameters, and `adam_step` checked that all four are as long.
+    // SAFETY: the kernel stays below the number of parameters, and `adam_step` checked that all
+    // four are as long.
     unsafe {
         launch!(
             gpu,
@@ -86,7 +87,8 @@ pub(super) fn adagrad(
     v: &mut Buffer<f32>,
     parameters: &mut Buffer<f32>,
 ) {
-    // SAFETY: the kernel stays below the number of parameters, and `adagrad_step` checked that all three are as long.
+    // SAFETY: the kernel stays below the number of parameters, and `adagrad_step` checked that all
+    // three are as long.
     unsafe {
         launch!(
             gpu,
@@ -101,7 +103,8 @@ pub(super) fn adagrad(
 }
 
 pub(super) fn sgd(gpu: &Gpu, learning_rate: f32, gradient: &Buffer<f32>, parameters: &mut Buffer<f32>) {
-    // SAFETY: the kernel stays below the number of parameters, and `sgd_step` checked that the gradient is as long.
+    // SAFETY: the kernel stays below the number of parameters, and `sgd_step` checked that the
+    // gradient is as long.
     unsafe {
         launch!(
             gpu,

@@ -1,5 +1,5 @@
-//! The motion of an Adam step on a GPU: one unit per element, in f32. The form that it works out has no difference of nearly equal numbers but the one
-//! that is in the slope itself.
+//! The motion of an Adam step on a GPU: one unit per element, in f32. The form that it works out
+//! has no difference of nearly equal numbers but the one that is in the slope itself.
 
 use cubecl::prelude::*;
 
@@ -46,7 +46,8 @@ pub(super) fn motion(
     gradient_dot: &Buffer<f32>,
     motion: &mut Buffer<f32>,
 ) {
-    // SAFETY: the kernel stays below the length of `motion`, and `adam_tangent` checked that all others are as long.
+    // SAFETY: the kernel stays below the length of `motion`, and `adam_tangent` checked that all
+    // others are as long.
     unsafe {
         launch!(
             gpu,

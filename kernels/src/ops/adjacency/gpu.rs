@@ -1,4 +1,5 @@
-//! The work of a graph on a GPU: which units sum which rows, so that a row of many edges does not hold up the others.
+//! The work of a graph on a GPU: which units sum which rows, so that a row of many edges does not
+//! hold up the others.
 
 use crate::{Buffer, Device};
 
@@ -10,7 +11,8 @@ const PIECE: usize = 4096;
 /// Which units sum which rows: made once for a graph.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
-    /// `(target, first edge, last edge + 1)` of each cube's work; targets from `n_rows` on are places among the partial sums.
+    /// `(target, first edge, last edge + 1)` of each cube's work; targets from `n_rows` on are
+    /// places among the partial sums.
     pub(crate) long: Buffer<u32>,
     /// Rows with few edges, those of about as many edges next to each other.
     pub(crate) short: Buffer<u32>,
@@ -49,7 +51,8 @@ impl Work {
                 }
             }
         }
-        // Units that run in step have about the same number of edges; within a class the order of rows keeps neighbours close.
+        // Units that run in step have about the same number of edges; within a class the order of
+        // rows keeps neighbours close.
         let class = |&row: &u32| (row_ptr[row as usize + 1] - row_ptr[row as usize]).next_power_of_two();
         work.short.sort_by_key(|row| std::cmp::Reverse(class(row)));
         work

@@ -1,4 +1,5 @@
-//! All pairs on a GPU: the moments of each side are products in tiles, known pairs go the way of a loss over pairs.
+//! All pairs on a GPU: the moments of each side are products in tiles, known pairs go the way of a
+//! loss over pairs.
 
 use std::ops::Range;
 
@@ -26,7 +27,8 @@ pub(super) struct Scratch {
     target: Buffer<f32>,
     /// `f x`, `[n_rows, dim]`.
     scaled: Buffer<f32>,
-    /// A matrix `[dim, dim]` and a vector `[dim]` of the other side; the crossed ones are of rows with their motion.
+    /// A matrix `[dim, dim]` and a vector `[dim]` of the other side; the crossed ones are of rows
+    /// with their motion.
     moments: Buffer<f32>,
     crossed: Buffer<f32>,
     partials: Buffer<f32>,
@@ -123,7 +125,8 @@ fn pull_kernel(
     }
 }
 
-/// `x . (G x_dot + H x)` and `x_dot . g + x . h` of every row of one side, with `H` and `h` the crossed moments: 16 units per row.
+/// `x . (G x_dot + H x)` and `x_dot . g + x . h` of every row of one side, with `H` and `h` the
+/// crossed moments: 16 units per row.
 #[cube(launch_unchecked)]
 fn forms_kernel(
     x: &Array<f32>,
@@ -174,7 +177,8 @@ fn moments(
     out.resize_on(gpu, dim * dim + dim);
     let lies = Lying::columns(side.start * dim, dim);
     deep_product(gpu, (dim, dim, side.len()), (scaled, lies), (y, lies), partials, (out, 0));
-    // SAFETY: the kernel reads rows of the side, which were just asserted to be rows of `y`, and writes the vector's place behind the matrix.
+    // SAFETY: the kernel reads rows of the side, which were just asserted to be rows of `y`, and
+    // writes the vector's place behind the matrix.
     unsafe {
         launch!(
             gpu,
@@ -205,8 +209,9 @@ pub(super) fn gradient(
     let n_known = scratch.score.len();
     scratch.coefficient.resize_on(gpu, 2 * n_known);
     let [unseen, seen] = [unseen, seen].map(|weight| (2.0 * scale * weight) as f32);
-    // SAFETY: the kernel stays below the number of known pairs; `all_pairs_gradient` checked that there are as many targets, `assign` that their rows are
-    // rows; there is a coefficient for each row of each.
+    // SAFETY: the kernel stays below the number of known pairs; `all_pairs_gradient` checked that
+    // there are as many targets, `assign` that their rows are rows; there is a coefficient for each
+    // row of each.
     unsafe {
         launch!(
             gpu,
@@ -234,8 +239,9 @@ pub(super) fn gradient(
         moments(gpu, dim, &other, (factor, scaled, x), partials, own);
         let matrix = (&*own, Lying::rows(0, dim));
         product(gpu, (side.len(), dim, dim), (x, Lying::rows(side.start * dim, dim)), matrix, None, pulled);
-        // SAFETY: the kernel stays below the elements of the side, which are inside `gradient`, as `all_pairs_gradient` checked, and `added`, which is as
-        // long; the vector lies behind the matrix.
+        // SAFETY: the kernel stays below the elements of the side, which are inside `gradient`, as
+        // `all_pairs_gradient` checked, and `added`, which is as long; the vector lies behind the
+        // matrix.
         unsafe {
             launch!(
                 gpu,
@@ -283,8 +289,8 @@ pub(super) fn motion(
         let (size, lies) = ((side.len(), dim, dim), Lying::rows(side.start * dim, dim));
         product(gpu, size, (x_dot, lies), (&*own, Lying::rows(0, dim)), None, pulled);
         product(gpu, size, (x, lies), (&*crossed, Lying::rows(0, dim)), None, turned);
-        // SAFETY: the kernel stays below the rows of the side, which are rows of `x` and `x_dot`, as `all_pairs_motion` checked; `forms` has two numbers for
-        // each row.
+        // SAFETY: the kernel stays below the rows of the side, which are rows of `x` and `x_dot`,
+        // as `all_pairs_motion` checked; `forms` has two numbers for each row.
         unsafe {
             launch!(
                 gpu,

@@ -15,7 +15,8 @@ fn coefficients_kernel(slope: &Array<f32>, weight: &Array<f32>, out: &mut Array<
 
 pub(super) fn signed(gpu: &Gpu, signs: &[f32], slope: &Buffer<f32>, weight: &Buffer<f32>, out: &mut Buffer<f32>) {
     for (block, &sign) in signs.iter().enumerate() {
-        // SAFETY: the kernel stays below the number of slopes; weights are as many, and `out` has as many for each sign.
+        // SAFETY: the kernel stays below the number of slopes; weights are as many, and `out` has
+        // as many for each sign.
         unsafe {
             launch!(
                 gpu,

@@ -1,13 +1,14 @@
 //! Additive attention over a row's layers.
 //!
-//! `s_ik = q . tanh(W e_ik + b)`, `l_ik = theta_k + bound tanh(s_ik / bound)` (`theta_k + s_ik` without
-//! a bound), `a_i = softmax_k(l_ik / T)`, `pooled_i = sum_k a_ik e_ik`. `q = 0` gives global weights,
-//! `theta = 0` as well uniform ones.
+//! `s_ik = q . tanh(W e_ik + b)`, `l_ik = theta_k + bound tanh(s_ik / bound)` (`theta_k + s_ik`
+//! without a bound), `a_i = softmax_k(l_ik / T)`, `pooled_i = sum_k a_ik e_ik`. `q = 0` gives
+//! global weights, `theta = 0` as well uniform ones.
 //!
-//! Backward, with `p_ik = <g_i, e_ik>`, `m_i = sum_k a_ik p_ik`, `zeta_ik = a_ik (p_ik - m_i) / T` and
-//! `d s_ik = zeta_ik (1 - tanh^2(s_ik / bound))`: `d theta_k = sum_i zeta_ik`, `d q = sum d s_ik h_ik`,
-//! `delta_ik = d s_ik q (1 - h_ik^2)`, `d b = sum delta_ik`, `d W = sum delta_ik e_ik^T`,
-//! `direct_ik = a_ik g_i + W^T delta_ik`. `h = tanh(W e + b)` is worked out again.
+//! Backward, with `p_ik = <g_i, e_ik>`, `m_i = sum_k a_ik p_ik`, `zeta_ik = a_ik (p_ik - m_i) / T`
+//! and `d s_ik = zeta_ik (1 - tanh^2(s_ik / bound))`: `d theta_k = sum_i zeta_ik`,
+//! `d q = sum d s_ik h_ik`, `delta_ik = d s_ik q (1 - h_ik^2)`, `d b = sum delta_ik`,
+//! `d W = sum delta_ik e_ik^T`, `direct_ik = a_ik g_i + W^T delta_ik`. `h = tanh(W e + b)` is
+//! worked out again.
 //!
 //! Tangent: `s_dot = q_dot . h + q . ((1 - h^2) (W e_dot + W_dot e + b_dot))`,
 //! `l_dot = theta_dot + (1 - tanh^2(s / bound)) s_dot`, `a_dot = a (l_dot - <a, l_dot>) / T`,

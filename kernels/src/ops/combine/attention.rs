@@ -36,8 +36,8 @@ pub trait OnGpu {}
 #[cfg(not(feature = "gpu"))]
 impl<A> OnGpu for A {}
 
-/// A kind of attention over layers: its sizes and constants. All parameters are one flat array, which
-/// starts with the layers' own logits.
+/// A kind of attention over layers: its sizes and constants. All parameters are one flat array,
+/// which starts with the layers' own logits.
 pub trait Attention: Passes + OnGpu {
     /// Columns of a row.
     fn dim(&self) -> usize;
@@ -98,7 +98,8 @@ impl<A: Attention> Default for Workspace<A> {
 }
 
 impl<A: Attention> Workspace<A> {
-    /// Packs the parameters, makes the groups, and says how many rows each has and how many there are.
+    /// Packs the parameters, makes the groups, and says how many rows each has and how many there
+    /// are.
     fn reset(&mut self, shape: &A, parameters: &[f32], n_rows: usize) -> (usize, usize) {
         shape.pack(parameters, &mut self.matrices);
         let (rows_per_group, n_groups) = grouping(n_rows);
@@ -129,8 +130,8 @@ pub struct Reached<'a> {
 /// Pools each row's layers with weights of its own (formula in the kind's module).
 ///
 /// # Errors
-/// [`crate::KernelError::Shape`] when the sizes disagree, [`crate::KernelError::Index`] when the range
-/// leaves the rows or K is above 8.
+/// [`crate::KernelError::Shape`] when the sizes disagree, [`crate::KernelError::Index`] when the
+/// range leaves the rows or K is above 8.
 pub fn forward<A: Attention>(
     device: &Device,
     shape: &A,
@@ -153,8 +154,8 @@ pub fn forward<A: Attention>(
     Ok(())
 }
 
-/// The vector-Jacobian product: from `g = d loss / d pooled` to each layer's direct gradient and the
-/// parameters'. What the forward pass did not keep is worked out again.
+/// The vector-Jacobian product: from `g = d loss / d pooled` to each layer's direct gradient and
+/// the parameters'. What the forward pass did not keep is worked out again.
 ///
 /// # Errors
 /// As [`forward`].
@@ -186,7 +187,8 @@ pub fn backward<A: Attention>(
     Ok(())
 }
 
-/// The Jacobian-vector product: how `pooled` moves along a motion of the hops and of the parameters.
+/// The Jacobian-vector product: how `pooled` moves along a motion of the hops and of the
+/// parameters.
 ///
 /// # Shapes
 /// - `d_pooled`: `[S, dim]`, of which the rows of the range are written

@@ -1,10 +1,11 @@
 //! Scaled dot-product self-attention over a row's layers.
 //!
 //! For a row with layers `X = [e_0; ..; e_K]`, `n = K + 1`: `Q = X W_q`, `H = X W_k`, `V = X W_v`,
-//! `s = Q H^T / sqrt(key_dim)`, `l_rj = theta_j + bound tanh(s_rj / bound)` (`theta_j + s_rj` without a
-//! bound), `P = softmax of each line of l`, `pooled = (1/n) 1^T P V`. With the mean weights
-//! `a = (1/n) P^T 1` this is `pooled = (sum_j a_j e_j) W_v`, which is how it is worked out: one product
-//! a row instead of n. `W_q = 0` gives global weights; `W_v = I` a plain mix of the layers.
+//! `s = Q H^T / sqrt(key_dim)`, `l_rj = theta_j + bound tanh(s_rj / bound)` (`theta_j + s_rj`
+//! without a bound), `P = softmax of each line of l`, `pooled = (1/n) 1^T P V`. With the mean
+//! weights `a = (1/n) P^T 1` this is `pooled = (sum_j a_j e_j) W_v`, which is how it is worked out:
+//! one product a row instead of n. `W_q = 0` gives global weights; `W_v = I` a plain mix of the
+//! layers.
 //!
 //! Backward, with `y = W_v g`, `v_j = <e_j, y>`: `d l_rj = (1/n) P_rj (v_j - sum_i P_ri v_i)`,
 //! `d theta_j = sum_r d l_rj`, `d s = d l (1 - tanh^2(s / bound)) / sqrt(key_dim)`, `d Q = d s H`,
@@ -18,8 +19,8 @@
 //! `pooled_dot = (sum_j a_dot_j e_j + a_j e_dot_j) W_v + (sum_j a_j e_j) W_v_dot`.
 //!
 //! # Source
-//! Vaswani et al., *Attention is all you need*, NIPS 2017, eq. 1, one head; layers take the place of
-//! words and the lines of the result are averaged.
+//! Vaswani et al., *Attention is all you need*, NIPS 2017, eq. 1, one head; layers take the place
+//! of words and the lines of the result are averaged.
 
 use std::ops::Range;
 

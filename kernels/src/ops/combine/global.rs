@@ -58,8 +58,8 @@ fn wide_weights(theta: &Buffer<f32>) -> Vec<f64> {
 /// - `theta`: `[K + 1]`; `pooled`: `[S, dim]`
 ///
 /// # Errors
-/// [`crate::KernelError::Shape`] when the sizes disagree, [`crate::KernelError::Index`] when the range
-/// leaves the rows or there are more than nine hops.
+/// [`crate::KernelError::Shape`] when the sizes disagree, [`crate::KernelError::Index`] when the
+/// range leaves the rows or there are more than nine hops.
 ///
 /// # Source
 /// He et al., *LightGCN*, SIGIR 2020, eq. 4, where the weights may be learned; the softmax is ours.
@@ -82,8 +82,8 @@ pub fn global_forward(
     }
 }
 
-/// The vector-Jacobian product: `direct_k = alpha_k g`, `d theta_k = alpha_k (s_k - sum_j alpha_j s_j)`
-/// with `s_k = sum_i <g_i, e_ik>`.
+/// The vector-Jacobian product: `direct_k = alpha_k g`,
+/// `d theta_k = alpha_k (s_k - sum_j alpha_j s_j)` with `s_k = sum_i <g_i, e_ik>`.
 ///
 /// # Shapes
 /// - `g`: `[S, dim]`
@@ -181,7 +181,8 @@ mod tests {
         [pooled, d_theta, d_pooled].iter().chain(&direct).map(|b| cpu.read(b)).collect()
     }
 
-    /// Sums of at most 18 products of numbers below 1; the gradient of theta sums up to 15,860 of them in blocks of f32.
+    /// Sums of at most 18 products of numbers below 1; the gradient of theta sums up to 15,860 of
+    /// them in blocks of f32.
     #[test]
     fn the_cpu_path_agrees_with_the_reference_and_leaves_other_rows_alone() {
         for (n_rows, range, dim, layers) in shapes() {

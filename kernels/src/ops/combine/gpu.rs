@@ -1,4 +1,5 @@
-//! What the attentive combinations share on a GPU: the rows of all layers stacked, weights from scores, and pooling.
+//! What the attentive combinations share on a GPU: the rows of all layers stacked, weights from
+//! scores, and pooling.
 
 use cubecl::prelude::*;
 
@@ -38,7 +39,8 @@ pub(super) fn bounded_slope(s: f32, bound: f32) -> f32 {
     value
 }
 
-/// `softmax_k((theta_k + bounded(s_k)) / temperature)` of one row, with `theta` first among the parameters and `s_k` at `scores[at + k * n]`.
+/// `softmax_k((theta_k + bounded(s_k)) / temperature)` of one row, with `theta` first among the
+/// parameters and `s_k` at `scores[at + k * n]`.
 #[cube]
 pub(super) fn layer_weights(
     scores: &Array<f32>,
@@ -70,8 +72,8 @@ pub(super) fn layer_weights(
     }
 }
 
-/// `pooled_i = sum_k a_ik e_ik`, or added to what is there: one unit per element. Row 0 of the stack is row `first` of the weights and row `to` of what
-/// is written.
+/// `pooled_i = sum_k a_ik e_ik`, or added to what is there: one unit per element. Row 0 of the
+/// stack is row `first` of the weights and row `to` of what is written.
 #[cube(launch_unchecked)]
 fn pool_kernel(
     weights: &Array<f32>,
@@ -139,7 +141,8 @@ pub(super) fn pool(
     add: bool,
 ) {
     assert!(weights.len() >= (first + n) * n_hops && stack.len() >= n_hops * n * dim && pooled.len() >= (to + n) * dim);
-    // SAFETY: the kernel stays below the elements of `n` rows, for which all three lengths were just asserted.
+    // SAFETY: the kernel stays below the elements of `n` rows, for which all three lengths were
+    // just asserted.
     unsafe {
         launch!(
             gpu,
@@ -161,7 +164,8 @@ pub(super) fn pool(
 /// `out[line] = sum of values[line * n..(line + 1) * n]` for `n_lines` lines.
 pub(super) fn line_sums(gpu: &Gpu, values: &Buffer<f32>, n_lines: usize, n: usize, out: &mut Buffer<f32>) {
     assert!(values.len() >= n_lines * n && out.len() >= n_lines);
-    // SAFETY: a cube stays inside its line, and there is a place for each; both lengths were just asserted.
+    // SAFETY: a cube stays inside its line, and there is a place for each; both lengths were just
+    // asserted.
     unsafe {
         launch!(gpu, n_lines, line_sums_kernel, values.argument(), out.argument(), n as u32);
     }

@@ -1,8 +1,8 @@
 //! How the processor shares out the rows of a combination.
 //!
-//! Rows are cut into chunks of 128 and chunks into at most 32 groups by their number alone; one task
-//! treats a group from its first row to its last, and the groups' shares of a parameter gradient are
-//! added in order. So the number of threads changes no bit.
+//! Rows are cut into chunks of 128 and chunks into at most 32 groups by their number alone; one
+//! task treats a group from its first row to its last, and the groups' shares of a parameter
+//! gradient are added in order. So the number of threads changes no bit.
 
 use std::ops::Range;
 
@@ -41,7 +41,8 @@ pub(super) fn hops_mut<'a>(hops: &'a mut [Buffer<f32>], layers: &Layers<'_>) -> 
     [(); MAX_HOPS].map(|()| hops.next().map_or((&mut [][..], 0), |hop| rows_mut(hop, layers.dim, &layers.range)))
 }
 
-/// Runs `work(rows of the group, its scratch, its rows of each output)` for every group, in parallel.
+/// Runs `work(rows of the group, its scratch, its rows of each output)` for every group, in
+/// parallel.
 ///
 /// Halving the outputs again and again hands each task its own rows without a list of slices per
 /// call.

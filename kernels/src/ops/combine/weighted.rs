@@ -1,4 +1,5 @@
-//! Weights per layer that are the same for every row: uniform (`1 / (K + 1)`), global (`softmax(theta)`, worked out on the host) or given.
+//! Weights per layer that are the same for every row: uniform (`1 / (K + 1)`), global
+//! (`softmax(theta)`, worked out on the host) or given.
 
 use std::ops::Range;
 
@@ -24,7 +25,8 @@ pub fn layer_dots_reference(hops: &[Vec<f64>], g: &[f64]) -> Vec<f64> {
     hops.iter().map(|hop| hop.iter().zip(g).map(|(e, g)| e * g).sum()).collect()
 }
 
-/// Pools the layers with one weight each: `pooled_i = sum_k alpha_k e_ik` for the rows of `range`; other rows stay.
+/// Pools the layers with one weight each: `pooled_i = sum_k alpha_k e_ik` for the rows of `range`;
+/// other rows stay.
 ///
 /// It is linear: its tangent along a motion of the hops is the same op on that motion.
 ///
@@ -32,7 +34,8 @@ pub fn layer_dots_reference(hops: &[Vec<f64>], g: &[f64]) -> Vec<f64> {
 /// - `alpha`: `[K + 1]`, `hops`: K + 1 times `[S, dim]`, `pooled`: `[S, dim]`
 ///
 /// # Errors
-/// [`crate::KernelError::Shape`] when the sizes disagree, [`crate::KernelError::Index`] when `range` leaves the rows or there are more than nine hops.
+/// [`crate::KernelError::Shape`] when the sizes disagree, [`crate::KernelError::Index`] when
+/// `range` leaves the rows or there are more than nine hops.
 ///
 /// # Source
 /// He et al., *LightGCN*, SIGIR 2020, eq. 4.
@@ -76,13 +79,15 @@ fn accumulate_body<const FUSED: bool>(alpha: f32, from: &[f32], add: bool, out: 
     }
 }
 
-/// The gradient that reaches one layer directly: `D_k = alpha_k g` on the rows of `range`; other rows stay.
+/// The gradient that reaches one layer directly: `D_k = alpha_k g` on the rows of `range`; other
+/// rows stay.
 ///
 /// # Shapes
 /// - `g`, `direct_k`: `[S, dim]`
 ///
 /// # Errors
-/// [`crate::KernelError::Shape`] when the sizes disagree, [`crate::KernelError::Index`] when `range` leaves the rows.
+/// [`crate::KernelError::Shape`] when the sizes disagree, [`crate::KernelError::Index`] when
+/// `range` leaves the rows.
 pub fn weighted_sum_direct(
     device: &Device,
     dim: usize,
@@ -115,7 +120,8 @@ pub fn weighted_sum_direct(
 /// With `alpha = softmax(theta)` and `m = sum_k alpha_k s_k`, `d theta_k = alpha_k (s_k - m)`.
 ///
 /// # Shapes
-/// - `hops`: K + 1 times `[S, dim]`, `g`: `[S, dim]`; `out` becomes `[K + 1]` (it also serves as scratch, so keep it from call to call)
+/// - `hops`: K + 1 times `[S, dim]`, `g`: `[S, dim]`; `out` becomes `[K + 1]` (it also serves as
+///   scratch, so keep it from call to call)
 ///
 /// # Errors
 /// As [`weighted_sum`].
@@ -193,7 +199,8 @@ mod tests {
         found
     }
 
-    /// Sums of at most 9 products of numbers below 1 (pooled); sums over up to 244 rows of products of f32 rounding (dots).
+    /// Sums of at most 9 products of numbers below 1 (pooled); sums over up to 244 rows of products
+    /// of f32 rounding (dots).
     #[test]
     fn the_cpu_path_agrees_with_the_reference_and_leaves_other_rows_alone() {
         for (n_rows, range, dim, layers) in shapes() {
@@ -216,7 +223,8 @@ mod tests {
         }
     }
 
-    /// The gradient with respect to alpha is the layer dots, with respect to hop k it is alpha_k g; the tangent is the op itself.
+    /// The gradient with respect to alpha is the layer dots, with respect to hop k it is alpha_k g;
+    /// the tangent is the op itself.
     #[test]
     fn the_reference_matches_central_differences() {
         let (hops, dots) = (wide_all(&hops(1, 3, 21)), wide_all(&hops(2, 3, 21)));

@@ -1,4 +1,5 @@
-//! From scores to layer weights, chunk by chunk: the bounded logits, their softmax, and the way back.
+//! From scores to layer weights, chunk by chunk: the bounded logits, their softmax, and the way
+//! back.
 //!
 //! Arrays per layer and row are `[K + 1, CHUNK]`.
 
@@ -6,7 +7,8 @@ use super::groups::CHUNK;
 use crate::elementary::{exp, tanh};
 use crate::simd::{dot_blocks, mul_add};
 
-/// `bound * tanh(s / bound)`, or `s` without a bound: how far a row's logit is from the layer's own.
+/// `bound * tanh(s / bound)`, or `s` without a bound: how far a row's logit is from the layer's
+/// own.
 #[inline(always)]
 fn bounded<const FUSED: bool>(s: f32, bound: f32) -> f32 {
     if bound > 0.0 { bound * tanh::<FUSED>(s / bound) } else { s }

@@ -39,7 +39,8 @@ fn dots_kernel(
     }
 }
 
-/// `out = <x[left], x[right]>`, or with a motion `<x[left], x_dot[right]> + <x_dot[left], x[right]>`.
+/// `out = <x[left], x[right]>`, or with a motion
+/// `<x[left], x_dot[right]> + <x_dot[left], x[right]>`.
 pub(super) fn dots(
     gpu: &Gpu,
     dim: usize,
@@ -49,7 +50,8 @@ pub(super) fn dots(
     out: &mut Buffer<f32>,
 ) {
     let (y, both) = (x_dot.unwrap_or(x), x_dot.is_some());
-    // SAFETY: the kernel stays below the number of pairs, and the callers checked that every index is a row of `x` and of `y`.
+    // SAFETY: the kernel stays below the number of pairs, and the callers checked that every index
+    // is a row of `x` and of `y`.
     unsafe {
         launch!(
             gpu,

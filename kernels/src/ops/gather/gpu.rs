@@ -17,7 +17,8 @@ fn gather_kernel<N: Size>(x: &Array<Vector<f32, N>>, indices: &Array<u32>, y: &m
 
 pub(super) fn gather(gpu: &Gpu, dim: usize, x: &Buffer<f32>, indices: &Buffer<u32>, y: &mut Buffer<f32>) {
     let width = vector_width(dim);
-    // SAFETY: the kernel stays below the number of vectors of `y`, one row per index; the callers checked that every index is a row of `x`.
+    // SAFETY: the kernel stays below the number of vectors of `y`, one row per index; the callers
+    // checked that every index is a row of `x`.
     unsafe {
         launch!(
             gpu,

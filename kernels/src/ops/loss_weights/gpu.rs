@@ -25,7 +25,8 @@ fn answer_kernel(parameters: &Array<f32>, losses: &Array<f32>, answers: &mut Arr
 pub(super) fn weigh(gpu: &Gpu, parameters: &Buffer<f32>, scale: f64, losses: &Buffer<f32>, weights: &mut Buffer<f32>) {
     let n = losses.len();
     let answers = Buffer::from_gpu(gpu.empty::<f32>(n));
-    // SAFETY: the kernel stays below the number of answers, of which there is one for each loss; `loss_weights` checked the number of parameters.
+    // SAFETY: the kernel stays below the number of answers, of which there is one for each loss;
+    // `loss_weights` checked the number of parameters.
     unsafe {
         launch!(
             gpu,

@@ -73,7 +73,8 @@ pub(super) fn project(
     v: &Buffer<f32>,
     out: &mut Buffer<f32>,
 ) {
-    // SAFETY: the kernel stays below the number of norms, and `y`, `v` and `out` have a row for each.
+    // SAFETY: the kernel stays below the number of norms, and `y`, `v` and `out` have a row for
+    // each.
     unsafe {
         launch!(
             gpu,

@@ -1,6 +1,6 @@
 //! Propagation on a GPU. Rows are read as vectors; the columns of a row are shared by some units
-//! (lanes), the edges of a long row by several such groups (slots) of one cube, which join their sums
-//! in shared memory. A hub is cut into pieces for several cubes (the adjacency plans them),
+//! (lanes), the edges of a long row by several such groups (slots) of one cube, which join their
+//! sums in shared memory. A hub is cut into pieces for several cubes (the adjacency plans them),
 //! whose sums a second kernel adds. Every sum has one order, whatever the device does meanwhile.
 
 #![allow(clippy::too_many_arguments, reason = "a kernel takes its arrays and sizes one by one")]
@@ -69,7 +69,8 @@ fn sum_edges<X: Float, N: Size>(
     sum
 }
 
-/// Joins the sums of the slots, halves onto each other; slot 0 gets the whole. All units of the cube must take part.
+/// Joins the sums of the slots, halves onto each other; slot 0 gets the whole. All units of the
+/// cube must take part.
 #[cube]
 fn join_slots<N: Size>(
     shared: &mut SharedMemory<Vector<f32, N>>,
@@ -215,8 +216,8 @@ fn chosen_kernel<X: Float, N: Size>(
     }
 }
 
-/// All rows: `y = A x`, `+ scatter(rows, addend)` where there is one; where `sparse`, `x` has the slots of
-/// those rows.
+/// All rows: `y = A x`, `+ scatter(rows, addend)` where there is one; where `sparse`, `x` has the
+/// slots of those rows.
 pub(in crate::ops) fn hop<X: Float, Y: Float, TX: Element, TY: Element>(
     gpu: &Gpu,
     a: &Adjacency,
@@ -232,9 +233,11 @@ pub(in crate::ops) fn hop<X: Float, Y: Float, TX: Element, TY: Element>(
     let partials = Buffer::<f32>::from_gpu(gpu.empty::<f32>((plan.n_partials * dim).max(width)));
     let add = addend.is_some();
     let (slot_of, addend) = addend.map_or((&a.col_idx, &partials), |(rows, addend)| (&rows.slot_of, addend));
-    // SAFETY: `Adjacency` keeps its edges and columns legal, and the plan was made of it: targets are rows, or places among the partial sums. The callers
-    // checked that `x` has a row for each column (or slot), `y` one for each row, and the addend one for each slot; `RowSet` keeps slots below their
-    // number. Without rows, `slot_of` is not read; without an addend, neither is `addend`.
+    // SAFETY: `Adjacency` keeps its edges and columns legal, and the plan was made of it: targets
+    // are rows, or places among the partial sums. The callers checked that `x` has a row for each
+    // column (or slot), `y` one for each row, and the addend one for each slot; `RowSet` keeps
+    // slots below their number. Without rows, `slot_of` is not read; without an addend, neither is
+    // `addend`.
     unsafe {
         launch!(
             gpu,
@@ -288,7 +291,8 @@ pub(in crate::ops) fn chosen<X: Float, TX: Element>(
     if rows.is_empty() {
         return;
     }
-    // SAFETY: as in `hop`; the set's rows are rows of the adjacency, as the callers checked, and `y` has a row for each.
+    // SAFETY: as in `hop`; the set's rows are rows of the adjacency, as the callers checked, and
+    // `y` has a row for each.
     unsafe {
         launch!(
             gpu,

@@ -24,6 +24,7 @@ pub(super) fn set_slots(gpu: &Gpu, rows: &Buffer<u32>, slot_of: &mut Buffer<u32>
     if rows.is_empty() {
         return;
     }
-    // SAFETY: the kernel stays below the number of rows, and `assign` checked that each is inside the table.
+    // SAFETY: the kernel stays below the number of rows, and `assign` checked that each is inside
+    // the table.
     unsafe { launch!(gpu, cubes_for(rows.len()), slots_kernel, rows.argument(), slot_of.argument(), clear) };
 }

@@ -27,7 +27,8 @@ fn all_kernel(x: &Array<f32>, y: &mut Array<f32>, factor: f32) {
 }
 
 pub(super) fn each_row(gpu: &Gpu, dim: usize, scale: &Buffer<f32>, x: &Buffer<f32>, y: &mut Buffer<f32>, add: bool) {
-    // SAFETY: the kernel stays below the length of `y`; the callers checked that `x` is as long and `scale` has a number for each row.
+    // SAFETY: the kernel stays below the length of `y`; the callers checked that `x` is as long and
+    // `scale` has a number for each row.
     unsafe {
         launch!(gpu, cubes_for(y.len()), rows_kernel, scale.argument(), x.argument(), y.argument(), dim as u32, add);
     }

@@ -1,4 +1,5 @@
-//! Segment sums on a GPU: the columns of a segment's row are shared by some units, which walk its entries in order. The sum is that of the CPU path.
+//! Segment sums on a GPU: the columns of a segment's row are shared by some units, which walk its
+//! entries in order. The sum is that of the CPU path.
 
 use cubecl::prelude::*;
 
@@ -50,8 +51,9 @@ pub(super) fn sum(
     // Arrays that a plain sum does not read.
     let source = weighted.map_or(&segments.entries, |(source, _)| source);
     let coefficient = weighted.map_or(x, |(_, coefficient)| coefficient);
-    // SAFETY: the kernel stays below the number of vectors of `y`, one row per segment. `Segments` keeps its entries below their number; the callers checked that
-    // sources and coefficients are as many, and that sources (or entries) are rows of `x`.
+    // SAFETY: the kernel stays below the number of vectors of `y`, one row per segment. `Segments`
+    // keeps its entries below their number; the callers checked that sources and coefficients are
+    // as many, and that sources (or entries) are rows of `x`.
     unsafe {
         launch!(
             gpu,

@@ -11,7 +11,8 @@ use crate::tile::{COLUMN_BLOCK, Left, Panels, ROW_BLOCK, Store, product};
 
 /// Candidates in a tile.
 const TILE: usize = 256;
-/// Distance of a tile's rows: one line more than its width, so that a column's elements do not fall into the same cache sets.
+/// Distance of a tile's rows: one line more than its width, so that a column's elements do not fall
+/// into the same cache sets.
 const PITCH: usize = TILE + 16;
 /// Queries that are scored against a tile at once: 128 rows of scores stay in the second cache.
 const QUERIES: usize = 128;
@@ -35,7 +36,8 @@ pub(super) struct Group {
     d_q: Vec<f32>,
 }
 
-/// Per tile and query: the largest score, the sum of exponentials below it, and (tangent) that sum weighted with the score's motion.
+/// Per tile and query: the largest score, the sum of exponentials below it, and (tangent) that sum
+/// weighted with the score's motion.
 #[derive(Debug, Clone, Default)]
 struct Partials {
     maxima: Vec<f32>,
@@ -125,7 +127,8 @@ impl<'a> Call<'a> {
         self.list_ptr.partition_point(|&from| from as usize <= e) - 1
     }
 
-    /// Exponentials of one block of queries against one tile, below each row's largest score, which goes to `maxima`; their sums go to `sums`.
+    /// Exponentials of one block of queries against one tile, below each row's largest score, which
+    /// goes to `maxima`; their sums go to `sums`.
     fn exponentials(
         &self,
         columns: &Panels,
@@ -155,7 +158,8 @@ fn exponentials_body<const FUSED: bool>(
     sums: &mut [f32],
 ) {
     for (row, (maximum, sum)) in scores.chunks_mut(PITCH).zip(maxima.iter_mut().zip(sums)) {
-        // The row is treated in whole lines: what lies past its width scores -inf, and its exponential is 0.
+        // The row is treated in whole lines: what lies past its width scores -inf, and its
+        // exponential is 0.
         let row = &mut row[..width.next_multiple_of(16)];
         row[width..].fill(f32::NEG_INFINITY);
         match bias {
@@ -221,13 +225,15 @@ pub(super) fn cpu_forward(call: &Call<'_>, workspace: &mut SoftmaxWorkspace, los
     });
 }
 
-/// A query's largest score, its sum of exponentials below that and their moments, over all tiles in order.
+/// A query's largest score, its sum of exponentials below that and their moments, over all tiles in
+/// order.
 fn join<'a>(partials: impl Iterator<Item = &'a Partials> + Clone, n_q: usize, query: usize) -> (f32, f64, f64) {
     let cells =
         partials.flat_map(|p| (query..p.maxima.len()).step_by(n_q).map(|i| (p.maxima[i], p.sums[i], p.moments[i])));
     let largest = cells.clone().fold(f32::NEG_INFINITY, |largest, cell| largest.max(cell.0));
     cells.fold((largest, 0.0, 0.0), |(largest, sum, moment), (maximum, tile_sum, tile_moment)| {
-        // A tile that is ruled out counts nothing; when all are, the loss is not finite, which shows it.
+        // A tile that is ruled out counts nothing; when all are, the loss is not finite, which
+        // shows it.
         let factor = if maximum == f32::NEG_INFINITY { 0.0 } else { (f64::from(maximum) - f64::from(largest)).exp() };
         (largest, sum + f64::from(tile_sum) * factor, moment + f64::from(tile_moment) * factor)
     })

@@ -1,7 +1,9 @@
-//! Softmax losses on a GPU. A cube works out 64 by 64 scores at a time and keeps none: the forward pass leaves a largest score and a sum of exponentials
-//! for each query and group of candidates, the backward pass works the scores out again, once for the queries and once for the candidates.
+//! Softmax losses on a GPU. A cube works out 64 by 64 scores at a time and keeps none: the forward
+//! pass leaves a largest score and a sum of exponentials for each query and group of candidates,
+//! the backward pass works the scores out again, once for the queries and once for the candidates.
 //!
-//! Groups of candidates, and with them the order of every sum, follow from the numbers of queries and candidates alone.
+//! Groups of candidates, and with them the order of every sum, follow from the numbers of queries
+//! and candidates alone.
 
 #![allow(clippy::too_many_arguments, reason = "a kernel takes its arrays and sizes one by one")]
 
@@ -64,7 +66,8 @@ impl<'a> Call<'a> {
         if let Some(bias) = bias {
             expect_len(op, "candidate_bias", bias.len(), n_c)?;
         }
-        // Where the list ends is its largest number, if it ascends; a list that falls has empty queries, and no index outside.
+        // Where the list ends is its largest number, if it ascends; a list that falls has empty
+        // queries, and no index outside.
         expect_len(op, "positive", positive.len(), list_ptr.array().largest() as usize)?;
         expect_largest(op, "positive", positive, n_c)?;
         Ok(Call { gpu, dim, n_q, n_c, config, q, c, bias, list_ptr, positive })
@@ -94,7 +97,8 @@ impl<'a> Call<'a> {
     }
 }
 
-/// The largest scores, sums and (with a motion) moments of all queries and groups, joined into `out`.
+/// The largest scores, sums and (with a motion) moments of all queries and groups, joined into
+/// `out`.
 fn join(call: &Call<'_>, motion: Option<(&Buffer<f32>, &Buffer<f32>)>, scratch: &mut Scratch) {
     let Call { gpu, n_q, n_c, dim, q, c, .. } = *call;
     let ((tiles, groups), query_tiles) = (call.groups(), call.query_tiles());
@@ -106,8 +110,9 @@ fn join(call: &Call<'_>, motion: Option<(&Buffer<f32>, &Buffer<f32>)>, scratch: 
     let out = if motion.is_some() { means } else { log_sums };
     out.resize_on(gpu, n_q);
     let n_cubes = query_tiles * groups;
-    // SAFETY: rows of both sides are read below their numbers, `Call::new` checked that the sides and the bias have as many, motions are as long as what
-    // moves; each query and group has a place in the three arrays of partial results.
+    // SAFETY: rows of both sides are read below their numbers, `Call::new` checked that the sides
+    // and the bias have as many, motions are as long as what moves; each query and group has a
+    // place in the three arrays of partial results.
     unsafe {
         launch!(
             gpu,
@@ -152,7 +157,8 @@ fn examples(
     out: &mut Buffer<f32>,
 ) {
     let (q_dot, c_dot) = motion.unwrap_or((call.q, call.c));
-    // SAFETY: the kernel stays below the number of examples; a query found in the list is one of its queries, and `Call::new` checked the positives.
+    // SAFETY: the kernel stays below the number of examples; a query found in the list is one of
+    // its queries, and `Call::new` checked the positives.
     unsafe {
         launch!(
             call.gpu,
@@ -221,8 +227,9 @@ pub(super) fn backward(
     let bias = call.bias.unwrap_or(c);
     let for_queries = columns * query_tiles * groups;
     let for_candidates = columns * candidate_tiles;
-    // SAFETY: as in `join`; every group writes its own part of `d_q`'s shares. Examples are walked within the list, weights are as many, and positives are
-    // candidates; the queries that examples belong to are found in the list.
+    // SAFETY: as in `join`; every group writes its own part of `d_q`'s shares. Examples are walked
+    // within the list, weights are as many, and positives are candidates; the queries that examples
+    // belong to are found in the list.
     unsafe {
         launch!(gpu, cubes_for(n_q), totals_kernel, call.list_ptr.argument(), weights.argument(), totals.argument());
         launch!(

@@ -64,8 +64,9 @@ impl Case {
     }
 }
 
-/// f32 scores are sums of up to 65 products, over tau = .3: absolute errors near 2e-5, which the exponentials turn into relative ones. A gradient sums
-/// up to 600 terms of which the largest are a few units.
+/// f32 scores are sums of up to 65 products, over tau = .3: absolute errors near 2e-5, which the
+/// exponentials turn into relative ones. A gradient sums up to 600 terms of which the largest are a
+/// few units.
 #[test]
 fn the_cpu_path_agrees_with_the_reference() {
     for (n_q, n_c, dim) in [(7, 11, 1), (13, 257, 7), (131, 601, 16), (5, 256, 63), (129, 300, 64), (259, 31, 65)] {
@@ -92,7 +93,8 @@ fn recomputed_exponentials_give_the_same_bits_as_kept_ones() {
     assert_eq!(case.run(0), case.run(KEPT));
 }
 
-/// Two equal scores: loss ln 2; the gradient of the scores is (1/2 - 1, 1/2), so d_q = (-1/2 * 1 + 1/2 * -1) / tau = -2 for q = 0, c = (1, -1), tau = .5.
+/// Two equal scores: loss ln 2; the gradient of the scores is (1/2 - 1, 1/2), so d_q = (-1/2 * 1 +
+/// 1/2 * -1) / tau = -2 for q = 0, c = (1, -1), tau = .5.
 #[test]
 fn a_hand_worked_case() {
     let case = Case {
@@ -112,7 +114,8 @@ fn a_hand_worked_case() {
     assert_eq!(found[1..], [vec![-2.0], vec![0.0, 0.0], vec![-2.0]]);
 }
 
-/// Step 1e-5 on a smooth loss with curvature up to (1/tau)^2 = 11: an error near 1e-9, rounding near 1e-10.
+/// Step 1e-5 on a smooth loss with curvature up to (1/tau)^2 = 11: an error near 1e-9, rounding
+/// near 1e-10.
 #[test]
 fn the_reference_gradient_and_tangent_match_central_differences() {
     let case = Case::new(7, 11, 5, 1.2, true);
@@ -148,7 +151,8 @@ fn the_reference_gradient_and_tangent_match_central_differences() {
     }
 }
 
-/// Both sides are the same sum of 137 * 601 products of f32 results; they may differ by the rounding of its larger terms.
+/// Both sides are the same sum of 137 * 601 products of f32 results; they may differ by the
+/// rounding of its larger terms.
 #[test]
 fn backward_is_the_adjoint_of_tangent() {
     let case = Case::new(137, 601, 17, 1.0, false);
@@ -158,7 +162,8 @@ fn backward_is_the_adjoint_of_tangent() {
     assert!((forward - backward).abs() < 1e-3 * (1.0 + forward.abs()), "{forward} {backward}");
 }
 
-/// Scores of +-300 / .3 overflow a plain exponential; the loss is then the distance to the best score.
+/// Scores of +-300 / .3 overflow a plain exponential; the loss is then the distance to the best
+/// score.
 #[test]
 fn large_scores_do_not_overflow() {
     let mut case = Case::new(7, 11, 5, 1.0, false);
@@ -169,7 +174,8 @@ fn large_scores_do_not_overflow() {
     assert!(found.iter().flatten().all(|x| x.is_finite()));
 }
 
-/// Ruling out every candidate but the first 300 (a whole tile and more among them) equals not having them.
+/// Ruling out every candidate but the first 300 (a whole tile and more among them) equals not
+/// having them.
 #[test]
 fn a_bias_of_minus_infinity_rules_candidates_out() {
     let few = Case::new(13, 300, 7, 1.0, false);

@@ -62,7 +62,8 @@ fn gather_as<X: Float, TX: Element>(gpu: &Gpu, dim: usize, x: &Buffer<TX>, rows:
         return;
     }
     let width = vector_width(dim);
-    // SAFETY: the kernel stays below the number of vectors of `y`, one row per row of the set, and those are rows of `x`, as the caller checked.
+    // SAFETY: the kernel stays below the number of vectors of `y`, one row per row of the set, and
+    // those are rows of `x`, as the caller checked.
     unsafe {
         launch!(
             gpu,

@@ -1,8 +1,9 @@
-//! Scoring, masking and selection on a GPU. A cube works out 64 by 64 scores at a time and keeps none: each unit looks at 16 of a query's 64, and holds the
-//! best k it has seen in a sorted list. One cube per query then joins the lists.
+//! Scoring, masking and selection on a GPU. A cube works out 64 by 64 scores at a time and keeps
+//! none: each unit looks at 16 of a query's 64, and holds the best k it has seen in a sorted list.
+//! One cube per query then joins the lists.
 //!
-//! Scores are compared by their bits in ascending order, which holds for infinities too. A score is one sum over the columns in ascending order, whatever
-//! was asked together with it.
+//! Scores are compared by their bits in ascending order, which holds for infinities too. A score is
+//! one sum over the columns in ascending order, whatever was asked together with it.
 
 use super::super::select::ascending_score;
 use super::TopK;
@@ -73,7 +74,8 @@ pub(super) fn top_k(
     Ok(())
 }
 
-/// `[n, k]` scores as ascending bits, `[n, k]` ids, and for each of the `n` queries a number that is not 0 where a score was not a number.
+/// `[n, k]` scores as ascending bits, `[n, k]` ids, and for each of the `n` queries a number that
+/// is not 0 where a score was not a number.
 fn select(
     gpu: &Gpu,
     dim: usize,
@@ -103,8 +105,10 @@ fn select(
     list_ids.resize_on(gpu, n_lists * k * n);
     refused.resize_on(gpu, n_lists * n);
     answer.resize_on(gpu, 2 * n * k + n);
-    // SAFETY: rows of both sides are read below their numbers; the lists of excluded ids lie between ends that were just made; each of the lists has k
-    // places for each query, and the answer two for each place and one for each query. There are at most as many lists as units in a cube.
+    // SAFETY: rows of both sides are read below their numbers; the lists of excluded ids lie
+    // between ends that were just made; each of the lists has k places for each query, and the
+    // answer two for each place and one for each query. There are at most as many lists as units in
+    // a cube.
     unsafe {
         launch!(
             gpu,

@@ -1,6 +1,6 @@
-//! Additive attention on a GPU. The rows of all layers are stacked, so that one product serves every
-//! layer; activations are worked out again on the way back, and the gradient of the parameters is
-//! summed in parts whose number depends on the number of rows alone.
+//! Additive attention on a GPU. The rows of all layers are stacked, so that one product serves
+//! every layer; activations are worked out again on the way back, and the gradient of the
+//! parameters is summed in parts whose number depends on the number of rows alone.
 
 use super::AdditiveShape;
 use crate::Buffer;
@@ -50,7 +50,8 @@ fn score(gpu: &Gpu, shape: &AdditiveShape, parameters: &Buffer<f32>, layers: &La
     let bias = Some((parameters, shape.bias().start));
     product(gpu, (rows, shape.hidden, dim), (stack, Lying::rows(0, dim)), weight, bias, hidden);
     scores.resize_on(gpu, rows);
-    // SAFETY: the kernel stays below the number of scores, one for each row of `hidden`; the query is inside the parameters.
+    // SAFETY: the kernel stays below the number of scores, one for each row of `hidden`; the query
+    // is inside the parameters.
     unsafe {
         launch!(
             gpu,
@@ -79,8 +80,8 @@ impl OnGpu for AdditiveShape {
         let Layers { dim, hops, range } = layers;
         let (n, first, n_hops) = (range.len(), range.start, hops.len());
         score(gpu, self, parameters, layers, scratch);
-        // SAFETY: the kernel stays below the rows of the range, which the caller checked to be inside `attention`; there is a score for each layer
-        // and row of the range.
+        // SAFETY: the kernel stays below the rows of the range, which the caller checked to be
+        // inside `attention`; there is a score for each layer and row of the range.
         unsafe {
             launch!(
                 gpu,
@@ -118,8 +119,9 @@ impl OnGpu for AdditiveShape {
         through.resize_on(gpu, rows);
         let (chunks, blocks) = (rows.div_ceil(CHUNK), width.div_ceil(COLUMNS));
         partials.resize_on(gpu, chunks * 2 * width);
-        // SAFETY: the kernels stay below the rows of the range, or below its rows in all layers, which is the length of `scores`, `slopes` and `through`
-        // and the number of rows of `stack` and `hidden`; `partials` has room for every chunk.
+        // SAFETY: the kernels stay below the rows of the range, or below its rows in all layers,
+        // which is the length of `scores`, `slopes` and `through` and the number of rows of `stack`
+        // and `hidden`; `partials` has room for every chunk.
         unsafe {
             launch!(
                 gpu,
@@ -159,7 +161,8 @@ impl OnGpu for AdditiveShape {
         let weight = (parameters, Lying::columns(self.weight().start, dim));
         product(gpu, (rows, dim, width), (hidden, Lying::rows(0, width)), weight, None, back);
         for (layer, direct) in direct.iter_mut().enumerate() {
-            // SAFETY: the kernel stays below the elements of the range, which the caller checked to be inside `g` and `direct`.
+            // SAFETY: the kernel stays below the elements of the range, which the caller checked to
+            // be inside `g` and `direct`.
             unsafe {
                 launch!(
                     gpu,
@@ -197,8 +200,9 @@ impl OnGpu for AdditiveShape {
         product(gpu, (rows, width, dim), (stack_dot, Lying::rows(0, dim)), (parameters, lies), None, hidden_dot);
         product(gpu, (rows, width, dim), (stack, Lying::rows(0, dim)), (moved, lies), None, hidden_moved);
         slopes.resize_on(gpu, rows);
-        // SAFETY: the kernels stay below the stacked rows, or below the elements of the range, which the caller checked to be inside `d_pooled`;
-        // both parameter arrays have the length of the self.
+        // SAFETY: the kernels stay below the stacked rows, or below the elements of the range,
+        // which the caller checked to be inside `d_pooled`; both parameter arrays have the length
+        // of the self.
         unsafe {
             launch!(
                 gpu,

@@ -40,7 +40,8 @@ pub(super) fn forward(shape: &AdditiveShape, parameters: &[f64], hops: &[Vec<f64
     (pooled, attention)
 }
 
-/// The definition of [`backward`](crate::ops::combine::attention::backward): `(direct, d_parameters)`.
+/// The definition of [`backward`](crate::ops::combine::attention::backward):
+/// `(direct, d_parameters)`.
 pub(super) fn backward(
     shape: &AdditiveShape,
     parameters: &[f64],

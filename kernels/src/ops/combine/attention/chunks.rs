@@ -69,7 +69,8 @@ pub trait Passes: Debug + Clone + Copy + PartialEq + Send + Sync + 'static {
     /// The weights that [`Passes::forward_chunk`] left: `[K + 1, CHUNK]`.
     fn weights(scratch: &Self::Scratch) -> &[f32];
 
-    /// Overwrites the layers' gradients of a chunk, and adds to the group's share of the parameters'.
+    /// Overwrites the layers' gradients of a chunk, and adds to the group's share of the
+    /// parameters'.
     fn backward_chunk(
         &self,
         now: Factors<'_, Self::Matrices>,

@@ -61,9 +61,9 @@ fn run(shape: &impl Kind, n_rows: usize, range: &Range<usize>) -> Vec<Vec<f32>> 
     [pooled, attention, d_parameters, d_pooled].iter().chain(&direct).map(|b| cpu.read(b)).collect()
 }
 
-/// Scores sum some dozen terms with an absolute error near 1e-6; a parameter's gradient sums up to 244
-/// rows of terms of a few units, each with that relative error, and terms cancel: hence the larger
-/// absolute part.
+/// Scores sum some dozen terms with an absolute error near 1e-6; a parameter's gradient sums up to
+/// 244 rows of terms of a few units, each with that relative error, and terms cancel: hence the
+/// larger absolute part.
 fn agrees_with_the_reference_and_leaves_other_rows_alone<K: Kind>() {
     for (n_rows, range, dim, layers) in shapes() {
         for shape in [5, 33].into_iter().flat_map(|width| K::variants(dim, width, layers)) {
@@ -127,8 +127,8 @@ fn the_reference_gradient_and_tangent_match_central_differences() {
     reference_matches_central_differences::<DotShape>();
 }
 
-/// On the CPU path: two sums of 129 * 17 products with f32 errors near 1e-5 each, which add up like a
-/// random walk.
+/// On the CPU path: two sums of 129 * 17 products with f32 errors near 1e-5 each, which add up like
+/// a random walk.
 fn backward_is_adjoint<K: Kind>() {
     let [_, shape] = K::variants(17, 16, 3);
     let found = wide_all(&run(&shape, 129, &(0..129)));
@@ -164,7 +164,8 @@ fn a_zero_query_gives_uniform_weights() {
     assert_eq!(pool(&shape, &now, &hops(2, 4, 21)).1, [0.25; 12]);
 }
 
-/// Scores of +-500 with a bound of .5 leave the two weights of a row within e^(2 * .5) of each other.
+/// Scores of +-500 with a bound of .5 leave the two weights of a row within e^(2 * .5) of each
+/// other.
 #[test]
 fn the_bound_holds_for_huge_scores() {
     let shape = AdditiveShape { dim: 1, hidden: 1, layers: 1, temperature: 1.0, bound: 0.5 };
@@ -173,8 +174,8 @@ fn the_bound_holds_for_huge_scores() {
     assert_close("attention", &attention, &[1.0 - low, low], 0.0, 1e-6);
 }
 
-/// W_q = 0 and theta = 0: every score is 0, so each of the four layers weighs 1/4; W_v = I leaves the
-/// plain mean.
+/// W_q = 0 and theta = 0: every score is 0, so each of the four layers weighs 1/4; W_v = I leaves
+/// the plain mean.
 #[test]
 fn zero_queries_and_an_identity_value_give_the_mean_of_the_layers() {
     let shape = DotShape { dim: 7, key_dim: 5, layers: 3, bound: 0.0 };

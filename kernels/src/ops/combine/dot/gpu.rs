@@ -1,6 +1,6 @@
-//! Dot attention on a GPU. The rows of all layers are stacked, so that one product makes the queries
-//! of every layer; queries, keys and weights are worked out again on the way back, and the gradient of
-//! the parameters is summed in parts whose number depends on the number of rows alone.
+//! Dot attention on a GPU. The rows of all layers are stacked, so that one product makes the
+//! queries of every layer; queries, keys and weights are worked out again on the way back, and the
+//! gradient of the parameters is summed in parts whose number depends on the number of rows alone.
 
 #![allow(clippy::too_many_arguments, reason = "a kernel takes its arrays and sizes one by one")]
 
@@ -107,7 +107,8 @@ fn cross_dots(
 ) {
     assert!(a.len() == n_a * n * width && b.len() == n_b * n * width);
     out.resize_on(gpu, n_a * n_b * n);
-    // SAFETY: the kernel stays below the length of `out`, a number for each pair of layers and row, whose rows are inside by the lengths just asserted.
+    // SAFETY: the kernel stays below the length of `out`, a number for each pair of layers and row,
+    // whose rows are inside by the lengths just asserted.
     unsafe {
         launch!(
             gpu,
@@ -124,7 +125,8 @@ fn cross_dots(
     }
 }
 
-/// Queries, keys, scores and softmax of the rows of `range`, and their mean weights from row `first` of `means` on.
+/// Queries, keys, scores and softmax of the rows of `range`, and their mean weights from row
+/// `first` of `means` on.
 fn attend(
     gpu: &Gpu,
     shape: &DotShape,
@@ -141,8 +143,9 @@ fn attend(
     cross_dots(gpu, n, key_dim, (queries, n_hops), (keys, n_hops), scale, scores);
     softmax.resize_on(gpu, n_hops * n_hops * n);
     assert!(means.len() >= (first + n) * n_hops);
-    // SAFETY: the kernel stays below the rows of the range; there is a score and a weight for each of its pairs of layers, a mean weight for each of its
-    // layers by the length just asserted, and theta is the first n_hops of the parameters.
+    // SAFETY: the kernel stays below the rows of the range; there is a score and a weight for each
+    // of its pairs of layers, a mean weight for each of its layers by the length just asserted, and
+    // theta is the first n_hops of the parameters.
     unsafe {
         launch!(
             gpu,

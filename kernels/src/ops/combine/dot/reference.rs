@@ -1,4 +1,5 @@
-//! The definition of dot attention: plain loops in f64, for all rows, in the form of the paper (every line of `P V`, then their mean).
+//! The definition of dot attention: plain loops in f64, for all rows, in the form of the paper
+//! (every line of `P V`, then their mean).
 
 use super::DotShape;
 use crate::ops::combine::weights::{bounded_reference, softmax_reference};
@@ -63,7 +64,8 @@ pub(super) fn forward(shape: &DotShape, parameters: &[f64], hops: &[Vec<f64>]) -
     (pooled, attention)
 }
 
-/// The definition of [`backward`](crate::ops::combine::attention::backward): `(direct, d_parameters)`.
+/// The definition of [`backward`](crate::ops::combine::attention::backward):
+/// `(direct, d_parameters)`.
 pub(super) fn backward(
     shape: &DotShape,
     parameters: &[f64],

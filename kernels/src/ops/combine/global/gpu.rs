@@ -1,4 +1,5 @@
-//! Learned weights per layer on a GPU: the weights are worked out by one unit, layers are added by one unit per element.
+//! Learned weights per layer on a GPU: the weights are worked out by one unit, layers are added by
+//! one unit per element.
 
 use std::ops::Range;
 
@@ -9,7 +10,8 @@ use crate::gpu::{Gpu, cubes_for, launch};
 use crate::ops::combine::layers::{Gradients, Layers, Motion};
 use crate::ops::combine::weighted::gpu::{DOT_CUBES, layer_dots};
 
-/// `alpha = softmax(theta)`; with a motion `x` also `alpha_dot = alpha (x - sum_j alpha_j x_j)`, where `x_k` is the sum of `parts` numbers of its own.
+/// `alpha = softmax(theta)`; with a motion `x` also `alpha_dot = alpha (x - sum_j alpha_j x_j)`,
+/// where `x_k` is the sum of `parts` numbers of its own.
 #[cube(launch_unchecked)]
 fn weights_kernel(
     theta: &Array<f32>,
@@ -90,7 +92,8 @@ fn weights(gpu: &Gpu, theta: &Buffer<f32>, motion: Option<(&Buffer<f32>, usize, 
     let (x, parts, alpha_dot) = motion.unwrap_or((theta, 1, &mut none));
     alpha_dot.resize_on(gpu, n_hops);
     assert!(x.len() >= n_hops * parts);
-    // SAFETY: one unit reads and writes `n_hops` numbers, which all arrays have, and `parts` times as many of `x`, as was just asserted.
+    // SAFETY: one unit reads and writes `n_hops` numbers, which all arrays have, and `parts` times
+    // as many of `x`, as was just asserted.
     unsafe {
         launch!(
             gpu,
@@ -116,7 +119,8 @@ fn scale(
     add: bool,
     to: &mut Buffer<f32>,
 ) {
-    // SAFETY: the kernel stays inside the range, which the callers' callers checked to be inside both; there is a weight for each layer.
+    // SAFETY: the kernel stays inside the range, which the callers' callers checked to be inside
+    // both; there is a weight for each layer.
     unsafe {
         launch!(
             gpu,

@@ -64,7 +64,8 @@ pub(in crate::ops::combine) fn accumulate(
 /// Cubes that share one long dot product.
 pub(in crate::ops::combine) const DOT_CUBES: usize = 64;
 
-/// `out[k * DOT_CUBES + cube]`: the shares of `<hops[k], g>` over the elements of a range, which the caller adds.
+/// `out[k * DOT_CUBES + cube]`: the shares of `<hops[k], g>` over the elements of a range, which
+/// the caller adds.
 pub(in crate::ops::combine) fn layer_dots(
     gpu: &Gpu,
     hops: &[Buffer<f32>],
@@ -74,7 +75,8 @@ pub(in crate::ops::combine) fn layer_dots(
 ) {
     out.resize_on(gpu, hops.len() * DOT_CUBES);
     for (k, hop) in hops.iter().enumerate() {
-        // SAFETY: the kernel reads inside the range, which the caller checked to be inside both, and writes a number for each of its cubes.
+        // SAFETY: the kernel reads inside the range, which the caller checked to be inside both,
+        // and writes a number for each of its cubes.
         unsafe {
             launch!(
                 gpu,

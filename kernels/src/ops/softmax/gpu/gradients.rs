@@ -1,4 +1,5 @@
-//! Kernels of the gradients: what every candidate gets, tile by tile, and what positives get beside it.
+//! Kernels of the gradients: what every candidate gets, tile by tile, and what positives get beside
+//! it.
 
 use cubecl::prelude::*;
 
@@ -20,9 +21,11 @@ pub(super) fn totals_kernel(list_ptr: &Array<u32>, weights: &Array<f32>, totals:
     }
 }
 
-/// `t2 W_q p_qj / tau`, the part of the scores' gradient that every candidate has, times the other side's rows.
+/// `t2 W_q p_qj / tau`, the part of the scores' gradient that every candidate has, times the other
+/// side's rows.
 ///
-/// A cube owns 64 rows of one side (`own`), 64 of its columns, and a part of the other side's tiles; scores are worked out again for each tile.
+/// A cube owns 64 rows of one side (`own`), 64 of its columns, and a part of the other side's
+/// tiles; scores are worked out again for each tile.
 #[cube(launch_unchecked)]
 pub(super) fn dense_kernel(
     own: &Array<f32>,
@@ -88,7 +91,8 @@ pub(super) fn dense_kernel(
             }
             let mut k = 0u32;
             while k < 64 {
-                // Columns of the other side's rows are the rows of the right factor, and those rows its depth.
+                // Columns of the other side's rows are the rows of the right factor, and those rows
+                // its depth.
                 load_factor(other, &mut right, 0u32, 1u32, dim, first_column, dim, first + k, n_other, false);
                 sync_cube();
                 for deep in 0..DEPTH {
@@ -151,7 +155,8 @@ pub(super) fn query_positives_kernel(
     }
 }
 
-/// Takes off `d_c` what positives get: a cube looks through all examples for those of its 16 candidates, in their order.
+/// Takes off `d_c` what positives get: a cube looks through all examples for those of its 16
+/// candidates, in their order.
 #[cube(launch_unchecked)]
 pub(super) fn candidate_positives_kernel(
     q: &Array<f32>,

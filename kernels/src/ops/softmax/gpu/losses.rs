@@ -1,4 +1,5 @@
-//! Kernels of the losses and their motion: log-sum-exps of tiles of scores, and what an example makes of them.
+//! Kernels of the losses and their motion: log-sum-exps of tiles of scores, and what an example
+//! makes of them.
 
 #![allow(clippy::manual_is_multiple_of, reason = "kernels have no such method")]
 
@@ -9,7 +10,8 @@ use crate::gpu::UNITS;
 use crate::gpu::cubes::{LANES, ROWS, lane_sum};
 use crate::gpu::tile::{FACTOR, MICRO, score_tile};
 
-/// Largest scores and sums of exponentials of 64 queries over a group of candidates; with a motion, also the exponentials' mean motion.
+/// Largest scores and sums of exponentials of 64 queries over a group of candidates; with a motion,
+/// also the exponentials' mean motion.
 #[cube(launch_unchecked)]
 pub(super) fn forward_kernel(
     q: &Array<f32>,
@@ -115,7 +117,8 @@ pub(super) fn forward_kernel(
     }
 }
 
-/// Joins the groups of a query: its log-sum-exp, or (moving) the mean motion of its scores. One unit per query.
+/// Joins the groups of a query: its log-sum-exp, or (moving) the mean motion of its scores. One
+/// unit per query.
 #[cube(launch_unchecked)]
 pub(super) fn join_kernel(
     maxima: &Array<f32>,

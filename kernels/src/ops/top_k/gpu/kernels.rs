@@ -1,5 +1,6 @@
-//! The kernels of scoring and selection. Place `p` of query `q`'s list `l` lies at `(l * k + p) * n_queries + q`, so that the units of a cube, which have
-//! neighbouring queries, read and write neighbouring numbers.
+//! The kernels of scoring and selection. Place `p` of query `q`'s list `l` lies at
+//! `(l * k + p) * n_queries + q`, so that the units of a cube, which have neighbouring queries,
+//! read and write neighbouring numbers.
 
 #![allow(clippy::too_many_arguments, reason = "a kernel takes its arrays and sizes one by one")]
 #![allow(clippy::collapsible_if, reason = "a kernel works out both sides of &&")]
@@ -43,7 +44,8 @@ fn holds(list: &Array<u32>, from: u32, to: u32, id: u32) -> bool {
     found
 }
 
-/// Puts an item into a sorted list of `k` places that it is good enough for, after those that are as good; the last one drops out.
+/// Puts an item into a sorted list of `k` places that it is good enough for, after those that are
+/// as good; the last one drops out.
 #[cube]
 fn enter(keys: &mut Array<u32>, ids: &mut Array<u32>, base: usize, stride: usize, k: usize, key: u32, id: u32) {
     let mut place = k - 1;
@@ -64,7 +66,8 @@ fn enter(keys: &mut Array<u32>, ids: &mut Array<u32>, base: usize, stride: usize
     ids[base + place * stride] = id;
 }
 
-/// The best `k` of 64 queries over a group of items, in a list for each query and quarter of the columns of a tile.
+/// The best `k` of 64 queries over a group of items, in a list for each query and quarter of the
+/// columns of a tile.
 #[cube(launch_unchecked)]
 pub(super) fn select_kernel(
     queries: &Array<f32>,
@@ -165,7 +168,8 @@ pub(super) fn select_kernel(
     }
 }
 
-/// Joins the lists of one query, one unit per list: the best of their first places comes next, equal scores by the lower id.
+/// Joins the lists of one query, one unit per list: the best of their first places comes next,
+/// equal scores by the lower id.
 #[cube(launch_unchecked)]
 pub(super) fn join_kernel(
     keys: &Array<u32>,

@@ -44,7 +44,8 @@ pub(super) fn attend_kernel(
     }
 }
 
-/// `zeta_ik = a_ik (<g_i, e_ik> - m_i) / T`, and that times the slope of the bound: 16 units per row.
+/// `zeta_ik = a_ik (<g_i, e_ik> - m_i) / T`, and that times the slope of the bound: 16 units per
+/// row.
 #[cube(launch_unchecked)]
 pub(super) fn slopes_kernel(
     attention: &Array<f32>,
@@ -84,7 +85,8 @@ pub(super) fn slopes_kernel(
     }
 }
 
-/// `h` becomes `delta = d q (1 - h^2)`; each chunk of rows leaves its sums of `delta` and `d h`, `[chunks, 2 hidden]`.
+/// `h` becomes `delta = d q (1 - h^2)`; each chunk of rows leaves its sums of `delta` and `d h`,
+/// `[chunks, 2 hidden]`.
 #[cube(launch_unchecked)]
 pub(super) fn deltas_kernel(
     through: &Array<f32>,
@@ -157,7 +159,8 @@ pub(super) fn direct_kernel(
     }
 }
 
-/// `l_dot_k = theta_dot_k + slope(s_k) s_dot_k` with `s_dot = q_dot . h + q . ((1 - h^2)(u_dot + b_dot))`: 16 units per stacked row.
+/// `l_dot_k = theta_dot_k + slope(s_k) s_dot_k` with
+/// `s_dot = q_dot . h + q . ((1 - h^2)(u_dot + b_dot))`: 16 units per stacked row.
 #[cube(launch_unchecked)]
 pub(super) fn score_dots_kernel(
     hidden: &Array<f32>,

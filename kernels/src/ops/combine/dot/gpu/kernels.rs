@@ -1,4 +1,5 @@
-//! The kernels of dot attention. A row's pairs of layers lie one after the other, `[K + 1, K + 1, n]`: the line first, then what it looks at.
+//! The kernels of dot attention. A row's pairs of layers lie one after the other,
+//! `[K + 1, K + 1, n]`: the line first, then what it looks at.
 
 use cubecl::prelude::*;
 
@@ -29,7 +30,8 @@ pub(super) fn cross_dots_kernel(
     }
 }
 
-/// Scores to the softmax of every line, and to the mean weights of row `first + row`: one unit per row. `share` is `1 / (K + 1)`.
+/// Scores to the softmax of every line, and to the mean weights of row `first + row`: one unit per
+/// row. `share` is `1 / (K + 1)`.
 #[cube(launch_unchecked)]
 pub(super) fn attend_kernel(
     scores: &Array<f32>,
@@ -64,8 +66,9 @@ pub(super) fn attend_kernel(
     }
 }
 
-/// `d l_rj = P_rj (v_j - sum_i P_ri v_i) / (K + 1)`: its sum over the lines for theta, and, with the slope of the bound and the scale, the gradient of
-/// the products of queries and keys. One unit per row.
+/// `d l_rj = P_rj (v_j - sum_i P_ri v_i) / (K + 1)`: its sum over the lines for theta, and, with
+/// the slope of the bound and the scale, the gradient of the products of queries and keys. One unit
+/// per row.
 #[cube(launch_unchecked)]
 pub(super) fn slopes_kernel(
     scores: &Array<f32>,
@@ -161,8 +164,9 @@ pub(super) fn direct_kernel(
     }
 }
 
-/// The motion of the mean weights: `l_dot_rj = theta_dot_j + slope(s_rj) s_dot_rj`, `P_dot = P (l_dot - its mean under P)`, `a_dot = P_dot^T 1 / (K + 1)`.
-/// One unit per row; `s_dot` comes in two parts.
+/// The motion of the mean weights: `l_dot_rj = theta_dot_j + slope(s_rj) s_dot_rj`,
+/// `P_dot = P (l_dot - its mean under P)`, `a_dot = P_dot^T 1 / (K + 1)`. One unit per row; `s_dot`
+/// comes in two parts.
 #[cube(launch_unchecked)]
 pub(super) fn means_dot_kernel(
     scores: &Array<f32>,

@@ -57,8 +57,9 @@ impl OnGpu for DotShape {
         cross_dots(gpu, n, dim, (y, 1), (stack, n_hops), 1.0, values);
         slopes.resize_on(gpu, n_hops * n_hops * n);
         through.resize_on(gpu, n_hops * n);
-        // SAFETY: the kernel stays below the rows of the range; scores, softmax and slopes have a number for each of its pairs of layers, values and what goes
-        // to theta one for each of its layers.
+        // SAFETY: the kernel stays below the rows of the range; scores, softmax and slopes have a
+        // number for each of its pairs of layers, values and what goes to theta one for each of its
+        // layers.
         unsafe {
             launch!(
                 gpu,
@@ -86,7 +87,8 @@ impl OnGpu for DotShape {
             (&*queries, d_keys, self.key(), &mut *to_keys, true),
         ] {
             d.resize_on(gpu, rows * key_dim);
-            // SAFETY: the kernel stays below the length of `d`, as long as `x`; there is a slope for each row and pair of layers.
+            // SAFETY: the kernel stays below the length of `d`, as long as `x`; there is a slope
+            // for each row and pair of layers.
             unsafe {
                 let (cubes, width) = (cubes_for(rows * key_dim), key_dim as u32);
                 let (slopes, x, d) = (&*slopes, x, &*d);
@@ -109,8 +111,9 @@ impl OnGpu for DotShape {
             product(gpu, (rows, dim, key_dim), (d, Lying::rows(0, key_dim)), matrix, None, back);
         }
         for (layer, direct) in direct.iter_mut().enumerate() {
-            // SAFETY: the kernel stays below the elements of the range, which the caller checked to be inside `direct`; `y` has as many, and what goes
-            // back to the stack has as many for each layer.
+            // SAFETY: the kernel stays below the elements of the range, which the caller checked to
+            // be inside `direct`; `y` has as many, and what goes back to the stack has as many for
+            // each layer.
             unsafe {
                 launch!(
                     gpu,
@@ -158,8 +161,8 @@ impl OnGpu for DotShape {
         cross_dots(gpu, n, key_dim, (d_queries, n_hops), (keys, n_hops), scale, slopes);
         cross_dots(gpu, n, key_dim, (queries, n_hops), (d_keys, n_hops), scale, others);
         means_dot.resize_on(gpu, n * n_hops);
-        // SAFETY: the kernel stays below the rows of the range; all but theta and the means have a number for each of its pairs of layers, the means one for
-        // each of its layers.
+        // SAFETY: the kernel stays below the rows of the range; all but theta and the means have a
+        // number for each of its pairs of layers, the means one for each of its layers.
         unsafe {
             launch!(
                 gpu,
