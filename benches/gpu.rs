@@ -22,16 +22,16 @@ use gcnrec_kernels::ops::adjacency::Adjacency;
 use gcnrec_kernels::ops::combine::{
     AdditiveShape, Attention, DotShape, Gradients, Layers, Pooled, Reached, Workspace, attention,
 };
-use gcnrec_kernels::ops::dots::pair_dots;
 use gcnrec_kernels::ops::gather::gather_rows;
+use gcnrec_kernels::ops::half_table::{Precision, Table, propagate_table, round_into_table};
+use gcnrec_kernels::ops::pair_dots::pair_dots;
 use gcnrec_kernels::ops::propagate::{propagate, propagate_add, propagate_from_rows_add, propagate_rows};
 use gcnrec_kernels::ops::row_set::RowSet;
-use gcnrec_kernels::ops::rows::scale_all;
-use gcnrec_kernels::ops::scatter::{Segments, segment_weighted_rows};
+use gcnrec_kernels::ops::scale_rows::scale_all;
+use gcnrec_kernels::ops::segments::{Segments, segment_weighted_rows};
 use gcnrec_kernels::ops::softmax::{
     SoftmaxConfig, SoftmaxGradients, SoftmaxInput, SoftmaxWorkspace, softmax_backward, softmax_forward,
 };
-use gcnrec_kernels::ops::table::{Precision, Table, propagate_stored, store};
 use gcnrec_kernels::ops::top_k::top_k;
 use gcnrec_kernels::{Buffer, Device};
 
@@ -163,13 +163,13 @@ fn hops(device: &Device, train: &Interactions, table: &mut OpTable) {
     });
     for precision in [Precision::F16, Precision::Bf16] {
         if device.expect_precision(precision).is_err() {
-            println!("propagate_stored {precision:?}: not on this device");
+            println!("propagate_table {precision:?}: not on this device");
             continue;
         }
         let (mut low, mut high) = (Table::new(precision), Table::new(precision));
-        store(device, &x, &mut low);
-        table.line(&format!("propagate_stored {precision:?}"), edges + all, || {
-            propagate_stored(device, &a, DIM, &low, None, &mut high).expect("sizes should fit");
+        round_into_table(device, &x, &mut low);
+        table.line(&format!("propagate_table {precision:?}"), edges + all, || {
+            propagate_table(device, &a, DIM, &low, None, &mut high).expect("sizes should fit");
         });
     }
 }

@@ -3,8 +3,8 @@
 mod common;
 
 use common::{Contender, Limits, adjacency, compare, gowalla, line, numbers, ratio, threads, title, upload};
+use gcnrec_kernels::ops::half_table::{Precision, Table, propagate_table, round_into_table};
 use gcnrec_kernels::ops::propagate::propagate;
-use gcnrec_kernels::ops::table::{Precision, Table, propagate_stored, store};
 use gcnrec_kernels::{Buffer, Device};
 use sprs::CsMatViewI;
 
@@ -25,7 +25,7 @@ fn main() {
     let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a pool of one thread");
     let tables = |precision| {
         let mut table = Table::new(precision);
-        store(&device, &x32, &mut table);
+        round_into_table(&device, &x32, &mut table);
         (table, Table::new(precision))
     };
     let (mut f16, mut bf16) = (tables(Precision::F16), tables(Precision::Bf16));
@@ -67,12 +67,12 @@ fn main() {
         (
             "ours, f16",
             all,
-            Box::new(|| hops(&mut f16, |x, y| propagate_stored(&device, &a, DIM, x, None, y).expect("sizes fit"))),
+            Box::new(|| hops(&mut f16, |x, y| propagate_table(&device, &a, DIM, x, None, y).expect("sizes fit"))),
         ),
         (
             "ours, bf16",
             all,
-            Box::new(|| hops(&mut bf16, |x, y| propagate_stored(&device, &a, DIM, x, None, y).expect("sizes fit"))),
+            Box::new(|| hops(&mut bf16, |x, y| propagate_table(&device, &a, DIM, x, None, y).expect("sizes fit"))),
         ),
     ];
     let times = compare(ROUNDS, &mut contenders);

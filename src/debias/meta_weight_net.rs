@@ -13,8 +13,8 @@
 //! to overfit.
 
 use gcnrec_graphs::Seed;
+use gcnrec_kernels::ops::copy_rows::copy_into;
 use gcnrec_kernels::ops::loss_weights::{loss_answer, loss_weights, mean_answer};
-use gcnrec_kernels::ops::place::place;
 use gcnrec_kernels::{Buffer, Device};
 
 use super::meta_adam::MetaAdam;
@@ -136,7 +136,7 @@ impl LossWeights {
 impl ExampleWeights for LossWeights {
     fn weigh(&mut self, device: &Device, examples: &Examples<'_>, weights: &mut Buffer<f32>) -> Result<()> {
         device.resize(&mut self.losses, examples.losses.len());
-        place(device, examples.losses, 0, &mut self.losses)?;
+        copy_into(device, examples.losses, 0, &mut self.losses)?;
         let scale = f64::from(self.reduction.scale(examples.n));
         Ok(loss_weights(device, &self.meta.value, scale, &self.losses, weights)?)
     }

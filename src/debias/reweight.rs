@@ -8,8 +8,8 @@
 //! algorithm 1. All weights are 0 in its look-ahead, which is therefore the current point. We
 //! differ: with sums instead of means the weights of a batch add up to the number of its examples.
 
-use gcnrec_kernels::ops::place::{fill_column, place};
-use gcnrec_kernels::ops::shares::shares;
+use gcnrec_kernels::ops::copy_rows::{copy_into, fill_column};
+use gcnrec_kernels::ops::shares::share_below_zero;
 use gcnrec_kernels::{Buffer, Device};
 
 use super::{Method, MethodInputs};
@@ -64,7 +64,7 @@ impl ExampleWeights for AlignedWeights {
     fn weigh(&mut self, device: &Device, examples: &Examples<'_>, weights: &mut Buffer<f32>) -> Result<()> {
         device.resize(weights, examples.n);
         if self.weights.len() == examples.n {
-            return Ok(place(device, &self.weights, 0, weights)?);
+            return Ok(copy_into(device, &self.weights, 0, weights)?);
         }
         // Before its look-ahead nobody in a batch counts.
         Ok(fill_column(device, 0.0, 0, 1, examples.n, weights)?)
@@ -81,7 +81,7 @@ impl ExampleWeights for AlignedWeights {
     fn learn(&mut self, device: &Device, _batch: &Batch, hypergradient: &Buffer<f32>) -> Result<()> {
         let n = hypergradient.len();
         let total = f64::from(self.reduction.scale(n)) * n as f64;
-        Ok(shares(device, total, hypergradient, &mut self.weights)?)
+        Ok(share_below_zero(device, total, hypergradient, &mut self.weights)?)
     }
 }
 

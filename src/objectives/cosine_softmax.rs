@@ -5,10 +5,10 @@
 //! with all their positives) or the positives of the batch (a batch is a number of pairs).
 //! Accidental hits within a batch are not removed, as published.
 
+use gcnrec_kernels::ops::copy_rows::copy_into;
 use gcnrec_kernels::ops::gather::gather_indices;
 use gcnrec_kernels::ops::normalize::{normalize_rows, normalize_rows_backward, normalize_rows_tangent};
-use gcnrec_kernels::ops::place::place;
-use gcnrec_kernels::ops::scatter::{Segments, segment_sum_rows};
+use gcnrec_kernels::ops::segments::{Segments, segment_sum_rows};
 use gcnrec_kernels::ops::softmax::{
     SoftmaxConfig, SoftmaxGradients, SoftmaxInput, SoftmaxMotion, SoftmaxWorkspace, softmax_backward, softmax_forward,
     softmax_tangent,
@@ -200,8 +200,8 @@ impl Objective for CosineSoftmax {
         let gradients = SoftmaxGradients { q: d_queries, c: d_items };
         softmax_backward(device, &input, weights, workspace, gradients)?;
         device.resize(&mut self.stacked, self.d_queries.len() + self.d_items.len());
-        place(device, &self.d_queries, 0, &mut self.stacked)?;
-        place(device, &self.d_items, self.d_queries.len(), &mut self.stacked)?;
+        copy_into(device, &self.d_queries, 0, &mut self.stacked)?;
+        copy_into(device, &self.d_items, self.d_queries.len(), &mut self.stacked)?;
         segment_sum_rows(device, dim, &self.segments, &self.stacked, &mut self.d_unit)?;
         Ok(normalize_rows_backward(device, dim, &self.unit, &self.norms, &self.d_unit, gradient)?)
     }

@@ -3,10 +3,10 @@
 //! Source: Rendle et al., *BPR*, UAI 2009, eq. 5; constants as in LightGCN. With several negatives
 //! each (positive, negative) pair is an example of its own.
 
-use gcnrec_kernels::ops::coefficients::signed_coefficients;
-use gcnrec_kernels::ops::dots::{pair_dots, pair_dots_tangent};
+use gcnrec_kernels::ops::pair_dots::{pair_dots, pair_dots_tangent};
 use gcnrec_kernels::ops::pair_loss::{bpr_forward, bpr_tangent};
-use gcnrec_kernels::ops::scatter::{Segments, segment_weighted_rows};
+use gcnrec_kernels::ops::segments::{Segments, segment_weighted_rows};
+use gcnrec_kernels::ops::signed_coefficients::signed_coefficients;
 use gcnrec_kernels::{Buffer, Device};
 
 use super::slots::Slots;

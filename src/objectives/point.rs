@@ -2,10 +2,10 @@
 //!
 //! Observed pairs have `y = +1` or the label that the batch gives, sampled ones `y = -1`.
 
-use gcnrec_kernels::ops::coefficients::signed_coefficients;
-use gcnrec_kernels::ops::dots::{pair_dots, pair_dots_tangent};
+use gcnrec_kernels::ops::pair_dots::{pair_dots, pair_dots_tangent};
 use gcnrec_kernels::ops::point_loss::{PointLoss, point_forward, point_tangent};
-use gcnrec_kernels::ops::scatter::{Segments, segment_weighted_rows};
+use gcnrec_kernels::ops::segments::{Segments, segment_weighted_rows};
+use gcnrec_kernels::ops::signed_coefficients::signed_coefficients;
 use gcnrec_kernels::{Buffer, Device};
 
 use super::slots::Slots;

@@ -7,11 +7,11 @@ use std::ops::Range;
 
 use super::adam::{AdamConfig, Factors, adam_body};
 use super::adjacency::Adjacency;
+use super::half_table::Table;
 use super::propagate::{Addend, Edges, PLACES_AHEAD};
 use super::row_set::RowSet;
-use super::table::Table;
 #[cfg(feature = "gpu")]
-use super::{adam::adam_step, propagate::propagate_add, table::propagate_stored};
+use super::{adam::adam_step, propagate::propagate_add, table::propagate_table};
 use crate::dispatch;
 use crate::error::{Result, expect_dim, expect_len};
 use crate::parallel::{SharedRows, for_each_block};
@@ -75,7 +75,7 @@ pub fn propagate_adam(
 ///
 /// # Errors
 /// As there.
-pub fn propagate_adam_stored(
+pub fn propagate_adam_table(
     device: &Device,
     a: &Adjacency,
     dim: usize,
@@ -99,7 +99,7 @@ pub fn propagate_adam_stored(
         Device::Gpu(_) => {
             let Moving { m, v, parameters, gradient } = moving;
             let mut table = Table::F32(std::mem::take(gradient));
-            propagate_stored(device, a, dim, x, Some((rows, addend)), &mut table)?;
+            propagate_table(device, a, dim, x, Some((rows, addend)), &mut table)?;
             let Table::F32(written) = table else { unreachable!("a table never changes its format") };
             *gradient = written;
             adam_step(device, config, step, gradient, m, v, parameters)?;
@@ -213,7 +213,7 @@ fn move_block_width<X: Stored, const ISA: u8, const N: usize>(
 mod tests {
     use super::*;
     use crate::ops::adam::adam_step;
-    use crate::ops::table::{Precision, propagate_stored, store};
+    use crate::ops::half_table::{Precision, propagate_table, round_into_table};
     use crate::simd::tests::on_both_widths;
     use crate::testing::{DIMS, awkward_square, bits, numbers, same_bits_of};
 
@@ -235,7 +235,7 @@ mod tests {
             let start = || [CPU.upload(&numbers(3, n)), CPU.upload(&vec![0.5; n]), CPU.upload(&numbers(4, n))];
             for precision in [Precision::F32, Precision::F16, Precision::Bf16] {
                 let mut x = Table::new(precision);
-                store(&CPU, &CPU.upload(&numbers(2, n)), &mut x);
+                round_into_table(&CPU, &CPU.upload(&numbers(2, n)), &mut x);
                 let steps = |one_pass: bool| {
                     let [mut m, mut v, mut parameters] = start();
                     for step in 1..=2 {
@@ -243,10 +243,10 @@ mod tests {
                             let (gradient, parameters) = (&mut Buffer::default(), &mut parameters);
                             let moving = Moving { m: &mut m, v: &mut v, parameters, gradient };
                             let (addend, step) = ((&rows, &addend), (&config, step));
-                            propagate_adam_stored(&CPU, &a, dim, &x, addend, step, moving).unwrap();
+                            propagate_adam_table(&CPU, &a, dim, &x, addend, step, moving).unwrap();
                         } else {
                             let mut gradient = Table::new(Precision::F32);
-                            propagate_stored(&CPU, &a, dim, &x, Some((&rows, &addend)), &mut gradient).unwrap();
+                            propagate_table(&CPU, &a, dim, &x, Some((&rows, &addend)), &mut gradient).unwrap();
                             let Table::F32(gradient) = gradient else { unreachable!("it was made with 32 bits") };
                             adam_step(&CPU, &config, step, &gradient, &mut m, &mut v, &mut parameters).unwrap();
                         }

@@ -1,11 +1,12 @@
 //! Propagation, in its four shapes and three formats.
 
 use gcnrec_kernels::ops::adjacency::Adjacency;
+use gcnrec_kernels::ops::half_table::{
+    Precision, Table, gather_from_table, propagate_from_rows_to_table, propagate_rows_of_table, propagate_table,
+    round_into_table,
+};
 use gcnrec_kernels::ops::propagate::{
     RowSet, propagate, propagate_add, propagate_from_rows_add, propagate_reference, propagate_rows,
-};
-use gcnrec_kernels::ops::table::{
-    Precision, Table, gather_stored, propagate_from_rows_stored, propagate_rows_stored, propagate_stored, store,
 };
 use gcnrec_kernels::{Buffer, Device};
 
@@ -143,26 +144,26 @@ fn tables_in_16_bits_agree_up_to_their_rounding() {
                 rows.assign(device, &slots).unwrap();
                 let (x, addend) = (numbers(1, 300 * dim), numbers(2, slots.len() * dim));
                 let (mut table, mut above, mut y) = (Table::new(precision), Table::new(precision), Buffer::default());
-                store(device, &device.upload(&x), &mut table);
-                gather_stored(device, dim, &table, &rows, &mut y).unwrap();
+                round_into_table(device, &device.upload(&x), &mut table);
+                gather_from_table(device, dim, &table, &rows, &mut y).unwrap();
                 let kept: Vec<f64> = slots.iter().flat_map(|&r| wide(&x[r as usize * dim..][..dim])).collect();
                 assert_close(&device.read(&y), &kept, unit, &what);
 
                 let on_addend = device.upload(&addend);
-                propagate_stored(device, &a, dim, &table, Some((&rows, &on_addend)), &mut above).unwrap();
-                gather_stored(device, dim, &above, &rows, &mut y).unwrap();
+                propagate_table(device, &a, dim, &table, Some((&rows, &on_addend)), &mut above).unwrap();
+                gather_from_table(device, dim, &above, &rows, &mut y).unwrap();
                 let added = scattered(300, dim, &slots, &wide(&addend));
                 let expected = plus(&graph.reference(dim, &wide(&x)), &added);
                 let chosen: Vec<f64> =
                     slots.iter().flat_map(|&r| expected[r as usize * dim..][..dim].to_vec()).collect();
                 // Sums of up to 600 numbers below .1, each rounded by itself.
                 assert_close(&device.read(&y), &chosen, 8.0 * unit, &what);
-                propagate_rows_stored(device, &a, dim, &table, &rows, &mut y).unwrap();
+                propagate_rows_of_table(device, &a, dim, &table, &rows, &mut y).unwrap();
                 let ax = graph.reference(dim, &wide(&x));
                 let chosen: Vec<f64> = slots.iter().flat_map(|&r| ax[r as usize * dim..][..dim].to_vec()).collect();
                 assert_close(&device.read(&y), &chosen, 8.0 * unit, &what);
-                propagate_from_rows_stored(device, &a, dim, &rows, &on_addend, &on_addend, &mut above).unwrap();
-                gather_stored(device, dim, &above, &rows, &mut y).unwrap();
+                propagate_from_rows_to_table(device, &a, dim, &rows, &on_addend, &on_addend, &mut above).unwrap();
+                gather_from_table(device, dim, &above, &rows, &mut y).unwrap();
                 let from = plus(&graph.reference(dim, &added), &added);
                 let chosen: Vec<f64> = slots.iter().flat_map(|&r| from[r as usize * dim..][..dim].to_vec()).collect();
                 assert_close(&device.read(&y), &chosen, 8.0 * unit, &what);

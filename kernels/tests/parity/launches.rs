@@ -7,14 +7,14 @@ use gcnrec_kernels::ops::combine::{
     AdditiveShape, Attention, DotShape, Gradients, Layers, Pooled, Reached, Workspace, attention, global_backward,
     global_forward,
 };
-use gcnrec_kernels::ops::dots::pair_dots;
 use gcnrec_kernels::ops::gather::gather_rows;
 use gcnrec_kernels::ops::loss_sum::LossSums;
 use gcnrec_kernels::ops::normalize::{normalize_rows, normalize_rows_backward};
+use gcnrec_kernels::ops::pair_dots::pair_dots;
 use gcnrec_kernels::ops::pair_loss::bpr_forward;
 use gcnrec_kernels::ops::propagate::{propagate, propagate_add, propagate_from_rows_add, propagate_rows};
 use gcnrec_kernels::ops::row_set::RowSet;
-use gcnrec_kernels::ops::scatter::{Segments, segment_weighted_rows};
+use gcnrec_kernels::ops::segments::{Segments, segment_weighted_rows};
 use gcnrec_kernels::ops::softmax::{
     SoftmaxConfig, SoftmaxGradients, SoftmaxInput, SoftmaxWorkspace, softmax_backward, softmax_forward,
 };

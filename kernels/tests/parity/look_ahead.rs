@@ -8,7 +8,7 @@ use gcnrec_kernels::ops::all_pairs::{
     all_pairs_motion_reference,
 };
 use gcnrec_kernels::ops::loss_weights::{loss_weights, loss_weights_reference};
-use gcnrec_kernels::ops::shares::{shares, shares_reference};
+use gcnrec_kernels::ops::shares::{share_below_zero, share_below_zero_reference};
 use gcnrec_kernels::{Buffer, Device};
 
 use crate::{assert_close, assert_same_bits, indices, numbers, on_each, wide};
@@ -126,12 +126,17 @@ fn weights_of_examples_agree_with_their_references_and_never_wait_for_the_host()
             let (x, mut y) = (numbers(1, n), Buffer::default());
             let on_x = device.upload(&x);
             let before = device.counts().unwrap().host_reads;
-            shares(device, n as f64, &on_x, &mut y).unwrap();
+            share_below_zero(device, n as f64, &on_x, &mut y).unwrap();
             assert_eq!(device.counts().unwrap().host_reads, before);
             // A sum of up to 2,049 numbers below 1, by 256 units: some ten roundings each.
-            assert_close(&device.read(&y), &shares_reference(n as f64, &wide(&x)), 2e-6, &format!("shares of {n}"));
+            assert_close(
+                &device.read(&y),
+                &share_below_zero_reference(n as f64, &wide(&x)),
+                2e-6,
+                &format!("shares of {n}"),
+            );
             let none: Vec<f32> = x.iter().map(|x| x.abs()).collect();
-            shares(device, 3.0, &device.upload(&none), &mut y).unwrap();
+            share_below_zero(device, 3.0, &device.upload(&none), &mut y).unwrap();
             assert!(device.read(&y).iter().all(|&share| share == 0.0), "nothing below zero has no share");
             for hidden in [1, 7, 100] {
                 let parameters = wide(&numbers(2, 3 * hidden + 1));

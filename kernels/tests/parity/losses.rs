@@ -1,8 +1,8 @@
 //! Scores of pairs, and the losses taken on them.
 
 use gcnrec_kernels::Buffer;
-use gcnrec_kernels::ops::dots::{pair_dots, pair_dots_reference, pair_dots_tangent};
 use gcnrec_kernels::ops::loss_sum::LossSums;
+use gcnrec_kernels::ops::pair_dots::{pair_dots, pair_dots_reference, pair_dots_tangent};
 use gcnrec_kernels::ops::pair_loss::{bpr_forward, bpr_reference, bpr_tangent};
 use gcnrec_kernels::ops::point_loss::{PointLoss, point_forward, point_reference, point_tangent};
 

@@ -1,6 +1,6 @@
 //! Memory of a device, its counters, and its names.
 
-use gcnrec_kernels::ops::rows::scale_all;
+use gcnrec_kernels::ops::scale_rows::scale_all;
 use gcnrec_kernels::{Buffer, Device};
 
 use crate::{numbers, on_each};

@@ -2,18 +2,18 @@
 
 use gcnrec_kernels::Buffer;
 use gcnrec_kernels::ops::adam::{AdamConfig, adagrad_step, adam_step, adam_step_reference, sgd_step};
-use gcnrec_kernels::ops::coefficients::signed_coefficients;
+use gcnrec_kernels::ops::copy_rows::{fill_column, place, spread_rows};
 use gcnrec_kernels::ops::gather::{gather_indices, gather_reference, gather_rows};
 use gcnrec_kernels::ops::normalize::{
     normalize_rows, normalize_rows_backward, normalize_rows_backward_reference, normalize_rows_reference,
     normalize_rows_tangent,
 };
-use gcnrec_kernels::ops::place::{fill_column, place, place_rows};
 use gcnrec_kernels::ops::row_set::RowSet;
-use gcnrec_kernels::ops::rows::{add_scaled_rows, add_scaled_rows_reference, row_scale, scale_all};
-use gcnrec_kernels::ops::scatter::{
+use gcnrec_kernels::ops::scale_rows::{add_scaled_rows, add_scaled_rows_reference, scale_all, scale_rows};
+use gcnrec_kernels::ops::segments::{
     Segments, segment_sum_rows, segment_weighted_rows, segment_weighted_rows_reference,
 };
+use gcnrec_kernels::ops::signed_coefficients::signed_coefficients;
 
 use crate::{DIMS, assert_close, assert_same_bits, indices, numbers, on_each, wide};
 
@@ -29,10 +29,10 @@ fn rows_are_copied_exactly() {
             gather_rows(device, dim, &on_x, &set, &mut y).unwrap();
             assert_close(&device.read(&y), &gather_reference(dim, &wide(&x), &list), 0.0, "gather_rows");
             let mut back = Buffer::default();
-            place_rows(device, dim, &set, &y, &mut back).unwrap();
+            spread_rows(device, dim, &set, &y, &mut back).unwrap();
             let expected: Vec<f64> =
                 x.iter().enumerate().map(|(at, &x)| if at / dim % 5 == 1 { 0.0 } else { f64::from(x) }).collect();
-            assert_close(&device.read(&back), &expected, 0.0, "place_rows");
+            assert_close(&device.read(&back), &expected, 0.0, "spread_rows");
             gather_indices(device, dim, &on_x, &device.upload(&picked), &mut y).unwrap();
             assert_close(&device.read(&y), &gather_reference(dim, &wide(&x), &picked), 0.0, "gather_indices");
         }
@@ -57,7 +57,7 @@ fn more_elements_than_an_axis_of_the_grid_holds_are_all_treated() {
 fn blocks_and_columns_land_where_they_should() {
     on_each(|device| {
         let mut target = device.upload(&[0.0f32; 9]);
-        place(device, &device.upload(&[1.0, 2.0]), 3, &mut target).unwrap();
+        copy_into(device, &device.upload(&[1.0, 2.0]), 3, &mut target).unwrap();
         fill_column(device, 7.0, 1, 3, 3, &mut target).unwrap();
         assert_eq!(device.read(&target), [0.0, 7.0, 0.0, 1.0, 7.0, 0.0, 0.0, 7.0, 0.0]);
         let mut out = Buffer::default();
@@ -80,7 +80,7 @@ fn rows_are_scaled_and_normalised_both_ways() {
             let mut sum = device.upload(&v);
             add_scaled_rows(device, dim, &on_scale, &on_x, &mut sum).unwrap();
             assert_close(&device.read(&sum), &expected, 3e-7, &what);
-            row_scale(device, dim, &on_scale, &on_x, &mut sum).unwrap();
+            scale_rows(device, dim, &on_scale, &on_x, &mut sum).unwrap();
             let product: Vec<f64> =
                 x.iter().enumerate().map(|(at, &x)| f64::from(x) * f64::from(scale[at / dim])).collect();
             assert_close(&device.read(&sum), &product, 2e-7, &what);

@@ -18,7 +18,7 @@ use gcnrec_kernels::ops::combine::{
     AdditiveShape, Attention, DotShape, Gradients, Layers, Motion, Pooled, Reached, Workspace, attention,
     global_backward, global_forward, global_tangent, global_weights, weighted_sum, weighted_sum_direct,
 };
-use gcnrec_kernels::ops::place::place;
+use gcnrec_kernels::ops::copy_rows::copy_into;
 use gcnrec_kernels::{Buffer, Device};
 
 use super::init::normal;
@@ -287,7 +287,7 @@ impl Combination {
         };
         for group in self.groups_mut() {
             for range in [&prior, &value] {
-                place(device, &device.zeros(range.len()), range.start, &mut group.gradient)?;
+                copy_into(device, &device.zeros(range.len()), range.start, &mut group.gradient)?;
             }
         }
         Ok(())

@@ -3,7 +3,7 @@
 //! Source: RecBole's `dynamic` with `candidate_num` (SPEC.md E.2). We differ: the score is the inner product that the loss sees, also where the model
 //! ranks by a power of the norm. On a GPU a step waits for these scores: which rows the step touches depends on them.
 
-use gcnrec_kernels::ops::dots::pair_dots;
+use gcnrec_kernels::ops::pair_dots::pair_dots;
 use gcnrec_kernels::ops::row_set::RowSet;
 use gcnrec_kernels::{Buffer, Device};
 

@@ -6,7 +6,7 @@
 //! [`super::combination`].
 
 use gcnrec_kernels::Device;
-use gcnrec_kernels::ops::table::Precision;
+use gcnrec_kernels::ops::half_table::Precision;
 use serde::{Deserialize, Serialize};
 
 use super::{GraphScorer, memory};

@@ -19,9 +19,9 @@ use gcnrec_graphs::{Purpose, Seed};
 use gcnrec_kernels::ops::adam::{AdamConfig, adam_step, sgd_step};
 use gcnrec_kernels::ops::adam_tangent::{AdamStart, adam_tangent};
 use gcnrec_kernels::ops::combine::Reached;
-use gcnrec_kernels::ops::place::{fill_column, place};
+use gcnrec_kernels::ops::copy_rows::{copy_into, fill_column};
 use gcnrec_kernels::ops::row_set::RowSet;
-use gcnrec_kernels::ops::rows::scale_all;
+use gcnrec_kernels::ops::scale_rows::scale_all;
 use gcnrec_kernels::{Buffer, Device};
 use rand::RngExt;
 
@@ -310,7 +310,7 @@ impl LookAhead {
 
 fn copy(device: &Device, source: &Buffer<f32>, target: &mut Buffer<f32>) -> Result<()> {
     device.resize(target, source.len());
-    Ok(place(device, source, 0, target)?)
+    Ok(copy_into(device, source, 0, target)?)
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! One forward and backward pass over the batch's rows: layers, combination, loss, and the way back to the layers.
 
 use gcnrec_kernels::ops::combine::Reached;
+use gcnrec_kernels::ops::copy_rows::{copy_into, fill_column};
 use gcnrec_kernels::ops::loss_sum::LossSums;
-use gcnrec_kernels::ops::place::{fill_column, place};
-use gcnrec_kernels::ops::{gather::gather_rows, row_set::RowSet, rows};
+use gcnrec_kernels::ops::{gather::gather_rows, row_set::RowSet, scale_rows};
 use gcnrec_kernels::{Buffer, Device};
 
 use super::combination::{BatchLayers, Combination, RowGroups, Scratch};
@@ -175,18 +175,24 @@ impl Pass {
             return Ok(());
         }
         let scale = regulariser.l2 * reduction.scale(task.objective.n_examples());
-        rows::scale_all(device, scale, task.objective.occurrences(), &mut self.decay);
+        scale_rows::scale_all(device, scale, task.objective.occurrences(), &mut self.decay);
         if self.free_biases {
             device.resize(&mut self.without_biases, self.hop_rows[0].len());
-            place(device, &self.hop_rows[0], 0, &mut self.without_biases)?;
+            copy_into(device, &self.hop_rows[0], 0, &mut self.without_biases)?;
             for column in [dim - 2, dim - 1] {
                 fill_column(device, 0.0, column, dim, self.rows.len(), &mut self.without_biases)?;
             }
-            return Ok(rows::add_scaled_rows(device, dim, &self.decay, &self.without_biases, &mut self.direct[0])?);
+            return Ok(scale_rows::add_scaled_rows(
+                device,
+                dim,
+                &self.decay,
+                &self.without_biases,
+                &mut self.direct[0],
+            )?);
         }
         let layers = if regulariser.all_layers { self.direct.len() } else { 1 };
         for (direct, hop_rows) in self.direct.iter_mut().zip(&self.hop_rows).take(layers) {
-            rows::add_scaled_rows(device, dim, &self.decay, hop_rows, direct)?;
+            scale_rows::add_scaled_rows(device, dim, &self.decay, hop_rows, direct)?;
         }
         Ok(())
     }

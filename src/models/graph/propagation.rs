@@ -4,14 +4,15 @@
 //! forwards and the first backwards visit the batch's rows only.
 
 use gcnrec_kernels::ops::adam::{AdamConfig, adam_step};
-use gcnrec_kernels::ops::place::place_rows;
+use gcnrec_kernels::ops::copy_rows::spread_rows;
+use gcnrec_kernels::ops::half_table::{
+    Precision, Table, gather_from_table, propagate_from_rows_to_table, propagate_rows_of_table, propagate_table,
+    round_into_table,
+};
 use gcnrec_kernels::ops::propagate::{
     propagate, propagate_add, propagate_from_rows_add, propagate_rows, skipping_columns_pays,
 };
-use gcnrec_kernels::ops::propagate_adam::{Moving, propagate_adam, propagate_adam_stored};
-use gcnrec_kernels::ops::table::{
-    Precision, Table, gather_stored, propagate_from_rows_stored, propagate_rows_stored, propagate_stored, store,
-};
+use gcnrec_kernels::ops::propagate_adam::{Moving, propagate_adam, propagate_adam_table};
 use gcnrec_kernels::ops::{
     adjacency::Adjacency,
     gather::gather_rows,
@@ -88,10 +89,10 @@ impl Propagation {
         let Some(narrow) = &mut self.narrow else {
             return (1..self.layers()).try_for_each(|layer| self.step(device, layer));
         };
-        store(device, &self.hops[0], &mut narrow.hops[0]);
+        round_into_table(device, &self.hops[0], &mut narrow.hops[0]);
         for layer in 1..narrow.hops.len() {
             let (below, above) = narrow.hops.split_at_mut(layer);
-            propagate_stored(device, &self.adjacency, self.dim, &below[layer - 1], None, &mut above[0])?;
+            propagate_table(device, &self.adjacency, self.dim, &below[layer - 1], None, &mut above[0])?;
         }
         Ok(())
     }
@@ -114,9 +115,9 @@ impl Propagation {
             match &self.narrow {
                 _ if layer == 0 => gather_rows(device, dim, &self.hops[0], rows, target)?,
                 Some(narrow) if layer == last => {
-                    propagate_rows_stored(device, a, dim, &narrow.hops[layer - 1], rows, target)?;
+                    propagate_rows_of_table(device, a, dim, &narrow.hops[layer - 1], rows, target)?;
                 }
-                Some(narrow) => gather_stored(device, dim, &narrow.hops[layer], rows, target)?,
+                Some(narrow) => gather_from_table(device, dim, &narrow.hops[layer], rows, target)?,
                 None if layer == last => propagate_rows(device, a, dim, &self.hops[layer - 1], rows, target)?,
                 None => gather_rows(device, dim, &self.hops[layer], rows, target)?,
             }
@@ -147,7 +148,7 @@ impl Propagation {
     pub fn backward(&mut self, device: &Device, rows: &RowSet, direct: &[Buffer<f32>]) -> Result<Buffer<f32>> {
         let (dim, last) = (self.dim, self.layers());
         match last {
-            0 => place_rows(device, dim, rows, &direct[0], &mut self.backward[0])?,
+            0 => spread_rows(device, dim, rows, &direct[0], &mut self.backward[0])?,
             1 => self.first_backward(device, rows, direct)?,
             _ => {
                 self.backward_to_first_layer(device, rows, direct)?;
@@ -155,7 +156,7 @@ impl Propagation {
                 match &self.narrow {
                     Some(narrow) => {
                         let (above, mut gradient) = (&narrow.backward[0], Table::F32(std::mem::take(current)));
-                        propagate_stored(device, &self.adjacency, dim, above, Some((rows, &direct[0])), &mut gradient)?;
+                        propagate_table(device, &self.adjacency, dim, above, Some((rows, &direct[0])), &mut gradient)?;
                         let Table::F32(gradient) = gradient else { unreachable!("a table never changes its format") };
                         return Ok(gradient);
                     }
@@ -194,7 +195,7 @@ impl Propagation {
         match &self.narrow {
             Some(narrow) => {
                 let moving = Moving { m, v, parameters: base, gradient: current };
-                propagate_adam_stored(device, a, dim, &narrow.backward[0], addend, (config, step), moving)?;
+                propagate_adam_table(device, a, dim, &narrow.backward[0], addend, (config, step), moving)?;
             }
             None => {
                 let moving = Moving { m, v, parameters: base, gradient: next };
@@ -211,7 +212,7 @@ impl Propagation {
         for layer in (1..self.hops.len() - 2).rev() {
             match &mut self.narrow {
                 Some(Narrow { backward: [above, below], .. }) => {
-                    propagate_stored(device, a, dim, above, Some((rows, of_layer(direct, layer))), below)?;
+                    propagate_table(device, a, dim, above, Some((rows, of_layer(direct, layer))), below)?;
                     std::mem::swap(above, below);
                 }
                 None => {
@@ -229,14 +230,14 @@ impl Propagation {
         let (a, dim, last) = (&self.adjacency, self.dim, self.layers());
         let (d_last, d_below) = (of_layer(direct, last), of_layer(direct, last - 1));
         if let Some(Narrow { backward: [above, _], .. }) = &mut self.narrow {
-            propagate_from_rows_stored(device, a, dim, rows, d_last, d_below, above)?;
+            propagate_from_rows_to_table(device, a, dim, rows, d_last, d_below, above)?;
             return Ok(());
         }
         let [current, next] = &mut self.backward;
         if skipping_columns_pays(device, rows) {
             propagate_from_rows_add(device, a, dim, rows, d_last, d_below, current)?;
         } else {
-            place_rows(device, dim, rows, d_last, next)?;
+            spread_rows(device, dim, rows, d_last, next)?;
             propagate_add(device, a, dim, next, rows, d_below, current)?;
         }
         Ok(())

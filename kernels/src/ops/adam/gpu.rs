@@ -1,5 +1,7 @@
 //! The optimisers on a GPU: one unit per element.
 
+#![allow(clippy::too_many_arguments, reason = "a kernel takes its arrays and sizes one by one")]
+
 use cubecl::prelude::*;
 
 use super::{ADAGRAD_EPSILON, Factors};

@@ -1,6 +1,8 @@
 //! The motion of an Adam step on a GPU: one unit per element, in f32. The form that it works out
 //! has no difference of nearly equal numbers but the one that is in the slope itself.
 
+#![allow(clippy::too_many_arguments, reason = "a kernel takes its arrays and sizes one by one")]
+
 use cubecl::prelude::*;
 
 use super::{AdamStart, Slope};

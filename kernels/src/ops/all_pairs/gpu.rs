@@ -1,6 +1,8 @@
 //! All pairs on a GPU: the moments of each side are products in tiles, known pairs go the way of a
 //! loss over pairs.
 
+#![allow(clippy::too_many_arguments, reason = "a kernel takes its arrays and sizes one by one")]
+
 use std::ops::Range;
 
 use cubecl::prelude::*;
@@ -10,10 +12,10 @@ use crate::error::Result;
 use crate::gpu::cubes::{LANES, ROWS, cube_sum, cubes_for_rows, lane_sum};
 use crate::gpu::tile::{Lying, deep_product, product};
 use crate::gpu::{Gpu, UNITS, cubes_for, launch};
-use crate::ops::dots::{pair_dots, pair_dots_tangent};
-use crate::ops::place::gpu::copy;
-use crate::ops::rows::row_scale;
-use crate::ops::scatter::{Segments, segment_weighted_rows};
+use crate::ops::copy_rows::gpu::copy;
+use crate::ops::pair_dots::{pair_dots, pair_dots_tangent};
+use crate::ops::scale_rows::scale_rows;
+use crate::ops::segments::{Segments, segment_weighted_rows};
 use crate::{Buffer, Device};
 
 /// Indices of the known pairs, and what is worked out on the way.
@@ -55,7 +57,7 @@ impl Scratch {
     fn take(&mut self, device: &Device, pairs: &AllPairs<'_>, x: &Buffer<f32>) -> Result<()> {
         let narrow = |values: &[f64]| values.iter().map(|&value| value as f32).collect::<Vec<f32>>();
         device.write(&mut self.factor, &narrow(pairs.factor));
-        row_scale(device, pairs.dim, &self.factor, x, &mut self.scaled)?;
+        scale_rows(device, pairs.dim, &self.factor, x, &mut self.scaled)?;
         pair_dots(device, pairs.dim, x, &self.left, &self.right, &mut self.score)
     }
 }

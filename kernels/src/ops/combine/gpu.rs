@@ -1,13 +1,15 @@
 //! What the attentive combinations share on a GPU: the rows of all layers stacked, weights from
 //! scores, and pooling.
 
+#![allow(clippy::too_many_arguments, reason = "a kernel takes its arrays and sizes one by one")]
+
 use cubecl::prelude::*;
 
 use super::layers::Layers;
 use crate::Buffer;
 use crate::gpu::cubes::{cube_sum, tanh};
 use crate::gpu::{Gpu, UNITS, cubes_for, launch};
-use crate::ops::place::gpu::copy;
+use crate::ops::copy_rows::gpu::copy;
 
 /// Sets numbers that a unit owns to zero.
 #[cube]

@@ -10,7 +10,7 @@ use super::TopK;
 use crate::error::{KernelError, Result};
 use crate::gpu::tile::{Lying, TILE, product};
 use crate::gpu::{Gpu, UNITS, launch};
-use crate::ops::place::gpu::copy;
+use crate::ops::copy_rows::gpu::copy;
 use crate::{Buffer, Device};
 
 mod kernels;

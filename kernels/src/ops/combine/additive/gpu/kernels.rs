@@ -1,5 +1,7 @@
 //! The kernels of additive attention.
 
+#![allow(clippy::too_many_arguments, reason = "a kernel takes its arrays and sizes one by one")]
+
 use cubecl::prelude::*;
 
 use super::{CHUNK, COLUMNS, SLOTS};

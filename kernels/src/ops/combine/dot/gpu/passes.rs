@@ -10,7 +10,7 @@ use crate::ops::combine::dot::DotShape;
 use crate::ops::combine::gpu::{line_sums, pool, stack_rows};
 use crate::ops::combine::layers::{Gradients, Layers, Motion};
 use crate::ops::combine::weighted::gpu::accumulate;
-use crate::ops::place::gpu::copy;
+use crate::ops::copy_rows::gpu::copy;
 
 impl OnGpu for DotShape {
     type GpuScratch = Scratch;

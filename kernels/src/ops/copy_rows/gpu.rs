@@ -61,7 +61,7 @@ pub(super) fn fill_column(
     }
 }
 
-pub(super) fn place_rows(gpu: &Gpu, dim: usize, rows: &RowSet, x: &Buffer<f32>, y: &mut Buffer<f32>) {
+pub(super) fn spread_rows(gpu: &Gpu, dim: usize, rows: &RowSet, x: &Buffer<f32>, y: &mut Buffer<f32>) {
     // SAFETY: the kernel stays below the length of `y`, one row per row of the set's table; a slot
     // is a row of `x`, as `RowSet` keeps it.
     unsafe {

@@ -78,7 +78,7 @@ fn gather_as<X: Float, TX: Element>(gpu: &Gpu, dim: usize, x: &Buffer<TX>, rows:
     }
 }
 
-pub(super) fn store(gpu: &Gpu, x: &Buffer<f32>, y: &mut Table) {
+pub(super) fn round_into_table(gpu: &Gpu, x: &Buffer<f32>, y: &mut Table) {
     by_format!(y, y: Y => convert::<f32, Y, _, _>(gpu, x, y));
 }
 

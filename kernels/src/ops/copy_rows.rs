@@ -1,4 +1,4 @@
-//! Moving whole blocks of numbers: one array into a range of another.
+//! Copies: one array into a range of another, the rows of a batch into a table, a number into a column.
 
 use rayon::prelude::*;
 
@@ -15,9 +15,9 @@ pub(crate) mod gpu;
 ///
 /// # Errors
 /// [`crate::KernelError::Shape`] when the range ends behind the target.
-pub fn place(device: &Device, source: &Buffer<f32>, offset: usize, target: &mut Buffer<f32>) -> Result<()> {
+pub fn copy_into(device: &Device, source: &Buffer<f32>, offset: usize, target: &mut Buffer<f32>) -> Result<()> {
     let end = offset + source.len();
-    expect_len("place", "target", target.len(), end.max(target.len()))?;
+    expect_len("copy_into", "target", target.len(), end.max(target.len()))?;
     match device {
         Device::Cpu => target.host_mut()[offset..end].copy_from_slice(source.host()),
         #[cfg(feature = "gpu")]
@@ -59,9 +59,9 @@ pub fn fill_column(
 ///
 /// # Errors
 /// [`crate::KernelError::Shape`] when `x` does not have one row per member of `rows`.
-pub fn place_rows(device: &Device, dim: usize, rows: &RowSet, x: &Buffer<f32>, y: &mut Buffer<f32>) -> Result<()> {
-    expect_dim("place_rows", dim)?;
-    expect_len("place_rows", "x", x.len(), rows.len() * dim)?;
+pub fn spread_rows(device: &Device, dim: usize, rows: &RowSet, x: &Buffer<f32>, y: &mut Buffer<f32>) -> Result<()> {
+    expect_dim("spread_rows", dim)?;
+    expect_len("spread_rows", "x", x.len(), rows.len() * dim)?;
     device.resize(y, rows.n_rows() * dim);
     match device {
         Device::Cpu => {
@@ -78,7 +78,7 @@ pub fn place_rows(device: &Device, dim: usize, rows: &RowSet, x: &Buffer<f32>, y
             });
         }
         #[cfg(feature = "gpu")]
-        Device::Gpu(gpu) => gpu::place_rows(gpu, dim, rows, x, y),
+        Device::Gpu(gpu) => gpu::spread_rows(gpu, dim, rows, x, y),
     }
     Ok(())
 }
@@ -93,7 +93,7 @@ mod tests {
         let mut rows = RowSet::new(&device, 3);
         rows.assign(&device, &[0, 2]).unwrap();
         let mut y = device.upload(&[9.0; 6]);
-        place_rows(&device, 2, &rows, &device.upload(&[1.0, 2.0, 3.0, 4.0]), &mut y).unwrap();
+        spread_rows(&device, 2, &rows, &device.upload(&[1.0, 2.0, 3.0, 4.0]), &mut y).unwrap();
         assert_eq!(device.read(&y), [1.0, 2.0, 0.0, 0.0, 3.0, 4.0]);
     }
 
@@ -101,9 +101,9 @@ mod tests {
     fn a_block_lands_at_its_offset_and_never_behind_the_end() {
         let device = Device::Cpu;
         let mut target = device.zeros(5);
-        place(&device, &device.upload(&[1.0, 2.0]), 3, &mut target).unwrap();
+        copy_into(&device, &device.upload(&[1.0, 2.0]), 3, &mut target).unwrap();
         assert_eq!(device.read(&target), [0.0, 0.0, 0.0, 1.0, 2.0]);
-        assert!(place(&device, &device.upload(&[1.0, 2.0]), 4, &mut target).is_err());
+        assert!(copy_into(&device, &device.upload(&[1.0, 2.0]), 4, &mut target).is_err());
     }
 
     #[test]

@@ -71,7 +71,7 @@ impl Table {
 ///
 /// # Shapes
 /// - `y` becomes as long as `x`
-pub fn store(device: &Device, x: &Buffer<f32>, y: &mut Table) {
+pub fn round_into_table(device: &Device, x: &Buffer<f32>, y: &mut Table) {
     each_format!(y, y => device.resize(y, x.len()));
     match device {
         Device::Cpu => each_format!(y, y => {
@@ -79,7 +79,7 @@ pub fn store(device: &Device, x: &Buffer<f32>, y: &mut Table) {
             tasks.for_each(|(y, x)| narrow_all(x, y));
         }),
         #[cfg(feature = "gpu")]
-        Device::Gpu(gpu) => gpu::store(gpu, x, y),
+        Device::Gpu(gpu) => gpu::round_into_table(gpu, x, y),
     }
 }
 
@@ -91,8 +91,8 @@ pub fn store(device: &Device, x: &Buffer<f32>, y: &mut Table) {
 /// # Errors
 /// [`KernelError::Shape`](crate::KernelError::Shape) when `x` does not have the rows that the set
 /// is taken from.
-pub fn gather_stored(device: &Device, dim: usize, x: &Table, rows: &RowSet, y: &mut Buffer<f32>) -> Result<()> {
-    const OP: &str = "gather_stored";
+pub fn gather_from_table(device: &Device, dim: usize, x: &Table, rows: &RowSet, y: &mut Buffer<f32>) -> Result<()> {
+    const OP: &str = "gather_from_table";
     expect_dim(OP, dim)?;
     expect_len(OP, "x", x.len(), rows.n_rows() * dim)?;
     device.resize(y, rows.len() * dim);
@@ -122,7 +122,7 @@ pub fn gather_stored(device: &Device, dim: usize, x: &Table, rows: &RowSet, y: &
 /// # Errors
 /// [`KernelError::Shape`](crate::KernelError::Shape) when a size does not fit the adjacency or the
 /// row set.
-pub fn propagate_stored(
+pub fn propagate_table(
     device: &Device,
     a: &Adjacency,
     dim: usize,
@@ -130,7 +130,7 @@ pub fn propagate_stored(
     addend: Option<(&RowSet, &Buffer<f32>)>,
     y: &mut Table,
 ) -> Result<()> {
-    const OP: &str = "propagate_stored";
+    const OP: &str = "propagate_table";
     expect_dim(OP, dim)?;
     expect_len(OP, "x", x.len(), a.n_cols() * dim)?;
     if let Some((rows, addend)) = addend {
@@ -157,7 +157,7 @@ pub fn propagate_stored(
 ///
 /// # Errors
 /// [`KernelError::Shape`](crate::KernelError::Shape) when a size does not fit the adjacency.
-pub fn propagate_rows_stored(
+pub fn propagate_rows_of_table(
     device: &Device,
     a: &Adjacency,
     dim: usize,
@@ -165,7 +165,7 @@ pub fn propagate_rows_stored(
     rows: &RowSet,
     y: &mut Buffer<f32>,
 ) -> Result<()> {
-    const OP: &str = "propagate_rows_stored";
+    const OP: &str = "propagate_rows_of_table";
     expect_dim(OP, dim)?;
     expect_len(OP, "x", x.len(), a.n_cols() * dim)?;
     expect_len(OP, "rows.slot_of", rows.n_rows(), a.n_rows())?;
@@ -187,7 +187,7 @@ pub fn propagate_rows_stored(
 ///
 /// # Errors
 /// [`KernelError::Shape`](crate::KernelError::Shape) when `A` is not square or a size does not fit.
-pub fn propagate_from_rows_stored(
+pub fn propagate_from_rows_to_table(
     device: &Device,
     a: &Adjacency,
     dim: usize,
@@ -196,7 +196,7 @@ pub fn propagate_from_rows_stored(
     addend: &Buffer<f32>,
     y: &mut Table,
 ) -> Result<()> {
-    const OP: &str = "propagate_from_rows_stored";
+    const OP: &str = "propagate_from_rows_to_table";
     expect_dim(OP, dim)?;
     expect_len(OP, "a.row_ptr", a.n_rows() + 1, a.n_cols() + 1)?;
     expect_len(OP, "rows.slot_of", rows.n_rows(), a.n_rows())?;
@@ -257,5 +257,5 @@ fn round_blocks<Y: Stored>(
 }
 
 #[cfg(test)]
-#[path = "table_tests.rs"]
+#[path = "half_table_tests.rs"]
 mod tests;

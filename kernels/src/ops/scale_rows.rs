@@ -48,9 +48,15 @@ pub fn add_scaled_rows(
 ///
 /// # Errors
 /// [`KernelError::Shape`](crate::KernelError::Shape) when `x` does not have one row per number.
-pub fn row_scale(device: &Device, dim: usize, scale: &Buffer<f32>, x: &Buffer<f32>, y: &mut Buffer<f32>) -> Result<()> {
-    expect_dim("row_scale", dim)?;
-    expect_len("row_scale", "x", x.len(), scale.len() * dim)?;
+pub fn scale_rows(
+    device: &Device,
+    dim: usize,
+    scale: &Buffer<f32>,
+    x: &Buffer<f32>,
+    y: &mut Buffer<f32>,
+) -> Result<()> {
+    expect_dim("scale_rows", dim)?;
+    expect_len("scale_rows", "x", x.len(), scale.len() * dim)?;
     device.resize(y, x.len());
     each_row(device, dim, scale, x, y, false);
     Ok(())
@@ -125,7 +131,7 @@ mod tests {
         let mut y = CPU.upload(&[10.0; 4]);
         add_scaled_rows(&CPU, 2, &scale, &x, &mut y).unwrap();
         assert_eq!(CPU.read(&y), [12.0, 14.0, 7.0, 6.0]);
-        row_scale(&CPU, 2, &scale, &x, &mut y).unwrap();
+        scale_rows(&CPU, 2, &scale, &x, &mut y).unwrap();
         assert_eq!(CPU.read(&y), [2.0, 4.0, -3.0, -4.0]);
     }
 
@@ -146,7 +152,7 @@ mod tests {
             // One or two roundings of numbers below 2.
             assert_close(&format!("dim {dim}"), &added, &expected, 2e-7, 2e-7);
             let mut y = Buffer::default();
-            row_scale(&CPU, dim, &scale, &x, &mut y).unwrap();
+            scale_rows(&CPU, dim, &scale, &x, &mut y).unwrap();
             assert_close(&format!("dim {dim}"), y.host(), &product, 1e-7, 1e-7);
         }
     }
@@ -163,7 +169,7 @@ mod tests {
         let (scale, x, mut y) = (CPU.zeros(2), CPU.zeros(6), CPU.zeros(5));
         let refused = add_scaled_rows(&CPU, 3, &scale, &x, &mut y).unwrap_err();
         assert_eq!(refused.to_string(), "add_scaled_rows: y has 5 elements, expected 6");
-        let refused = row_scale(&CPU, 2, &scale, &x, &mut y).unwrap_err();
-        assert_eq!(refused.to_string(), "row_scale: x has 6 elements, expected 4");
+        let refused = scale_rows(&CPU, 2, &scale, &x, &mut y).unwrap_err();
+        assert_eq!(refused.to_string(), "scale_rows: x has 6 elements, expected 4");
     }
 }

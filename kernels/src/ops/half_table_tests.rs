@@ -24,7 +24,7 @@ fn batch() -> RowSet {
 
 fn stored(precision: Precision, x: &[f32]) -> Table {
     let mut table = Table::new(precision);
-    store(&CPU, &CPU.upload(x), &mut table);
+    round_into_table(&CPU, &CPU.upload(x), &mut table);
     table
 }
 
@@ -50,7 +50,7 @@ fn a_hop_over_a_table_is_the_f32_hop_over_its_rounded_numbers_rounded_once() {
             propagate(&CPU, &a, dim, &exact, &mut plain).unwrap();
             let found = same_bits_of(|| {
                 let mut y = Table::new(precision);
-                propagate_stored(&CPU, &a, dim, &table, None, &mut y).unwrap();
+                propagate_table(&CPU, &a, dim, &table, None, &mut y).unwrap();
                 read(&y)
             });
             assert_eq!(bits(&found), bits(&read(&stored(precision, plain.host()))), "{precision:?}, dim {dim}");
@@ -58,21 +58,21 @@ fn a_hop_over_a_table_is_the_f32_hop_over_its_rounded_numbers_rounded_once() {
             let mut chosen = Buffer::default();
             propagate_rows(&CPU, &a, dim, &exact, &rows, &mut chosen).unwrap();
             let mut y = Buffer::default();
-            propagate_rows_stored(&CPU, &a, dim, &table, &rows, &mut y).unwrap();
+            propagate_rows_of_table(&CPU, &a, dim, &table, &rows, &mut y).unwrap();
             assert_eq!(bits(y.host()), bits(chosen.host()), "rows, {precision:?}, dim {dim}");
 
             let mut from_rows = Buffer::default();
             propagate_from_rows_add(&CPU, &a, dim, &rows, &addend, &addend, &mut from_rows).unwrap();
             let found = same_bits_of(|| {
                 let mut y = Table::new(precision);
-                propagate_from_rows_stored(&CPU, &a, dim, &rows, &addend, &addend, &mut y).unwrap();
+                propagate_from_rows_to_table(&CPU, &a, dim, &rows, &addend, &addend, &mut y).unwrap();
                 read(&y)
             });
             assert_eq!(bits(&found), bits(&read(&stored(precision, from_rows.host()))), "back, {precision:?}");
 
             // The addend comes before the rounding, and a target of 32 bits keeps the sum as it is.
             let mut y = Table::new(Precision::F32);
-            propagate_stored(&CPU, &a, dim, &table, Some((&rows, &addend)), &mut y).unwrap();
+            propagate_table(&CPU, &a, dim, &table, Some((&rows, &addend)), &mut y).unwrap();
             let mut expected = plain.host().to_vec();
             for (slot, &row) in rows.rows().iter().enumerate() {
                 for k in 0..dim {
@@ -94,7 +94,7 @@ fn a_hop_over_a_table_agrees_with_the_reference_within_the_rounding_of_its_forma
     let expected = propagate_reference(&row_ptr, &col_idx, &values, 17, &wide(&x));
     for (precision, unit) in FORMATS {
         let mut y = Table::new(precision);
-        propagate_stored(&CPU, &a, 17, &stored(precision, &x), None, &mut y).unwrap();
+        propagate_table(&CPU, &a, 17, &stored(precision, &x), None, &mut y).unwrap();
         // The hub sums 662 products below 1 whose errors add like a random walk of 26 steps; f32
         // itself is right to 1e-4 there.
         assert_close(
@@ -114,7 +114,7 @@ fn wide_and_narrow_vectors_give_the_same_bits() {
         let table = stored(precision, &numbers(1, NODES * 65));
         let (wide, narrow) = on_both_widths(|| {
             let mut y = Table::new(precision);
-            propagate_stored(&CPU, &a, 65, &table, None, &mut y).unwrap();
+            propagate_table(&CPU, &a, 65, &table, None, &mut y).unwrap();
             read(&y)
         });
         assert_eq!(bits(&wide), bits(&narrow), "{precision:?}");
@@ -126,7 +126,7 @@ fn rows_of_a_table_are_gathered_exactly() {
     let rows = batch();
     let table = stored(Precision::F16, &numbers(2, NODES * 17));
     let mut y = Buffer::default();
-    gather_stored(&CPU, 17, &table, &rows, &mut y).unwrap();
+    gather_from_table(&CPU, 17, &table, &rows, &mut y).unwrap();
     let all = read(&table);
     let expected: Vec<f32> = rows.rows().iter().flat_map(|&row| all[row as usize * 17..][..17].to_vec()).collect();
     assert_eq!(y.host(), expected);
@@ -137,13 +137,16 @@ fn sizes_that_do_not_fit_are_refused() {
     let (a, rows, table) = (graph(), batch(), stored(Precision::F16, &[1.0; 5]));
     let (mut y, mut out) = (Buffer::default(), Table::new(Precision::F16));
     let refused = |result: Result<()>| result.unwrap_err().to_string();
-    let message = refused(propagate_stored(&CPU, &a, 2, &table, None, &mut out));
-    assert_eq!(message, "propagate_stored: x has 5 elements, expected 662");
-    assert_eq!(refused(gather_stored(&CPU, 2, &table, &rows, &mut y)), "gather_stored: x has 5 elements, expected 662");
-    let message = refused(propagate_rows_stored(&CPU, &a, 2, &table, &rows, &mut y));
-    assert_eq!(message, "propagate_rows_stored: x has 5 elements, expected 662");
-    let message = refused(propagate_from_rows_stored(&CPU, &a, 2, &rows, &y, &y, &mut out));
-    assert!(message.starts_with("propagate_from_rows_stored: x_rows has 0 elements"), "{message}");
+    let message = refused(propagate_table(&CPU, &a, 2, &table, None, &mut out));
+    assert_eq!(message, "propagate_table: x has 5 elements, expected 662");
+    assert_eq!(
+        refused(gather_from_table(&CPU, 2, &table, &rows, &mut y)),
+        "gather_from_table: x has 5 elements, expected 662"
+    );
+    let message = refused(propagate_rows_of_table(&CPU, &a, 2, &table, &rows, &mut y));
+    assert_eq!(message, "propagate_rows_of_table: x has 5 elements, expected 662");
+    let message = refused(propagate_from_rows_to_table(&CPU, &a, 2, &rows, &y, &y, &mut out));
+    assert!(message.starts_with("propagate_from_rows_to_table: x_rows has 0 elements"), "{message}");
     assert!(out.is_empty());
 }
 
@@ -159,8 +162,8 @@ fn the_order_in_which_rows_are_summed_changes_no_bit_of_a_table() {
             let table = stored(precision, &numbers(1, NODES * dim));
             let all = |a: &Adjacency| {
                 let mut y = [(); 2].map(|()| Table::new(precision));
-                propagate_stored(&CPU, a, dim, &table, Some((&rows, &addend)), &mut y[0]).unwrap();
-                propagate_from_rows_stored(&CPU, a, dim, &rows, &addend, &addend, &mut y[1]).unwrap();
+                propagate_table(&CPU, a, dim, &table, Some((&rows, &addend)), &mut y[0]).unwrap();
+                propagate_from_rows_to_table(&CPU, a, dim, &rows, &addend, &addend, &mut y[1]).unwrap();
                 y.map(|y| read(&y)).concat()
             };
             let found = same_bits_of(|| all(&ordered));
