@@ -1,4 +1,4 @@
-//! An order in which nodes of one community stand together, by label propagation.
+//! Community order: nodes of one community stand together, found by label propagation.
 
 use std::ops::Range;
 

@@ -1,4 +1,4 @@
-//! What can be wrong with the pairs a graph is made of, or with what is asked of it.
+//! Errors of graphs: pairs that make none, and questions without an answer.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Walking the graph: petgraph's traversals on [`BipartiteGraph`], and distances in hops.
+//! Graph traversal: petgraph's traversals on [`BipartiteGraph`], and distances in hops.
 //!
 //! Nodes are numbered as in the adjacency: users first, item `i` is node `n_users + i`.
 //! Implementing petgraph's traits on our storage saves a copy of the graph in petgraph's own, which

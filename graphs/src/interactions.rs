@@ -1,4 +1,4 @@
-//! Which user met which item: a set of pairs, sorted by user, then by item.
+//! User-item interactions: a set of pairs, sorted by user, then by item.
 
 use rayon::slice::ParallelSliceMut;
 

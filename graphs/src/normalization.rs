@@ -1,4 +1,4 @@
-//! How much each edge counts, given the degrees of its nodes.
+//! Edge normalisation: how much an edge counts, given the degrees of its nodes.
 
 use serde::{Deserialize, Serialize};
 

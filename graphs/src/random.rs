@@ -1,4 +1,4 @@
-//! Randomness as a function of (seed, purpose, epoch, index), never "the next number of a shared
+//! Random streams: a function of (seed, purpose, epoch, index), never "the next number of a shared
 //! generator".
 //!
 //! Each stream is ChaCha8 keyed by the seed and the purpose; the epoch and the index choose the

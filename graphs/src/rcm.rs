@@ -1,4 +1,4 @@
-//! Where reverse Cuthill-McKee starts: at the rim of each component.
+//! Start nodes of reverse Cuthill-McKee: at the rim of each component.
 //!
 //! sprs brings the ordering; its own way of choosing a start looks through all nodes for each
 //! component, which is quadratic where many nodes stand alone. This one looks through them once in

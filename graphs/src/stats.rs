@@ -1,4 +1,4 @@
-//! What a graph looks like: sizes, degrees, how unequal popularity is, and what hangs together.
+//! Graph statistics: sizes, degrees, inequality of popularity, connected components.
 
 use petgraph::unionfind::UnionFind;
 use serde::Serialize;

@@ -1,4 +1,4 @@
-//! Where numbers live and are computed: a run-time choice, never a type parameter.
+//! Devices: the processor or a GPU, chosen at run time, never by a type parameter.
 
 use std::borrow::Cow;
 

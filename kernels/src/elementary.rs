@@ -1,4 +1,5 @@
-//! Exponential, hyperbolic tangent and friends, written so that loops over them become vector code.
+//! Exponential, hyperbolic tangent and what follows from them, written so that loops become vector
+//! code.
 //!
 //! `e^x = 2^n e^r` with `n` the integer nearest `x / ln 2` and `|r| <= ln(2) / 2`;
 //! `e^r - 1 = r + r^2 P(r)` with a polynomial of degree 4 fitted to the smallest greatest error

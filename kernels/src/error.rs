@@ -1,4 +1,4 @@
-//! What an op can refuse.
+//! Errors of the ops: wrong sizes, indices and arguments, and devices that fail.
 
 /// An op was called with buffers that do not fit, or a device cannot do what was asked.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]

@@ -1,5 +1,5 @@
-//! Devices, buffers and numeric operations. This crate has never heard of users or items: it knows
-//! rows, columns and indices.
+//! Devices, buffers and numeric operations on rows, columns and indices; nothing here knows of
+//! users or items.
 //!
 //! One op is one file in [`ops`]: its formula, the f64 reference that defines it, the CPU path and
 //! the cases it is tested on.

@@ -1,4 +1,5 @@
-//! Work split into row blocks that are cut once: who runs a block never changes what it computes.
+//! Row blocks of equal work, cut once: which thread runs a block changes no bit of what it
+//! computes.
 
 use std::marker::PhantomData;
 use std::ops::Range;

@@ -1,5 +1,4 @@
-//! What a device that fails, or is too small, has to say: its runtime panics where it should
-//! answer.
+//! Failures of a GPU: caught panics of its runtime, and devices that are too small.
 
 use std::sync::OnceLock;
 

@@ -1,4 +1,5 @@
-//! Copies: one array into a range of another, the rows of a batch into a table, a number into a column.
+//! Copies of numbers: one array into a range of another, the rows of a batch into a table, a number
+//! into a column.
 
 use rayon::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Copies of chosen rows, side by side.
+//! Row gathers: copies of chosen rows, one after the other.
 
 use rayon::prelude::*;
 

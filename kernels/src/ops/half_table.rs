@@ -1,6 +1,6 @@
-//! Propagation over tables that lie in memory as f32, f16 or bf16. A hop is bound by the memory it
-//! gathers, so half the bytes are less than two thirds of the time; sums are taken in f32 and
-//! rounded once, when a row is done.
+//! Half-precision tables: propagation over numbers that lie in memory as f16 or bf16 (or f32). A
+//! hop is bound by the memory it gathers, so half the bytes are less than two thirds of the time;
+//! sums are taken in f32 and rounded once, when a row is done.
 //!
 //! Order and owners are those of [`propagate`](super::propagate): the same bits for any number of
 //! threads and on every instruction set that fuses.

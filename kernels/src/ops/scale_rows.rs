@@ -1,4 +1,4 @@
-//! Rows times a number each.
+//! Row scaling: each row times a number of its own, stored or added.
 
 use rayon::prelude::*;
 

@@ -1,4 +1,4 @@
-//! A sparse matrix with every row that is easily got wrong.
+//! A sparse test matrix with empty, single, hub and isolated rows.
 
 use super::{indices, numbers};
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use gcnrec_graphs::Seed;
 use gcnrec_kernels::Device;
 use gcnrec_kernels::ops::adam::AdamConfig;
-use gcnrec_kernels::ops::combine::additive::AdditiveShape;
+use gcnrec_kernels::ops::combine::{AdditiveShape, Attention};
 
 use super::autodebias::Autodebias;
 use super::imputation::Imputation;

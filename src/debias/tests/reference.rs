@@ -4,7 +4,7 @@
 
 use gcnrec_kernels::ops::adam::{AdamConfig, adam_step_reference};
 use gcnrec_kernels::ops::adam_tangent::adam_tangent_reference;
-use gcnrec_kernels::ops::combine::{AdditiveShape, Attention};
+use gcnrec_kernels::ops::combine::{AdditiveShape, Definition};
 
 /// Adam's moments and the number of the step about to be taken; gradient descent where there are
 /// none.

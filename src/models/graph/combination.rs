@@ -15,8 +15,8 @@ use gcnrec_graphs::{Purpose, Seed};
 use gcnrec_kernels::ops::adam::{AdamConfig, adam_step};
 use gcnrec_kernels::ops::adam_tangent::{AdamStart, adam_tangent};
 use gcnrec_kernels::ops::combine::{
-    AdditiveShape, Attention, DotShape, Gradients, Layers, Motion, Pooled, Reached, Workspace, attention,
-    global_backward, global_forward, global_tangent, global_weights, weighted_sum, weighted_sum_direct,
+    AdditiveShape, DotShape, Gradients, Layers, Motion, Pooled, Reached, Workspace, attention, global_backward,
+    global_forward, global_tangent, global_weights, weighted_sum, weighted_sum_direct,
 };
 use gcnrec_kernels::ops::copy_rows::copy_into;
 use gcnrec_kernels::{Buffer, Device};

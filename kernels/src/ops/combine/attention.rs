@@ -38,7 +38,7 @@ impl<A> OnGpu for A {}
 
 /// A kind of attention over layers: its sizes and constants. All parameters are one flat array,
 /// which starts with the layers' own logits.
-pub trait Attention: Passes + OnGpu {
+pub trait Attention: Definition + Passes + OnGpu {
     /// Columns of a row.
     fn dim(&self) -> usize;
 
@@ -57,14 +57,17 @@ pub trait Attention: Passes + OnGpu {
     fn n_hops(&self) -> usize {
         self.layers() + 1
     }
+}
 
-    /// The definition of [`forward`], in plain loops for all rows: `(pooled, attention)`.
+/// What a kind computes, in plain loops over f64, for all rows.
+pub trait Definition {
+    /// [`forward`]: `(pooled, attention)`.
     fn reference(&self, parameters: &[f64], hops: &[Vec<f64>]) -> (Vec<f64>, Vec<f64>);
 
-    /// The definition of [`backward`]: `(direct, d_parameters)`.
+    /// [`backward`]: `(direct, d_parameters)`.
     fn backward_reference(&self, parameters: &[f64], hops: &[Vec<f64>], g: &[f64]) -> (Vec<Vec<f64>>, Vec<f64>);
 
-    /// The definition of [`tangent`]: how `pooled` moves along `d_hops` and `d_parameters`.
+    /// [`tangent`]: how `pooled` moves along `d_hops` and `d_parameters`.
     fn tangent_reference(
         &self,
         parameters: &[f64],

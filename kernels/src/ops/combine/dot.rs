@@ -80,22 +80,4 @@ impl Attention for DotShape {
     fn n_parameters(&self) -> usize {
         self.value().end
     }
-
-    fn reference(&self, parameters: &[f64], hops: &[Vec<f64>]) -> (Vec<f64>, Vec<f64>) {
-        reference::forward(self, parameters, hops)
-    }
-
-    fn backward_reference(&self, parameters: &[f64], hops: &[Vec<f64>], g: &[f64]) -> (Vec<Vec<f64>>, Vec<f64>) {
-        reference::backward(self, parameters, hops, g)
-    }
-
-    fn tangent_reference(
-        &self,
-        parameters: &[f64],
-        hops: &[Vec<f64>],
-        d_hops: &[Vec<f64>],
-        d_parameters: &[f64],
-    ) -> Vec<f64> {
-        reference::tangent(self, parameters, hops, d_hops, d_parameters)
-    }
 }

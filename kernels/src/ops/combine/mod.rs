@@ -22,7 +22,7 @@ pub mod weighted;
 mod weights;
 
 pub use additive::AdditiveShape;
-pub use attention::{Attention, Pooled, Reached, Workspace};
+pub use attention::{Attention, Definition, Pooled, Reached, Workspace};
 pub use dot::DotShape;
 pub use global::{global_backward, global_forward, global_tangent, global_weights};
 pub use layers::{Gradients, Layers, MAX_LAYERS, Motion};

@@ -1,6 +1,7 @@
 //! The definition of additive attention: plain loops in f64, for all rows.
 
 use super::AdditiveShape;
+use crate::ops::combine::attention::Definition;
 use crate::ops::combine::weights::{bounded_reference, softmax_reference};
 
 /// What one row makes of its layers: per layer the activations and the score, then the weights.
@@ -27,90 +28,84 @@ fn row(shape: &AdditiveShape, parameters: &[f64], hops: &[Vec<f64>], i: usize) -
     row
 }
 
-/// The definition of [`forward`](crate::ops::combine::attention::forward): `(pooled, attention)`.
-pub(super) fn forward(shape: &AdditiveShape, parameters: &[f64], hops: &[Vec<f64>]) -> (Vec<f64>, Vec<f64>) {
-    let (mut pooled, mut attention) = (Vec::new(), Vec::new());
-    for i in 0..hops[0].len() / shape.dim {
-        let row = row(shape, parameters, hops, i);
-        for c in i * shape.dim..(i + 1) * shape.dim {
-            pooled.push(row.weights.iter().zip(hops).map(|(a, hop)| a * hop[c]).sum());
-        }
-        attention.extend(row.weights);
-    }
-    (pooled, attention)
-}
-
-/// The definition of [`backward`](crate::ops::combine::attention::backward):
-/// `(direct, d_parameters)`.
-pub(super) fn backward(
-    shape: &AdditiveShape,
-    parameters: &[f64],
-    hops: &[Vec<f64>],
-    g: &[f64],
-) -> (Vec<Vec<f64>>, Vec<f64>) {
-    let dim = shape.dim;
-    let (w, q) = (&parameters[shape.weight()], &parameters[shape.query()]);
-    let mut direct = vec![vec![0.0; g.len()]; hops.len()];
-    let mut d = vec![0.0; parameters.len()];
-    for i in 0..g.len() / dim {
-        let row = row(shape, parameters, hops, i);
-        let g = &g[i * dim..(i + 1) * dim];
-        let p: Vec<f64> = hops.iter().map(|hop| g.iter().zip(&hop[i * dim..]).map(|(g, e)| g * e).sum()).collect();
-        let mean: f64 = row.weights.iter().zip(&p).map(|(a, p)| a * p).sum();
-        for (k, hop) in hops.iter().enumerate() {
-            let zeta = row.weights[k] * (p[k] - mean) / f64::from(shape.temperature);
-            d[k] += zeta;
-            let d_score = zeta * bounded_reference(row.scores[k], shape.bound).1;
-            for c in 0..dim {
-                direct[k][i * dim + c] += row.weights[k] * g[c];
+impl Definition for AdditiveShape {
+    fn reference(&self, parameters: &[f64], hops: &[Vec<f64>]) -> (Vec<f64>, Vec<f64>) {
+        let (mut pooled, mut attention) = (Vec::new(), Vec::new());
+        for i in 0..hops[0].len() / self.dim {
+            let row = row(self, parameters, hops, i);
+            for c in i * self.dim..(i + 1) * self.dim {
+                pooled.push(row.weights.iter().zip(hops).map(|(a, hop)| a * hop[c]).sum());
             }
-            for u in 0..shape.hidden {
-                let h = row.hidden[k][u];
-                let delta = d_score * q[u] * (1.0 - h * h);
-                d[shape.query().start + u] += d_score * h;
-                d[shape.bias().start + u] += delta;
+            attention.extend(row.weights);
+        }
+        (pooled, attention)
+    }
+
+    fn backward_reference(&self, parameters: &[f64], hops: &[Vec<f64>], g: &[f64]) -> (Vec<Vec<f64>>, Vec<f64>) {
+        let dim = self.dim;
+        let (w, q) = (&parameters[self.weight()], &parameters[self.query()]);
+        let mut direct = vec![vec![0.0; g.len()]; hops.len()];
+        let mut d = vec![0.0; parameters.len()];
+        for i in 0..g.len() / dim {
+            let row = row(self, parameters, hops, i);
+            let g = &g[i * dim..(i + 1) * dim];
+            let p: Vec<f64> = hops.iter().map(|hop| g.iter().zip(&hop[i * dim..]).map(|(g, e)| g * e).sum()).collect();
+            let mean: f64 = row.weights.iter().zip(&p).map(|(a, p)| a * p).sum();
+            for (k, hop) in hops.iter().enumerate() {
+                let zeta = row.weights[k] * (p[k] - mean) / f64::from(self.temperature);
+                d[k] += zeta;
+                let d_score = zeta * bounded_reference(row.scores[k], self.bound).1;
                 for c in 0..dim {
-                    d[shape.weight().start + u * dim + c] += delta * hop[i * dim + c];
-                    direct[k][i * dim + c] += delta * w[u * dim + c];
+                    direct[k][i * dim + c] += row.weights[k] * g[c];
+                }
+                for u in 0..self.hidden {
+                    let h = row.hidden[k][u];
+                    let delta = d_score * q[u] * (1.0 - h * h);
+                    d[self.query().start + u] += d_score * h;
+                    d[self.bias().start + u] += delta;
+                    for c in 0..dim {
+                        d[self.weight().start + u * dim + c] += delta * hop[i * dim + c];
+                        direct[k][i * dim + c] += delta * w[u * dim + c];
+                    }
                 }
             }
         }
+        (direct, d)
     }
-    (direct, d)
-}
 
-/// The definition of [`tangent`](crate::ops::combine::attention::tangent).
-pub(super) fn tangent(
-    shape: &AdditiveShape,
-    parameters: &[f64],
-    hops: &[Vec<f64>],
-    d_hops: &[Vec<f64>],
-    d_parameters: &[f64],
-) -> Vec<f64> {
-    let dim = shape.dim;
-    let [(w, w_dot), (_, b_dot), (q, q_dot)] =
-        [shape.weight(), shape.bias(), shape.query()].map(|part| (&parameters[part.clone()], &d_parameters[part]));
-    let mut pooled_dot = vec![0.0; hops[0].len()];
-    for i in 0..hops[0].len() / dim {
-        let row = row(shape, parameters, hops, i);
-        let mut logits_dot = Vec::new();
-        for (k, (hop, hop_dot)) in hops.iter().zip(d_hops).enumerate() {
-            let mut score_dot = 0.0;
-            for u in 0..shape.hidden {
-                let h = row.hidden[k][u];
-                let moved = |c: usize| w[u * dim + c] * hop_dot[i * dim + c] + w_dot[u * dim + c] * hop[i * dim + c];
-                let u_dot = (0..dim).map(moved).sum::<f64>() + b_dot[u];
-                score_dot += q_dot[u] * h + q[u] * (1.0 - h * h) * u_dot;
+    fn tangent_reference(
+        &self,
+        parameters: &[f64],
+        hops: &[Vec<f64>],
+        d_hops: &[Vec<f64>],
+        d_parameters: &[f64],
+    ) -> Vec<f64> {
+        let dim = self.dim;
+        let [(w, w_dot), (_, b_dot), (q, q_dot)] =
+            [self.weight(), self.bias(), self.query()].map(|part| (&parameters[part.clone()], &d_parameters[part]));
+        let mut pooled_dot = vec![0.0; hops[0].len()];
+        for i in 0..hops[0].len() / dim {
+            let row = row(self, parameters, hops, i);
+            let mut logits_dot = Vec::new();
+            for (k, (hop, hop_dot)) in hops.iter().zip(d_hops).enumerate() {
+                let mut score_dot = 0.0;
+                for u in 0..self.hidden {
+                    let h = row.hidden[k][u];
+                    let moved =
+                        |c: usize| w[u * dim + c] * hop_dot[i * dim + c] + w_dot[u * dim + c] * hop[i * dim + c];
+                    let u_dot = (0..dim).map(moved).sum::<f64>() + b_dot[u];
+                    score_dot += q_dot[u] * h + q[u] * (1.0 - h * h) * u_dot;
+                }
+                logits_dot.push(d_parameters[k] + bounded_reference(row.scores[k], self.bound).1 * score_dot);
             }
-            logits_dot.push(d_parameters[k] + bounded_reference(row.scores[k], shape.bound).1 * score_dot);
-        }
-        let mean: f64 = row.weights.iter().zip(&logits_dot).map(|(a, l)| a * l).sum();
-        for (k, &a) in row.weights.iter().enumerate() {
-            let a_dot = a * (logits_dot[k] - mean) / f64::from(shape.temperature);
-            for c in i * dim..(i + 1) * dim {
-                pooled_dot[c] += a_dot * hops[k][c] + a * d_hops[k][c];
+            let mean: f64 = row.weights.iter().zip(&logits_dot).map(|(a, l)| a * l).sum();
+            for (k, &a) in row.weights.iter().enumerate() {
+                let a_dot = a * (logits_dot[k] - mean) / f64::from(self.temperature);
+                for c in i * dim..(i + 1) * dim {
+                    pooled_dot[c] += a_dot * hops[k][c] + a * d_hops[k][c];
+                }
             }
         }
+        pooled_dot
     }
-    pooled_dot
 }

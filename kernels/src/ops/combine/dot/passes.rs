@@ -109,10 +109,10 @@ impl Passes for DotShape {
             let line = line(n_hops, r);
             slopes[line.clone()].copy_from_slice(values);
             centre(&softmax[line.clone()], &mut slopes[line], n_hops as f32, n);
-            for j in 0..n_hops {
+            for (j, d_theta) in d_parameters[..n_hops].iter_mut().enumerate() {
                 let cell = cell(n_hops, r, j, n);
                 let d = &mut slopes[cell.clone()];
-                d_parameters[j] += d.iter().sum::<f32>();
+                *d_theta += d.iter().sum::<f32>();
                 through_bound(&scores[cell], self.bound, d);
                 d.iter_mut().for_each(|d| *d *= self.scale());
                 scale_rows(key_dim, d, vectors(keys, key_dim, j, n), j > 0, vectors_mut(d_queries, key_dim, r, n));
