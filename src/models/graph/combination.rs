@@ -1,4 +1,5 @@
-//! How the K+1 layer vectors of each node become one: the learned attention over the layers.
+//! Layer combinations: how the K+1 layer vectors of each node become one, by fixed weights or by
+//! learned attention.
 //!
 //! | kind | formula | parameters |
 //! |---|---|---|
@@ -7,9 +8,11 @@
 //! | additive | `sum_k softmax_k(theta_k + q'tanh(W e_k + b)) e_k` | `theta, W, b, q`, for users and for items |
 //! | dot | scaled dot-product self-attention of the layers, averaged | `theta, W_q, W_k, W_v`, for users and for items |
 //!
-//! Sources: He et al., LightGCN, eq. 4 (uniform); SPEC B.2 for the gradients. We differ: every attentive form has a global logit `theta_k` per
-//! layer beside its network, and the network's share can be bounded to `bound * tanh(logit / bound)`, so that a node can only lean away from the
-//! global weights. All forms start as plain LightGCN: `theta = 0` and a network whose output is 0 but whose gradient is not.
+//! Sources: He et al., LightGCN, eq. 4 (uniform); gradients in `docs/formulas.md`. We differ: every
+//! attentive form has a global logit `theta_k` per layer beside its network, and the network's
+//! share can be bounded to `bound * tanh(logit / bound)`, so that a node can only lean away from
+//! the global weights. All forms start as plain LightGCN: `theta = 0` and a network whose output is
+//! 0 but whose gradient is not.
 
 use gcnrec_graphs::{Purpose, Seed};
 use gcnrec_kernels::ops::adam::{AdamConfig, adam_step};
@@ -102,7 +105,8 @@ impl<'a> BatchLayers<'a> {
 impl Combination {
     /// A fresh combination that weighs all layers alike.
     ///
-    /// `prior` gives the global logits, `[layers + 1]`; `bound` limits how far a node may leave them (0: no limit).
+    /// `prior` gives the global logits, `[layers + 1]`; `bound` limits how far a node may leave
+    /// them (0: no limit).
     pub fn new(
         device: &Device,
         config: &lightgcn::Config,
@@ -124,7 +128,7 @@ impl Combination {
             lightgcn::Combination::Additive => {
                 let shape = AdditiveShape { dim, hidden, layers, temperature: config.attention.temperature, bound };
                 let groups = [0, 1].map(|group| {
-                    // q = 0 weighs all layers alike; a random W lets q learn (SPEC B.2).
+                    // q = 0 weighs all layers alike; a random W lets q learn.
                     let network = random(group, hidden * dim, (1.0 / dim as f32).sqrt());
                     Parameters::new(device, [&theta[..], &network, &vec![0.0; 2 * hidden]].concat())
                 });
@@ -133,7 +137,7 @@ impl Combination {
             lightgcn::Combination::Dot => {
                 let shape = DotShape { dim, key_dim: hidden, layers, bound };
                 let groups = [0, 1].map(|group| {
-                    // W_q = 0, W_k random, W_v = I: uniform weights, but no gradient is dead (SPEC B.2).
+                    // W_q = 0, W_k random, W_v = I: uniform weights, but no gradient is dead.
                     let keys = random(group, dim * hidden, (1.0 / dim as f32).sqrt());
                     let identity: Vec<f32> =
                         (0..dim * dim).map(|i| if i / dim == i % dim { 1.0 } else { 0.0 }).collect();
@@ -145,7 +149,8 @@ impl Combination {
         Combination { layers, dim, kind }
     }
 
-    /// Combines the layers of the given rows: `pooled` becomes `[n_rows, dim]`, `attention` `[n_rows, layers + 1]`.
+    /// Combines the layers of the given rows: `pooled` becomes `[n_rows, dim]`, `attention`
+    /// `[n_rows, layers + 1]`.
     ///
     /// # Errors
     /// Those of the ops.
@@ -179,8 +184,10 @@ impl Combination {
         Ok(())
     }
 
-    /// The vector-Jacobian product: from the gradient of the pooled rows to `direct[k]` of every layer's rows, and to the parameters, whose
-    /// gradient is kept for [`Combination::adam`]. Call after `forward` on the same rows. Of uniform weights `direct` may have fewer layers: they are alike.
+    /// The vector-Jacobian product: from the gradient of the pooled rows to `direct[k]` of every
+    /// layer's rows, and to the parameters, whose gradient is kept for [`Combination::adam`]. Call
+    /// after `forward` on the same rows. Of uniform weights `direct` may have fewer layers: they
+    /// are alike.
     ///
     /// # Errors
     /// Those of the ops.
@@ -224,8 +231,9 @@ impl Combination {
         Ok(())
     }
 
-    /// The Jacobian-vector product: how the pooled rows move when the layers' rows move along `hops_dot` and the parameters along `parameters_dot`
-    /// (one flat array per group, as in [`Combination::save`]).
+    /// The Jacobian-vector product: how the pooled rows move when the layers' rows move along
+    /// `hops_dot` and the parameters along `parameters_dot` (one flat array per group, as in
+    /// [`Combination::save`]).
     ///
     /// # Errors
     /// Those of the ops.
@@ -265,8 +273,9 @@ impl Combination {
         Ok(())
     }
 
-    /// One Adam step on the parameters with the gradient of the last `backward`. With `prior_fixed` the global logits stay where they are. A bounded
-    /// dot attention keeps `W_v` at the identity: a node may lean from the global weights, but what it sums up are the layers themselves.
+    /// One Adam step on the parameters with the gradient of the last `backward`. With `prior_fixed`
+    /// the global logits stay where they are. A bounded dot attention keeps `W_v` at the identity:
+    /// a node may lean from the global weights, but what it sums up are the layers themselves.
     ///
     /// # Errors
     /// Those of the ops.
@@ -293,8 +302,9 @@ impl Combination {
         Ok(())
     }
 
-    /// How the parameters move when the gradient of their last Adam step moves along the gradient that is kept here: one array per group, for
-    /// [`Combination::tangent`]. `before` is the combination before that step, with the gradient of the step.
+    /// How the parameters move when the gradient of their last Adam step moves along the gradient
+    /// that is kept here: one array per group, for [`Combination::tangent`]. `before` is the
+    /// combination before that step, with the gradient of the step.
     ///
     /// # Errors
     /// Those of the ops.

@@ -1,7 +1,9 @@
-//! Dynamic negatives: of the items that were drawn for a negative, the one that the model as it is now scores highest.
+//! Dynamic negatives: of the items that were drawn for a negative, the one that the model as it is
+//! now scores highest.
 //!
-//! Source: RecBole's `dynamic` with `candidate_num` (SPEC.md E.2). We differ: the score is the inner product that the loss sees, also where the model
-//! ranks by a power of the norm. On a GPU a step waits for these scores: which rows the step touches depends on them.
+//! Source: RecBole's `dynamic` with `candidate_num`. We differ: the score is the
+//! inner product that the loss sees, also where the model ranks by a power of the norm. On a GPU a
+//! step waits for these scores: which rows the step touches depends on them.
 
 use gcnrec_kernels::ops::pair_dots::pair_dots;
 use gcnrec_kernels::ops::row_set::RowSet;
@@ -46,7 +48,8 @@ impl Hardest {
         }
     }
 
-    /// Leaves one negative of each `n_candidates` in the batch. Call after the layers below the last are filled.
+    /// Leaves one negative of each `n_candidates` in the batch. Call after the layers below the
+    /// last are filled.
     ///
     /// # Errors
     /// Those of the ops.

@@ -2,7 +2,8 @@
 
 use rand::{Rng, RngExt};
 
-/// `n` draws from a normal distribution with mean 0, by Box and Muller's transform of two uniform numbers.
+/// `n` draws from a normal distribution with mean 0, by Box and Muller's transform of two uniform
+/// numbers.
 pub fn normal(mut random: impl Rng, n: usize, std: f32) -> Vec<f32> {
     let mut values = Vec::with_capacity(n + 1);
     while values.len() < n {
@@ -28,7 +29,8 @@ mod tests {
         assert_eq!(values.len(), n);
         let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / n as f64;
         let variance = values.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>() / n as f64;
-        // standard errors: .5 / sqrt(20001) = .0035 for the mean, .25 * sqrt(2 / 20001) = .0025 for the variance
+        // standard errors: .5 / sqrt(20001) = .0035 for the mean, .25 * sqrt(2 / 20001) = .0025 for
+        // the variance
         assert!(mean.abs() < 0.014, "{mean}");
         assert!((variance - 0.25).abs() < 0.01, "{variance}");
     }

@@ -1,12 +1,24 @@
-//! LightGCN in training: propagate, combine, take the loss, walk back, move the base table with Adam.
+//! LightGCN and matrix factorisation in training, without a tape: propagation is linear, so its
+//! gradient is written out.
 //!
-//! Sources: He et al., *LightGCN*, SIGIR 2020; reference code gusye1234/LightGCN-PyTorch. There is no
-//! tape: propagation is linear, so the gradient is written out. Differences from the reference code:
-//! isolated nodes have zero layers instead of NaN; ranks are taken on raw scores.
+//! One step, with `E_0` the base table, `A` the normalised adjacency and K layers:
 //!
-//! Two tasks can run side by side: the training task moves the embeddings (and, with
-//! [`WeightFit::OnTraining`], the layer weights); a fit after every step moves the layer weights
-//! alone.
+//! 1. Draw a batch, and propagate: `E_l = A E_(l-1)` for `l < K`; `E_K` on the batch's rows only.
+//! 2. Combine the layers of those rows: `x_i = sum_l a_il e_il`, with weights `a` that may be
+//!    learned.
+//! 3. Take the loss of every example from the rows `x`.
+//! 4. Where example weights are learned and it is their turn: look ahead ([`LookAhead`]), and move
+//!    them against how the loss of the uniform log answers.
+//! 5. Weigh the examples, and go back: from `d loss / d x` to `D_l`, the gradient of layer `l`'s
+//!    rows, and to the gradient of the layer weights, which take their Adam step with
+//!    [`WeightFit::OnTraining`].
+//! 6. Go back to the base table by Horner's scheme: `B_K = D_K`, `B_l = D_l + A B_(l+1)`.
+//! 7. With another [`WeightFit`], fit the layer weights on a batch of their own: on the same
+//!    layers, so before the base moves.
+//! 8. Move the base table along `B_0` by Adam or plain descent.
+//!
+//! Sources: He et al., *LightGCN*, SIGIR 2020; reference code gusye1234/LightGCN-PyTorch. We
+//! differ: isolated nodes have zero layers instead of NaN; ranks are taken on raw scores.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -21,7 +33,7 @@ use gcnrec_kernels::{Buffer, Device};
 use super::combination::Combination;
 use super::hardest::Hardest;
 use super::init::normal;
-use super::meta::{ConstantColumns, LookAhead, Optimizer, Step};
+use super::meta::{ConstantColumns, LookAhead, Optimizer, PlannedStep};
 use super::pass::Pass;
 use super::propagation::Propagation;
 use super::scorer::{GraphScorer, LEARNED, Scoring};
@@ -51,24 +63,32 @@ pub struct GraphLearner {
     pass: Pass,
     m: Buffer<f32>,
     v: Buffer<f32>,
-    step: u64,
+    /// Steps taken so far, the present one included.
+    n_steps: u64,
     /// The losses that the device still has, in the order of their steps.
     waiting: Vec<Waiting>,
     /// The epoch whose dropped edges are in the adjacency; `None` when it is whole.
     dropped_for: Option<u64>,
 }
 
+/// The place of a step in training, counted from 0.
+#[derive(Debug, Clone, Copy)]
+struct Step {
+    epoch: u64,
+    /// Within the epoch.
+    index: usize,
+}
+
 /// A loss that is not known yet.
 struct Waiting {
     what: &'static str,
-    epoch: u64,
-    step: usize,
+    step: Step,
 }
 
 impl Waiting {
     /// Refuses a loss that is no number.
     fn finite(&self, value: f64) -> Result<f64> {
-        let place = format!("epoch {}, step {}", self.epoch + 1, self.step + 1);
+        let place = format!("epoch {}, step {}", self.step.epoch + 1, self.step.index + 1);
         let error = RecError::NotFinite { what: self.what, value, place, todo: "lower the learning rate".into() };
         if value.is_finite() { Ok(value) } else { Err(error) }
     }
@@ -140,29 +160,53 @@ impl GraphLearner {
             pass,
             m,
             v,
-            step: 0,
+            n_steps: 0,
             waiting: Vec::new(),
             dropped_for: None,
             setup,
         })
     }
 
-    /// One step: the example weights learn, if they do; the embeddings learn from a training batch;
-    /// then, if they are fitted after every step, the layer weights from a batch of their own.
-    fn step(&mut self, epoch: u64, step: usize) -> Result<f64> {
+    /// Takes one step (see the module) and answers its loss, 0 where it is not known yet.
+    fn step(&mut self, step: Step) -> Result<f64> {
+        self.draw_and_propagate(step)?;
+        if let Some(term) = &mut self.learning.auxiliary {
+            term.prepare(&self.setup.device, &self.pass.batch, self.pass.rows.rows())?;
+        }
+        let device = &self.setup.device;
+        let loss = self.pass.forward(device, &self.propagation, &self.combination, &mut self.task)?;
+        if let Some(term) = self.learning.auxiliary.as_mut().filter(|term| term.fits()) {
+            term.fit(device, &self.pass.pooled);
+        }
+        let loss = known(&mut self.waiting, Waiting { what: LOSS, step }, loss)?;
+        self.n_steps += 1;
+        self.learn_weights(step)?;
+        let device = &self.setup.device;
+        let (learning, combination) = (&mut self.learning, &mut self.combination);
+        let (weights, term) = (&mut *learning.weights, learning.auxiliary.as_deref_mut());
+        self.pass.backward(device, combination, &mut self.task, learning.reduction, weights, term)?;
+        if let WeightFit::OnTraining = self.setup.weight_fit {
+            self.combination.adam(device, &self.attention_adam(), self.n_steps, false)?;
+        }
+        self.move_base(step)?;
+        Ok(loss)
+    }
+
+    /// Draws the batch and fills the layers below the last. Layers need no batch: one thread draws
+    /// it and lists its rows while the others propagate.
+    fn draw_and_propagate(&mut self, step: Step) -> Result<()> {
         let device = &self.setup.device;
         let labels = self.learning.labels.as_ref().map(|labels| labels.as_slice());
-        // Layers need no batch: one thread draws it and lists its rows while the others propagate.
         let (propagation, pass, task, train) =
             (&mut self.propagation, &mut self.pass, &mut self.task, &self.setup.train);
         let propagate = || propagation.below_last(device);
         let (hardest, n_candidates) = (&mut self.hardest, task.n_candidates);
         let draw = || match hardest {
             Some(_) => {
-                pass.sample(task, train, labels, epoch, step);
+                pass.sample(task, train, labels, step.epoch, step.index);
                 Ok(())
             }
-            None => pass.draw(device, task, train, labels, epoch, step),
+            None => pass.draw(device, task, train, labels, step.epoch, step.index),
         };
         let (layers, drawn) = device.join(propagate, draw);
         layers.and(drawn)?;
@@ -170,51 +214,34 @@ impl GraphLearner {
             hardest.pick(device, propagation, &self.combination, n_candidates, &mut pass.batch)?;
             pass.assign(device, task, train.n_users())?;
         }
-        if let Some(term) = &mut self.learning.auxiliary {
-            term.prepare(device, &self.pass.batch, self.pass.rows.rows())?;
-        }
-        let loss = self.pass.forward(device, &self.propagation, &self.combination, &mut self.task)?;
-        if let Some(term) = self.learning.auxiliary.as_mut().filter(|term| term.fits()) {
-            term.fit(device, &self.pass.pooled);
-        }
-        let loss = known(&mut self.waiting, Waiting { what: LOSS, epoch, step }, loss)?;
-        self.step += 1;
-        self.learn_weights(epoch, step)?;
-        let device = &self.setup.device;
-        let (learning, combination) = (&mut self.learning, &mut self.combination);
-        let (weights, term) = (&mut *learning.weights, learning.auxiliary.as_deref_mut());
-        self.pass.backward(device, combination, &mut self.task, learning.reduction, weights, term)?;
-        if let WeightFit::OnTraining = self.setup.weight_fit {
-            self.combination.adam(device, &self.attention_adam(), self.step, false)?;
-        }
-        self.move_base(epoch, step)?;
-        Ok(loss)
+        Ok(())
     }
 
     /// The optimiser's step on the base table, and the fit of layer weights before it.
-    fn move_base(&mut self, epoch: u64, step: usize) -> Result<()> {
+    fn move_base(&mut self, step: Step) -> Result<()> {
         let config = AdamConfig { learning_rate: self.setup.learning_rate, ..Default::default() };
-        // A fit of layer weights takes the pass before the base moves, constant columns change the gradient, and plain descent has no such op; otherwise the gradient need
-        // not be written.
+        // A fit of layer weights takes the pass before the base moves, constant columns change the
+        // gradient, and plain descent has no such op; otherwise the gradient need not be written.
         let unread = self.fit_task.is_none() && self.constant.is_none() && self.learning.optimizer == Optimizer::Adam;
         if unread {
             let (device, Pass { rows, direct, .. }) = (&self.setup.device, &self.pass);
             let moments = (&mut self.m, &mut self.v);
-            return self.propagation.backward_adam(device, rows, direct, (&config, self.step), moments);
+            return self.propagation.backward_adam(device, rows, direct, (&config, self.n_steps), moments);
         }
         let gradient = self.base_gradient()?;
-        self.fit_weights(epoch, step)?;
+        self.fit_weights(step)?;
         let (device, base) = (&self.setup.device, &mut self.propagation.hops[0]);
         match self.learning.optimizer {
-            Optimizer::Adam => adam_step(device, &config, self.step, &gradient, &mut self.m, &mut self.v, base)?,
+            Optimizer::Adam => adam_step(device, &config, self.n_steps, &gradient, &mut self.m, &mut self.v, base)?,
             Optimizer::Sgd => sgd_step(device, config.learning_rate, &gradient, base)?,
         }
         self.propagation.recycle(gradient);
         Ok(())
     }
 
-    /// Lets the layer weights learn from a held-out batch, if there is one: on the layers of this step, so before the embeddings move.
-    fn fit_weights(&mut self, epoch: u64, step: usize) -> Result<()> {
+    /// Lets the layer weights learn from a held-out batch, if there is one: on the layers of this
+    /// step, so before the embeddings move.
+    fn fit_weights(&mut self, step: Step) -> Result<()> {
         let attention = self.attention_adam();
         let (pairs, fixed_prior) = match &self.setup.weight_fit {
             WeightFit::OnPairs { pairs, fixed_prior } => (pairs, *fixed_prior),
@@ -224,12 +251,12 @@ impl GraphLearner {
         };
         let Some(task) = &mut self.fit_task else { return Ok(()) };
         let (device, combination) = (&self.setup.device, &mut self.combination);
-        let (taken, n) = ((self.step - 1) as usize, task.sampler.n_batches().max(1));
+        let (taken, n) = ((self.n_steps - 1) as usize, task.sampler.n_batches().max(1));
         self.pass.draw(device, task, pairs, None, (taken / n) as u64, taken % n)?;
         let fitted = self.pass.forward(device, &self.propagation, combination, task)?;
         self.pass.backward(device, combination, task, Reduction::Mean, &mut Mean, None)?;
-        known(&mut self.waiting, Waiting { what: "held-out loss", epoch, step }, fitted)?;
-        combination.adam(device, &attention, self.step, fixed_prior)
+        known(&mut self.waiting, Waiting { what: "held-out loss", step }, fitted)?;
+        combination.adam(device, &attention, self.n_steps, fixed_prior)
     }
 
     /// Adam's constants for the layer weights.
@@ -239,14 +266,15 @@ impl GraphLearner {
 
     fn take_steps(&mut self, epoch: u64, steps: Range<usize>) -> Result<StepReport> {
         let mut report = StepReport::default();
-        for step in steps {
-            report.loss += self.step(epoch, step)?;
+        for index in steps {
+            report.loss += self.step(Step { epoch, index })?;
             report.n_examples += self.task.objective.n_examples() as u64;
         }
         Ok(report)
     }
 
-    /// The gradient of the base table, after [`Pass::backward`]. With biases one column of users and one of items is the constant 1: it has none.
+    /// The gradient of the base table, after [`Pass::backward`]. With biases one column of users
+    /// and one of items is the constant 1: it has none.
     fn base_gradient(&mut self) -> Result<Buffer<f32>> {
         let device = &self.setup.device;
         let mut gradient = self.propagation.backward(device, &self.pass.rows, &self.pass.direct)?;
@@ -256,19 +284,20 @@ impl GraphLearner {
         Ok(gradient)
     }
 
-    /// Lets the example weights and the auxiliary term learn from the step that is about to be taken, when it is their turn.
-    fn learn_weights(&mut self, epoch: u64, step: usize) -> Result<()> {
+    /// Lets the example weights and the auxiliary term learn from the step that is about to be
+    /// taken, when it is their turn.
+    fn learn_weights(&mut self, step: Step) -> Result<()> {
         let Some(mut look_ahead) = self.look_ahead.take() else { return Ok(()) };
-        let seen = self.look_ahead_of(epoch, step, &mut look_ahead);
+        let seen = self.look_ahead_of(step, &mut look_ahead);
         self.look_ahead = Some(look_ahead);
         seen
     }
 
-    fn look_ahead_of(&mut self, epoch: u64, step: usize, look_ahead: &mut LookAhead) -> Result<()> {
+    fn look_ahead_of(&mut self, step: Step, look_ahead: &mut LookAhead) -> Result<()> {
         let learning = &mut self.learning;
-        let weights_learn = learning.weights.learns(epoch);
-        let term_learns = learning.auxiliary.as_ref().is_some_and(|term| term.learns(epoch));
-        let due = (self.step - 1).is_multiple_of(look_ahead.meta_batch.every.max(1));
+        let weights_learn = learning.weights.learns(step.epoch);
+        let term_learns = learning.auxiliary.as_ref().is_some_and(|term| term.learns(step.epoch));
+        let due = (self.n_steps - 1).is_multiple_of(look_ahead.meta_batch.every.max(1));
         if !due || !(weights_learn || term_learns) {
             return Ok(());
         }
@@ -282,10 +311,10 @@ impl GraphLearner {
             self.pass.weigh(&self.setup.device, &self.task, &mut *learning.weights)?;
         }
         let attention = self.attention_adam();
-        let about_to_be_taken = Step {
+        let planned = PlannedStep {
             optimizer: self.learning.optimizer,
             adam: AdamConfig { learning_rate: self.setup.learning_rate, ..Default::default() },
-            number: self.step,
+            number: self.n_steps,
             m: &self.m,
             v: &self.v,
             gradient: &gradient,
@@ -293,9 +322,8 @@ impl GraphLearner {
             constant: self.constant,
         };
         let device = &self.setup.device;
-        let found =
-            look_ahead.tangent(device, &mut self.propagation, &self.combination, &mut self.pass, &about_to_be_taken)?;
-        known(&mut self.waiting, Waiting { what: "loss of the uniform log", epoch, step }, found)?;
+        let found = look_ahead.tangent(device, &mut self.propagation, &self.combination, &mut self.pass, &planned)?;
+        known(&mut self.waiting, Waiting { what: "loss of the uniform log", step }, found)?;
         if weights_learn {
             let (objective, loss_dot) = (&mut self.task.objective, &mut look_ahead.loss_dot);
             objective.tangent(device, &self.pass.pooled, &look_ahead.rows_dot, loss_dot)?;
@@ -303,7 +331,7 @@ impl GraphLearner {
         }
         if let Some(term) = self.learning.auxiliary.as_mut().filter(|_| term_learns) {
             term.tangent(device, &self.pass.pooled, &look_ahead.rows_dot)?;
-            term.learn(epoch);
+            term.learn(step.epoch);
         }
         self.propagation.recycle(gradient);
         Ok(())
@@ -383,7 +411,7 @@ impl Learner for GraphLearner {
         state.put_f32("base", &shape, device.read(&self.propagation.hops[0]));
         state.put_f32("adam.m", &shape, device.read(&self.m));
         state.put_f32("adam.v", &shape, device.read(&self.v));
-        state.put_fact("step", self.step);
+        state.put_fact("step", self.n_steps);
         self.combination.save(device, &mut state, true);
         for (name, values) in self.learned().into_iter().flatten() {
             state.put_f32(&name, &[values.len()], values);
@@ -396,7 +424,7 @@ impl Learner for GraphLearner {
         device.write(&mut self.propagation.hops[0], state.f32("base", &shape)?);
         device.write(&mut self.m, state.f32("adam.m", &shape)?);
         device.write(&mut self.v, state.f32("adam.v", &shape)?);
-        self.step = state.fact("step")?;
+        self.n_steps = state.fact("step")?;
         self.combination.load(device, state, true)?;
         self.restore_learned(state)
     }
@@ -410,7 +438,8 @@ impl Learner for GraphLearner {
     }
 }
 
-/// In which order a processor sums rows, for tables of `n_numbers` in all: communities after one another where a table outgrows the caches near a core.
+/// In which order a processor sums rows, for tables of `n_numbers` in all: communities after one
+/// another where a table outgrows the caches near a core.
 fn summing_order(device: &Device, graph: &NormalizedAdjacency, n_numbers: usize) -> NodePermutation {
     const CACHED: usize = 1 << 20; // 4 MiB
     let outgrown = device.has_ordered_rows() && n_numbers > CACHED;

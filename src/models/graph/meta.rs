@@ -125,7 +125,7 @@ impl ConstantColumns {
 }
 
 /// A step as it is about to be taken.
-pub(super) struct Step<'a> {
+pub(super) struct PlannedStep<'a> {
     pub optimizer: Optimizer,
     pub adam: AdamConfig,
     /// Its number, from 1.
@@ -230,7 +230,7 @@ impl LookAhead {
         propagation: &mut Propagation,
         combination: &Combination,
         pass: &mut Pass,
-        step: &Step<'_>,
+        step: &PlannedStep<'_>,
     ) -> Result<Option<f64>> {
         if let Some(places) = self.meta_batch.draw(step.number) {
             self.take(device, Some(&places))?;
@@ -256,7 +256,7 @@ impl LookAhead {
         Ok(pass.losses.push(device, &self.loss)?)
     }
 
-    fn take_step(&mut self, device: &Device, ahead: &mut Combination, step: &Step<'_>) -> Result<()> {
+    fn take_step(&mut self, device: &Device, ahead: &mut Combination, step: &PlannedStep<'_>) -> Result<()> {
         match step.optimizer {
             Optimizer::Sgd => sgd_step(device, step.adam.learning_rate, step.gradient, &mut self.layers[0])?,
             Optimizer::Adam => {
@@ -277,7 +277,7 @@ impl LookAhead {
         propagation: &mut Propagation,
         ahead: &mut Combination,
         before: &Combination,
-        step: &Step<'_>,
+        step: &PlannedStep<'_>,
     ) -> Result<Vec<Buffer<f32>>> {
         propagation.below_last(device)?;
         propagation.gather(device, &self.rows, &mut self.hop_rows)?;

@@ -1,4 +1,5 @@
-//! The graph family: LightGCN with a choice of layer combinations; with no layers it is matrix factorisation.
+//! The graph family: LightGCN with a choice of layer combinations; with no layers it is matrix
+//! factorisation.
 
 pub mod combination;
 mod hardest;

@@ -1,4 +1,5 @@
-//! One forward and backward pass over the batch's rows: layers, combination, loss, and the way back to the layers.
+//! One forward and backward pass over the batch's rows: layers, combination, loss, and the way back
+//! to the layers.
 
 use gcnrec_kernels::ops::combine::Reached;
 use gcnrec_kernels::ops::copy_rows::{copy_into, fill_column};
@@ -16,7 +17,8 @@ use crate::samplers::Batch;
 pub struct Pass {
     /// The rows that the batch touches.
     pub rows: RowSet,
-    /// The gradient of every layer's rows; where there are fewer, the last one is that of all layers from there on.
+    /// The gradient of every layer's rows; where there are fewer, the last one is that of all
+    /// layers from there on.
     pub direct: Vec<Buffer<f32>>,
     pub(super) groups: RowGroups,
     scratch: Scratch,
@@ -31,7 +33,8 @@ pub struct Pass {
     decay: Buffer<f32>,
     /// The sums of losses that are still on the device.
     pub losses: LossSums,
-    /// A bias is a column of the embeddings; true when weight decay leaves the last two columns alone.
+    /// A bias is a column of the embeddings; true when weight decay leaves the last two columns
+    /// alone.
     pub(super) free_biases: bool,
     without_biases: Buffer<f32>,
     /// The examples.
@@ -61,7 +64,8 @@ impl Pass {
         }
     }
 
-    /// Draws the batch of a step. `labels` are those of the training edges; none means that all are +1.
+    /// Draws the batch of a step. `labels` are those of the training edges; none means that all are
+    /// +1.
     ///
     /// # Errors
     /// Those of the device.
@@ -103,7 +107,8 @@ impl Pass {
         Ok(self.rows.assign(device, rows)?)
     }
 
-    /// From the layers to the loss of each example. Answers their sum where it is known without waiting; otherwise it goes to [`Pass::losses`].
+    /// From the layers to the loss of each example. Answers their sum where it is known without
+    /// waiting; otherwise it goes to [`Pass::losses`].
     ///
     /// # Errors
     /// Those of the ops.
@@ -115,7 +120,8 @@ impl Pass {
         task: &mut Task,
     ) -> Result<Option<f64>> {
         let (pooled, scratch) = (&mut self.pooled, &mut self.scratch);
-        // The decay of the base asks for its rows alone, and uniform weights have no gradient that would ask for others.
+        // The decay of the base asks for its rows alone, and uniform weights have no gradient that
+        // would ask for others.
         let one_pass = match combination.fixed() {
             Some(alpha) if !task.regulariser.all_layers => propagation.pool(device, &self.rows, &alpha, pooled)?,
             _ => false,
@@ -131,7 +137,8 @@ impl Pass {
         Ok(self.losses.push(device, &self.loss)?)
     }
 
-    /// Lets a method weigh the examples; without a step back for one that learns from the point before the step.
+    /// Lets a method weigh the examples; without a step back for one that learns from the point
+    /// before the step.
     ///
     /// # Errors
     /// Those of the weights.
@@ -140,8 +147,8 @@ impl Pass {
         example_weights.weigh(device, &examples, &mut self.weights)
     }
 
-    /// Back to the gradient of every layer's rows (in `direct`) and of the combination. Call after `forward`; it can be called again with other
-    /// weights.
+    /// Back to the gradient of every layer's rows (in `direct`) and of the combination. Call after
+    /// `forward`; it can be called again with other weights.
     ///
     /// # Errors
     /// Those of the ops and of the weights.
@@ -168,7 +175,8 @@ impl Pass {
         self.regularise(device, combination.dim(), task, reduction)
     }
 
-    /// Adds the gradient of the weight decay, `l2 * occurrences / n_examples * row` (SPEC A.2; not divided with sums), to the layers it acts on.
+    /// Adds the gradient of the weight decay, `l2 * occurrences / n_examples * row` (not
+    /// divided where losses are summed; `docs/formulas.md`), to the layers it acts on.
     fn regularise(&mut self, device: &Device, dim: usize, task: &Task, reduction: Reduction) -> Result<()> {
         let regulariser = task.regulariser;
         if regulariser.l2 == 0.0 {

@@ -28,7 +28,8 @@ use crate::error::Result;
 pub struct Propagation {
     /// `D^-1/2 A D^-1/2`, with the values of the current edge dropout.
     pub adjacency: Adjacency,
-    /// `[n_nodes, dim]` each; the last one is filled only by [`Propagation::all`], and so are the others above the base where `narrow` holds them.
+    /// `[n_nodes, dim]` each; the last one is filled only by [`Propagation::all`], and so are the
+    /// others above the base where `narrow` holds them.
     pub hops: Vec<Buffer<f32>>,
     /// Width of the embeddings.
     pub dim: usize,
@@ -40,12 +41,14 @@ pub struct Propagation {
 struct Narrow {
     /// Layers 0 to K - 1.
     hops: Vec<Table>,
-    /// `b_k` for k from K - 1 down to 1, in turn. Gradients have bf16's range in either case: those of a batch's mean are smaller than f16 can hold.
+    /// `b_k` for k from K - 1 down to 1, in turn. Gradients have bf16's range in either case: those
+    /// of a batch's mean are smaller than f16 can hold.
     backward: [Table; 2],
 }
 
 impl Narrow {
-    /// None where there is nothing to gain: with 32 bits, and with fewer than two layers, where no whole layer is ever propagated.
+    /// None where there is nothing to gain: with 32 bits, and with fewer than two layers, where no
+    /// whole layer is ever propagated.
     fn new(storage: Storage, layers: usize) -> Option<Narrow> {
         let precision = match storage {
             Storage::F16 => Precision::F16,
@@ -125,8 +128,9 @@ impl Propagation {
         Ok(())
     }
 
-    /// The pooled rows at once, where each layer has one weight and nobody wants the rows of the layers themselves. Answers false, having done
-    /// nothing, where only [`Propagation::gather`] will do.
+    /// The pooled rows at once, where each layer has one weight and nobody wants the rows of the
+    /// layers themselves. Answers false, having done nothing, where only [`Propagation::gather`]
+    /// will do.
     ///
     /// # Errors
     /// Those of the ops.
@@ -139,8 +143,9 @@ impl Propagation {
         Ok(true)
     }
 
-    /// Horner's scheme: `b_K = D_K; b_k = D_k + A b_(k+1)`; the answer `b_0` is the gradient of the base table, `[n_nodes, dim]`.
-    /// `A` is symmetric, so it is its own transpose. `direct` is D, as [`Pass::direct`](super::pass::Pass::direct) keeps it. Give the answer back with
+    /// Horner's scheme: `b_K = D_K; b_k = D_k + A b_(k+1)`; the answer `b_0` is the gradient of the
+    /// base table, `[n_nodes, dim]`. `A` is symmetric, so it is its own transpose. `direct` is D,
+    /// as [`Pass::direct`](super::pass::Pass::direct) keeps it. Give the answer back with
     /// [`Propagation::recycle`], so that the next step need not allocate.
     ///
     /// # Errors
@@ -170,8 +175,8 @@ impl Propagation {
         Ok(std::mem::take(&mut self.backward[0]))
     }
 
-    /// [`Propagation::backward`] and a step of Adam on the base table; of two layers and more in one pass
-    /// over it, where the device has such a pass.
+    /// [`Propagation::backward`] and a step of Adam on the base table; of two layers and more in
+    /// one pass over it, where the device has such a pass.
     ///
     /// # Errors
     /// Those of the ops.
@@ -225,7 +230,8 @@ impl Propagation {
         Ok(())
     }
 
-    /// `b_(K-1) = D_(K-1) + A D_K`, into the first of the backward buffers, where D has the batch's rows only.
+    /// `b_(K-1) = D_(K-1) + A D_K`, into the first of the backward buffers, where D has the batch's
+    /// rows only.
     fn first_backward(&mut self, device: &Device, rows: &RowSet, direct: &[Buffer<f32>]) -> Result<()> {
         let (a, dim, last) = (&self.adjacency, self.dim, self.layers());
         let (d_last, d_below) = (of_layer(direct, last), of_layer(direct, last - 1));
@@ -285,7 +291,8 @@ mod tests {
         rows.assign(&device, &[1, 4, 8, 45, 69]).unwrap();
         let mut hop_rows = vec![Buffer::default(); 4];
         propagation.gather(&device, &rows, &mut hop_rows).unwrap();
-        // As small as the gradients of a mean over 2,048 examples: f16 would lose most of their bits.
+        // As small as the gradients of a mean over 2,048 examples: f16 would lose most of their
+        // bits.
         let direct = vec![device.upload(&values(5 * DIM, 1e-6)); 4];
         let gradient = propagation.backward(&device, &rows, &direct).unwrap();
         (device.read(&hop_rows[3]), device.read(&gradient))
@@ -349,8 +356,9 @@ mod tests {
         }
     }
 
-    /// Rounding to nearest moves a number by at most 2^-11 (f16, 11 significant bits) or 2^-8 (bf16, 8) of itself: three roundings forwards, two
-    /// backwards, where gradients are kept in bf16.
+    /// Rounding to nearest moves a number by at most 2^-11 (f16, 11 significant bits) or 2^-8
+    /// (bf16, 8) of itself: three roundings forwards, two backwards, where gradients are kept in
+    /// bf16.
     #[test]
     fn storage_in_16_bits_moves_layers_and_gradients_by_its_rounding_alone() {
         let exact = pass(Storage::F32);

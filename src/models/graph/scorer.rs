@@ -1,11 +1,14 @@
-//! A frozen graph model: two tables of final embeddings, and what is needed to place a user it has never seen.
+//! A frozen graph model: two tables of final embeddings, and what is needed to place a user it has
+//! never seen.
 //!
-//! Ranking: `score = cos(u, i) * (|u| |i|)^p`; `p = 1` is the inner product, `p = 0` the cosine, and values between tame the popularity that long
-//! item vectors carry.
+//! Ranking: `score = cos(u, i) * (|u| |i|)^p`; `p = 1` is the inner product, `p = 0` the cosine,
+//! and values between tame the popularity that long item vectors carry.
 //!
-//! A new user with a history is one more node of the graph: layer `l` is `sum_i 1/sqrt(n d_i) e_i^(l-1)` over the `n` items of the history, then the
-//! users' combination is applied. Nothing is known about the user's own base embedding, so layer 0 is zero; with no layers at all (MF) the
-//! weighted sum of the items' embeddings stands in for it. Items without training interactions carry no signal and are left out.
+//! A new user with a history is one more node of the graph: layer `l` is
+//! `sum_i 1/sqrt(n d_i) e_i^(l-1)` over the `n` items of the history, then the users' combination
+//! is applied. Nothing is known about the user's own base embedding, so layer 0 is zero; with no
+//! layers at all (MF) the weighted sum of the items' embeddings stands in for it. Items without
+//! training interactions carry no signal and are left out.
 
 use gcnrec_graphs::{ItemId, Seed};
 use gcnrec_kernels::ops::top_k::{TopK, score_block, top_k};
@@ -51,7 +54,8 @@ pub struct GraphScorer {
     item_degrees: Vec<f32>,
     combination: Combination,
     layer_weights: LayerWeights,
-    /// What a debiasing method had learned by then: no score depends on it, but it tells what the examples counted.
+    /// What a debiasing method had learned by then: no score depends on it, but it tells what the
+    /// examples counted.
     learned: Vec<(String, Vec<f32>)>,
     /// Item embeddings scaled for ranking, and of length 1 for similarity.
     ranked_items: Buffer<f32>,
@@ -93,7 +97,8 @@ impl GraphScorer {
         combination.save(device, &mut state, false);
         learned.into_iter().for_each(|(name, values)| state.put_f32(&name, &[values.len()], values));
         device.check()?;
-        // A model in training is judged where it is trained. Loaded from its folder it answers on the CPU, where a score may differ in its last bits.
+        // A model in training is judged where it is trained. Loaded from its folder it answers on
+        // the CPU, where a score may differ in its last bits.
         Self::assemble(device.clone(), scoring, &state)
     }
 
@@ -160,7 +165,8 @@ impl GraphScorer {
             let (index, bound) = (item.index(), self.nodes.n_items);
             return Err(KernelError::Index { op: self.scoring.model, argument: "history", index, bound }.into());
         }
-        // An edge is there or not: neither a repeat nor the order of the history may move the last bit.
+        // An edge is there or not: neither a repeat nor the order of the history may move the last
+        // bit.
         let mut known: Vec<ItemId> =
             history.iter().copied().filter(|item| self.item_degrees[item.index()] > 0.0).collect();
         known.sort_unstable();

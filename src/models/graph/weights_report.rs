@@ -6,7 +6,8 @@ use crate::objectives::Nodes;
 /// Buckets of about equal size.
 const N_BUCKETS: usize = 5;
 
-/// Sums up the layer weights of every node: `attention` is `[n_nodes, layers + 1]`. Nodes without interactions do not count.
+/// Sums up the layer weights of every node: `attention` is `[n_nodes, layers + 1]`. Nodes without
+/// interactions do not count.
 pub(super) fn summarise(attention: &[f32], degrees: &[u32], nodes: Nodes) -> LayerWeights {
     let n_weights = attention.len() / nodes.len().max(1);
     let all: Vec<u32> = (0..nodes.len() as u32).filter(|&n| degrees[n as usize] > 0).collect();
@@ -24,7 +25,8 @@ fn mean_rows(rows: &[f32], width: usize, picked: &[u32]) -> Vec<f64> {
     sum.iter().map(|s| s / picked.len().max(1) as f64).collect()
 }
 
-/// Cuts nodes, ordered by degree, into buckets of about equal size; nodes of one degree stay together.
+/// Cuts nodes, ordered by degree, into buckets of about equal size; nodes of one degree stay
+/// together.
 fn degree_buckets(nodes: &[u32], degrees: &[u32], mean: impl Fn(&[u32]) -> Vec<f64>) -> Vec<DegreeBucket> {
     let degree = |node: u32| degrees[node as usize];
     let mut ordered = nodes.to_vec();

@@ -1,4 +1,4 @@
-//! The three parts of every combination against each other, and the identities of SPEC B.2.
+//! The three parts of every combination against each other, and their identities.
 
 use gcnrec_graphs::Seed;
 
@@ -82,8 +82,9 @@ fn inner(a: &[f32], b: &[f32]) -> f64 {
     a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
 }
 
-/// `<g, J x> = <J' g, x>`: the tangent and the gradient are one linear map and its transpose. About a thousand products of f32 numbers around 0.2
-/// with signs: 1e-5 is a hundred times their rounding.
+/// `<g, J x> = <J' g, x>`: the tangent and the gradient are one linear map and its transpose. About
+/// a thousand products of f32 numbers around 0.2 with signs: 1e-5 is a hundred times their
+/// rounding.
 #[test]
 fn the_tangent_is_the_transpose_of_the_gradient() {
     for kind in kinds() {
@@ -120,7 +121,8 @@ fn the_gradients_of_the_global_logits_sum_to_zero() {
     }
 }
 
-/// With `q = 0` (or `W_q = 0`, `W_v = I`) what is left is a softmax over the global logits, whatever the rest of the network says.
+/// With `q = 0` (or `W_q = 0`, `W_v = I`) what is left is a softmax over the global logits,
+/// whatever the rest of the network says.
 #[test]
 fn a_silent_network_leaves_the_global_weights() {
     let theta = [0.5, -0.25, 1.0, 0.0];
@@ -166,7 +168,8 @@ fn at_the_start_all_layers_weigh_the_same_and_the_open_parameters_have_gradients
     }
 }
 
-/// The network's logits are at most 0.5 away from the global ones, so no weight can leave its global value by more than a factor `e^(2 * 0.5)`.
+/// The network's logits are at most 0.5 away from the global ones, so no weight can leave its
+/// global value by more than a factor `e^(2 * 0.5)`.
 #[test]
 fn a_bound_keeps_every_node_near_the_global_weights() {
     for kind in [lightgcn::Combination::Additive, lightgcn::Combination::Dot] {

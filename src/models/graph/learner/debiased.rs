@@ -9,8 +9,8 @@ use crate::objectives::{Examples, Parameters};
 use crate::samplers::Batch;
 
 impl GraphLearner {
-    /// The weight of every training pair, where a pair has one of its own: 1 is the weight without debiasing. None for a method that weighs each batch
-    /// anew.
+    /// The weight of every training pair, where a pair has one of its own: 1 is the weight without
+    /// debiasing. None for a method that weighs each batch anew.
     ///
     /// # Errors
     /// Those of the method.
@@ -34,7 +34,8 @@ impl GraphLearner {
         Ok(Some(weights))
     }
 
-    /// The values that stand in for the labels of observed -1, unobserved and observed +1 pairs, where a method imputes them.
+    /// The values that stand in for the labels of observed -1, unobserved and observed +1 pairs,
+    /// where a method imputes them.
     pub fn imputed_values(&self) -> Option<[f64; 3]> {
         self.learning.auxiliary.as_ref().and_then(|term| term.imputed_values())
     }
@@ -48,10 +49,12 @@ impl GraphLearner {
         [named("weights", self.learning.weights.parameters()), of_term.unwrap_or_default()]
     }
 
-    /// Puts back what a debiasing method had learned when a state was taken, of a learner or of the model that it froze.
+    /// Puts back what a debiasing method had learned when a state was taken, of a learner or of the
+    /// model that it froze.
     ///
     /// # Errors
-    /// [`RecError::Checkpoint`](crate::RecError::Checkpoint) when the state belongs to another method.
+    /// [`RecError::Checkpoint`](crate::RecError::Checkpoint) when the state belongs to another
+    /// method.
     pub fn restore_learned(&mut self, state: &State) -> Result<()> {
         let short = [self.learning.weights.parameters(), self.auxiliary_parameters()];
         let mut found: [Parameters; 2] = Default::default();

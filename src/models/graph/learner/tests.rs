@@ -1,4 +1,5 @@
-//! One step against an independent computation (`tests/data/steps`), the start at plain LightGCN, edge dropout, and any chunking of the steps.
+//! One step against an independent computation (`tests/data/steps`), the start at plain LightGCN,
+//! edge dropout, and any chunking of the steps.
 
 use std::path::{Path, PathBuf};
 
@@ -79,8 +80,9 @@ fn interactions(n_users: usize, n_items: usize, pairs: &[(u32, u32)]) -> Arc<Int
     Arc::new(Interactions::from_pairs(n_users, n_items, pairs).unwrap())
 }
 
-/// f32 arithmetic against f64: a number is a sum of a few hundred products of numbers around 1, each rounded by 6e-8, and what cancels in a sum is
-/// not seen in its size. So 1e-5 of the size, and 1e-6 where the size is smaller than what was summed.
+/// f32 arithmetic against f64: a number is a sum of a few hundred products of numbers around 1,
+/// each rounded by 6e-8, and what cancels in a sum is not seen in its size. So 1e-5 of the size,
+/// and 1e-6 where the size is smaller than what was summed.
 fn assert_close(what: &str, found: impl IntoIterator<Item = f32>, expected: &[f64]) {
     let found: Vec<f32> = found.into_iter().collect();
     assert_eq!(found.len(), expected.len(), "{what}");
@@ -151,7 +153,8 @@ impl Case {
         let report = learner.steps(0, 0..1).unwrap();
         let (state, shape) = (learner.state(), [learner.nodes.len(), learner.propagation.dim]);
         let named = |what: &str| format!("{}: {what}", self.name);
-        // The fit of layer weights comes last, so with one the pass holds its losses and the report those of the batch.
+        // The fit of layer weights comes last, so with one the pass holds its losses and the report
+        // those of the batch.
         if self.fitted_on.is_none() {
             assert_close(&named("loss"), Device::Cpu.read(&learner.pass.loss), &self.expected.loss);
         }
@@ -237,8 +240,8 @@ pub(super) fn scores(learner: &mut GraphLearner) -> Vec<f32> {
     scores
 }
 
-/// SPEC B.2. Weights are 1/(K+1) to the last bit; only the order of a row's additions differs between the kinds, hence the few ulps of numbers
-/// around 0.1.
+/// Weights are 1/(K+1) to the last bit; only the order of a row's additions differs
+/// between the kinds, hence the few ulps of numbers around 0.1.
 #[test]
 fn before_training_every_combination_scores_as_plain_lightgcn() {
     for layers in 0..=3 {
@@ -254,7 +257,8 @@ fn before_training_every_combination_scores_as_plain_lightgcn() {
     }
 }
 
-/// What starts at zero gets a gradient in the first step, what hides behind it in the second (SPEC B.2: no saddle).
+/// What starts at zero gets a gradient in the first step, what hides behind it in the second: the
+/// start is no saddle.
 #[test]
 fn no_parameter_of_an_attention_stays_where_it_started() {
     for kind in kinds() {
@@ -317,7 +321,8 @@ fn any_chunking_of_the_steps_gives_the_same_bits() {
     }
 }
 
-/// The definition in f64: mean BPR of a batch over uniform layers of a dense adjacency, with weight decay.
+/// The definition in f64: mean BPR of a batch over uniform layers of a dense adjacency, with weight
+/// decay.
 fn bpr_on(adjacency: &[f64], base: &[f64], dim: usize, layers: usize, batch: &Batch, n_users: usize, l2: f64) -> f64 {
     let n = base.len() / dim;
     let (mut hop, mut pooled) = (base.to_vec(), base.to_vec());
@@ -340,7 +345,8 @@ fn bpr_on(adjacency: &[f64], base: &[f64], dim: usize, layers: usize, batch: &Ba
     sum / batch.users.len() as f64
 }
 
-/// Central differences in f64, step 1e-4: their own error is of the order 1e-8, the f32 gradient's 1e-6 of numbers around 0.01.
+/// Central differences in f64, step 1e-4: their own error is of the order 1e-8, the f32 gradient's
+/// 1e-6 of numbers around 0.01.
 #[test]
 fn with_edge_dropout_the_gradient_is_that_of_the_epochs_own_graph() {
     let (dim, layers, epoch) = (3, 2, 4);
@@ -399,7 +405,8 @@ fn a_frozen_model_has_all_its_edges_and_training_goes_on_with_the_dropped_ones()
     assert_eq!(scores(&mut with), scores(&mut without));
 }
 
-/// Three users and items, layers 0 to 2, embeddings that stand still: only the layer weights can learn what the labelled rows say.
+/// Three users and items, layers 0 to 2, embeddings that stand still: only the layer weights can
+/// learn what the labelled rows say.
 fn fitted(weight_fit: WeightFit) -> GraphLearner {
     let config = Config { layers: 2, dim: 4, combination: lightgcn::Combination::Global, ..Config::default() };
     GraphLearner::new(Setup {
