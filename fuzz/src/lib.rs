@@ -1,5 +1,6 @@
-//! What must hold for any bytes: a value or an error, never a panic. An error is one line with one of the documented exit codes; a value keeps
-//! the promises of its type. The fuzz targets and the ordinary test of their seeds (`tests/it/fuzz_seeds.rs`) share this.
+//! What must hold for any bytes: a value or an error, never a panic. An error is one line with one
+//! of the documented exit codes; a value keeps the promises of its type. The fuzz targets and the
+//! ordinary test of their seeds (`tests/it/fuzz_seeds.rs`) share this.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -77,7 +78,8 @@ pub fn run_file(bytes: &[u8]) {
 
 /// The files of a checkpoint that the first byte's lower half chooses from.
 const FILES: [&str; 5] = ["manifest.json", "model.safetensors", "ids.json", "seen.safetensors", "config.toml"];
-/// The models that its upper half chooses from.
+/// The models that its upper half chooses from, in the order in which the kept seeds count them;
+/// models that are newer than the seeds follow.
 const MODELS: [&str; 16] = [
     "lightgcn",
     "lightgcn",
@@ -97,13 +99,26 @@ const MODELS: [&str; 16] = [
     "bert4rec",
 ];
 
-/// A checkpoint in which one file is replaced is opened or refused with exit code 6, and what was opened answers or refuses by name.
+fn model_names() -> Vec<&'static str> {
+    let newer = models::Config::names().into_iter().filter(|name| !MODELS.contains(name));
+    MODELS.into_iter().chain(newer).collect()
+}
+
+/// The first byte of a case: six files for each model, sixteen models, and then sixteen more.
+fn choice_of(model: usize, file: usize) -> u8 {
+    (model % 16 * 16 + model / 16 * 6 + file) as u8
+}
+
+/// A checkpoint in which one file is replaced is opened or refused with exit code 6, and what was
+/// opened answers or refuses by name.
 ///
-/// The first byte chooses the model and the file; the rest is the file. The manifest is made to fit again, so that the bytes get past the checksums to
-/// whatever reads them: nothing behind the checksums may trust them. The choice 5 replaces the facts within a fitting manifest.
+/// The first byte chooses the model and the file; the rest is the file. The manifest is made to fit
+/// again, so that the bytes get past the checksums to whatever reads them: nothing behind the
+/// checksums may trust them. The choice 5 replaces the facts within a fitting manifest.
 pub fn checkpoint(bytes: &[u8]) {
     let Some((&choice, content)) = bytes.split_first() else { return };
-    let (file, model) = (usize::from(choice & 15) % 6, usize::from(choice >> 4) % MODELS.len());
+    let low = usize::from(choice & 15);
+    let (file, model) = (low % 6, (usize::from(choice >> 4) + low / 6 * 16) % model_names().len());
     let mut files = base(model).clone();
     match FILES.get(file) {
         Some(&name) => drop(files.insert(name.into(), content.to_vec())),
@@ -137,7 +152,8 @@ fn ask(recommender: &Recommender) {
     );
     let answered = |answer: Result<Vec<(String, f32)>, RecError>| match answer {
         Ok(ranking) => assert!(ranking.len() <= recommender.n_items()),
-        // A model may refuse a question, and a score may be no number: both are failures that name themselves.
+        // A model may refuse a question, and a score may be no number: both are failures that name
+        // themselves.
         Err(error) => check_error(&error, &[1, 3]),
     };
     users.iter().for_each(|user| answered(recommender.for_user(user, 3)));
@@ -148,14 +164,14 @@ fn ask(recommender: &Recommender) {
 /// Seeds of the target `checkpoint`: every file of every model as it should be, and its facts.
 pub fn checkpoint_seeds() -> Vec<Vec<u8>> {
     let mut seeds = Vec::new();
-    for model in 0..MODELS.len() {
+    for model in 0..model_names().len() {
         let files = base(model);
         for (file, name) in FILES.iter().enumerate() {
-            seeds.push([&[(model * 16 + file) as u8], &files[*name][..]].concat());
+            seeds.push([&[choice_of(model, file)], &files[*name][..]].concat());
         }
         let manifest = manifest_of(files);
         let facts = json!({"model": manifest["model"], "state": manifest["state"], "facts": manifest["facts"]});
-        seeds.push([&[(model * 16 + 5) as u8], facts.to_string().as_bytes()].concat());
+        seeds.push([&[choice_of(model, 5)], facts.to_string().as_bytes()].concat());
     }
     seeds
 }
@@ -206,7 +222,7 @@ fn folder() -> &'static Path {
 /// The files of a good checkpoint of a model, trained once for a moment.
 fn base(model: usize) -> &'static BTreeMap<String, Vec<u8>> {
     static BASES: OnceLock<Vec<BTreeMap<String, Vec<u8>>>> = OnceLock::new();
-    &BASES.get_or_init(|| (0..MODELS.len()).map(trained).collect())[model]
+    &BASES.get_or_init(|| (0..model_names().len()).map(trained).collect())[model]
 }
 
 fn trained(model: usize) -> BTreeMap<String, Vec<u8>> {
@@ -216,7 +232,8 @@ fn trained(model: usize) -> BTreeMap<String, Vec<u8>> {
         train: Log { users: vec![0, 0, 1, 1, 2], items: vec![0, 1, 1, 2, 3], ..Log::default() },
         ..Split::default()
     };
-    let settings = match (MODELS[model], model) {
+    let name = model_names()[model];
+    let settings = match (name, model) {
         ("lightgcn", 0) => "layers = 1\ndim = 2\nattention.hidden = 2\ncombination = \"additive\"",
         ("lightgcn", _) => "layers = 1\ndim = 2\nattention.hidden = 2\ncombination = \"dot\"",
         ("mf" | "fpmc", _) => "dim = 2",
@@ -226,7 +243,7 @@ fn trained(model: usize) -> BTreeMap<String, Vec<u8>> {
     };
     let job = Job {
         split: Arc::new(split),
-        model: models::Config::parse(MODELS[model], settings).expect("the model should exist"),
+        model: models::Config::parse(name, settings).expect("the model should exist"),
         objective: objectives::Config::named("softmax").expect("the loss should exist"),
         debias: gcnrec::debias::Config::default(),
         train: train::Config::default().with(|own| own.max_epochs = 1),

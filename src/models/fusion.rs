@@ -1,11 +1,15 @@
-//! Late fusion: several models answer, and their scores are added with weights that were fitted on the validation part.
+//! Late fusion: several models answer, and their scores are added with weights that were fitted on
+//! the validation part.
 //!
-//! Scores of different models have different units, so each model's scores are standardised for each user first: `z = (s - mean) / deviation` over all
-//! items. The fused score is `sum_m w_m z_m` with weights of 0 or more that add up to 1. A score that is not finite counts in neither mean nor
-//! deviation: minus infinity stays "never". A model that scores all items alike for a user has nothing to say there.
+//! Scores of different models have different units, so each model's scores are standardised for
+//! each user first: `z = (s - mean) / deviation` over all items. The fused score is `sum_m w_m z_m`
+//! with weights of 0 or more that add up to 1. A score that is not finite counts in neither mean
+//! nor deviation, and minus infinity stays what it is. A model that scores all items alike for a
+//! user adds nothing.
 //!
 //! # Source
-//! Fox and Shaw, *Combination of multiple searches*, TREC-2 1994 (CombSUM), with z-scores in the place of the raw ones.
+//! Fox and Shaw, *Combination of multiple searches*, TREC-2 1994 (CombSUM), with z-scores in the
+//! place of the raw ones.
 
 use std::sync::Arc;
 
@@ -16,11 +20,14 @@ use serde::{Deserialize, Serialize};
 use super::graph::lightgcn;
 use super::linear::ease;
 use super::ranking::most_similar;
-use super::state::{State, Tensor};
+use super::state::{State, Tensor, damaged};
 use super::{Memory, Model, Procedure, Query, Scorer, Settled, TrainingSize, load_scorer};
 use crate::error::{RecError, Result};
 use crate::objectives;
 use crate::settings::{Range, Row, Setting, Takes, Unread, above, row, settings};
+
+/// The one model of this kind.
+pub(super) const ROWS: &[&Row<dyn Model>] = &[&ROW];
 
 /// A fusion in the list of models.
 pub static ROW: Row<dyn Model> = row!(dyn Model, Config, "fusion", "Several models together, with fitted weights");
@@ -28,14 +35,15 @@ pub static ROW: Row<dyn Model> = row!(dyn Model, Config, "fusion", "Several mode
 settings! {
     /// `[model.fusion]`.
     pub struct Config {
-        /// the models: each has `model` and, as it needs, `objective`, `learning_rate`, `batch_size`
+        /// the models: each has `model` and, as it needs, `objective`, `learning_rate`,
+        /// `batch_size`
         #[serde(skip_serializing_if = "Option::is_none")]
         members: Option<Vec<Member>> = None, or "LightGCN with one layer, and EASE";
     }
 }
 
-/// `[[model.fusion.members]]`: a model with what it is trained on. Everything else of the training is
-/// that of the run.
+/// `[[model.fusion.members]]`: a model with what it is trained on. Everything else of the training
+/// is that of the run.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
@@ -157,11 +165,12 @@ impl Fusion {
     /// Members that rank the same items, and a weight for each.
     ///
     /// # Errors
-    /// [`RecError::Checkpoint`] when there is no member, when they rank different numbers of items, or when the weights are not one for each.
+    /// [`RecError::Checkpoint`] when there is no member, when they rank different numbers of items,
+    /// or when the weights are not one for each.
     pub fn new(members: Vec<Box<dyn Scorer>>, weights: Vec<f32>) -> Result<Fusion> {
         let n_items: Vec<usize> = members.iter().map(|member| member.n_items()).collect();
         if members.is_empty() || members.len() != weights.len() || n_items.iter().any(|&n| n != n_items[0]) {
-            return Err(foreign(format!("its members rank {n_items:?} items and have {} weights", weights.len())));
+            return Err(damaged(format!("its members rank {n_items:?} items and have {} weights", weights.len())));
         }
         Ok(Fusion { members: Arc::new(members), weights })
     }
@@ -178,7 +187,8 @@ impl Fusion {
     }
 }
 
-/// Turns one user's scores into standard scores, in place. Sums run in f64 in the order of the items.
+/// Turns one user's scores into standard scores, in place. Sums run in f64 in the order of the
+/// items.
 fn standardise(scores: &mut [f32]) {
     let finite = || scores.iter().filter(|score| score.is_finite()).map(|&score| f64::from(score));
     let n = finite().count() as f64;
@@ -215,8 +225,8 @@ impl Scorer for Fusion {
         Ok(())
     }
 
-    /// Standard scores of the members' similarities over all other items, added with the same weights. Members that know no similar items are left
-    /// out.
+    /// Standard scores of the members' similarities over all other items, added with the same
+    /// weights. Members that know no similar items are left out.
     fn similar_items(&self, item: ItemId, k: usize) -> Result<Vec<(ItemId, f32)>> {
         let mut sums = vec![0.0; self.n_items()];
         let mut is_answered = false;
@@ -232,11 +242,8 @@ impl Scorer for Fusion {
             is_answered = true;
         }
         if !is_answered {
-            return Err(RecError::Unsupported {
-                model: ROW.name.into(),
-                problem: "none of its members has a notion of similar items".into(),
-                todo: "add a member with item vectors, such as lightgcn or ease".into(),
-            });
+            return Err(RecError::unsupported(ROW.name, "none of its members has a notion of similar items")
+                .with_todo("add a member with item vectors, such as lightgcn or ease"));
         }
         most_similar(&sums, item, k)
     }
@@ -273,14 +280,15 @@ fn prefix(member: usize) -> String {
 /// Rebuilds the scorer from its state, each member from its own part of it.
 ///
 /// # Errors
-/// [`RecError::Checkpoint`] when the state belongs to another model or its parts do not fit together.
+/// [`RecError::Checkpoint`] when the state belongs to another model or its parts do not fit
+/// together.
 pub fn load(device: &Device, state: &State) -> Result<Box<dyn Scorer>> {
     let names: Vec<String> = state.fact("members")?;
     let weights = state.f32("weights", &[names.len()])?.to_vec();
     let mut members = Vec::with_capacity(names.len());
     for (n, name) in names.iter().enumerate() {
         if name == ROW.name {
-            return Err(foreign("a fusion stands within a fusion".into()));
+            return Err(damaged("a fusion stands within a fusion"));
         }
         let part = |key: &String| key.strip_prefix(&prefix(n)).map(String::from);
         let tensors = state.tensors.iter().filter_map(|(key, tensor): (_, &Tensor)| Some((part(key)?, tensor.clone())));
@@ -288,10 +296,6 @@ pub fn load(device: &Device, state: &State) -> Result<Box<dyn Scorer>> {
         members.push(load_scorer(device, name, &State { tensors: tensors.collect(), facts: facts.collect() })?);
     }
     Ok(Box::new(Fusion::new(members, weights)?))
-}
-
-fn foreign(problem: String) -> RecError {
-    RecError::Checkpoint { path: "checkpoint".into(), problem, todo: "the checkpoint is damaged; train again".into() }
 }
 
 #[cfg(test)]

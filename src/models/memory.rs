@@ -71,8 +71,8 @@ impl Memory {
     /// that is, nothing is refused.
     ///
     /// # Errors
-    /// [`RecError::Resources`] or [`gcnrec_kernels::KernelError::Device`], both with exit code 5, with
-    /// what is there and what is needed.
+    /// [`RecError::Resources`] or [`gcnrec_kernels::KernelError::Device`], both with exit code 5,
+    /// with what is there and what is needed.
     pub fn check(&self, device: &Device) -> Result<()> {
         if let Some(Room { largest, total, of }) = &self.room {
             device.expect_room(*largest, *total, of)?;
@@ -82,12 +82,11 @@ impl Memory {
 
     pub(super) fn check_host(&self, available: Option<u64>) -> Result<()> {
         match available {
-            Some(available) if self.host > u128::from(available) => Err(RecError::Resources {
-                what: format!("model.{}", self.model),
-                found: format!("{} of memory available", gigabytes(u128::from(available))),
-                expected: format!("{} for {}", gigabytes(self.host), self.host_of),
-                todo: self.todo.clone(),
-            }),
+            Some(available) if self.host > u128::from(available) => {
+                let found = format!("{} of memory available", gigabytes(u128::from(available)));
+                let expected = format!("{} for {}", gigabytes(self.host), self.host_of);
+                Err(RecError::resources(format!("model.{}", self.model), found, expected).with_todo(&self.todo))
+            }
             _ => Ok(()),
         }
     }

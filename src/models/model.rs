@@ -1,4 +1,5 @@
-//! A model before training: its settings, what fits it, its memory, and how it is fitted or trained.
+//! A model before training: its settings, what fits it, its memory, and how it is fitted or
+//! trained.
 
 use gcnrec_graphs::{Interactions, ItemId};
 use gcnrec_kernels::Device;
@@ -35,7 +36,8 @@ pub trait Model: Settings {
         Settled::default()
     }
 
-    /// Refuses a device that has no kernels for the model; by default every device but the processor.
+    /// Refuses a device that has no kernels for the model; by default every device but the
+    /// processor.
     ///
     /// # Errors
     /// [`gcnrec_kernels::KernelError::Device`], exit code 5, with the name of what is missing.
@@ -52,12 +54,12 @@ pub trait Model: Settings {
         Ok(Memory::nothing(self.row().name))
     }
 
-    /// A scorer from its checkpointed state, which holds the settings that it was trained with: those
-    /// of `self` are not read. Graph models answer on `device`, others on the processor.
+    /// A scorer from its checkpointed state, which holds the settings that it was trained with:
+    /// those of `self` are not read. Graph models answer on `device`, others on the processor.
     ///
     /// # Errors
-    /// [`crate::RecError::Checkpoint`] when the state belongs to another model or its parts do not fit
-    /// together.
+    /// [`crate::RecError::Checkpoint`] when the state belongs to another model or its parts do not
+    /// fit together.
     fn load(&self, device: &Device, state: &State) -> Result<Box<dyn Scorer>>;
 
     /// How the model comes to its numbers.
@@ -81,8 +83,8 @@ pub trait ClosedForm {
     /// Computes it.
     ///
     /// # Errors
-    /// [`crate::RecError::Config`] for a setting outside its range, [`crate::RecError::Resources`] for
-    /// too little memory, and those of the model.
+    /// [`crate::RecError::Config`] for a setting outside its range, [`crate::RecError::Resources`]
+    /// for too little memory, and those of the model.
     fn fit(&self, data: &Fit<'_>) -> Result<Box<dyn Scorer>>;
 
     /// True for a model whose training pairs can count more or less.
@@ -95,7 +97,8 @@ pub trait ClosedForm {
 pub struct Fit<'a> {
     /// The training pairs.
     pub train: &'a Interactions,
-    /// What each pair counts, `[n_edges]`, for models that weigh pairs; none means that all count 1.
+    /// What each pair counts, `[n_edges]`, for models that weigh pairs; none means that all count
+    /// 1.
     pub weights: Option<&'a [f32]>,
     /// Gives each user's training items, oldest first: asked by models that read an order.
     pub histories: &'a dyn Fn() -> Vec<Vec<ItemId>>,
@@ -155,8 +158,8 @@ impl dyn Model {
         self.sequential().is_some()
     }
 
-    /// True for a model that is computed at once: no epoch is picked, and it learns from the training
-    /// and the validation pairs.
+    /// True for a model that is computed at once: no epoch is picked, and it learns from the
+    /// training and the validation pairs.
     pub fn is_closed_form(&self) -> bool {
         self.closed_form().is_some()
     }

@@ -1,11 +1,11 @@
-//! How much each training pair counts, for models that are trained on what follows what.
+//! Weights of training pairs, for models that are trained on sequences.
 
 use std::sync::Arc;
 
 use gcnrec_graphs::{Interactions, ItemId, UserId};
 
-/// A weight for each training pair. A prediction counts as the pair of the user and the item that was to be predicted: met twice, an item counts
-/// each time as much.
+/// A weight for each training pair. A prediction has the weight of the pair of its user and its
+/// target; an item that a user met twice has it both times.
 #[derive(Debug, Clone)]
 pub struct PairWeights {
     /// The pairs: all that is ever predicted.
@@ -15,7 +15,7 @@ pub struct PairWeights {
 }
 
 impl PairWeights {
-    /// How much it counts that a user met an item.
+    /// The weight of a pair.
     pub(super) fn of(&self, user: u32, item: u32) -> f32 {
         let edge = self.pairs.edge(UserId(user), ItemId(item));
         self.weights[edge.expect("what is predicted in training should be a training pair")]

@@ -1,4 +1,4 @@
-//! From scores to lists, where a model has no faster way of its own.
+//! Top-k lists and similar items from scores, for models that have no faster way of their own.
 
 use gcnrec_graphs::ItemId;
 use gcnrec_kernels::ops::top_k::{TopK, select_top_k};
@@ -8,8 +8,8 @@ use super::Query;
 use super::linear::check_item;
 use crate::error::Result;
 
-/// Scores and selects one query at a time, in parallel: one row of scores per thread instead of one per query. `score` overwrites the row that it is
-/// given.
+/// Scores and selects one query at a time, in parallel: one row of scores per thread instead of one
+/// per query. `score` overwrites the row that it is given.
 ///
 /// # Errors
 /// Those of `score`.
@@ -36,7 +36,8 @@ pub(super) fn top_k_by_query(
     Ok(top)
 }
 
-/// The `k` items of the highest similarity, best first, without the item itself. `similarity` has one number per item.
+/// The `k` items of the highest similarity, best first, without the item itself. `similarity` has
+/// one number per item.
 ///
 /// # Errors
 /// [`gcnrec_kernels::KernelError`] for a similarity that cannot be ordered.
@@ -46,13 +47,15 @@ pub(super) fn most_similar(similarity: &[f32], item: ItemId, k: usize) -> Result
     Ok(items.into_iter().map(ItemId).zip(best).collect())
 }
 
-/// The `k` items whose vectors have the highest cosine with that of `item`, best first, without the item itself.
+/// The `k` items whose vectors have the highest cosine with that of `item`, best first, without the
+/// item itself.
 ///
 /// # Shapes
 /// - `vectors`: `[n_items, dim]`
 ///
 /// # Errors
-/// [`crate::RecError::UnknownId`] for an item that `model` does not have; [`gcnrec_kernels::KernelError`] for vectors that are not finite.
+/// [`crate::RecError::UnknownId`] for an item that `model` does not have;
+/// [`gcnrec_kernels::KernelError`] for vectors that are not finite.
 pub(super) fn most_similar_by_cosine(
     model: &'static str,
     vectors: &[f32],

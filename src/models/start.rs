@@ -1,12 +1,15 @@
 //! The item vectors of one model as the start of another.
 //!
-//! Directions and relative lengths are kept, the scale is not: one factor gives all vectors the root mean square that the new model's own start has. The
-//! vectors of a trained graph model are many times longer. As they are, they would drown the vectors of places that they are added to, and a softmax
-//! over their inner products would begin sure of itself, where it learns slowly.
+//! Directions and relative lengths are kept, the scale is not: one factor gives all vectors the
+//! root mean square that the new model's own start has. The vectors of a trained graph model are
+//! many times longer: added to the vectors of positions they would outweigh them, and a softmax
+//! over their inner products would start with probabilities near 0 and 1, where it learns slowly.
 
 use gcnrec_graphs::ItemId;
 
+use super::Model;
 use crate::error::{RecError, Result};
+use crate::settings::{Family, Row};
 
 /// Item vectors to start from.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,24 +31,23 @@ impl StartItems {
         if self.dim == dim {
             return Ok(());
         }
-        Err(RecError::Config {
-            key: format!("model.{model}.dim"),
-            origin: String::new(),
-            found: dim.to_string(),
-            expected: format!("{}, the width of the item vectors to start from", self.dim),
-            todo: format!("set --dim {}, or train the other run with --dim {dim}", self.dim),
-        })
+        let expected = format!("{}, the width of the item vectors to start from", self.dim);
+        let todo = format!("set --dim {}, or train the other run with --dim {dim}", self.dim);
+        Err(RecError::range(format!("model.{model}.dim"), dim, expected).with_todo(todo))
     }
 
     /// What a model without a vector for each item says.
     pub fn nowhere(model: &str) -> RecError {
-        RecError::Usage {
-            problem: format!("train.init_items_from does not fit {model}"),
-            todo: "it fits models that read a history with one vector for each item: gru4rec, narm, sasrec, bert4rec, fmlp".into(),
-        }
+        let fits = |row: &&Row<dyn Model>| (row.default)().item_dim().is_some();
+        let names: Vec<&str> = <dyn Model>::rows().iter().copied().filter(fits).map(|row| row.name).collect();
+        RecError::usage(
+            format!("train.init_items_from does not fit {model}"),
+            format!("it fits models that read a history with one vector for each item: {}", names.join(", ")),
+        )
     }
 
-    /// Puts the vectors into a table `[n_items, dim]` of random ones, scaled to the standard deviation `std` of those. Other items keep theirs.
+    /// Puts the vectors into a table `[n_items, dim]` of random ones, scaled to the standard
+    /// deviation `std` of those. Other items keep theirs.
     pub(super) fn put(&self, std: f32, table: &mut [f32]) {
         let squares: f64 = self.vectors.iter().map(|&value| f64::from(value).powi(2)).sum();
         let size = (squares / self.vectors.len().max(1) as f64).sqrt();
@@ -64,7 +66,8 @@ mod tests {
 
     #[test]
     fn known_items_start_from_their_vectors_at_the_scale_of_the_model_and_others_keep_theirs() {
-        // The squares are 9, 16, 0 and 25: their mean is 12.5, so the factor is .25 / sqrt(12.5) = .0707107.
+        // The squares are 9, 16, 0 and 25: their mean is 12.5, so the factor is .25 / sqrt(12.5) =
+        // .0707107.
         let start = StartItems { dim: 2, items: vec![ItemId(2), ItemId(0)], vectors: vec![3.0, 4.0, 0.0, -5.0] };
         let mut table = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
         start.put(0.25, &mut table);

@@ -1,4 +1,4 @@
-//! What a learner or a scorer consists of, as named tensors: what a checkpoint stores and a device never sees.
+//! The state of a learner or a scorer as named tensors and facts: what a checkpoint stores.
 
 use std::collections::BTreeMap;
 
@@ -102,11 +102,12 @@ fn mismatch(name: &str, expected: &str, found: Option<&Tensor>) -> RecError {
     foreign(format!("tensor \"{name}\" is {found}, expected {expected}"))
 }
 
+/// A state whose parts do not fit together.
+pub(super) fn damaged(problem: impl Into<String>) -> RecError {
+    RecError::checkpoint("checkpoint", problem, "the checkpoint is damaged; train again")
+}
+
 /// A state that no model of this version can have written.
 pub(super) fn foreign(problem: String) -> RecError {
-    RecError::Checkpoint {
-        path: "checkpoint".into(),
-        problem,
-        todo: "it was written by another model or another version; train again".into(),
-    }
+    RecError::checkpoint("checkpoint", problem, "it was written by another model or another version; train again")
 }

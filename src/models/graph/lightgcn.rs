@@ -130,8 +130,8 @@ pub enum Fit {
 name_setting!(Fit, "way to fit");
 
 impl Config {
-    /// Refuses settings outside their ranges, and biases beside layers. `at` is the dotted key of the
-    /// table.
+    /// Refuses settings outside their ranges, and biases beside layers. `at` is the dotted key of
+    /// the table.
     pub(super) fn check(&self, at: &str) -> Result<()> {
         self.check_ranges(at)?;
         if self.biases && self.layers > 0 {

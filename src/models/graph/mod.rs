@@ -15,9 +15,14 @@ mod scorer;
 mod setup;
 mod weights_report;
 
+use super::Model;
+use crate::settings::Row;
 pub use init::normal;
 pub use learner::GraphLearner;
 pub use lightgcn::Config;
 pub use meta::{MetaBatch, Optimizer};
 pub use scorer::{GraphScorer, Scoring};
 pub use setup::{Learning, Setup, WeightFit};
+
+/// The models of this folder, in the order of lists.
+pub(super) const ROWS: &[&Row<dyn Model>] = &[&lightgcn::ROW, &mf::ROW];

@@ -1,11 +1,14 @@
-//! EASE: every item is predicted from the other items by one ridge regression, solved for all items at once.
+//! EASE: every item is predicted from the other items by one ridge regression, solved for all items
+//! at once.
 //!
-//! With `X` the 0/1 user-item matrix, `G = X^T X + l2 I` and `P = G^-1`, the weights are `B[i, j] = -P[i, j] / P[j, j]`, and 0 on the diagonal; a
-//! user's scores are `x B`, the sum of the rows of the items that the user has met.
+//! With `X` the 0/1 user-item matrix, `G = X^T X + l2 I` and `P = G^-1`, the weights are
+//! `B[i, j] = -P[i, j] / P[j, j]`, and 0 on the diagonal; a user's scores are `x B`, the sum of the
+//! rows of the items that the user has met.
 //!
 //! # Source
-//! Steck, *Embarrassingly Shallow Autoencoders for Sparse Data*, WWW 2019, eq. 5-8 and algorithm 1. We differ: the inverse is built in place from a
-//! Cholesky factor in f64, and stored in f32; a known user is scored from the training items kept with the model.
+//! Steck, *Embarrassingly Shallow Autoencoders for Sparse Data*, WWW 2019, eq. 5-8 and algorithm 1.
+//! We differ: the inverse is built in place from a Cholesky factor in f64, and stored in f32; a
+//! known user is scored from the training items kept with the model.
 
 mod inverse;
 mod memory;
@@ -68,16 +71,18 @@ impl ClosedForm for Config {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ease {
     n_items: usize,
-    /// `B`: `[n_items, n_items]`, row-major; row `i` is what having met item `i` adds to every item's score.
+    /// `B`: `[n_items, n_items]`, row-major; row `i` is what having met item `i` adds to every
+    /// item's score.
     weights: Vec<f32>,
     users: UserItems,
 }
 
-/// Solves the regressions. Takes time of the order of `n_items^3`, on one core, and the same bits for any number of threads.
+/// Solves the regressions. Takes time of the order of `n_items^3`, on one core, and the same bits
+/// for any number of threads.
 ///
 /// # Errors
-/// [`RecError::Config`] for a value outside its range or an `l2` too small for f64, [`RecError::Resources`] when there are too many items for the
-/// limit or for the memory.
+/// [`RecError::Config`] for a value outside its range or an `l2` too small for f64,
+/// [`RecError::Resources`] when there are too many items for the limit or for the memory.
 pub fn fit(train: &Interactions, config: &Config) -> Result<Ease> {
     config.validate()?;
     let n = train.n_items();
@@ -98,7 +103,8 @@ pub fn fit(train: &Interactions, config: &Config) -> Result<Ease> {
 /// Rebuilds the scorer from its state.
 ///
 /// # Errors
-/// [`RecError::Checkpoint`] when the state belongs to another model or its parts do not fit together.
+/// [`RecError::Checkpoint`] when the state belongs to another model or its parts do not fit
+/// together.
 pub fn load(state: &State) -> Result<Box<dyn Scorer>> {
     let (n_items, _, _) = state.matrix("weights")?;
     let weights = state.f32("weights", &[n_items, n_items])?.to_vec();
@@ -115,7 +121,8 @@ impl Ease {
         &self.weights[item * self.n_items..(item + 1) * self.n_items]
     }
 
-    /// One query's scores. The rows are added in the order of the items' ids, so the order of a history does not matter.
+    /// One query's scores. The rows are added in the order of the items' ids, so the order of a
+    /// history does not matter.
     fn score(&self, query: &Query<'_>, out: &mut [f32]) -> Result<()> {
         out.fill(0.0);
         for &item in self.users.of(ROW.name, query)?.iter() {
@@ -147,8 +154,10 @@ impl Scorer for Ease {
         top_k_by_query(queries, excluded, k, self.n_items, |query, row| self.score(query, row))
     }
 
-    /// Ranks by the partial correlation of the two items given all others: the geometric mean of `B[item, j]` and `B[j, item]` with their common
-    /// sign, `-P[item, j] / sqrt(P[item, item] P[j, j])`. It is symmetric, and a row of `B` alone would favour popular items.
+    /// Ranks by the partial correlation of the two items given all others: the geometric mean of
+    /// `B[item, j]` and `B[j, item]` with their common sign,
+    /// `-P[item, j] / sqrt(P[item, item] P[j, j])`. It is symmetric, and a row of `B` alone would
+    /// favour popular items.
     fn similar_items(&self, item: ItemId, k: usize) -> Result<Vec<(ItemId, f32)>> {
         check_item(ROW.name, "item", item, self.n_items)?;
         let column = self.weights.iter().skip(item.index()).step_by(self.n_items);
@@ -156,7 +165,8 @@ impl Scorer for Ease {
             .row(item.index())
             .iter()
             .zip(column)
-            // The two differ by a positive factor; a product below zero can only be a rounding of zero.
+            // The two differ by a positive factor; a product below zero can only be a rounding of
+            // zero.
             .map(|(there, back)| {
                 (f64::from(*there) * f64::from(*back)).max(0.0).sqrt().copysign(f64::from(*there)) as f32
             })

@@ -1,11 +1,16 @@
-//! GF-CF: a user's items passed through two low-pass filters of the item-item graph, in closed form.
+//! GF-CF: a user's items passed through two low-pass filters of the item-item graph, in closed
+//! form.
 //!
-//! With `R` the 0/1 matrix of users and items, `D_U` and `D_I` its degrees and `N = D_U^-1/2 R D_I^-1/2`, the scores of a user with row `r` are
-//! `r (N^T N + weight D_I^-1/2 V V^T D_I^1/2)`, `V` the `factors` leading right singular vectors of `N`. The first term is a filter that falls linearly
-//! with frequency, the second an ideal one. Neither item-item matrix is ever formed: the first term is two sparse products, the second two thin ones.
+//! With `R` the 0/1 matrix of users and items, `D_U` and `D_I` its degrees and
+//! `N = D_U^-1/2 R D_I^-1/2`, the scores of a user with row `r` are
+//! `r (N^T N + weight D_I^-1/2 V V^T D_I^1/2)`, `V` the `factors` leading right singular vectors of
+//! `N`. The first term is a filter that falls linearly with frequency, the second an ideal one.
+//! Neither item-item matrix is ever formed: the first term is two sparse products, the second two
+//! thin ones.
 //!
 //! # Source
-//! Shen et al., *How Powerful is Graph Convolution for Recommendation?*, CIKM 2021, eq. 12 (SPEC.md F.2). Items and users without pairs have no row in `N`.
+//! Shen et al., *How Powerful is Graph Convolution for Recommendation?*, CIKM 2021, eq. 12. Items
+//! and users without pairs have no row in `N`.
 
 mod spectrum;
 
@@ -86,7 +91,8 @@ pub struct GfCf {
 /// Finds the singular vectors. The same bits for any number of threads.
 ///
 /// # Errors
-/// [`RecError::Config`] for a value outside its range, [`RecError::Unsupported`] when the decomposition does not converge.
+/// [`RecError::Config`] for a value outside its range, [`RecError::Unsupported`] when the
+/// decomposition does not converge.
 pub fn fit(train: &Interactions, config: &Config) -> Result<GfCf> {
     config.validate()?;
     let users = UserItems::new(train);
@@ -99,7 +105,8 @@ pub fn fit(train: &Interactions, config: &Config) -> Result<GfCf> {
 /// Rebuilds the scorer from its state.
 ///
 /// # Errors
-/// [`RecError::Checkpoint`] when the state belongs to another model or its parts do not fit together.
+/// [`RecError::Checkpoint`] when the state belongs to another model or its parts do not fit
+/// together.
 pub fn load(state: &State) -> Result<Box<dyn Scorer>> {
     let (n_items, _, vectors) = state.matrix("vectors")?;
     let users = UserItems::load(state, n_items)?;
@@ -144,7 +151,8 @@ impl GfCf {
         sum
     }
 
-    /// Adds `r N^T N` to the scores. Sums run in the order of the items and, within an item, of its users.
+    /// Adds `r N^T N` to the scores. Sums run in the order of the items and, within an item, of its
+    /// users.
     fn add_linear(&self, items: &[u32], (reached, touched): &mut Scratch, linear: &mut [f32], out: &mut [f32]) {
         for &item in items {
             for &user in self.by_item.of(item as usize) {

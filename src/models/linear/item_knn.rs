@@ -1,11 +1,13 @@
 //! Item kNN: an item is scored by its nearest neighbours among the items that the user has met.
 //!
-//! With `n_ij` the users of both items and `d_i` those of one, the similarity is the shrunk cosine `n_ij / (sqrt(d_i d_j) + shrink)`. Item `j` keeps its
-//! `neighbours` most similar items, and a user's score of `j` is the sum of the similarities of those of them that the user has met.
+//! With `n_ij` the users of both items and `d_i` those of one, the similarity is the shrunk cosine
+//! `n_ij / (sqrt(d_i d_j) + shrink)`. Item `j` keeps its `neighbours` most similar items, and a
+//! user's score of `j` is the sum of the similarities of those of them that the user has met.
 //!
 //! # Source
-//! Sarwar et al., WWW 2001; the shrink term as in Bell and Koren, ICDM 2007, and in the baselines of Ferrari Dacrema et al., RecSys 2019. Scores are sums and
-//! not averages: with 0/1 data an average forgets how many neighbours agree.
+//! Sarwar et al., WWW 2001; the shrink term as in Bell and Koren, ICDM 2007, and in the baselines
+//! of Ferrari Dacrema et al., RecSys 2019. Scores are sums and not averages: with 0/1 data an
+//! average forgets how many neighbours agree.
 
 use gcnrec_graphs::Interactions;
 use gcnrec_kernels::Device;
@@ -80,7 +82,8 @@ pub fn fit(train: &Interactions, config: &Config) -> Result<SparseItemModel> {
 /// Rebuilds the scorer from its state.
 ///
 /// # Errors
-/// [`RecError::Checkpoint`] when the state belongs to another model or its parts do not fit together.
+/// [`RecError::Checkpoint`] when the state belongs to another model or its parts do not fit
+/// together.
 pub fn load(state: &State) -> Result<Box<dyn Scorer>> {
     SparseItemModel::load(ROW.name, state)
 }
@@ -116,7 +119,8 @@ mod tests {
 
     #[test]
     fn each_item_keeps_its_own_nearest() {
-        // Without shrink: s_01 = .816, s_02 = .408, s_12 = .5. Nearest of 0 is 1, of 1 is 0, of 2 is 1.
+        // Without shrink: s_01 = .816, s_02 = .408, s_12 = .5. Nearest of 0 is 1, of 1 is 0, of 2
+        // is 1.
         let config = Config { neighbours: 1, shrink: 0.0 };
         let (near, far) = (2.0 / 6f32.sqrt(), 0.5);
         assert_abs_diff_eq!(&scores(&config, 0)[..], &[near, near, far][..], epsilon = 1e-6);

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::user_items::{UserItems, check_item};
 use crate::error::{RecError, Result};
 use crate::models::ranking::{most_similar, top_k_by_query};
-use crate::models::state::State;
+use crate::models::state::{State, damaged};
 use crate::models::{Query, Scorer};
 
 /// `W` as compressed rows: row `i` is what having met item `i` adds.
@@ -19,8 +19,8 @@ pub(super) struct ItemWeights {
     weights: Vec<f32>,
 }
 
-/// Bytes of rows of neighbours (8 for each), once while they are found and once in the model. An item
-/// cannot have more than there are items.
+/// Bytes of rows of neighbours (8 for each), once while they are found and once in the model. An
+/// item cannot have more than there are items.
 pub(super) fn row_bytes(n_items: usize, n_neighbours: usize) -> u128 {
     16 * n_items as u128 * n_neighbours.min(n_items) as u128
 }
@@ -33,12 +33,8 @@ impl ItemWeights {
     pub(super) fn from_rows(rows: &[Vec<(u32, f32)>], key: &str) -> Result<Self> {
         let n: usize = rows.iter().map(Vec::len).sum();
         if n > u32::MAX as usize {
-            return Err(RecError::Resources {
-                what: key.into(),
-                found: format!("{n} weights"),
-                expected: "fewer than 4294967296".into(),
-                todo: "lower its number of neighbours".into(),
-            });
+            return Err(RecError::resources(key, format!("{n} weights"), "fewer than 4294967296")
+                .with_todo("lower its number of neighbours"));
         }
         let (mut ptr, mut items, mut weights) = (vec![0], Vec::with_capacity(n), Vec::with_capacity(n));
         for row in rows {
@@ -78,16 +74,13 @@ impl ItemWeights {
         if ends && ptr.is_sorted() && items.iter().all(|&item| (item as usize) < n_items) {
             Ok(ItemWeights { ptr: ptr.to_vec(), items: items.to_vec(), weights: weights.to_vec() })
         } else {
-            Err(RecError::Checkpoint {
-                path: "checkpoint".into(),
-                problem: "\"weight_ptr\" and \"weight_items\" are not the rows of a square matrix".into(),
-                todo: "the checkpoint is damaged; train again".into(),
-            })
+            Err(damaged("\"weight_ptr\" and \"weight_items\" are not the rows of a square matrix"))
         }
     }
 }
 
-/// A fitted sparse item-item model: a user's scores are the sum of the rows of what the user has met.
+/// A fitted sparse item-item model: a user's scores are the sum of the rows of what the user has
+/// met.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SparseItemModel {
     name: &'static str,
@@ -103,7 +96,8 @@ impl SparseItemModel {
     /// Rebuilds the scorer of that name from its state.
     ///
     /// # Errors
-    /// [`RecError::Checkpoint`] when the state belongs to another model or its parts do not fit together.
+    /// [`RecError::Checkpoint`] when the state belongs to another model or its parts do not fit
+    /// together.
     pub(super) fn load(name: &'static str, state: &State) -> Result<Box<dyn Scorer>> {
         let weights = ItemWeights::load(state)?;
         let users = UserItems::load(state, weights.n_items())?;
@@ -115,7 +109,8 @@ impl SparseItemModel {
         self.weights.row(item.0).map(|(item, weight)| (ItemId(item), weight)).collect()
     }
 
-    /// One query's scores. The rows are added in the order of the items' ids, so the order of a history does not matter.
+    /// One query's scores. The rows are added in the order of the items' ids, so the order of a
+    /// history does not matter.
     fn score(&self, query: &Query<'_>, out: &mut [f32]) -> Result<()> {
         out.fill(0.0);
         for &met in self.users.of(self.name, query)?.iter() {
@@ -194,8 +189,9 @@ impl ItemUsers {
     }
 }
 
-/// For each item the `n_neighbours` items with the largest weights, items rising: `weight(item, other, sum)` of the sum of `user_weight` over their
-/// common users. Equal weights: the lower id stays. Items that share no user are no neighbours.
+/// For each item the `n_neighbours` items with the largest weights, items rising:
+/// `weight(item, other, sum)` of the sum of `user_weight` over their common users. Equal weights:
+/// the lower id stays. Items that share no user are no neighbours.
 pub(super) fn nearest(
     train: &Interactions,
     n_neighbours: usize,

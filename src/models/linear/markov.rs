@@ -1,12 +1,14 @@
-//! Markov chain: what usually follows the last item, whoever the user is.
+//! Markov chain: the items that usually follow the last item, whoever the user is.
 //!
-//! With `n_ij` how often `j` follows `i` in the training histories and `p_j` the share of item `j` in all pairs,
-//! `p(j | i) = (n_ij + smoothing p_j) / (n_i + smoothing)`, `n_i = sum_j n_ij`. After an item that nothing follows this is `p_j`. With a window above 1,
-//! an item that follows at distance `s` counts `1 / s`.
+//! With `n_ij` how often `j` follows `i` in the training histories and `p_j` the share of item `j`
+//! in all pairs, `p(j | i) = (n_ij + smoothing p_j) / (n_i + smoothing)`, `n_i = sum_j n_ij`. After
+//! an item that nothing follows this is `p_j`. With a window above 1, an item that follows at
+//! distance `s` counts `1 / s`.
 //!
 //! # Source
-//! SPEC.md D.1; the weights of skips are those of sequential rules (Ludewig and Jannach, UMUAI 2018). Histories are in time order, oldest first; where the
-//! data have no times they are in file order.
+//! A first-order chain with additive smoothing towards the popularity; the weights of skips are
+//! those of sequential rules (Ludewig and Jannach, UMUAI 2018). Histories are in time order, oldest
+//! first; where the data have no times they are in file order.
 
 use gcnrec_graphs::{Interactions, ItemId, UserId};
 use gcnrec_kernels::Device;
@@ -17,7 +19,7 @@ use super::user_items::check_item;
 use crate::error::{RecError, Result};
 use crate::models::memory::available_bytes;
 use crate::models::ranking::most_similar;
-use crate::models::state::State;
+use crate::models::state::{State, damaged};
 use crate::models::{ClosedForm, Fit, Memory, Model, Procedure, Query, Scorer};
 use crate::settings::{Row, at_least, between, row, settings};
 
@@ -85,12 +87,14 @@ pub struct Markov {
 /// - `histories`: `[n_users]`, each oldest first
 ///
 /// # Errors
-/// [`RecError::Config`] for a value outside its range, [`RecError::Resources`] when the transitions do not fit into memory.
+/// [`RecError::Config`] for a value outside its range, [`RecError::Resources`] when the transitions
+/// do not fit into memory.
 pub fn fit(train: &Interactions, histories: &[Vec<ItemId>], config: &Config) -> Result<Markov> {
     fit_weighted(train, None, histories, config)
 }
 
-/// Counts what follows what; a follower counts as much as its pair weighs, in the transitions and in the popularity.
+/// Counts what follows what; a follower counts as much as its pair weighs, in the transitions and
+/// in the popularity.
 ///
 /// # Shapes
 /// - `weights`: `[n_edges]`; none means that all count 1
@@ -149,16 +153,13 @@ fn check_room(n_transitions: u128) -> Result<()> {
 /// Rebuilds the scorer from its state.
 ///
 /// # Errors
-/// [`RecError::Checkpoint`] when the state belongs to another model or its parts do not fit together.
+/// [`RecError::Checkpoint`] when the state belongs to another model or its parts do not fit
+/// together.
 pub fn load(state: &State) -> Result<Box<dyn Scorer>> {
     let followers = ItemWeights::load(state)?;
     let (n_items, last) = (followers.n_items(), state.u32("last")?);
     if last.iter().any(|&item| item != NOBODY && item as usize >= n_items) {
-        return Err(RecError::Checkpoint {
-            path: "checkpoint".into(),
-            problem: format!("\"last\" holds an item outside 0..{n_items}"),
-            todo: "the checkpoint is damaged; train again".into(),
-        });
+        return Err(damaged(format!("\"last\" holds an item outside 0..{n_items}")));
     }
     let popularity = state.f32("popularity", &[n_items])?.to_vec();
     Ok(Box::new(Markov::new(state.fact("smoothing")?, followers, popularity, last.to_vec())))
@@ -171,7 +172,8 @@ impl Markov {
         Markov { smoothing, followers, totals, popularity, last }
     }
 
-    /// The item that a query goes on from: the last one of a known user, otherwise of the history. Nothing for a known user who met nothing.
+    /// The item that a query goes on from: the last one of a known user, otherwise of the history.
+    /// Nothing for a known user who met nothing.
     fn last_of(&self, query: &Query<'_>) -> Result<Option<u32>> {
         let known = query.user.and_then(|user| self.last.get(user.index()));
         if let Some(&item) = known.filter(|&&item| item != NOBODY) {
@@ -256,10 +258,12 @@ mod tests {
 
     #[test]
     fn the_plain_chain_counts_what_comes_next() {
-        // After 0: 1 twice. After 1: 2 once. Smoothing 4 adds 4/3 each: after 0 (0 + 4/3, 2 + 4/3, 4/3) / 6.
+        // After 0: 1 twice. After 1: 2 once. Smoothing 4 adds 4/3 each: after 0 (0 + 4/3, 2 + 4/3,
+        // 4/3) / 6.
         let chain = model(4.0, 1);
         assert_abs_diff_eq!(&scores(&chain, None, &[0])[..], &[2.0 / 9.0, 5.0 / 9.0, 2.0 / 9.0][..], epsilon = 1e-6);
-        // User 1 is after 1: (4/3, 4/3, 1 + 4/3) / 5. User 0 is after 2, which nothing follows; user 3 has met nothing: popularity.
+        // User 1 is after 1: (4/3, 4/3, 1 + 4/3) / 5. User 0 is after 2, which nothing follows;
+        // user 3 has met nothing: popularity.
         assert_abs_diff_eq!(
             &scores(&chain, Some(1), &[])[..],
             &[4.0 / 15.0, 4.0 / 15.0, 7.0 / 15.0][..],
@@ -285,7 +289,8 @@ mod tests {
         let weights = [1.0, 3.0, 1.0, 1.0, 2.0];
         let config = Config { smoothing: 4.0, window: 1 };
         let chain = fit_weighted(&train, Some(&weights), &histories, &config).unwrap();
-        // After 0: 1 with weight 3, 2 with weight 2. p = 2/8, 3/8, 3/8, of which 4 stand in: 1, 1.5, 1.5. Total 5 + 4.
+        // After 0: 1 with weight 3, 2 with weight 2. p = 2/8, 3/8, 3/8, of which 4 stand in: 1,
+        // 1.5, 1.5. Total 5 + 4.
         assert_abs_diff_eq!(&scores(&chain, None, &[0])[..], &[1.0 / 9.0, 4.5 / 9.0, 3.5 / 9.0][..], epsilon = 1e-6);
     }
 

@@ -1,4 +1,5 @@
-//! Models with a closed form: nothing to train step by step, so they are fitted in one call. Baselines that any learned model has to beat.
+//! Models with a closed form: nothing to train step by step, so they are fitted in one call.
+//! Baselines that any learned model has to beat.
 
 pub mod ease;
 pub mod gf_cf;
@@ -9,9 +10,15 @@ pub mod popularity;
 pub mod rp3beta;
 mod user_items;
 
+use super::Model;
+use crate::settings::Row;
 pub use ease::Ease;
 pub use gf_cf::GfCf;
 pub use item_weights::SparseItemModel;
 pub use markov::Markov;
 pub use popularity::Popularity;
 pub(super) use user_items::check_item;
+
+/// The models of this folder, in the order of lists.
+pub(super) const ROWS: &[&Row<dyn Model>] =
+    &[&popularity::ROW, &item_knn::ROW, &ease::ROW, &gf_cf::ROW, &rp3beta::ROW, &markov::ROW];

@@ -1,7 +1,8 @@
-//! Popularity: everybody is shown what most users have met.
+//! Popularity: everybody is recommended the items with the most users.
 //!
 //! # Source
-//! The usual non-personalised baseline (SPEC.md M.1). Items of equal count stand in the order of their ids.
+//! The usual baseline without personalisation. Items of equal count stand in the order of their
+//! ids.
 
 use gcnrec_graphs::Interactions;
 use gcnrec_kernels::Device;
@@ -64,7 +65,8 @@ enum Tally {
     Weights(Vec<f32>),
 }
 
-/// The number of users of each item, or the weights of its pairs. Answers any query alike; user and history are not read.
+/// The number of users of each item, or the weights of its pairs. Answers any query alike; user and
+/// history are not read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Popularity {
     tally: Tally,
@@ -112,7 +114,8 @@ impl Popularity {
             Tally::Weights(weights) => weights.clone(),
         };
         let mut order: Vec<u32> = (0..scores.len() as u32).collect();
-        // By score, not by count: counts above 2^24 can share an f32 score, and then the lower id comes first.
+        // By score, not by count: counts above 2^24 can share an f32 score, and then the lower id
+        // comes first.
         order.sort_by(|&a, &b| scores[b as usize].total_cmp(&scores[a as usize]));
         Popularity { tally, scores, order }
     }
@@ -136,7 +139,8 @@ impl Scorer for Popularity {
         Ok(())
     }
 
-    /// Walks down the one order and skips what is excluded: no scores are written and nothing is sorted.
+    /// Walks down the one order and skips what is excluded: no scores are written and nothing is
+    /// sorted.
     fn top_k(&self, queries: &[Query<'_>], excluded: &[&[u32]], k: usize) -> Result<TopK> {
         let (mut top, mut items, mut scores) = (TopK::new(k), Vec::new(), Vec::new());
         for (_, excluded) in queries.iter().zip(excluded) {
@@ -208,7 +212,8 @@ mod tests {
     fn weighted_pairs_count_their_weights() {
         let pairs = [(0, 1), (0, 3), (1, 1), (1, 3), (2, 0)].map(|(u, i)| (UserId(u), ItemId(i)));
         let train = Interactions::from_pairs(3, 4, pairs).unwrap();
-        // Edges: (0, 1), (0, 3), (1, 1), (1, 3), (2, 0). Item 0: 2; item 1: .5 + .25; item 3: 1 + .5.
+        // Edges: (0, 1), (0, 3), (1, 1), (1, 3), (2, 0). Item 0: 2; item 1: .5 + .25; item 3: 1 +
+        // .5.
         let model = fit_weighted(&train, &[0.5, 1.0, 0.25, 0.5, 2.0]);
         let mut scores = Vec::new();
         model.score_block(&[ANYBODY], &mut scores).unwrap();

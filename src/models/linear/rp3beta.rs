@@ -1,11 +1,15 @@
-//! RP3beta: an item is scored by the random walks of three steps that lead to it, popular ends discounted.
+//! RP3beta: an item is scored by the random walks of three steps that lead to it, popular ends
+//! discounted.
 //!
-//! With `d` the degrees, the walk user → item `i` → user `v` → item `j` has `W_ij = sum_v (1 / d_i)^alpha (1 / d_v)^alpha / d_j^beta`; a user's scores are the
-//! sums of the rows of what the user has met. The first step gives each of the user's items the same weight, which changes no order.
+//! With `d` the degrees, the walk user → item `i` → user `v` → item `j` has
+//! `W_ij = sum_v (1 / d_i)^alpha (1 / d_v)^alpha / d_j^beta`; a user's scores are the sums of the
+//! rows of what the user has met. The first step gives each of the user's items the same weight,
+//! which changes no order.
 //!
 //! # Source
-//! Paudel et al., *Updatable, Accurate, Diverse, and Scalable Recommendations for Interactive Applications*, TiiS 2017. As in the baselines of Ferrari Dacrema
-//! et al., RecSys 2019, each item keeps only its `neighbours` largest weights.
+//! Paudel et al., *Updatable, Accurate, Diverse, and Scalable Recommendations for Interactive
+//! Applications*, TiiS 2017. As in the baselines of Ferrari Dacrema et al., RecSys 2019, each item
+//! keeps only its `neighbours` largest weights.
 
 use gcnrec_graphs::{Interactions, UserId};
 use gcnrec_kernels::Device;
@@ -79,7 +83,8 @@ pub fn fit(train: &Interactions, config: &Config) -> Result<SparseItemModel> {
 /// Rebuilds the scorer from its state.
 ///
 /// # Errors
-/// [`RecError::Checkpoint`] when the state belongs to another model or its parts do not fit together.
+/// [`RecError::Checkpoint`] when the state belongs to another model or its parts do not fit
+/// together.
 pub fn load(state: &State) -> Result<Box<dyn Scorer>> {
     SparseItemModel::load(ROW.name, state)
 }
@@ -103,7 +108,8 @@ mod tests {
 
     #[test]
     fn a_weight_is_the_probability_of_the_walk_over_the_discount() {
-        // From item 0 (d 3) to 1 (d 2): over users 0 (d 2) and 1 (d 3): 1/3 (1/2 + 1/3) / 2^.5; to 2 (d 2): 1/3 * 1/3 / 2^.5.
+        // From item 0 (d 3) to 1 (d 2): over users 0 (d 2) and 1 (d 3): 1/3 (1/2 + 1/3) / 2^.5; to
+        // 2 (d 2): 1/3 * 1/3 / 2^.5.
         let config = Config { alpha: 1.0, beta: 0.5, neighbours: 9 };
         let found = row(&config, 0);
         assert_eq!(found.iter().map(|&(item, _)| item).collect::<Vec<_>>(), [1, 2]);

@@ -7,7 +7,7 @@ use gcnrec_kernels::KernelError;
 
 use crate::error::{RecError, Result};
 use crate::models::Query;
-use crate::models::state::State;
+use crate::models::state::{State, damaged};
 
 /// The training items of every user, as compressed rows.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,11 +40,13 @@ impl UserItems {
         &self.items[self.ptr[user] as usize..self.ptr[user + 1] as usize]
     }
 
-    /// The items that answer a query, rising and distinct: a known user's training items, otherwise the history as a set. A user without training
-    /// items is known only by id, so a history speaks for them; without one they have met nothing.
+    /// The items that answer a query, rising and distinct: a known user's training items, otherwise
+    /// the history as a set. A user without training items is known only by id, so a history speaks
+    /// for them; without one they have met nothing.
     ///
     /// # Errors
-    /// [`RecError::Unsupported`] for an unknown user without a history, [`KernelError::Index`] for an item that does not exist.
+    /// [`RecError::Unsupported`] for an unknown user without a history, [`KernelError::Index`] for
+    /// an item that does not exist.
     pub(super) fn of<'a>(&'a self, model: &'static str, query: &Query<'_>) -> Result<Cow<'a, [u32]>> {
         let known = query.user.map(UserId::index).filter(|&user| user + 1 < self.ptr.len());
         if let Some(user) = known {
@@ -84,11 +86,7 @@ impl UserItems {
         if rows_fit {
             Ok(UserItems { n_items, ptr: ptr.to_vec(), items: items.to_vec() })
         } else {
-            Err(RecError::Checkpoint {
-                path: "checkpoint".into(),
-                problem: format!("\"user_ptr\" and \"user_items\" are not the rows of a matrix with {n_items} columns"),
-                todo: "the checkpoint is damaged; train again".into(),
-            })
+            Err(damaged(format!("\"user_ptr\" and \"user_items\" are not the rows of a matrix with {n_items} columns")))
         }
     }
 }

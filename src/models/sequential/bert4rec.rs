@@ -1,10 +1,12 @@
-//! BERT4Rec: attention in both directions over a history with holes, asked what was in them; the next item is a hole at the end.
+//! BERT4Rec: attention in both directions over a history with masked items, which are predicted;
+//! the next item is a mask at the end.
 //!
 //! # Source
-//! Sun et al., *BERT4Rec*, CIKM 2019; sizes, rates, the output layer and its bias are those of RecBole 1.2.1
-//! (`model/sequential_recommender/bert4rec.py`, SPEC D.1). Deliberate differences: each item of a window is masked with the given probability, wherever
-//! it stands, and the last training item can be (RecBole masks prefixes without their target, and of long lists the last places alone); the loss is a
-//! softmax over all items.
+//! Sun et al., *BERT4Rec*, CIKM 2019; sizes, rates, the output layer and its bias are those of
+//! RecBole 1.2.1 (`model/sequential_recommender/bert4rec.py`). Deliberate differences: each item of
+//! a window is masked with the given probability, wherever it stands, and the last training item
+//! can be (RecBole masks prefixes without their target, and of long lists the last places alone);
+//! the loss is a softmax over all items.
 
 use burn_tensor::Tensor;
 use gcnrec_graphs::ItemId;
@@ -50,8 +52,8 @@ settings! {
         mask_ratio: f32 = 0.2, in above_up_to(0.0, 1.0);
         /// share of the batches that mask the last item alone, as in use
         last_ratio: f32 = 0.5, in between(0.0, 1.0);
-        /// softmax over all items; softmax with logQ, BPR-max or gBCE over items that a batch draws;
-        /// logistic or pairwise against one drawn item
+        /// softmax over all items; softmax with logQ, BPR-max or gBCE over items that a batch
+        /// draws; logistic or pairwise against one drawn item
         loss: Loss = Loss::CrossEntropy;
         /// items that a batch draws for `sampled_softmax` and `gbce`
         n_negatives: usize = 256, in between(1.0, 1e6);

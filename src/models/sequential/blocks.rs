@@ -1,11 +1,12 @@
-//! The blocks of a transformer, as SASRec and BERT4Rec use them: attention and a feed-forward layer, each added to what it reads and normalised.
+//! The blocks of a transformer, as SASRec and BERT4Rec use them: attention and a feed-forward
+//! layer, each added to what it reads and normalised.
 
 use burn_tensor::Tensor;
 use gcnrec_kernels::burn_bridge::{self as ops, OpBackend, Sequences};
 use serde::{Deserialize, Serialize};
 
-use super::{ITEMS, Init, Noise, Parameter, Weights, expect};
-use crate::error::Result;
+use super::{ITEMS, Init, Noise, Parameter, Weights};
+use crate::error::{RecError, Result};
 use crate::settings::name_setting;
 
 /// The function between the two halves of a feed-forward layer.
@@ -70,7 +71,8 @@ impl Blocks {
             .collect()
     }
 
-    /// Numbers that a step has for each position of sequences of at most `max_len`: in its widest array, and in all of them.
+    /// Numbers that a step has for each position of sequences of at most `max_len`: in its widest
+    /// array, and in all of them.
     pub(super) fn held(&self, max_len: usize) -> [usize; 2] {
         let (weights, of_block) = (self.heads * max_len, 10 * self.dim + 3 * self.inner);
         [weights.max(3 * self.dim).max(self.inner), 6 * self.dim + self.layers * (of_block + 2 * weights)]
@@ -106,8 +108,10 @@ impl Blocks {
 
 /// Refuses a number of heads that does not divide the width. `at` is the key of the table.
 pub(super) fn heads_divide(at: &str, heads: usize, dim: usize) -> Result<()> {
-    let divides = heads >= 1 && dim.is_multiple_of(heads.max(1));
-    expect(divides, format!("{at}.heads"), heads, &format!("a divisor of dim, {dim}"))
+    if heads >= 1 && dim.is_multiple_of(heads) {
+        return Ok(());
+    }
+    Err(RecError::range(format!("{at}.heads"), heads, format!("a divisor of dim, {dim}")))
 }
 
 /// The parameters of items in their places: [`ITEMS`], `positions`, and their normalisation.

@@ -9,9 +9,10 @@ use gcnrec_kernels::burn_bridge::{OnAnyTape, OpBackend, Sequences, Tape, on_tape
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::training::{settled, table_bytes};
 use super::{
-    BATCH_SIZE, Noise, Objective, Parameter, Rule, SequenceLearner, SequenceScorer, SequentialModel, Setup, Teaching,
-    Weights, settled, table_bytes,
+    BATCH_SIZE, Distillation, Noise, Objective, Parameter, Rule, SequenceLearner, SequenceScorer, SequentialModel,
+    Setup, Weights,
 };
 use crate::error::Result;
 use crate::models::state::State;
@@ -46,8 +47,8 @@ pub struct Task {
     pub objective: Objective,
 }
 
-/// A sequential model with one vector for each item, its settings being `self`. It is a [`Model`] by
-/// that.
+/// A sequential model with one vector for each item, its settings being `self`. It is a [`Model`]
+/// by that.
 pub trait Encoder: Settings + Serialize + DeserializeOwned + Clone {
     /// Its row in the list of models.
     const ROW: &'static Row<dyn Model>;
@@ -72,8 +73,9 @@ pub trait Encoder: Settings + Serialize + DeserializeOwned + Clone {
         Rule::adam(learning_rate)
     }
 
-    /// How much a teacher says that reads what comes after a target. By default there is none.
-    fn teaching(&self) -> Option<Teaching> {
+    /// How the targets are mixed with what a second network predicts that reads what comes after
+    /// them. By default there is none.
+    fn distillation(&self) -> Option<Distillation> {
         None
     }
 
@@ -99,8 +101,8 @@ pub trait Encoder: Settings + Serialize + DeserializeOwned + Clone {
     /// - returns `[input.items.len(), dim]`
     fn encode<B: OpBackend>(&self, weights: &Weights<B>, input: &Input<'_>, noise: &mut Noise) -> Tensor<B, 2>;
 
-    /// Numbers that a step has for each position of a batch: in its widest array, and in all of them.
-    /// For the memory of a GPU, roughly.
+    /// Numbers that a step has for each position of a batch: in its widest array, and in all of
+    /// them. For the memory of a GPU, roughly.
     fn held(&self) -> [usize; 2];
 
     /// The parameter that adds to each item's score, `[1, n_items]`, where there is one.
@@ -139,15 +141,15 @@ impl<M: Encoder> Model for M {
     }
 
     fn memory(&self, size: &TrainingSize<'_>) -> Result<Memory> {
-        let (name, n_items, dim) = (M::ROW.name, size.n_items, item_dim(self));
+        let (name, n_items, dim) = (M::ROW.name, size.n_items, item_table(self, 1).shape[1]);
         let batch_size = size.batch_size.unwrap_or(BATCH_SIZE);
         let room = Some(room(self, n_items, self.positions(batch_size)));
-        if self.teaching().is_none() {
+        if self.distillation().is_none() {
             let keys = format!("model.{name}.dim");
             return Ok(Memory { room, ..Memory::of_tables(name, table_bytes(n_items, dim), size, &keys) });
         }
-        // A teacher has tables of its own, and its scores, their softmax and that in the order of the
-        // batch are kept for every position and item.
+        // The second network has tables of its own, and its scores, their softmax and that in the
+        // order of the batch are kept for every position and item.
         let scores = 3 * 4 * self.positions(batch_size) as u128 * n_items as u128;
         let keys = format!("train.batch_size or model.{name}.max_len");
         Ok(Memory { room, ..Memory::of_tables(name, table_bytes(2 * n_items, dim) + scores, size, &keys) })
@@ -177,7 +179,7 @@ impl<M: Encoder> SequentialModel for M {
     }
 
     fn item_dim(&self) -> Option<usize> {
-        Some(item_dim(self))
+        Some(item_table(self, 1).shape[1])
     }
 
     fn can_be_finetuned(&self) -> bool {
@@ -185,10 +187,10 @@ impl<M: Encoder> SequentialModel for M {
     }
 }
 
-fn item_dim<M: Encoder>(model: &M) -> usize {
-    let all = model.parameters(1);
-    let items = all.iter().find(|parameter| parameter.name == ITEMS);
-    items.expect("every encoder should have vectors of items").shape[1]
+/// The parameter with a vector for each item.
+pub(super) fn item_table<M: Encoder>(model: &M, n_items: usize) -> Parameter {
+    let table = model.parameters(n_items).into_iter().find(|parameter| parameter.name == ITEMS);
+    table.expect("every encoder should have a vector for each item")
 }
 
 /// Bytes that a training has on a GPU.
@@ -197,9 +199,9 @@ fn room<M: Encoder>(model: &M, n_items: usize, n_positions: usize) -> Room {
     let numbers: u128 = sizes().map(|[rows, columns]| rows * columns).sum();
     let table = sizes().map(|[rows, columns]| rows * columns).max().unwrap_or(0);
     let [widest, all] = model.held().map(|held| held as u128 * n_positions as u128);
-    // Parameters, their moments and gradients, and those of a teacher; what the tape keeps, and its
-    // gradients.
-    let networks = if model.teaching().is_some() { 2 } else { 1 };
+    // Parameters, their moments and gradients, and those of a second network; what the tape keeps,
+    // and its gradients.
+    let networks = if model.distillation().is_some() { 2 } else { 1 };
     Room {
         largest: 4 * table.max(widest),
         total: 4 * networks * (4 * numbers + 2 * all),

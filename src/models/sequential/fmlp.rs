@@ -1,12 +1,14 @@
 //! FMLP-Rec: learned filters over the frequencies of a history instead of attention.
 //!
-//! A history is filled up on the left to one length; each block filters every column along the positions and passes the result through a feed-forward
-//! layer, each added to what it reads and normalised. The last position is the user.
+//! A history is filled up on the left to one length; each block filters every column along the
+//! positions and passes the result through a feed-forward layer, each added to what it reads and
+//! normalised. The last position is the user.
 //!
 //! # Source
-//! Zhou et al., *Filter-enhanced MLP is All You Need for Sequential Recommendation*, WWW 2022; reference code RUCAIBox/FMLP-Rec (SPEC D.1). A filter
-//! reads later positions too, so only the last one is trained, on every prefix. Deliberate differences: the default loss is a softmax over all items instead of
-//! one sampled negative; the empty prefix is not trained on.
+//! Zhou et al., *Filter-enhanced MLP is All You Need for Sequential Recommendation*, WWW 2022;
+//! reference code RUCAIBox/FMLP-Rec. A filter reads later positions too, so only the last one is
+//! trained, on every prefix. Deliberate differences: the default loss is a softmax over all items
+//! instead of one sampled negative; the empty prefix is not trained on.
 
 use burn_tensor::Tensor;
 use gcnrec_kernels::burn_bridge::{self as ops, OpBackend};
@@ -40,8 +42,8 @@ settings! {
         init_std: f32 = 0.02, in above(0.0);
         /// places of the filters: the last items of a history are read
         max_len: usize = 50, in between(1.0, 10_000.0);
-        /// softmax over all items; softmax with logQ, BPR-max or gBCE over items that a batch draws;
-        /// logistic or pairwise against one drawn item
+        /// softmax over all items; softmax with logQ, BPR-max or gBCE over items that a batch
+        /// draws; logistic or pairwise against one drawn item
         loss: Loss = Loss::CrossEntropy;
         /// items that a batch draws for `sampled_softmax`, `bpr_max` and `gbce`
         n_negatives: usize = 256, in between(1.0, 1e6);

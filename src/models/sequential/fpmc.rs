@@ -1,13 +1,17 @@
-//! FPMC: who the user is and what they did last, each as a factorisation: `s(u, l, j) = A_u . B_j + C_l . D_j`.
+//! FPMC: factorised Markov chains; a user and the last item are each factorised with the next item:
+//! `s(u, l, j) = A_u . B_j + C_l . D_j`.
 //!
-//! There is no tape: the score of an item is the inner product of `[A_u, C_l]` with `[B_j, D_j]`, so the gradients are those two vectors. With the loss
-//! `bpr`, `-log s(s(u, l, i) - s(u, l, j))` with one sampled `j` for every next item `i`; with `softmax`, cross-entropy over all items.
+//! There is no tape: the score of an item is the inner product of `[A_u, C_l]` with `[B_j, D_j]`,
+//! so the gradients are those two vectors. With the loss `bpr`, `-log s(s(u, l, i) - s(u, l, j))`
+//! with one sampled `j` for every next item `i`; with `softmax`, cross-entropy over all items.
 //!
 //! # Source
-//! Rendle et al., *Factorizing Personalized Markov Chains for Next-Basket Recommendation*, WWW 2010, eq. 8 and 12, with baskets of one item; sizes and
-//! initial weights are those of RecBole 1.2.1 (`model/sequential_recommender/fpmc.py`). The third factorisation of the paper, user with last item, falls out
-//! of every comparison of two items. A negative is any item but the next one, as in both. Deliberate difference: a user who was not in training is told by the
-//! last item alone.
+//! Rendle et al., *Factorizing Personalized Markov Chains for Next-Basket Recommendation*, WWW
+//! 2010, eq. 8 and 12, with baskets of one item; sizes and initial weights are those of RecBole
+//! 1.2.1 (`model/sequential_recommender/fpmc.py`). The third factorisation of the paper, user with
+//! last item, falls out of every comparison of two items. A negative is any item but the next one,
+//! as in both. Deliberate difference: a user who was not in training is answered by the last item
+//! alone.
 
 mod learner;
 mod scorer;
@@ -16,7 +20,8 @@ mod table;
 use gcnrec_kernels::Device;
 use serde::{Deserialize, Serialize};
 
-use super::{SequentialModel, Setup, settled, table_bytes};
+use super::training::{settled, table_bytes};
+use super::{SequentialModel, Setup};
 use crate::error::Result;
 use crate::models::state::State;
 use crate::models::{Learner, Memory, Model, Procedure, Scorer, Settled, TrainingSize};

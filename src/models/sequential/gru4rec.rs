@@ -1,17 +1,23 @@
-//! GRU4Rec: a recurrent network reads the items so far and is asked at every position what comes next.
+//! GRU4Rec: a recurrent network over the items so far, which predicts the next item at every
+//! position.
 //!
-//! The vectors of the items pass one or more layers of gated units, and a dense layer brings the last one's state back to the width of the items; the
-//! score of an item is the inner product with its vector. `dense = false` leaves that layer out, as Hidasi's version does.
+//! The vectors of the items pass one or more layers of gated units, and a dense layer brings the
+//! last one's state back to the width of the items; the score of an item is the inner product with
+//! its vector. `dense = false` leaves that layer out, as Hidasi's version does.
 //!
-//! Tan et al. make every prefix of a session an example (`batches = "prefixes"`). With whole sequences all positions are trained in one pass through time,
-//! with the same gradients, at a fraction of the time; what the prefixes have beside that is a dropout mask of their own. `random_cuts` trains a
-//! sequence up to a place that is drawn anew each epoch, which a session's first items survive more often than its last ones. `teacher_weight` mixes in
-//! what a second network says that reads the session from its end (`teacher.rs`).
+//! Tan et al. make every prefix of a session an example (`batches = "prefixes"`). With whole
+//! sequences all positions are trained in one pass through time, with the same gradients, at a
+//! fraction of the time; only the dropout masks differ, which prefixes have one each of.
+//! `random_cuts` trains a sequence up to a place that is drawn anew each epoch, which keeps the
+//! first items of a session more often than its last ones. `teacher_weight` mixes in the
+//! predictions of a second network that reads the session from its end (`distiller.rs`).
 //!
 //! # Source
-//! Hidasi et al., *Session-based Recommendations with Recurrent Neural Networks*, ICLR 2016 (`lanes.rs` trains as they do), in the form of Tan et al.,
-//! *Improved Recurrent Neural Networks for Session-based Recommendations*, DLRS 2016, section 3: every prefix is an example, and whole clicks can be dropped.
-//! Sizes, rates and initial weights are those of RecBole 1.2.1 (`model/sequential_recommender/gru4rec.py`). Deliberate difference: a dropped click enters as
+//! Hidasi et al., *Session-based Recommendations with Recurrent Neural Networks*, ICLR 2016
+//! (`lanes.rs` trains as they do), in the form of Tan et al., *Improved Recurrent Neural Networks
+//! for Session-based Recommendations*, DLRS 2016, section 3: every prefix is an example, and whole
+//! clicks can be dropped. Sizes, rates and initial weights are those of RecBole 1.2.1
+//! (`model/sequential_recommender/gru4rec.py`). Deliberate difference: a dropped click enters as
 //! zeros, while Tan et al. take it out of the sequence.
 
 use burn_tensor::Tensor;
@@ -21,10 +27,9 @@ use serde::{Deserialize, Serialize};
 use super::lanes::LaneLearner;
 use super::parameters::Rule;
 use super::{
-    Encoder, ITEMS, Init, Input, Loss, Noise, Objective, Parameter, SequenceLearner, Setup, Task, Teaching, Weights,
-    expect,
+    Distillation, Encoder, ITEMS, Init, Input, Loss, Noise, Objective, Parameter, SequenceLearner, Setup, Task, Weights,
 };
-use crate::error::Result;
+use crate::error::{RecError, Result};
 use crate::models::{Learner, Model};
 use crate::samplers::{Examples, Windows};
 use crate::settings::{Row, Unread, between, from_to_below, name_setting, row, settings};
@@ -87,8 +92,8 @@ settings! {
         max_len: usize = 50, in between(1.0, 10_000.0);
         /// what is trained on of a longer history: all of it in windows, or its last items
         windows: Windows = Windows::All;
-        /// softmax over all items; softmax with logQ, BPR-max or gBCE over items that a batch draws;
-        /// logistic or pairwise against one drawn item
+        /// softmax over all items; softmax with logQ, BPR-max or gBCE over items that a batch
+        /// draws; logistic or pairwise against one drawn item
         loss: Loss = Loss::CrossEntropy;
         /// items that a batch draws for `sampled_softmax`, `bpr_max` and `gbce`
         n_negatives: usize = 256, in between(1.0, 1e6);
@@ -112,16 +117,16 @@ impl Encoder for Config {
     fn check(&self) -> Result<()> {
         let at = "model.gru4rec";
         self.check_ranges(at)?;
-        let fits = self.dense || self.hidden == self.dim;
-        let expected = format!("{}, as dim is, where dense is false", self.dim);
-        expect(fits, format!("{at}.hidden"), self.hidden, &expected)?;
+        if !self.dense && self.hidden != self.dim {
+            let expected = format!("{}, as dim is, where dense is false", self.dim);
+            return Err(RecError::range(format!("{at}.hidden"), self.hidden, expected));
+        }
         let whole = matches!(self.batches, Batches::WholeSequences | Batches::RandomCuts);
-        expect(
-            self.teacher_weight == 0.0 || (self.loss == Loss::CrossEntropy && whole),
-            format!("{at}.teacher_weight"),
-            self.teacher_weight,
-            "0, unless loss is cross_entropy and batches are whole_sequences or random_cuts",
-        )
+        if self.teacher_weight > 0.0 && !(self.loss == Loss::CrossEntropy && whole) {
+            let expected = "0, unless loss is cross_entropy and batches are whole_sequences or random_cuts";
+            return Err(RecError::range(format!("{at}.teacher_weight"), self.teacher_weight, expected));
+        }
+        Ok(())
     }
 
     fn unread_beside_loss(&self, at: &str) -> Vec<Unread> {
@@ -158,9 +163,9 @@ impl Encoder for Config {
         Task { max_len: self.max_len, windows: self.windows, examples, objective }
     }
 
-    fn teaching(&self) -> Option<Teaching> {
-        let teaching = Teaching { weight: self.teacher_weight, temperature: self.teacher_temperature };
-        (teaching.weight > 0.0).then_some(teaching)
+    fn distillation(&self) -> Option<Distillation> {
+        let distillation = Distillation { weight: self.teacher_weight, temperature: self.teacher_temperature };
+        (distillation.weight > 0.0).then_some(distillation)
     }
 
     fn rule(&self, learning_rate: f32) -> Rule {

@@ -1,13 +1,17 @@
-//! GRU4Rec trained on sessions side by side: a step takes one position of each lane, and the states that it leaves are where the next step starts.
+//! Session-parallel training of GRU4Rec: a step takes one position of each of several sessions, and
+//! the next step continues from the states that it ends with.
 //!
-//! The gradient of a step ends at the states that it reads: what a state should keep for later is not learned, only what to make of what it keeps.
-//! Losses with drawn items hold a lane's target against those of the other lanes too. With `m` lanes beside it, `k` drawn items, `P` the share of an
-//! item in the training histories and `q` its probability in a draw, an item is expected `m P + k q` times among them, and its logQ counts it as often.
+//! The gradient of a step ends at the states that it starts from: no gradient says what a state
+//! should keep for later steps. Losses with drawn items take the targets of the other lanes as
+//! negatives too. With `m` lanes beside it, `k` drawn items, `P` the share of an item in the
+//! training histories and `q` its probability in a draw, an item is expected `m P + k q` times
+//! among them, and its logQ uses that number.
 //!
 //! # Source
-//! Hidasi et al., *Session-based Recommendations with Recurrent Neural Networks*, ICLR 2016, section 3; Hidasi and Karatzoglou, CIKM 2018; settings as in
-//! SPEC D.1. Deliberate differences: layers and scores have no biases; the mean of the losses is taken, not their sum; logQ counts both sources of
-//! negatives together, and the target's own score stays as it is.
+//! Hidasi et al., *Session-based Recommendations with Recurrent Neural Networks*, ICLR 2016,
+//! section 3; Hidasi and Karatzoglou, CIKM 2018. Deliberate differences: layers and scores have no
+//! biases; the mean of the losses is taken, not their sum; logQ counts both sources of negatives
+//! together, and the target's own score stays as it is.
 
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -52,7 +56,8 @@ impl<T: Tape> LaneLearner<T> {
     /// A learner at step 0.
     ///
     /// # Errors
-    /// [`crate::RecError::Config`] for a setting outside its range, [`crate::RecError::Input`] when no history has two items.
+    /// [`crate::RecError::Config`] for a setting outside its range, [`crate::RecError::Input`] when
+    /// no history has two items.
     pub(super) fn new(model: Config, setup: Setup) -> Result<Self> {
         model.check()?;
         let Task { max_len, windows, objective, .. } = model.task();
@@ -93,7 +98,8 @@ impl<T: Tape> LaneLearner<T> {
         self.states.iter().map(move |states| to_tensor(&self.setup.device, states, [n_lanes, hidden]))
     }
 
-    /// The states of the first lanes, of which `fresh` says for each whether its session is new; those of new sessions are zeros.
+    /// The states of the first lanes, of which `fresh` says for each whether its session is new;
+    /// those of new sessions are zeros.
     fn states(&self, fresh: &[bool]) -> Vec<Tensor<T, 2>> {
         let lanes = || fresh.iter().zip(0..).map(|(&fresh, lane)| (!fresh).then_some(lane));
         self.kept().map(|states| Tensor::from_inner(gather(states, lanes()))).collect()
@@ -152,7 +158,8 @@ fn run_step<B: OpBackend>(
     (model.read_out(weights, x, noise), after)
 }
 
-/// The new states of gated units: the formulas of [`gcnrec_kernels::burn_bridge::gru`] for one position.
+/// The new states of gated units: the formulas of [`gcnrec_kernels::burn_bridge::gru`] for one
+/// position.
 ///
 /// # Shapes
 /// - `x`, `u`: `[n, 3 hidden]`, reset, update, new; `state`: `[n, hidden]`

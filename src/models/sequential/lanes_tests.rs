@@ -108,8 +108,9 @@ fn the_derivative_of_a_cell_is_that_of_central_differences() {
     }
 }
 
-/// No gradient reaches the item before the last one: the states keep of it what they keep by themselves. It takes more units, more sessions and fewer looks
-/// at each than with whole sequences; what is learned by heart afterwards spoils pairs that no session has.
+/// No gradient reaches the item before the last one: the states keep of it what they keep by
+/// themselves. It takes more units, more sessions and fewer looks at each than with whole
+/// sequences; what is learned by heart afterwards spoils pairs that no session has.
 #[test]
 fn sessions_in_parallel_learn_a_rule_of_second_order() {
     let wide = Config { hidden: 128, dropout: 0.5, ..small() };

@@ -1,4 +1,5 @@
-//! A sequential model in training: encode a batch of sequences, take the loss at the positions that are predicted, move with Adam.
+//! A sequential model in training: encode a batch of sequences, take the loss at the positions that
+//! are predicted, follow its gradient.
 
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -8,9 +9,10 @@ use gcnrec_kernels::burn_bridge::{LossScratch, Sequences, Tape, gather, to_buffe
 use gcnrec_kernels::ops::loss_sum::LossSums;
 use gcnrec_kernels::{Buffer, Device};
 
+use super::distiller::Distiller;
+use super::encoder::item_table;
 use super::negatives::Draws;
 use super::parameters::{Noise, Parameters, Rule};
-use super::teacher::Teacher;
 use super::{BATCH_SIZE, Encoder, ITEMS, Input, Objective, SequenceScorer, Setup, Task, Weights};
 use crate::error::{Place, RecError, Result};
 use crate::models::state::State;
@@ -25,7 +27,7 @@ pub struct SequenceLearner<M: Encoder, T: Tape> {
     draws: Draws,
     sampler: SequenceSampler,
     parameters: Parameters,
-    teacher: Option<Teacher<M>>,
+    distiller: Option<Distiller<M>>,
     batch: SequenceBatch,
     scratch: LossScratch,
     /// None where all predictions count alike.
@@ -38,7 +40,8 @@ impl<M: Encoder, T: Tape> SequenceLearner<M, T> {
     /// A learner at step 0.
     ///
     /// # Errors
-    /// [`RecError::Config`] for a setting outside its range, [`RecError::Input`] when no history has two items.
+    /// [`RecError::Config`] for a setting outside its range, [`RecError::Input`] when no history
+    /// has two items.
     pub fn new(model: M, setup: Setup) -> Result<Self> {
         model.check()?;
         let Task { max_len, windows, examples, objective } = model.task();
@@ -56,11 +59,11 @@ impl<M: Encoder, T: Tape> SequenceLearner<M, T> {
         let parameters = Parameters::new(&setup.device, model.parameters(setup.n_items), setup.seed);
         let (batch, scratch) = (SequenceBatch::default(), LossScratch::default());
         let draws = Draws::new(objective, &setup.histories, setup.n_items);
-        let teacher = |teaching| Teacher::new(model.clone(), teaching, (&setup.device, setup.n_items), setup.seed);
+        let distiller = |own| Distiller::new(model.clone(), own, (&setup.device, setup.n_items), setup.seed);
         Ok(SequenceLearner {
             objective,
             draws,
-            teacher: model.teaching().map(teacher),
+            distiller: model.distillation().map(distiller),
             model,
             setup,
             sampler,
@@ -101,10 +104,10 @@ impl<M: Encoder, T: Tape> SequenceLearner<M, T> {
         let rule = self.model.rule(self.setup.learning_rate());
         let mut losses =
             self.objective.losses(hidden.clone(), (items.clone(), bias), &batch.targets, &negatives, &self.scratch);
-        if let Some(teacher) = &mut self.teacher
-            && let Some(lesson) = teacher.teach(batch, &mut noise, &rule)?
+        if let Some(distiller) = &mut self.distiller
+            && let Some(soft) = distiller.step(batch, &mut noise, &rule)?
         {
-            losses = teacher.mix(losses, &lesson, hidden, items, &batch.targets);
+            losses = distiller.mix(losses, &soft, hidden, items, &batch.targets);
         }
         if let Some(weights) = &self.weights {
             losses = weigh(losses, batch, weights);
@@ -146,9 +149,7 @@ pub(super) fn put_items<M: Encoder>(
     n_items: usize,
     parameters: &mut Parameters,
 ) -> Result<()> {
-    let layout = model.parameters(n_items);
-    let table = layout.iter().find(|parameter| parameter.name == ITEMS);
-    let table = table.expect("every encoder should have a vector for each item");
+    let table = item_table(model, n_items);
     items.check(M::ROW.name, table.shape[1])?;
     parameters.change(ITEMS, |values| items.put(table.init.std(), values));
     Ok(())
@@ -156,12 +157,9 @@ pub(super) fn put_items<M: Encoder>(
 
 /// There is nothing to learn an order from.
 pub(super) fn nothing_follows() -> RecError {
-    RecError::Input {
-        place: Place::file(std::path::Path::new("training part")),
-        found: "no history of two items".into(),
-        expected: "at least one: a sequential model learns what follows what".into(),
-        todo: "train another model, or add interactions".into(),
-    }
+    let (place, expected) =
+        (Place::file("training part".as_ref()), "at least one: a sequential model learns what follows what");
+    RecError::input(place, "no history of two items", expected).with_todo("train another model, or add interactions")
 }
 
 /// Refuses a loss that is NaN or infinite.
@@ -182,7 +180,8 @@ pub(super) struct LateLosses {
 }
 
 impl LateLosses {
-    /// Adds the losses of a step: answers their sum where it is known at once, and 0 where it is not.
+    /// Adds the losses of a step: answers their sum where it is known at once, and 0 where it is
+    /// not.
     fn push(&mut self, device: &Device, losses: &Buffer<f32>, (epoch, step): (u64, usize)) -> Result<f64> {
         let Some(sum) = self.sums.push(device, losses)? else {
             self.steps.push((epoch, step));
@@ -203,7 +202,8 @@ impl LateLosses {
     }
 }
 
-/// Ends a step: the sum of the positions' losses, as far as it is known, and their number, once the parameters have moved by the gradient of the mean.
+/// Ends a step: the parameters follow the gradient of the mean. Answers the sum of the positions'
+/// losses, as far as it is known, and their number.
 pub(super) fn settle<T: Tape>(
     losses: Tensor<T, 2>,
     parameters: &mut Parameters,
@@ -239,12 +239,12 @@ impl<M: Encoder, T: Tape> Learner for SequenceLearner<M, T> {
     fn state(&self) -> State {
         let mut state = State::default();
         self.parameters.save(&mut state, true);
-        self.teacher.iter().for_each(|teacher| teacher.save(&mut state));
+        self.distiller.iter().for_each(|distiller| distiller.save(&mut state));
         state
     }
 
     fn restore(&mut self, state: &State) -> Result<()> {
-        self.teacher.iter_mut().try_for_each(|teacher| teacher.restore(state))?;
+        self.distiller.iter_mut().try_for_each(|distiller| distiller.restore(state))?;
         self.parameters.restore(state)
     }
 

@@ -1,19 +1,26 @@
-//! What a position's vector is held against: all items, or items that are drawn.
+//! Losses of sequential models: the target of a position against all items, or against drawn ones.
 //!
-//! With `s_t` the target's score, `s_j` those of the negatives, `k` their number, `n` that of all items and `p` the probability of an item in a draw:
+//! With `s_t` the target's score, `s_j` those of the negatives, `k` their number, `n` that of all
+//! items and `p` the probability of an item in a draw:
 //! - `cross_entropy`: `log sum exp s - s_t` over all items, in tiles;
-//! - `sampled_softmax`: the same with the sum over the others estimated from negatives, each of which stands for `(1 - p_t) / (k p_j)` items (its
-//!   logQ; `(n - 1) / k` where all items are drawn alike);
-//! - `bpr_max`: `-log sum_j q_j sigmoid(s_t - s_j) + bpreg sum_j q_j s_j^2`, `q` being the softmax of the negatives' scores;
-//! - `gbce`: `-beta log sigmoid(s_t) - sum_j log(1 - sigmoid(s_j))`, `beta = a (t (1 - 1/a) + 1/a)`, `a = k / (n - 1)`;
+//! - `sampled_softmax`: the same with the sum over the others estimated from negatives, each of
+//!   which stands for `(1 - p_t) / (k p_j)` items (its logQ; `(n - 1) / k` where all items are
+//!   drawn alike);
+//! - `bpr_max`: `-log sum_j q_j sigmoid(s_t - s_j) + bpreg sum_j q_j s_j^2`, `q` being the softmax
+//!   of the negatives' scores;
+//! - `gbce`: `-beta log sigmoid(s_t) - sum_j log(1 - sigmoid(s_j))`,
+//!   `beta = a (t (1 - 1/a) + 1/a)`, `a = k / (n - 1)`;
 //! - `bce`: the same with `beta = 1` and one negative; `bpr`: `-log sigmoid(s_t - s_j)`.
 //!
-//! The negatives of the first three that draw any are shared by the batch; one that is a position's own target does not count there. `bce` and `bpr` draw one
-//! for each position ([`super::negatives`]).
+//! The negatives of the first three that draw any are shared by the batch; one that is a position's
+//! own target does not count there. `bce` and `bpr` draw one for each position
+//! ([`super::negatives`]).
 //!
 //! # Source
-//! Hidasi and Karatzoglou, *Recurrent Neural Networks with Top-k Gains*, CIKM 2018, eq. 13 (BPR-max); Petrov and Macdonald, *gSASRec*, RecSys 2023 (gBCE);
-//! Bengio and Senecal, 2003 (logQ); SPEC D.1, D.3. gSASRec draws negatives for each position; the authors of GRU4Rec count a drawn target as any other.
+//! Hidasi and Karatzoglou, *Recurrent Neural Networks with Top-k Gains*, CIKM 2018, eq. 13
+//! (BPR-max); Petrov and Macdonald, *gSASRec*, RecSys 2023 (gBCE); Bengio and Senecal, 2003 (logQ).
+//! gSASRec draws negatives for each position; the authors of GRU4Rec count a drawn target as any
+//! other.
 
 use std::sync::Arc;
 
@@ -66,7 +73,8 @@ pub struct Objective {
     pub n_negatives: usize,
     /// `t` of gBCE.
     pub gbce_t: f32,
-    /// The negatives that a batch shares are drawn in proportion to the items' counts to this power; at 0 all items alike.
+    /// The negatives that a batch shares are drawn in proportion to the items' counts to this
+    /// power; at 0 all items alike.
     pub sample_alpha: f32,
     /// Weight of the squared scores in BPR-max.
     pub bpreg: f32,
@@ -79,7 +87,8 @@ impl Default for Objective {
 }
 
 impl Objective {
-    /// Settings that the loss does not read. `at` is the dotted key of the table that they stand in.
+    /// Settings that the loss does not read. `at` is the dotted key of the table that they stand
+    /// in.
     pub(super) fn unread(&self, at: &str) -> Vec<Unread> {
         let usual = Objective::default();
         let (shares, sampled) = (self.shares_negatives(), "it fits sampled_softmax, bpr_max and gbce; remove it");
@@ -104,7 +113,8 @@ impl Objective {
     /// The loss of each position.
     ///
     /// # Shapes
-    /// - `hidden`: `[n, dim]`; `items`: `[n_items, dim]`; `bias`: `[1, n_items]`; `targets`: `[n]`; returns `[n, 1]`
+    /// - `hidden`: `[n, dim]`; `items`: `[n_items, dim]`; `bias`: `[1, n_items]`; `targets`: `[n]`;
+    ///   returns `[n, 1]`
     pub(super) fn losses<B: OpBackend>(
         &self,
         hidden: Tensor<B, 2>,
@@ -176,7 +186,8 @@ fn scores<B: OpBackend>(hidden: Tensor<B, 2>, negatives: Tensor<B, 2>) -> Tensor
     linear(hidden, negatives.transpose(), zeros)
 }
 
-/// What is added to these scores: a number for each, and where the negative is the position's own target what rules it out.
+/// What is added to these scores: a number for each, and where the negative is the position's own
+/// target what rules it out.
 fn shift<B: OpBackend>(
     targets: &[u32],
     negatives: &Negatives,

@@ -1,4 +1,5 @@
-//! The losses against hand-worked values, and their derivatives against central differences of the formulas in f64.
+//! The losses against hand-worked values, and their derivatives against central differences of the
+//! formulas in f64.
 
 use gcnrec_kernels::burn_bridge::Flex;
 
@@ -44,7 +45,8 @@ fn assert_close(found: &[f32], expected: [f32; 2]) {
 fn every_loss_has_its_value() {
     // Scores: 1, 2, 3 and, squared, 1, 4, 9 as exponentials.
     assert_close(&losses(of(Loss::CrossEntropy), &[], None), [3f32.ln(), (14.0f32 / 9.0).ln()]);
-    // The negatives are items 0 and 2, each standing for one other; for the second position item 2 is the target, so only item 0 counts.
+    // The negatives are items 0 and 2, each standing for one other; for the second position item 2
+    // is the target, so only item 0 counts.
     assert_close(&losses(of(Loss::SampledSoftmax), &[0, 2], None), [3f32.ln(), (10.0f32 / 9.0).ln()]);
     // One drawn item stands for two: (2 + 2 * 1) / 2 and (9 + 2 * 1) / 9.
     assert_close(&losses(of(Loss::SampledSoftmax), &[0], None), [2f32.ln(), (11.0f32 / 9.0).ln()]);
@@ -52,7 +54,8 @@ fn every_loss_has_its_value() {
     assert_close(&losses(of(Loss::Bce), &[0, 1], None), [3f32.ln(), (50.0f32 / 9.0).ln()]);
     // -ln sigmoid(ln 2 - 0) and -ln sigmoid(ln 9 - ln 4).
     assert_close(&losses(of(Loss::Bpr), &[0, 1], None), [1.5f32.ln(), (13.0f32 / 9.0).ln()]);
-    // k / (n - 1) = 1/2: beta = (.75 (1 - 2) + 2) / 2 = .625; the negative is item 0 with probability 1/2.
+    // k / (n - 1) = 1/2: beta = (.75 (1 - 2) + 2) / 2 = .625; the negative is item 0 with
+    // probability 1/2.
     let beta = 0.625;
     let expected = [beta * 1.5f32.ln() + 2f32.ln(), beta * (10.0f32 / 9.0).ln() + 2f32.ln()];
     assert_close(&losses(of(Loss::Gbce), &[0], None), expected);
@@ -64,9 +67,10 @@ fn every_loss_has_its_value() {
 
 #[test]
 fn a_drawn_item_stands_for_as_many_as_it_is_rare() {
-    // Items 0 and 2 are drawn with probability 1/2 and 1/8, the targets 1 and 2 with 3/8 and 1/8; k = 2. At the first position item 0 stands for
-    // (5/8) / (2/2) = 5/8 and item 2, whose exponential is 3, for (5/8) / (2/8) = 5/2: (2 + 5/8 + 15/2) / 2 = 81/16. At the second item 2 is the target and
-    // item 0 stands for (7/8) / 1: (9 + 7/8) / 9 = 79/72.
+    // Items 0 and 2 are drawn with probability 1/2 and 1/8, the targets 1 and 2 with 3/8 and 1/8; k
+    // = 2. At the first position item 0 stands for (5/8) / (2/2) = 5/8 and item 2, whose
+    // exponential is 3, for (5/8) / (2/8) = 5/2: (2 + 5/8 + 15/2) / 2 = 81/16. At the second item 2
+    // is the target and item 0 stands for (7/8) / 1: (9 + 7/8) / 9 = 79/72.
     let negatives =
         Negatives { items: vec![0, 2], n_against: 2, probabilities: vec![0.5, 0.125], of_targets: vec![0.375, 0.125] };
     let found = losses_of(of(Loss::SampledSoftmax), &negatives, None);
@@ -75,14 +79,16 @@ fn a_drawn_item_stands_for_as_many_as_it_is_rare() {
 
 #[test]
 fn bpr_max_weighs_its_negatives_by_their_softmax() {
-    // First position: items 0 and 2 score 0 and ln 3, q = 1/4 and 3/4; sigmoid(ln 2 - 0) = 2/3, sigmoid(ln 2 - ln 3) = 2/5: 1/4 2/3 + 3/4 2/5 = 7/15.
-    // The squares: 3/4 (ln 3)^2. Second position: only item 0 counts: sigmoid(ln 9) = 9/10, no square.
+    // First position: items 0 and 2 score 0 and ln 3, q = 1/4 and 3/4; sigmoid(ln 2 - 0) = 2/3,
+    // sigmoid(ln 2 - ln 3) = 2/5: 1/4 2/3 + 3/4 2/5 = 7/15. The squares: 3/4 (ln 3)^2. Second
+    // position: only item 0 counts: sigmoid(ln 9) = 9/10, no square.
     let plain = Objective { bpreg: 0.0, ..of(Loss::BprMax) };
     assert_close(&losses(plain, &[0, 2], None), [(15.0f32 / 7.0).ln(), (10.0f32 / 9.0).ln()]);
     let regularised = Objective { bpreg: 2.0, ..plain };
     let square = 1.5 * 3f32.ln() * 3f32.ln();
     assert_close(&losses(regularised, &[0, 2], None), [(15.0f32 / 7.0).ln() + square, (10.0f32 / 9.0).ln()]);
-    // Where every negative is the target itself there is nothing to win against. ln 4 loses to ln 9: sigmoid = 9/13.
+    // Where every negative is the target itself there is nothing to win against. ln 4 loses to ln
+    // 9: sigmoid = 9/13.
     let square = 2.0 * 4f32.ln() * 4f32.ln();
     assert_close(&losses(regularised, &[1], None), [0.0, (13.0f32 / 9.0).ln() + square]);
 }

@@ -1,13 +1,17 @@
-//! NARM: a recurrent network reads the items so far; its last state says what the user does, and attention over all states what the user is after.
+//! NARM: a recurrent network over the items so far, whose last state is joined with attention over
+//! all its states.
 //!
-//! With `h_j` the states, position `t` is `B [sum_{j <= t} a_tj h_j ; h_t]`, `a_tj = v . s(A_1 h_j + A_2 h_t)`; the score of an item is the inner product of
-//! its vector with that.
+//! With `h_j` the states, position `t` is `B [sum_{j <= t} a_tj h_j ; h_t]`,
+//! `a_tj = v . s(A_1 h_j + A_2 h_t)`; the score of an item is the inner product of its vector with
+//! that.
 //!
 //! # Source
-//! Li et al., *Neural Attentive Session-based Recommendation*, CIKM 2017, eq. 4-10; sizes, rates and initial weights are those of RecBole 1.2.1
-//! (`model/sequential_recommender/narm.py`), which takes the logits for the weights, as the paper's formula does; `normalised` divides them as the
-//! authors' code does (SPEC D.1). Deliberate difference: since a position reads only what comes before it, all positions of a sequence are trained in one
-//! pass, with the gradients that their prefixes would give.
+//! Li et al., *Neural Attentive Session-based Recommendation*, CIKM 2017, eq. 4-10; sizes, rates
+//! and initial weights are those of RecBole 1.2.1 (`model/sequential_recommender/narm.py`), which
+//! takes the logits for the weights, as the paper's formula does; `normalised` divides them as the
+//! authors' code does. Deliberate difference: since a position reads only what comes before it, all
+//! positions of a sequence are trained in one pass, with the gradients that their prefixes would
+//! give.
 
 use burn_tensor::Tensor;
 use gcnrec_kernels::burn_bridge::{OpBackend, dropout, gather, local_attention};
@@ -41,8 +45,8 @@ settings! {
         max_len: usize = 50, in between(1.0, 10_000.0);
         /// as for GRU4Rec
         windows: Windows = Windows::All;
-        /// softmax over all items; softmax with logQ, BPR-max or gBCE over items that a batch draws;
-        /// logistic or pairwise against one drawn item
+        /// softmax over all items; softmax with logQ, BPR-max or gBCE over items that a batch
+        /// draws; logistic or pairwise against one drawn item
         loss: Loss = Loss::CrossEntropy;
         /// items that a batch draws for `sampled_softmax`, `bpr_max` and `gbce`
         n_negatives: usize = 256, in between(1.0, 1e6);

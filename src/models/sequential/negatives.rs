@@ -1,7 +1,8 @@
-//! The items that a target is held against where a loss does not take all of them.
+//! Drawn negatives of the sequential losses.
 //!
-//! Negatives that a batch shares are drawn alike or in proportion to a power of the items' counts, whatever the users know. The others are drawn alike, one
-//! for each position, outside of the user's history.
+//! Negatives that a batch shares are drawn uniformly or in proportion to a power of the items'
+//! counts, from all items. The others are drawn uniformly, one for each position, from the items
+//! outside of the user's history.
 
 use gcnrec_graphs::{ItemId, Purpose, Seed};
 use rand::RngExt;
@@ -23,7 +24,8 @@ pub(super) struct Negatives {
 }
 
 impl Negatives {
-    /// Holds every position against the targets of the others too; `shares` says how often an item is a target.
+    /// Holds every position against the targets of the others too; `shares` says how often an item
+    /// is a target.
     pub(super) fn add_others(&mut self, targets: &[u32], shares: &[f32]) {
         let (n_drawn, n_others) = (self.n_against as f32, targets.len() as f32 - 1.0);
         let n_against = (n_drawn + n_others).max(1.0);
@@ -163,7 +165,8 @@ mod tests {
             probabilities: vec![0.75, 0.25],
             of_targets: vec![0.75, 0.25, 0.75],
         };
-        // Of three lanes two stand beside each; items come as targets with shares of 1/2 each: (2 p + 2 / 2) / 4.
+        // Of three lanes two stand beside each; items come as targets with shares of 1/2 each: (2 p
+        // + 2 / 2) / 4.
         negatives.add_others(&[0, 1, 0], &[0.5, 0.5]);
         assert_eq!((negatives.items, negatives.n_against), (vec![0, 1, 0, 1, 0], 4));
         assert_eq!(negatives.probabilities, [0.625, 0.375, 0.625, 0.375, 0.625]);

@@ -126,7 +126,8 @@ impl Noise {
 pub enum Rule {
     /// Adam, as the graph models take it.
     Adam(AdamConfig),
-    /// Adagrad: `v += g^2`, `p -= rate g / sqrt(v + 1e-6)` (Duchi et al., JMLR 2011; the constant is that of GRU4Rec's authors).
+    /// Adagrad: `v += g^2`, `p -= rate g / sqrt(v + 1e-6)` (Duchi et al., JMLR 2011; the constant
+    /// is that of GRU4Rec's authors).
     Adagrad {
         /// Step size.
         learning_rate: f32,
@@ -261,7 +262,8 @@ impl Parameters {
         Weights(self.trained.iter().map(tensor).collect())
     }
 
-    /// Goes back along the tape from the sum of `losses`, and moves every parameter by the rule. One that the losses do not read stays.
+    /// Goes back along the tape from the sum of `losses`, and moves every parameter by the rule.
+    /// One that the losses do not read stays.
     pub(super) fn descend<T: Tape>(&mut self, weights: &Weights<T>, losses: Tensor<T, 2>, rule: &Rule) -> Result<()> {
         let gradients = losses.backward();
         self.step += 1;
@@ -280,7 +282,8 @@ impl Parameters {
         }
     }
 
-    /// Takes the values of what [`Parameters::save`] gave, with or without its moments: these stay as they are.
+    /// Takes the values of what [`Parameters::save`] gave, with or without its moments: these stay
+    /// as they are.
     ///
     /// # Errors
     /// [`crate::RecError::Checkpoint`] when the state belongs to another model.

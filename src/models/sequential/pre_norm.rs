@@ -1,10 +1,13 @@
-//! The blocks of SASRec as its authors wrote them: normalisation comes before a half of a block and not after it.
+//! The blocks of SASRec as its authors wrote them: normalisation comes before a half of a block and
+//! not after it.
 //!
-//! With `n = norm(x)`: `x = n + attention(n W_q, x W_k, x W_v)`, then with `f = norm(x)`: `x = f + feed_forward(f)`; the result is normalised once more.
+//! With `n = norm(x)`: `x = n + attention(n W_q, x W_k, x W_v)`, then with `f = norm(x)`:
+//! `x = f + feed_forward(f)`; the result is normalised once more.
 //!
 //! # Source
-//! Kang and McAuley, *Self-Attentive Sequential Recommendation*, ICDM 2018; kang205/SASRec, `modules.py` and `model.py` (SPEC D.1): queries are normalised,
-//! keys and values are not, what is added is the normalised input, and there is no projection after the heads.
+//! Kang and McAuley, *Self-Attentive Sequential Recommendation*, ICDM 2018; kang205/SASRec,
+//! `modules.py` and `model.py`: queries are normalised, keys and values are not, what is added is
+//! the normalised input, and there is no projection after the heads.
 
 use burn_tensor::Tensor;
 use gcnrec_kernels::burn_bridge::{self as ops, Drop, OpBackend, Sequences};

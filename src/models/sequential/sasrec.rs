@@ -1,12 +1,14 @@
 //! SASRec: attention over the items so far, asked at every position what comes next.
 //!
-//! Each item is its vector plus that of its place in the sequence. Blocks of causal attention and a feed-forward layer follow; the score of an item is
-//! the inner product of its vector with what the blocks make of the position.
+//! Each item is its vector plus that of its place in the sequence. Blocks of causal attention and a
+//! feed-forward layer follow; the score of an item is the inner product of its vector with what the
+//! blocks make of the position.
 //!
 //! # Source
-//! Kang and McAuley, *Self-Attentive Sequential Recommendation*, ICDM 2018; sizes, rates and the order of the parts are those of RecBole 1.2.1
-//! (`model/sequential_recommender/sasrec.py`, SPEC D.1). Deliberate differences: the default loss is a softmax over all items (SPEC D.3) at every position of
-//! a window, not at the last of every prefix; sequences are not filled up to one length.
+//! Kang and McAuley, *Self-Attentive Sequential Recommendation*, ICDM 2018; sizes, rates and the
+//! order of the parts are those of RecBole 1.2.1 (`model/sequential_recommender/sasrec.py`).
+//! Deliberate differences: the default loss is a softmax over all items at every position of a
+//! window, not at the last of every prefix; sequences are not filled up to one length.
 
 use burn_tensor::Tensor;
 use gcnrec_kernels::burn_bridge::{OpBackend, dropout, gather};
@@ -42,15 +44,15 @@ settings! {
         norm_epsilon: f32 = 1e-12, in above(0.0);
         /// standard deviation of the initial weights
         init_std: f32 = 0.02, in above(0.0);
-        /// the blocks of the authors' code: normalised before each half of a block and not after it,
-        /// item vectors scaled by the root of `dim`
+        /// the blocks of the authors' code: normalised before each half of a block and not after
+        /// it, item vectors scaled by the root of `dim`
         pre_norm: bool = false;
         /// items of a history that are read: the last ones
         max_len: usize = 50, in between(1.0, 10_000.0);
         /// what is trained on of a longer history: all of it in windows, or its last items
         windows: Windows = Windows::All;
-        /// softmax over all items; softmax with logQ, BPR-max or gBCE over items that a batch draws;
-        /// logistic or pairwise against one drawn item
+        /// softmax over all items; softmax with logQ, BPR-max or gBCE over items that a batch
+        /// draws; logistic or pairwise against one drawn item
         loss: Loss = Loss::CrossEntropy;
         /// items that a batch draws for `sampled_softmax`, `bpr_max` and `gbce`
         n_negatives: usize = 256, in between(1.0, 1e6);

@@ -1,6 +1,6 @@
-//! A frozen sequential model: it reads a history and scores every item by the inner product with what the history was encoded to.
+//! A frozen sequential model: encodes a history and scores every item by the inner product with it.
 //!
-//! A known user without a history gets what is popular. Whoever else has none is refused.
+//! A known user without a history is answered by popularity; any other user without one is refused.
 
 use gcnrec_graphs::ItemId;
 use gcnrec_kernels::burn_bridge::{Flex, Sequences};
@@ -49,7 +49,8 @@ impl<M: Encoder> SequenceScorer<M> {
     /// Rebuilds the scorer from its state.
     ///
     /// # Errors
-    /// [`RecError::Checkpoint`] when the state belongs to another model or its parts do not fit together.
+    /// [`RecError::Checkpoint`] when the state belongs to another model or its parts do not fit
+    /// together.
     pub fn load(state: &State) -> Result<Self> {
         let settings: String = state.fact("settings")?;
         let unreadable = |error| foreign(format!("its settings are {settings} ({error})"));

@@ -1,17 +1,18 @@
-//! What every sequential model must do: learn a rule that a chain of first order cannot, go on after a stop with the same bits, answer a batch as its
-//! queries one by one, for any number of threads.
+//! Tests that every sequential model passes: it learns a rule of second order, goes on after a stop
+//! with the same bits, and answers a batch as its queries one by one, for any number of threads.
 
 mod steps;
 
 use std::sync::Arc;
 
-use gcnrec_graphs::{Interactions, Purpose, UserId};
+use gcnrec_graphs::{Interactions, ItemId, Purpose, Seed, UserId};
+use gcnrec_kernels::Device;
 use gcnrec_kernels::burn_bridge::{Autodiff, Flex};
 use rand::RngExt;
 
 use super::*;
 use crate::models::state::{State, Tensor as Stored};
-use crate::models::{Query, Scorer, TrainingSize, load_scorer};
+use crate::models::{Config, Learner, Query, Scorer, TrainingSize, load_scorer};
 use crate::objectives;
 use crate::samplers::SequenceBatch;
 
@@ -19,7 +20,8 @@ use crate::samplers::SequenceBatch;
 pub(super) type OnCpu = Autodiff<Flex>;
 pub(super) const N_ITEMS: u32 = 30;
 
-/// A user's history: `a b a+1 b+1 a+2 ..`, counted round. What comes next follows the item before the last one.
+/// A user's history: `a b a+1 b+1 a+2 ..`, counted round. What comes next follows the item before
+/// the last one.
 pub(super) fn history(a: u32, b: u32, len: u32) -> Vec<ItemId> {
     (0..len).map(|at| ItemId(((if at % 2 == 0 { a } else { b }) + at / 2) % N_ITEMS)).collect()
 }
@@ -69,7 +71,8 @@ fn scores(scorer: &dyn Scorer, queries: &[Query<'_>]) -> Vec<u32> {
     out.into_iter().map(f32::to_bits).collect()
 }
 
-/// Of pairs of starts that no training history has, in histories of every length from `shortest` on: the first item is right.
+/// Of pairs of starts that no training history has, in histories of every length from `shortest`
+/// on: the first item is right.
 fn check_rule<M: Encoder>(model: &M, shortest: u32, epochs: u64) {
     let (right, asked) = right_of_rule(&mut learner_of(model, 128), shortest, epochs);
     assert!(right * 100 >= asked * 95, "{}, {:?}: {right} of {asked}", M::ROW.name, model.task().objective);
@@ -174,7 +177,8 @@ fn sasrec_learns_the_rule_from_negatives_that_a_batch_shares() {
     check_rule(&sasrec::Config { loss: Loss::SampledSoftmax, n_negatives: 20, ..small_sasrec() }, 2, 80);
 }
 
-/// Against items outside of the history alone, what comes next is not told from what comes later: only the loss can be asked.
+/// Against items outside of the history alone, what comes next is not told from what comes later:
+/// only the loss can be asked.
 #[test]
 fn logistic_and_pairwise_losses_fall() {
     for loss in [Loss::Gbce, Loss::Bce, Loss::Bpr] {
@@ -217,7 +221,8 @@ fn fmlp_depends_on_nothing_but_seed_and_data() {
     check_conduct(&small_fmlp());
 }
 
-/// Burn keeps the tapes of all threads in one place: one thread must not clear what another still needs.
+/// Burn keeps the tapes of all threads in one place: one thread must not clear what another still
+/// needs.
 #[test]
 fn trainings_beside_one_another_give_the_bits_of_each_alone() {
     fn epoch<M: Encoder>(model: &M) -> Vec<u32> {
@@ -249,12 +254,15 @@ fn the_bytes_of_a_training_on_a_gpu_are_counted_array_by_array() {
     let size = TrainingSize { n_users: 1, n_items: 10, n_pairs: 0, batch_size: Some(5), n_meta: 0, loss: &loss };
     let room = |model: Config| model.memory(&size).unwrap().room.map(|room| [room.largest, room.total]);
     let model = sasrec::Config { dim: 4, inner: 8, layers: 1, heads: 2, max_len: 3, ..sasrec::Config::default() };
-    // 10 items and 3 positions of 4 numbers, and their normalisation: 40 + 12 + 8. Attention 4 (12 + 4) + 12 + 4, feed-forward layers 2 * 4 * 8 + 8 + 4, two
-    // normalisations of 8: 232 numbers with their moments and gradients. 15 positions have at most queries, keys and values in one array: 12 numbers.
-    // In all 6 * 4, and in the block 10 * 4 + 3 * 8 and 2 * 2 * 3 weights: 100 numbers, and their gradients.
+    // 10 items and 3 positions of 4 numbers, and their normalisation: 40 + 12 + 8. Attention 4 (12
+    // + 4) + 12 + 4, feed-forward layers 2 * 4 * 8 + 8 + 4, two normalisations of 8: 232 numbers
+    // with their moments and gradients. 15 positions have at most queries, keys and values in one
+    // array: 12 numbers. In all 6 * 4, and in the block 10 * 4 + 3 * 8 and 2 * 2 * 3 weights: 100
+    // numbers, and their gradients.
     let expected = [4 * 15 * 12, 4 * (4 * 232 + 2 * 15 * 100)];
     assert_eq!(room(model.into()), Some(expected));
-    // A layer of 1 unit has 3 (1 + 1) weights beside 10 items of 1 number and a dense layer of 2. A step of sessions side by side has a position of each.
+    // A layer of 1 unit has 3 (1 + 1) weights beside 10 items of 1 number and a dense layer of 2. A
+    // step of sessions side by side has a position of each.
     let lanes = gru4rec::Config { dim: 1, hidden: 1, batches: gru4rec::Batches::SessionsInParallel, ..small_gru4rec() };
     assert_eq!(room(lanes.into()), Some([4 * 5 * 4, 4 * (4 * 18 + 2 * 5 * 22)]));
     assert_eq!(room(Config::named("fpmc").unwrap()), None);
@@ -331,7 +339,8 @@ fn a_model_starts_from_the_item_vectors_of_another() {
     let before = rows(&learner);
     learner.start_with_items(&start).unwrap();
     let after = rows(&learner);
-    // The mean square of (n - 31.5) over n below 64 is (64^2 - 1) / 12 = 341.25; the model starts at .02.
+    // The mean square of (n - 31.5) over n below 64 is (64^2 - 1) / 12 = 341.25; the model starts
+    // at .02.
     let factor = 0.02 / 341.25f32.sqrt();
     for (at, (before, after)) in before.chunks(32).zip(after.chunks(32)).enumerate() {
         match at {

@@ -25,8 +25,9 @@ impl Symmetric {
 
 /// `(X^T X + l2 I)^-1` with `X` the 0/1 user-item matrix.
 ///
-/// Factors `G = L L^T`, inverts the triangle, and multiplies `P = L^-T L^-1` back into the first buffer. On one thread: the order of the sums, and so
-/// the bits, must not depend on how many there are.
+/// Factors `G = L L^T`, inverts the triangle, and multiplies `P = L^-T L^-1` back into the first
+/// buffer. On one thread: the order of the sums, and so the bits, must not depend on how many there
+/// are.
 ///
 /// # Errors
 /// [`RecError::Config`] when `l2` is so small that the matrix is singular in f64.
@@ -66,7 +67,8 @@ pub(super) fn ridge_inverse(train: &Interactions, l2: f64) -> Result<Symmetric> 
     Ok(Symmetric { n, values: gram })
 }
 
-/// The lower triangle of `X^T X + l2 I`, column by column. Counts are whole numbers, so the order of the sums does not matter.
+/// The lower triangle of `X^T X + l2 I`, column by column. Counts are whole numbers, so the order
+/// of the sums does not matter.
 fn gram(train: &Interactions, l2: f64) -> Vec<f64> {
     let n = train.n_items();
     let mut gram = vec![0.0; n * n];
@@ -95,7 +97,8 @@ mod tests {
 
     #[test]
     fn the_inverse_of_two_items_is_that_of_the_school_book() {
-        // Users {0,1}, {0,1}, {0}: X^T X = [[3, 2], [2, 2]]; with l2 = 1, G = [[4, 2], [2, 3]], det 8, P = [[3, -2], [-2, 4]] / 8.
+        // Users {0,1}, {0,1}, {0}: X^T X = [[3, 2], [2, 2]]; with l2 = 1, G = [[4, 2], [2, 3]], det
+        // 8, P = [[3, -2], [-2, 4]] / 8.
         let inverse = ridge_inverse(&pairs(3, 2, [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0)]), 1.0).unwrap();
         assert_abs_diff_eq!(inverse.at(0, 0), 0.375, epsilon = 1e-15);
         assert_abs_diff_eq!(inverse.at(1, 0), -0.25, epsilon = 1e-15);

@@ -12,12 +12,9 @@ pub(super) fn of(n_items: usize, max_items: usize) -> Result<Memory> {
     let needed = 16 * (n_items as u128).pow(2);
     let todo = "drop rare items (data.min_item_interactions), or use a model with embeddings such as lightgcn";
     if n_items > max_items {
-        return Err(RecError::Resources {
-            what: "model.ease".into(),
-            found: format!("{n_items} items, which take {} while fitting", gigabytes(needed)),
-            expected: format!("at most {max_items} (model.ease.max_items)"),
-            todo: format!("raise the limit, {todo}"),
-        });
+        let found = format!("{n_items} items, which take {} while fitting", gigabytes(needed));
+        let expected = format!("at most {max_items} (model.ease.max_items)");
+        return Err(RecError::resources("model.ease", found, expected).with_todo(format!("raise the limit, {todo}")));
     }
     let host_of = format!("{n_items} items");
     Ok(Memory { host: needed, host_of, todo: todo.into(), ..Memory::nothing("ease") })

@@ -1,4 +1,5 @@
-//! EASE against solutions by hand, a world where the right item is known, and the promises of a scorer.
+//! EASE against solutions by hand, a world where the right item is known, and the promises of a
+//! scorer.
 
 use approx::assert_abs_diff_eq;
 use gcnrec_graphs::{Interactions, ItemId, UserId};
@@ -19,7 +20,8 @@ fn fit_tiny() -> Ease {
     fit(&tiny(), &Config { l2: 1.0, ..Config::default() }).unwrap()
 }
 
-/// A user met the items of their own parity, except for the one that is two to the right of the user's number.
+/// A user met the items of their own parity, except for the one that is two to the right of the
+/// user's number.
 fn checkerboard(n: u32) -> Interactions {
     let met = move |u: u32| (0..n).filter(move |&i| i % 2 == u % 2 && i != (u + 2) % n).map(move |i| (u, i));
     interactions(n as usize, n as usize, (0..n).flat_map(met))
@@ -42,7 +44,8 @@ fn the_weights_of_three_items_are_those_worked_out_by_hand() {
 fn a_user_is_scored_by_the_sum_of_the_rows_of_what_they_met() {
     let model = fit_tiny();
     let mut scores = Vec::new();
-    // User 0 met 0 and 1: scores 2/3, 1/2, 0. User 2 met 0: 0, 1/2, 0. A new user who met 1 (twice): 2/3, 0, 0.
+    // User 0 met 0 and 1: scores 2/3, 1/2, 0. User 2 met 0: 0, 1/2, 0. A new user who met 1
+    // (twice): 2/3, 0, 0.
     let history = [ItemId(1), ItemId(1)];
     model.score_block(&[by_id(0), by_id(2), Query { user: None, history: &history }], &mut scores).unwrap();
     let third = 2.0 / 3.0;

@@ -1,12 +1,15 @@
 //! The leading right singular vectors of the normalised user-item matrix.
 //!
-//! Small matrices are decomposed whole. Larger ones are searched by a block Krylov method: a random block is multiplied by `N^T N` again and again, every
-//! block is made orthogonal to all before it, and the leading eigenvectors of `N^T N` within the space that the blocks span are taken (Rayleigh-Ritz).
-//! A block finds singular values that occur more than once, such as the 1 of every component of the graph, which a single vector cannot.
+//! Small matrices are decomposed whole. Larger ones are searched by a block Krylov method: a random
+//! block is multiplied by `N^T N` again and again, every block is made orthogonal to all before it,
+//! and the leading eigenvectors of `N^T N` within the space that the blocks span are taken
+//! (Rayleigh-Ritz). A block finds singular values that occur more than once, such as the 1 of every
+//! component of the graph, which a single vector cannot.
 //!
 //! # Source
-//! Musco and Musco, *Randomized Block Krylov Methods*, NeurIPS 2015; Golub and Van Loan, *Matrix Computations*, 4th ed., 10.3. In f64, and on one thread
-//! wherever the order of a sum could depend on their number.
+//! Musco and Musco, *Randomized Block Krylov Methods*, NeurIPS 2015; Golub and Van Loan, *Matrix
+//! Computations*, 4th ed., 10.3. In f64, and on one thread wherever the order of a sum could depend
+//! on their number.
 
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par, Side};
@@ -18,16 +21,19 @@ use super::super::item_weights::ItemUsers;
 use super::super::user_items::UserItems;
 use crate::error::{RecError, Result};
 
-/// Columns that are multiplied together: few, so that a basis of a given size reaches far (24 steps of 32 columns left the last of 256 vectors of Gowalla unsettled).
+/// Columns that are multiplied together: few, so that a basis of a given size reaches far (24 steps
+/// of 32 columns left the last of 256 vectors of Gowalla unsettled).
 pub(super) const BLOCK: usize = 8;
 /// Up to this many items the whole matrix is decomposed.
 const SMALL: usize = 512;
-/// A column whose norm falls below this share of itself when the others are taken out lies in their space.
+/// A column whose norm falls below this share of itself when the others are taken out lies in their
+/// space.
 const DEPENDENT: f64 = 1e-8;
 /// A squared singular value below this is zero: the largest is 1.
 const ZERO: f64 = 1e-10;
 
-/// Columns of the space that is searched for so many vectors: enough that they have settled far below the rounding of f32 scores.
+/// Columns of the space that is searched for so many vectors: enough that they have settled far
+/// below the rounding of f32 scores.
 pub(super) fn basis_size(n_items: usize, n_factors: usize) -> usize {
     if n_items <= SMALL { n_items } else { (4 * n_factors + 8 * BLOCK).min(n_items) }
 }
@@ -87,7 +93,8 @@ impl<'a> Normalized<'a> {
     }
 }
 
-/// The `n_factors` leading right singular vectors, fewer where fewer singular values are above zero: `[n_items, found]`, row-major.
+/// The `n_factors` leading right singular vectors, fewer where fewer singular values are above
+/// zero: `[n_items, found]`, row-major.
 ///
 /// # Errors
 /// [`RecError::Unsupported`] when the small eigenvalue problem does not converge.
@@ -97,10 +104,9 @@ pub(super) fn leading_vectors(matrix: &Normalized<'_>, n_factors: usize) -> Resu
         return Ok(Vec::new());
     }
     let (basis, projected, size) = if n <= SMALL { identity(matrix) } else { krylov(matrix, basis_size(n, n_factors)) };
-    let stuck = |_| RecError::Unsupported {
-        model: "gf_cf".into(),
-        problem: "the singular vectors of this matrix cannot be found".into(),
-        todo: "set model.gf_cf.factors = 0 to use the linear filter alone".into(),
+    let stuck = |_| {
+        RecError::unsupported("gf_cf", "the singular vectors of this matrix cannot be found")
+            .with_todo("set model.gf_cf.factors = 0 to use the linear filter alone")
     };
     let eigen =
         MatRef::from_column_major_slice(&projected, size, size).self_adjoint_eigen(Side::Upper).map_err(stuck)?;
@@ -124,13 +130,15 @@ fn identity(matrix: &Normalized<'_>) -> (Vec<f64>, Vec<f64>, usize) {
     (identity, gram, n)
 }
 
-/// An orthonormal basis `Q` of at most `size` columns, and the upper triangle of `Q^T N^T N Q`, both column by column.
+/// An orthonormal basis `Q` of at most `size` columns, and the upper triangle of `Q^T N^T N Q`,
+/// both column by column.
 fn krylov(matrix: &Normalized<'_>, size: usize) -> (Vec<f64>, Vec<f64>, usize) {
     let n = matrix.n_items();
     let mut basis: Vec<f64> = Vec::with_capacity(n * size);
     // One column per found vector, each as long as the basis was when it was found.
     let mut projected: Vec<Vec<f64>> = Vec::with_capacity(size);
-    // The result is a property of the matrix, so where the search starts does not depend on the run's seed.
+    // The result is a property of the matrix, so where the search starts does not depend on the
+    // run's seed.
     let mut random = Seed(0).stream(Purpose::Init, 0, 0);
     let mut fresh: Vec<f64> = (0..n * BLOCK).map(|_| 2.0 * random.random::<f64>() - 1.0).collect();
     while projected.len() < size {
@@ -154,7 +162,8 @@ fn krylov(matrix: &Normalized<'_>, size: usize) -> (Vec<f64>, Vec<f64>, usize) {
     (basis, triangle, found)
 }
 
-/// Takes the basis out of the fresh columns, makes them orthonormal, and adds those that are left until the basis has `size` columns.
+/// Takes the basis out of the fresh columns, makes them orthonormal, and adds those that are left
+/// until the basis has `size` columns.
 fn add_orthonormal(basis: &mut Vec<f64>, fresh: &mut [f64], n: usize, size: usize) {
     let (old, width) = (basis.len() / n, fresh.len() / n);
     let before: Vec<f64> = fresh.chunks_exact(n).map(norm).collect();
@@ -230,7 +239,8 @@ mod tests {
         let columns: Vec<f64> = (0..n * factors).map(|at| f64::from(found[at % n * factors + at / n])).collect();
         let images = matrix.gram_times(&columns, factors);
         for (at, (v, image)) in columns.chunks_exact(n).zip(images.chunks_exact(n)).enumerate() {
-            // Vectors are stored in f32, so a component is off by 1e-8 or so; a residual of 1e-5 leaves no doubt about the direction.
+            // Vectors are stored in f32, so a component is off by 1e-8 or so; a residual of 1e-5
+            // leaves no doubt about the direction.
             let residual: f64 =
                 v.iter().zip(image).map(|(v, image)| (image - exact[at] * v).powi(2)).sum::<f64>().sqrt();
             assert!((norm(v) - 1.0).abs() < 1e-6 && residual < 1e-5, "vector {at}: {} {residual}", norm(v));

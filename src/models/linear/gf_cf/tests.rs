@@ -18,8 +18,8 @@ fn scores(model: &GfCf, query: Query<'_>) -> Vec<f32> {
 
 #[test]
 fn the_linear_filter_is_the_two_products_worked_out_by_hand() {
-    // Degrees of users 2, 3, 1, 1 and of items 3, 2, 2. User 3 has item 2: N^T N row of 2 over its users 1 and 3.
-    // To item 0: 1/3 / sqrt(2 * 3); to 1: 1/3 / sqrt(2 * 2); to 2: (1/3 + 1) / 2.
+    // Degrees of users 2, 3, 1, 1 and of items 3, 2, 2. User 3 has item 2: N^T N row of 2 over its
+    // users 1 and 3. To item 0: 1/3 / sqrt(2 * 3); to 1: 1/3 / sqrt(2 * 2); to 2: (1/3 + 1) / 2.
     let model = fit(&tiny(), &Config { factors: 0, ..Config::default() }).unwrap();
     let expected = [1.0 / 3.0 / 6f32.sqrt(), 1.0 / 6.0, 2.0 / 3.0, 0.0];
     assert_abs_diff_eq!(
@@ -37,7 +37,8 @@ fn the_linear_filter_is_the_two_products_worked_out_by_hand() {
 
 #[test]
 fn with_every_singular_vector_the_ideal_filter_returns_the_items_themselves() {
-    // N has rank 3, so V V^T is the identity of items 0, 1 and 2, and D^-1/2 V V^T D^1/2 as well: weight 2 adds 2 to each item of the user.
+    // N has rank 3, so V V^T is the identity of items 0, 1 and 2, and D^-1/2 V V^T D^1/2 as well:
+    // weight 2 adds 2 to each item of the user.
     let (linear, both) = (
         fit(&tiny(), &Config { factors: 0, ..Config::default() }).unwrap(),
         fit(&tiny(), &Config { factors: 9, weight: 2.0 }).unwrap(),
@@ -53,8 +54,9 @@ fn with_every_singular_vector_the_ideal_filter_returns_the_items_themselves() {
 
 #[test]
 fn one_vector_is_the_root_of_the_degrees_of_a_connected_graph() {
-    // The leading singular value is 1 with V_i = sqrt(d_i / n_edges). The user's items sum up to sum_i d_i^-1/2 V_i = 2 / sqrt 7 for user 0, and item j gets
-    // weight sqrt(d_j) V_j 2 / sqrt 7 = weight d_j 2 / 7.
+    // The leading singular value is 1 with V_i = sqrt(d_i / n_edges). The user's items sum up to
+    // sum_i d_i^-1/2 V_i = 2 / sqrt 7 for user 0, and item j gets weight sqrt(d_j) V_j 2 / sqrt 7 =
+    // weight d_j 2 / 7.
     let linear = fit(&tiny(), &Config { factors: 0, ..Config::default() }).unwrap();
     let one = fit(&tiny(), &Config { factors: 1, weight: 0.5 }).unwrap();
     let query = Query { user: Some(UserId(0)), history: &[] };

@@ -50,8 +50,8 @@ impl FpmcLearner {
     /// A learner at step 0.
     ///
     /// # Errors
-    /// [`crate::RecError::Config`] for a setting outside its range, [`crate::RecError::Input`] when no history has two items,
-    /// [`crate::RecError::Kernel`] on a GPU.
+    /// [`crate::RecError::Config`] for a setting outside its range, [`crate::RecError::Input`] when
+    /// no history has two items, [`crate::RecError::Kernel`] on a GPU.
     pub fn new(config: Config, setup: Setup) -> Result<Self> {
         config.check_ranges("model.fpmc")?;
         setup.device.expect_cpu("the model fpmc")?;
@@ -105,7 +105,8 @@ impl FpmcLearner {
         if self.config.loss == Loss::Bpr {
             let (mut random, others) =
                 (seed.stream(Purpose::Negative, epoch, step as u64), self.setup.n_items as u32 - 1);
-            // Of all others with equal chances: numbers from the next item on stand for the items after it.
+            // Of all others with equal chances: numbers from the next item on stand for the items
+            // after it.
             let draw = |&next: &u32| {
                 let drawn = random.random_range(0..others.max(1));
                 if drawn < next || others == 0 { drawn } else { drawn + 1 }

@@ -27,7 +27,8 @@ impl Fpmc {
     /// Rebuilds the scorer from its state.
     ///
     /// # Errors
-    /// [`RecError::Checkpoint`] when the state belongs to another model or its parts do not fit together.
+    /// [`RecError::Checkpoint`] when the state belongs to another model or its parts do not fit
+    /// together.
     pub fn load(state: &State) -> Result<Self> {
         let dim: usize = state.fact("dim")?;
         let (n_items, width, next) = state.matrix("next_items")?;
@@ -43,7 +44,8 @@ impl Fpmc {
         Ok(Fpmc { state: state.clone(), dim, n_items, next, last })
     }
 
-    /// `[A_u, C_l]` of each query: the last item is that of the history, or of a known user's training. What is not known is zero.
+    /// `[A_u, C_l]` of each query: the last item is that of the history, or of a known user's
+    /// training. What is not known is zero.
     fn asked(&self, queries: &[Query<'_>]) -> Result<Buffer<f32>> {
         let (users, last) = (
             self.state.f32("users", &[self.last.len(), self.dim])?,

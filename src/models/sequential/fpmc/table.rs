@@ -1,4 +1,4 @@
-//! A table of FPMC in training.
+//! A table of FPMC in training, with its gradient.
 
 use gcnrec_graphs::{Purpose, Seed};
 use gcnrec_kernels::ops::gather::gather_indices;
@@ -14,7 +14,8 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// Glorot and Bengio's normal start of matrices of these widths, which stand side by side and draw from streams of their own.
+    /// Glorot and Bengio's normal start of matrices of these widths, which stand side by side and
+    /// draw from streams of their own.
     pub(super) fn new(name: &str, n: usize, dims: &[usize], seed: Seed, place: u64) -> Self {
         let width = dims.iter().sum();
         let mut values = vec![0.0; n * width];

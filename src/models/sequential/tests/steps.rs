@@ -28,7 +28,8 @@ impl Fixture {
         (rows, found["values"].as_array().unwrap().iter().map(|value| value.as_f64().unwrap()).collect())
     }
 
-    /// A parameter of ours in the fixture's words: matrices are stored the other way round there, and queries, keys and values apart.
+    /// A parameter of ours in the fixture's words: matrices are stored the other way round there,
+    /// and queries, keys and values apart.
     fn ours(&self, part: &str, name: &str) -> Vec<f64> {
         let transposed = |name: &str| {
             let (rows, values) = self.matrix(part, name);
@@ -58,7 +59,8 @@ impl Fixture {
     }
 }
 
-/// One step of Adam from the fixture's weights, as `step` takes it from the state before it: the loss, every gradient, and every weight after it.
+/// One step of Adam from the fixture's weights, as `step` takes it from the state before it: the
+/// loss, every gradient, and every weight after it.
 fn check_step<M: Encoder>(
     model: &M,
     fixture: &Fixture,
@@ -97,7 +99,8 @@ fn check_step<M: Encoder>(
         for (at, (&gradient, &weight)) in gradients.iter().zip(&weights).enumerate() {
             let found = f64::from(moment[at]) * 10.0;
             assert!((found - gradient).abs() < 1e-5 + 1e-4 * gradient.abs(), "{name}[{at}]: {found} {gradient}");
-            // The first step is the sign of the gradient, which rounding decides where there is almost none.
+            // The first step is the sign of the gradient, which rounding decides where there is
+            // almost none.
             if gradient.abs() > 1e-4 {
                 assert!((f64::from(moved[at]) - weight).abs() < 1e-4, "{name}[{at}]: {} {weight}", moved[at]);
             }
@@ -210,7 +213,8 @@ fn a_step_of_fmlp_is_that_of_its_formulas() {
     });
 }
 
-/// A parameter of a recurrent model in the fixture's words; all matrices are stored the other way round there.
+/// A parameter of a recurrent model in the fixture's words; all matrices are stored the other way
+/// round there.
 fn of_recurrent(fixture: &Fixture, part: &str, name: &str) -> Vec<f64> {
     let theirs = match name {
         "gru.0.input" => "gru.input",

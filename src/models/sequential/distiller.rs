@@ -1,14 +1,19 @@
-//! A teacher with privileged information: a second network of the same kind that reads a session from its end, down to the item after the one that should
-//! be predicted, and whose probabilities are mixed into the targets.
+//! Distillation with privileged information: a second network of the same kind reads a session from
+//! its end, down to the item after the one that should be predicted, and its probabilities are
+//! mixed into the targets.
 //!
-//! With `p` the teacher's softmax at a temperature, `y` the target and `w` the teacher's weight, the loss of a position is
-//! `(1 - w) CE(y) + w CE(p)`, and since `CE(p) = log sum exp s - sum_j p_j s_j`, that is the loss without a teacher plus
-//! `w (s_y - <hidden, sum_j p_j v_j>)`. The teacher takes a step of its own with each step of the student: its loss is the cross-entropy of the same
-//! targets. It is asked before that step, and no gradient reaches it. The last position of a sequence has no future, so no teacher.
+//! With `p` the second network's softmax at a temperature, `y` the target and `w` the weight, the
+//! loss of a position is `(1 - w) CE(y) + w CE(p)`, and since
+//! `CE(p) = log sum exp s - sum_j p_j s_j`, that is the plain loss plus
+//! `w (s_y - <hidden, sum_j p_j v_j>)`. The second network takes a step of its own with each step
+//! of the first: its loss is the cross-entropy of the same targets. Its probabilities are taken
+//! before that step, and no gradient reaches it through them. The last position of a sequence has
+//! no future, so its target stays as it is.
 //!
 //! # Source
-//! Tan et al., *Improved Recurrent Neural Networks for Session-based Recommendations*, DLRS 2016, section 3.4 (after Vapnik and Vashist, 2009; Hinton et al.,
-//! 2015). Deliberate difference: they train the teacher to its end before the student; here both learn side by side.
+//! Tan et al., *Improved Recurrent Neural Networks for Session-based Recommendations*, DLRS 2016,
+//! section 3.4 (after Vapnik and Vashist, 2009; Hinton et al., 2015). Deliberate difference: they
+//! train the second network to its end before the first; here both learn side by side.
 
 use burn_tensor::{Tensor, activation};
 use gcnrec_graphs::Seed;
@@ -21,32 +26,33 @@ use crate::error::Result;
 use crate::models::state::State;
 use crate::samplers::SequenceBatch;
 
-/// How much a student listens.
+/// How the targets are mixed.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Teaching {
-    /// What the teacher's probabilities weigh beside the target, 0..=1.
+pub struct Distillation {
+    /// What the second network's probabilities weigh beside the target, 0..=1.
     pub weight: f32,
-    /// The teacher's scores are divided by it, above 0.
+    /// The second network's scores are divided by it, above 0.
     pub temperature: f32,
 }
 
-/// A teacher in training.
-pub(super) struct Teacher<M: Encoder> {
+/// The second network in training.
+pub(super) struct Distiller<M: Encoder> {
     model: M,
-    teaching: Teaching,
+    distillation: Distillation,
     parameters: Parameters,
     scratch: LossScratch,
 }
 
-/// What a teacher says about a batch.
-pub(super) struct Lesson<T: Tape> {
-    /// The probability of every item, `[n_taught, n_items]`.
+/// What is mixed into the targets of a batch.
+pub(super) struct SoftTargets<T: Tape> {
+    /// The probability of every item, `[positions.len(), n_items]`.
     probabilities: Tensor<T, 2>,
-    /// The positions that it says something about, rising.
+    /// The positions with a future, rising.
     positions: Vec<u32>,
 }
 
-/// Each sequence of a batch from its end: what is read, where each starts, what comes next, and which position of the batch has that as its target.
+/// Each sequence of a batch from its end: what is read, where each starts, what comes next, and
+/// which position of the batch has that as its target.
 #[derive(Debug, Default, PartialEq)]
 struct Backward {
     items: Vec<u32>,
@@ -71,20 +77,20 @@ impl Backward {
     }
 }
 
-impl<M: Encoder> Teacher<M> {
-    /// A teacher at step 0; it starts elsewhere than its student.
-    pub(super) fn new(model: M, teaching: Teaching, (device, n_items): (&Device, usize), seed: Seed) -> Self {
+impl<M: Encoder> Distiller<M> {
+    /// At step 0, from weights other than those of the first network.
+    pub(super) fn new(model: M, distillation: Distillation, (device, n_items): (&Device, usize), seed: Seed) -> Self {
         let parameters = Parameters::another(device, model.parameters(n_items), seed);
-        Teacher { model, teaching, parameters, scratch: LossScratch::default() }
+        Distiller { model, distillation, parameters, scratch: LossScratch::default() }
     }
 
-    /// Says what it thinks of a batch, then learns from it. Nothing where no sequence has a future.
-    pub(super) fn teach<T: Tape>(
+    /// Predicts a batch, then learns from it. Nothing where no sequence has a future.
+    pub(super) fn step<T: Tape>(
         &mut self,
         batch: &SequenceBatch,
         noise: &mut Noise,
         rule: &Rule,
-    ) -> Result<Option<Lesson<T>>> {
+    ) -> Result<Option<SoftTargets<T>>> {
         let Backward { items, starts, targets, positions } = Backward::of(batch);
         if items.is_empty() {
             return Ok(None);
@@ -94,7 +100,7 @@ impl<M: Encoder> Teacher<M> {
         let table = weights.get(ITEMS);
         let zeros = Tensor::zeros([1, table.dims()[0]], &table.device());
         let scores = linear(hidden.clone().detach(), table.clone().detach().transpose(), zeros);
-        let probabilities = activation::softmax(scores / self.teaching.temperature, 1);
+        let probabilities = activation::softmax(scores / self.distillation.temperature, 1);
         let plain = Objective { loss: Loss::CrossEntropy, ..Objective::default() };
         let losses = plain.losses(hidden, (table, None), &targets, &Default::default(), &self.scratch);
         self.parameters.descend(&weights, losses / targets.len() as f32, rule)?;
@@ -103,31 +109,31 @@ impl<M: Encoder> Teacher<M> {
         order.sort_unstable_by_key(|&row| positions[row as usize]);
         let probabilities = gather(probabilities, order.iter().map(|&row| Some(row)));
         let positions = order.iter().map(|&row| positions[row as usize]).collect();
-        Ok(Some(Lesson { probabilities, positions }))
+        Ok(Some(SoftTargets { probabilities, positions }))
     }
 
-    /// Adds the teacher's part to the losses of a student whose positions have the vectors `hidden`.
+    /// Mixes soft targets into the losses of positions with the vectors `hidden`.
     ///
     /// # Shapes
     /// - `losses`: `[n, 1]`; `hidden`: `[n, dim]`; `items`: `[n_items, dim]`; `targets`: `[n]`
     pub(super) fn mix<T: Tape>(
         &self,
         losses: Tensor<T, 2>,
-        lesson: &Lesson<T>,
+        soft: &SoftTargets<T>,
         hidden: Tensor<T, 2>,
         items: Tensor<T, 2>,
         targets: &[u32],
     ) -> Tensor<T, 2> {
-        let own = || lesson.positions.iter().map(|&position| Some(position));
+        let own = || soft.positions.iter().map(|&position| Some(position));
         let right = gather(items.clone(), own().map(|position| position.map(|position| targets[position as usize])));
         let zeros = Tensor::zeros([1, items.dims()[1]], &items.device());
-        let expected = linear(lesson.probabilities.clone(), items, zeros);
-        let difference = (gather(hidden, own()) * (right - expected)).sum_dim(1) * self.teaching.weight;
-        let mut taught = vec![None; targets.len()];
-        for (row, &position) in lesson.positions.iter().enumerate() {
-            taught[position as usize] = Some(row as u32);
+        let expected = linear(soft.probabilities.clone(), items, zeros);
+        let difference = (gather(hidden, own()) * (right - expected)).sum_dim(1) * self.distillation.weight;
+        let mut mixed = vec![None; targets.len()];
+        for (row, &position) in soft.positions.iter().enumerate() {
+            mixed[position as usize] = Some(row as u32);
         }
-        losses + gather(difference, taught)
+        losses + gather(difference, mixed)
     }
 
     /// Adds what the next step needs.
@@ -138,18 +144,18 @@ impl<M: Encoder> Teacher<M> {
         state.facts.extend(own.facts.into_iter().map(|(name, fact)| (format!("teacher.{name}"), fact)));
     }
 
-    /// Puts back what [`Teacher::save`] gave.
+    /// Puts back what [`Distiller::save`] gave.
     ///
     /// # Errors
-    /// [`crate::RecError::Checkpoint`] when the state has no such teacher.
+    /// [`crate::RecError::Checkpoint`] when the state has no such network.
     pub(super) fn restore(&mut self, state: &State) -> Result<()> {
         let mut own = State::default();
-        let of_teacher = |name: &str| name.strip_prefix("teacher.").map(String::from);
+        let of_own = |name: &str| name.strip_prefix("teacher.").map(String::from);
         for (name, tensor) in &state.tensors {
-            own.tensors.extend(of_teacher(name).map(|name| (name, tensor.clone())));
+            own.tensors.extend(of_own(name).map(|name| (name, tensor.clone())));
         }
         for (name, fact) in &state.facts {
-            own.facts.extend(of_teacher(name).map(|name| (name, fact.clone())));
+            own.facts.extend(of_own(name).map(|name| (name, fact.clone())));
         }
         self.parameters.restore(&own)
     }
@@ -165,7 +171,8 @@ mod tests {
 
     #[test]
     fn the_future_is_read_from_its_end_down_to_the_item_after_the_target() {
-        // Sessions 1 2 3 4 and 5 6: at 1, 2, 3 the targets are 2, 3, 4, and at 5 it is 6, which nothing follows.
+        // Sessions 1 2 3 4 and 5 6: at 1, 2, 3 the targets are 2, 3, 4, and at 5 it is 6, which
+        // nothing follows.
         let batch = SequenceBatch {
             starts: vec![0, 3, 4],
             items: vec![1, 2, 3, 5],
@@ -183,14 +190,14 @@ mod tests {
     }
 
     #[test]
-    fn a_loss_with_a_teacher_and_its_derivative_are_those_of_mixed_targets() {
+    fn a_loss_and_its_derivative_are_those_of_mixed_targets() {
         const ROWS: usize = 3;
         const N: usize = 5;
         const DIM: usize = 2;
         let wave = |n: usize, step: f64| -> Vec<f64> { (0..n).map(|at| (0.4 + step * at as f64).sin()).collect() };
         let (hidden, items) = (wave(ROWS * DIM, 0.9), wave(N * DIM, 1.7));
         let targets = [4, 0, 2];
-        // Positions 0 and 2 are taught.
+        // Positions 0 and 2 have soft targets.
         let p = [[0.1, 0.2, 0.3, 0.15, 0.25], [0.5, 0.1, 0.1, 0.2, 0.1]];
         let (positions, weight) = (vec![0, 2], 0.3f32);
         let value = |hidden: &[f64], items: &[f64]| {
@@ -206,13 +213,13 @@ mod tests {
             sum
         };
         let model = Config { dim: DIM, hidden: 3, ..Config::default() };
-        let teacher = Teacher::new(model, Teaching { weight, temperature: 1.0 }, (&Device::Cpu, N), Seed(1));
-        let lesson = Lesson { probabilities: tensor(&p.concat(), [2, N]), positions };
+        let distiller = Distiller::new(model, Distillation { weight, temperature: 1.0 }, (&Device::Cpu, N), Seed(1));
+        let soft = SoftTargets { probabilities: tensor(&p.concat(), [2, N]), positions };
         let inputs = [tensor(&hidden, [ROWS, DIM]).require_grad(), tensor(&items, [N, DIM]).require_grad()];
         let [h, i] = inputs.clone();
         let plain = Objective::default();
         let losses = plain.losses(h.clone(), (i.clone(), None), &targets, &Default::default(), &LossScratch::default());
-        let sum = teacher.mix(losses, &lesson, h, i, &targets).sum();
+        let sum = distiller.mix(losses, &soft, h, i, &targets).sum();
         let found = f64::from(sum.clone().into_scalar());
         assert!((found - value(&hidden, &items)).abs() < 1e-5, "{found} {}", value(&hidden, &items));
         let gradients = sum.backward();
@@ -231,20 +238,21 @@ mod tests {
     }
 
     #[test]
-    fn a_teacher_speaks_in_the_order_of_the_batch_and_its_numbers_are_probabilities() {
+    fn soft_targets_stand_in_the_order_of_the_batch_and_are_probabilities() {
         let model = Config { dim: 4, hidden: 3, ..Config::default() };
-        let mut teacher = Teacher::new(model, Teaching { weight: 0.5, temperature: 2.0 }, (&Device::Cpu, 7), Seed(1));
+        let mut distiller =
+            Distiller::new(model, Distillation { weight: 0.5, temperature: 2.0 }, (&Device::Cpu, 7), Seed(1));
         let batch = SequenceBatch {
             starts: vec![0, 3, 5, 6],
             items: vec![1, 2, 3, 5, 6, 0],
             targets: vec![2, 3, 4, 6, 0, 1],
             ..SequenceBatch::default()
         };
-        let lesson = teacher.teach::<Autodiff<Flex>>(&batch, &mut Noise::none(), &Rule::adam(0.1)).unwrap().unwrap();
-        assert_eq!(lesson.positions, [0, 1, 3]);
-        let rows: Vec<f32> = lesson.probabilities.into_data().into_vec().unwrap();
+        let soft = distiller.step::<Autodiff<Flex>>(&batch, &mut Noise::none(), &Rule::adam(0.1)).unwrap().unwrap();
+        assert_eq!(soft.positions, [0, 1, 3]);
+        let rows: Vec<f32> = soft.probabilities.into_data().into_vec().unwrap();
         assert!(rows.chunks_exact(7).all(|row| (row.iter().sum::<f32>() - 1.0).abs() < 1e-5) && rows.len() == 21);
         let alone = SequenceBatch { starts: vec![0, 1], items: vec![1], targets: vec![2], ..SequenceBatch::default() };
-        assert!(teacher.teach::<Autodiff<Flex>>(&alone, &mut Noise::none(), &Rule::adam(0.1)).unwrap().is_none());
+        assert!(distiller.step::<Autodiff<Flex>>(&alone, &mut Noise::none(), &Rule::adam(0.1)).unwrap().is_none());
     }
 }

@@ -1,0 +1,96 @@
+//! Scorers: frozen models that answer what should come next for a user.
+
+use gcnrec_graphs::{ItemId, UserId};
+use gcnrec_kernels::ops::top_k::{TopK, select_top_k};
+use serde::{Deserialize, Serialize};
+
+use super::state::State;
+use crate::error::{RecError, Result};
+
+/// One question: what should come next for this user?
+#[derive(Debug, Clone, Copy)]
+pub struct Query<'a> {
+    /// The user, if the model was trained on them. A model that has no table of users ignores this.
+    pub user: Option<UserId>,
+    /// The user's items, oldest first. A model with a table of users reads it only for a user that
+    /// it does not know.
+    pub history: &'a [ItemId],
+}
+
+/// A frozen model: immutable, shared between threads.
+pub trait Scorer: Send + Sync {
+    /// The name of the model that can load [`Scorer::state`].
+    fn model(&self) -> &'static str;
+
+    /// Number of items that a query is answered over.
+    fn n_items(&self) -> usize;
+
+    /// Scores every item for every query: `out` becomes `[queries.len(), n_items]`, row-major.
+    /// Higher is better.
+    ///
+    /// # Errors
+    /// [`RecError::Unsupported`] for a query without a known user and without a history that the
+    /// model can use.
+    fn score_block(&self, queries: &[Query<'_>], out: &mut Vec<f32>) -> Result<()>;
+
+    /// The `k` best items of every query, best first, ties to the lower id; `excluded[q]` (sorted
+    /// ids) never appears.
+    ///
+    /// # Errors
+    /// As [`Scorer::score_block`].
+    fn top_k(&self, queries: &[Query<'_>], excluded: &[&[u32]], k: usize) -> Result<TopK> {
+        let mut scores = Vec::new();
+        self.score_block(queries, &mut scores)?;
+        let (mut top, mut items, mut best) = (TopK::new(k), Vec::new(), Vec::new());
+        // By place and not in chunks: a model without items still answers every query, with an
+        // empty list.
+        for (query, excluded) in excluded.iter().enumerate() {
+            let row = &scores[query * self.n_items()..(query + 1) * self.n_items()];
+            select_top_k(row, excluded, k, &mut items, &mut best)?;
+            top.push(&items, &best);
+        }
+        Ok(top)
+    }
+
+    /// The `k` items most like this one, best first, without the item itself.
+    ///
+    /// # Errors
+    /// [`RecError::Unsupported`] when the model has no notion of similar items.
+    fn similar_items(&self, item: ItemId, k: usize) -> Result<Vec<(ItemId, f32)>> {
+        let _ = (item, k);
+        Err(RecError::unsupported(self.model(), "it has no notion of similar items")
+            .with_todo("use a model with item vectors, such as lightgcn or ease"))
+    }
+
+    /// Everything needed to answer the same queries with the same bits after a reload.
+    fn state(&self) -> State;
+
+    /// How the model weighs its propagation layers, for models that have layers.
+    fn layer_weights(&self) -> Option<&LayerWeights> {
+        None
+    }
+}
+
+/// The learned layer weights, as a report shows them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LayerWeights {
+    /// Mean weight of each layer, 0 first, over all users and items with at least one edge.
+    pub mean: Vec<f64>,
+    /// Users by degree, from few interactions to many.
+    pub users: Vec<DegreeBucket>,
+    /// Items by degree.
+    pub items: Vec<DegreeBucket>,
+}
+
+/// The mean layer weights of the nodes within a range of degrees.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DegreeBucket {
+    /// Smallest degree in the bucket.
+    pub min_degree: u32,
+    /// Largest degree in the bucket.
+    pub max_degree: u32,
+    /// Number of nodes.
+    pub n: usize,
+    /// Mean weight of each layer.
+    pub weights: Vec<f64>,
+}
