@@ -132,11 +132,11 @@ pub(super) fn run(args: &Args) -> Result<()> {
         JudgedPart::Test | JudgedPart::Uniform => (Part::Test, &[Part::Train, Part::Valid][..]),
     };
     let name = args.part.name();
-    let judge = job
+    let evaluation = job
         .evaluator(part, seen)?
         .ok_or_else(|| RecError::missing("part", name, format!("the data of this run have no {name} pairs")))?;
-    let metrics = judge.evaluate(recommender.scorer())?;
-    match (&args.trec, judge.lists()) {
+    let metrics = evaluation.evaluate(recommender.scorer())?;
+    match (&args.trec, evaluation.lists()) {
         (Some(folder), Some(evaluator)) => trec::write(folder, &job, evaluator, recommender.scorer())?,
         (Some(_), None) => {
             return Err(RecError::usage("--trec writes lists, and this run is judged on labelled rows", "drop --trec"));
@@ -144,7 +144,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
         (None, _) => {}
     }
     let selected = !config.model.is_closed_form() && !job.split.valid.is_empty();
-    let protocol = job.protocol(part, selected, judge.n_eval_users());
+    let protocol = job.protocol(part, selected, evaluation.n_eval_users());
     let asked: Vec<String> = config.eval.metrics_at()?.iter().map(ToString::to_string).collect();
     // Labelled rows are also judged by what no list has.
     let names = if job.split.labelled { metrics.iter().map(|(name, _)| name.to_string()).collect() } else { asked };

@@ -20,6 +20,7 @@
 mod collect;
 mod contestants;
 mod metric;
+mod paired;
 mod program;
 mod runs;
 pub mod search;

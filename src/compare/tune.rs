@@ -45,7 +45,7 @@ pub fn tune(
         let n = trials.len() + 1;
         let shown = if set.is_empty() { "its own settings".to_string() } else { set.join(", ") };
         tell(&format!("trial {n} of {}: {}, {shown}", tune.n_trials, contestant.name));
-        let valid = judge(plan, contestant, &set, seed, (n, &selection), runner)?;
+        let valid = on_validation(plan, contestant, &set, seed, (n, &selection), runner)?;
         tell(&match &valid {
             Ok(value) => format!("  {} on validation {value:.4}", selection.name),
             Err(problem) => format!("  failed: {problem}"),
@@ -124,7 +124,7 @@ fn as_set(values: &BTreeMap<String, String>) -> Vec<String> {
 
 /// The metric on the validation part of a model that has learnt from the training part alone, or
 /// why there is none.
-fn judge(
+fn on_validation(
     plan: &Plan,
     contestant: &Contestant,
     set: &[String],
@@ -139,7 +139,7 @@ fn judge(
             .with_todo("raise data.valid_fraction or name data.valid"));
     }
     if loaded.config().model.is_closed_form() {
-        return judge_closed_form(loaded, selection);
+        return closed_form_on_validation(loaded, selection);
     }
     let mut config = loaded.config().clone();
     // A model that has learnt from the validation part cannot be judged on it.
@@ -153,7 +153,7 @@ fn judge(
 }
 
 /// A closed form is fitted here: a run of its own would learn from the validation part too.
-fn judge_closed_form(loaded: Loaded, selection: &Selection) -> Result<std::result::Result<f64, String>> {
+fn closed_form_on_validation(loaded: Loaded, selection: &Selection) -> Result<std::result::Result<f64, String>> {
     let prepared = loaded.prepare()?;
     let job = prepared.job();
     let (pairs, histories) = (job.train_pairs()?, || job.split.histories(&[Part::Train]));

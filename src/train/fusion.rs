@@ -75,11 +75,11 @@ pub fn run(
     let started = Instant::now();
     let mut valid = None;
     match job.evaluator(Part::Valid, &[Part::Train])? {
-        Some(judge) => {
-            let (weights, value) = fit(&fusion, &judge, &job.train.metric)?;
+        Some(evaluation) => {
+            let (weights, value) = fit(&fusion, &evaluation, &job.train.metric)?;
             runs.observer.on_message(&describe(&members, &weights, &job.train.metric, value));
             fusion = fusion.reweighted(&weights);
-            valid = Some(judge.evaluate(&fusion)?);
+            valid = Some(evaluation.evaluate(&fusion)?);
         }
         None => warnings.push("there is no validation part to fit weights on: the members count alike".into()),
     }
@@ -96,7 +96,7 @@ pub fn run(
     store.save_best(&fusion, &progress)?;
     let started = Instant::now();
     let test = job.evaluator(Part::Test, &[Part::Train, Part::Valid])?;
-    let judged = test.as_ref().map(|judge| judge.evaluate(&fusion)).transpose()?;
+    let judged = test.as_ref().map(|evaluation| evaluation.evaluate(&fusion)).transpose()?;
     Ok(Outcome {
         protocol: job.protocol(Part::Test, valid.is_some(), test.as_ref().map_or(0, Evaluation::n_eval_users)),
         scorer: Box::new(fusion),
@@ -224,11 +224,11 @@ impl Observer for Quiet<'_> {
 /// One member's share is moved while the others keep their proportions: over all shares in coarse
 /// steps, then around the best in fine ones. With more than two members every member has its turn,
 /// until nothing gets better. Of equals the first stays, and the start is that all count alike.
-fn fit(fusion: &Fusion, judge: &Evaluation, metric: &str) -> Result<(Vec<f32>, f64)> {
+fn fit(fusion: &Fusion, evaluation: &Evaluation, metric: &str) -> Result<(Vec<f32>, f64)> {
     let selection = Selection::parse(metric)?;
     let value_of = |weights: &[f32]| -> Result<f64> {
-        let metrics = judge.evaluate(&fusion.reweighted(weights))?;
-        Ok(metrics.get(&selection.name).expect("the judge should hold the selecting metric: see Job"))
+        let metrics = evaluation.evaluate(&fusion.reweighted(weights))?;
+        Ok(metrics.get(&selection.name).expect("the evaluation should hold the selecting metric: see Job"))
     };
     let mut best = (fusion.weights().to_vec(), value_of(fusion.weights())?);
     let turns = if best.0.len() == 2 { 1 } else { best.0.len() };

@@ -18,8 +18,8 @@ const SHOWN: usize = 10;
 /// Those of [`Breakdown::new`].
 pub fn insight(job: &Job, scorer: &dyn Scorer) -> Result<Option<Insight>> {
     let seen = [Part::Train, Part::Valid];
-    let judge = job.evaluator(Part::Test, &seen)?;
-    let Some(evaluator) = judge.as_ref().and_then(Evaluation::lists) else { return Ok(None) };
+    let evaluation = job.evaluator(Part::Test, &seen)?;
+    let Some(evaluator) = evaluation.as_ref().and_then(Evaluation::lists) else { return Ok(None) };
     let known = job.split.joint_interactions(&seen)?;
     // Not every metric has a value for each user: of those that have, the one that picked the
     // epoch, or else the first.

@@ -61,7 +61,8 @@ pub struct Chosen {
     pub epoch: u64,
     /// Epochs that were run to find out.
     pub epochs_run: u64,
-    /// Validation metrics of that epoch, or of the fine-tuned model that is kept; `None` when nothing was selected.
+    /// Validation metrics of that epoch, or of the fine-tuned model that is kept; `None` when
+    /// nothing was selected.
     #[serde(with = "in_order_if_any")]
     pub metrics: Option<Metrics>,
     /// Epochs of fine-tuning that are kept, once [`Stage::Finetune`] is over.
@@ -69,7 +70,8 @@ pub struct Chosen {
     pub finetuned: Option<u64>,
 }
 
-/// Metrics as a list of names and values: a manifest sorts the keys of its objects, and a resumed run should report in the order that was asked for.
+/// Metrics as a list of names and values: a manifest sorts the keys of its objects, and a resumed
+/// run should report in the order that was asked for.
 mod in_order {
     use serde::{Deserialize, Deserializer, Serializer};
 
@@ -107,7 +109,8 @@ impl Progress {
         *self = Progress { prior, chosen, metrics_lines, epochs_run, train_s, validate_s, ..Progress::start(stage) };
     }
 
-    /// Seconds of validation over seconds of training, all stages together; `None` where nothing was validated.
+    /// Seconds of validation over seconds of training, all stages together; `None` where nothing
+    /// was validated.
     pub fn evaluation_share(&self) -> Option<f64> {
         (self.validate_s > 0.0 && self.train_s > 0.0).then(|| self.validate_s / self.train_s)
     }

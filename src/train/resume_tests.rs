@@ -216,7 +216,7 @@ fn fine_tuning_goes_on_from_the_trained_model_and_validation_may_keep_that() {
 }
 
 #[test]
-fn without_a_judge_fine_tuning_runs_to_its_end() {
+fn without_a_validation_part_fine_tuning_runs_to_its_end() {
     let tuned = whole(&finetuned(true));
     let job = finetuned(true);
     let plain = whole(&Job { train: Config { finetune_epochs: 0, ..job.train }, ..job });

@@ -237,7 +237,7 @@ fn decide(progress: &mut Progress, stage: Stage, result: &StageResult) {
         Stage::Finetune => {
             if let Some(chosen) = &mut progress.chosen {
                 chosen.finetuned = Some(result.epoch);
-                // Without a judge there is no news: what was measured before the model learnt from
+                // Without an evaluation there is no news: what was measured before the model learnt from
                 // it too stays.
                 chosen.metrics = result.metrics.clone().or(chosen.metrics.take());
             }
