@@ -2,7 +2,6 @@
 
 mod args;
 
-use gcnrec::config;
 use gcnrec::data::{self, Split};
 use gcnrec::run::{Finished, Loaded};
 use gcnrec::train::Stop;
@@ -16,7 +15,7 @@ use super::{interrupt, recommend, settings};
 
 /// Trains, judges, writes the run folder, and prints what a person wants to know first.
 pub(super) fn run(args: &Args) -> Result<()> {
-    config::check_run_flags(args.run.resume, args.run.force)?;
+    args.run.check()?;
     if args.run.resume && args.run.out.is_none() {
         return Err(RecError::usage("--resume does not say which run", "add --out with the folder of the run"));
     }

@@ -1,4 +1,5 @@
-//! What the command line's own parser has to say: help and version as they are, a mistake in one line like every other error.
+//! Usage errors: a mistake on the command line in one line like every other error; help and version
+//! as the parser prints them.
 
 use clap::CommandFactory;
 use clap::error::ErrorKind;
@@ -30,7 +31,8 @@ pub(crate) fn answer(answer: &clap::Error) -> u8 {
     u8::try_from(answer.exit_code()).unwrap_or(1)
 }
 
-/// Puts the parser's paragraphs (the mistake, tips, usage, where to find help) into one line. `asked` is the first word of the command line.
+/// Puts the parser's paragraphs (the mistake, tips, usage, where to find help) into one line.
+/// `asked` is the first word of the command line.
 fn one_line(text: &str, asked: &str) -> String {
     let mut line = String::new();
     for paragraph in text.split("\n\n") {

@@ -1,158 +1,118 @@
-//! Checks one entry against the types of the configuration, and says what is wrong in our words.
+//! Type checks of single entries against the tree of keys: unknown keys, unknown names, values of
+//! the wrong kind.
 //!
-//! Every family's settings have defaults for everything, so a configuration with one single value in it can be read by itself. If that fails, this
-//! value is to blame, and its origin is known: no guessing from a merged whole.
+//! An entry is checked before anything is merged, so its origin is known and a typo is refused even
+//! where a higher layer would have hidden it. Ranges are checked on the whole configuration.
 
-use serde::Deserialize;
 use toml::{Table, Value};
 
 use super::entry::{Entry, insert};
 use super::run::Config;
 use crate::error::{RecError, Result};
-use crate::{debias, models, objectives};
+use crate::settings::{Key, Kinds, Takes};
 
 /// Refuses an unknown key, an unknown name and a value of the wrong type.
 ///
 /// # Errors
 /// [`RecError::Unknown`] or [`RecError::Config`], with the entry's origin.
 pub(super) fn check(entry: &Entry) -> Result<()> {
-    if let [family, name, ..] = &entry.path[..] {
-        known_name(family, name, &entry.origin)?;
-    }
-    let mut table = Table::new();
-    insert(&mut table, &entry.path, entry.value.clone());
-    match Config::deserialize(Value::Table(table)) {
-        // serde would read a list as a table's values in the order of its fields.
-        Ok(_) if entry.value.is_array() && takes_a_table(&entry.path) => Err(RecError::Config {
-            key: entry.key(),
-            origin: entry.origin.clone(),
-            found: show(&entry.value),
-            expected: "a table".into(),
-            todo: format!("name the key in it that you mean: {}.KEY", entry.key()),
-        }),
-        Ok(_) => Ok(()),
-        // A table with required keys is judged when it is whole.
-        Err(error) if error.message().starts_with("missing field") => Ok(()),
-        Err(error) => Err(explain(entry, error.message())),
-    }
+    let mut root = Table::new();
+    insert(&mut root, &entry.path, entry.value.clone());
+    let mut place = Place { origin: &entry.origin, path: Vec::new() };
+    place.table(Config::KEYS, &root)
 }
 
-/// True for a key with keys below it.
-fn takes_a_table(path: &[String]) -> bool {
-    let mut table = Table::new();
-    insert(&mut table, path, Value::Table(Table::new()));
-    match Config::deserialize(Value::Table(table)) {
-        Ok(_) => true,
-        Err(error) => error.message().starts_with("missing field"),
-    }
+/// Where a check stands: the keys from the root, and where the entry was written.
+struct Place<'a> {
+    origin: &'a str,
+    path: Vec<String>,
 }
 
-/// Refuses the name of a model or of a loss that is not in the registry.
-///
-/// # Errors
-/// [`RecError::Unknown`] with the given origin.
-pub(super) fn known_name(family: &str, name: &str, origin: &str) -> Result<()> {
-    let (what, known) = match family {
-        "model" => ("model", models::Config::names()),
-        "objective" => ("loss", objectives::Config::names()),
-        "debias" => ("debiasing method", debias::Config::names()),
-        _ => return Ok(()),
-    };
-    if known.contains(&name) {
-        return Ok(());
+impl Place<'_> {
+    /// Checks every entry of a table.
+    fn table(&mut self, keys: &[Key], table: &Table) -> Result<()> {
+        table.iter().try_for_each(|(name, value)| match keys.iter().find(|key| key.name == name) {
+            Some(key) => self.below(name, |place| place.value(&key.takes, value, value)),
+            None if keys.is_empty() => self.below(name, |place| {
+                Err(place.refused(format!("the key \"{name}\""), "an empty table: there is nothing to set"))
+            }),
+            None => Err(self.unknown("key", name, keys.iter().map(|key| key.name))),
+        })
     }
-    let known = known.into_iter().map(String::from).collect();
-    Err(RecError::Unknown { what, origin: origin.into(), name: name.into(), known })
-}
 
-/// Turns serde's sentence into fields.
-fn explain(entry: &Entry, message: &str) -> RecError {
-    let message = message.lines().next().unwrap_or_default();
-    let (before, after) = message.split_once(", expected ").unwrap_or((message, ""));
-    let name = quoted(before).into_iter().next().unwrap_or_default();
-    let unknown =
-        |what| RecError::Unknown { what, origin: entry.origin.clone(), name: name.clone(), known: quoted(after) };
-    let wrong_at = |key: String, found: String, expected: String| RecError::Config {
-        key,
-        origin: entry.origin.clone(),
-        found,
-        expected,
-        todo: String::new(),
-    };
-    if before.starts_with("unknown field") {
-        return match quoted(after).is_empty() {
-            true => {
-                wrong_at(entry.key(), format!("the key \"{name}\""), "an empty table: there is nothing to set".into())
+    /// Checks a table whose keys are names of kinds.
+    fn kind(&mut self, kinds: &Kinds, table: &Table) -> Result<()> {
+        table.iter().try_for_each(|(name, settings)| match kinds.rows.iter().find(|(known, ..)| known == name) {
+            Some((_, _, keys)) => self.below(name, |place| place.value(&Takes::Table(keys), settings, settings)),
+            None => Err(self.unknown(kinds.what, name, kinds.rows.iter().map(|(known, ..)| *known))),
+        })
+    }
+
+    /// Checks a value; messages show `whole`, the list that it stands in or the value itself.
+    fn value(&mut self, takes: &Takes, value: &Value, whole: &Value) -> Result<()> {
+        match (takes, value) {
+            (Takes::Whole, Value::Integer(0..))
+            | (Takes::Real, Value::Integer(_) | Value::Float(_))
+            | (Takes::Switch, Value::Boolean(_))
+            | (Takes::Text | Takes::Path, Value::String(_)) => Ok(()),
+            (Takes::Form { fits, .. }, Value::String(text)) if fits(text) => Ok(()),
+            (Takes::Name { what, names }, Value::String(name)) => match names().contains(&name.as_str()) {
+                true => Ok(()),
+                false => Err(self.unknown(what, name, names().iter().copied())),
+            },
+            (Takes::Array(each, n), Value::Array(values)) if values.len() == *n => {
+                values.iter().try_for_each(|value| self.value(each, value, whole))
             }
-            false => unknown("key"),
-        };
+            (Takes::List(each), Value::Array(values)) => {
+                values.iter().try_for_each(|value| self.value(each, value, whole))
+            }
+            (Takes::Table(keys), Value::Table(table)) => self.table(keys, table),
+            (Takes::Kind(kinds), Value::Table(table)) => self.kind(&kinds(), table),
+            (Takes::Table(_) | Takes::Kind(_), Value::Array(_)) => {
+                let key = self.path.join(".");
+                let todo = format!("name the key in it that you mean: {key}.KEY");
+                Err(self.refused(show(whole), "a table").with_todo(todo))
+            }
+            _ => Err(self.refused(show(whole), &expected(takes))),
+        }
     }
-    if before.starts_with("unknown variant") {
-        return unknown(what_of(entry));
-    }
-    if before == "invalid type: map" && !entry.value.is_table() {
-        // The key above takes a value, and here it was given keys of its own.
-        let above = entry.path[..entry.path.len() - 1].join(".");
-        return wrong_at(above, "a table".into(), humanise(after, message));
-    }
-    wrong_at(entry.key(), show(&entry.value), humanise(after, message))
-}
 
-/// The words between backticks.
-fn quoted(text: &str) -> Vec<String> {
-    text.split('`').skip(1).step_by(2).map(String::from).collect()
-}
+    fn below<T>(&mut self, name: &str, check: impl FnOnce(&mut Self) -> T) -> T {
+        self.path.push(name.into());
+        let outcome = check(self);
+        self.path.pop();
+        outcome
+    }
 
-/// What kind of name a key takes, as [`RecError::Unknown`] says it.
-fn what_of(entry: &Entry) -> &'static str {
-    match entry.path.last().map(String::as_str) {
-        Some("format") => "format",
-        Some("split") => "split",
-        Some("combination") => "layer combination",
-        Some("sampling") => "sampling",
-        Some("negatives") => "negative sampler",
-        Some("fit") => "way to fit",
-        Some("candidates") => "set of candidates",
-        Some("storage") => "storage",
-        Some("feedback") => "kind of feedback",
-        Some("optimizer") => "optimizer",
-        Some("reduction") => "reduction",
-        Some("activation") => "activation",
-        Some("loss") => "loss",
-        Some("batches") => "way to make batches",
-        Some("windows") => "choice of windows",
-        Some("propensity") => "propensity",
-        Some("uniform_loss") => "loss of the uniform log",
-        Some("valid_rows") => "choice of validation rows",
-        Some("duplicates") => "way to treat duplicates",
-        _ => "value",
+    fn refused(&self, found: String, expected: &str) -> RecError {
+        RecError::range(self.path.join("."), found, expected).with_origin(self.origin)
+    }
+
+    fn unknown<'a>(&self, what: &'static str, name: &str, known: impl Iterator<Item = &'a str>) -> RecError {
+        RecError::unknown(what, name, known).with_origin(self.origin)
     }
 }
 
 /// A value as it would be written, except that tables are only named.
-fn show(value: &Value) -> String {
+pub(super) fn show(value: &Value) -> String {
     match value {
         Value::Table(_) => "a table".into(),
         value => value.to_string(),
     }
 }
 
-/// What serde expects, in plain words.
-fn humanise(expected: &str, message: &str) -> String {
-    match expected {
-        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number of 0 or more".into(),
-        "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number".into(),
-        "f32" | "f64" => "a number".into(),
-        "a boolean" => "true or false".into(),
-        "a string" => "text in quotes".into(),
-        "path string" => "a path in quotes".into(),
-        "a sequence" => "a list, as in [10, 20]".into(),
-        "" => message.into(),
-        other if other.starts_with("an array of length ") => other.replace("an array of length", "a list of"),
-        other if other.starts_with("struct") || other.contains("enum") || other.contains("variant") => {
-            "a table or one of its names".into()
-        }
-        other => other.into(),
+/// What a key takes, as an error says it.
+fn expected(takes: &Takes) -> String {
+    match takes {
+        Takes::Whole => "a whole number of 0 or more".into(),
+        Takes::Real => "a number".into(),
+        Takes::Switch => "true or false".into(),
+        Takes::Text | Takes::Name { .. } => "text in quotes".into(),
+        Takes::Path => "a path in quotes".into(),
+        Takes::Form { words, .. } => (*words).into(),
+        Takes::List(_) => "a list, as in [10, 20]".into(),
+        Takes::Array(_, n) => format!("a list of {n}"),
+        Takes::Table(_) | Takes::Kind(_) => "a table or one of its names".into(),
     }
 }
 

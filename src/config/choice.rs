@@ -1,11 +1,15 @@
-//! Which model and which loss are in use: the highest layer that names one decides, and settings of the others fall away or are refused.
+//! The model, the loss and the debiasing method in use: the highest layer that names one decides,
+//! and settings of the others fall away or are refused.
 
 use super::entry::Entry;
 use super::layers::{Kind, Layer};
+use super::run::Config;
 use crate::error::{RecError, Result};
+use crate::settings::Takes;
 
-/// A table of which exactly one is chosen: `[model.NAME]` or `[objective.NAME]`.
-#[derive(Debug, Clone, Copy)]
+/// A table of which exactly one kind is chosen, as `[model.NAME]`: a row of the run file's own
+/// keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Family {
     /// The key above the names.
     pub(super) key: &'static str,
@@ -15,13 +19,40 @@ pub(super) struct Family {
     pub(super) flag: &'static str,
 }
 
-/// `[model.NAME]`.
-pub(super) const MODEL: Family = Family { key: "model", noun: "model", flag: "--model" };
-/// `[objective.NAME]`.
-pub(super) const LOSS: Family = Family { key: "objective", noun: "loss", flag: "--loss" };
+impl Family {
+    /// Every family.
+    pub(super) fn all() -> impl Iterator<Item = Family> {
+        Config::KEYS.iter().filter_map(|key| match key.takes {
+            Takes::Kind(kinds) => Some(Family { key: key.name, noun: kinds().what, flag: key.flag? }),
+            _ => None,
+        })
+    }
 
-/// `[debias.NAME]`.
-pub(super) const DEBIAS: Family = Family { key: "debias", noun: "debiasing method", flag: "--debias" };
+    /// The family of `[KEY.NAME]`.
+    pub(super) fn at(key: &str) -> Option<Family> {
+        Family::all().find(|family| family.key == key)
+    }
+
+    /// The family that a flag chooses of.
+    pub(super) fn of_flag(flag: &str) -> Option<Family> {
+        Family::all().find(|family| family.flag == flag)
+    }
+
+    /// `[model.NAME]`.
+    pub(super) fn model() -> Family {
+        Family::at("model").expect("models should be kinds")
+    }
+
+    /// `[objective.NAME]`.
+    pub(super) fn loss() -> Family {
+        Family::at("objective").expect("losses should be kinds")
+    }
+
+    /// `[debias.NAME]`.
+    pub(super) fn debias() -> Family {
+        Family::at("debias").expect("debiasing methods should be kinds")
+    }
+}
 
 /// What was chosen, and by whom.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,7 +87,8 @@ impl Family {
         entry.path.len() > 1 && entry.path[0] == self.key
     }
 
-    /// The choice of the highest layer that makes one. A setting such as `--set model.ease.l2=300` chooses only where no layer names a model outright.
+    /// The choice of the highest layer that makes one. A setting such as `--set model.ease.l2=300`
+    /// chooses only where no layer names a model outright.
     pub(super) fn choose(&self, layers: &[Layer]) -> Option<Choice> {
         let latest = |outright: bool| {
             layers.iter().enumerate().rev().find_map(|(rank, layer)| {
@@ -70,10 +102,12 @@ impl Family {
         latest(true).or_else(|| latest(false))
     }
 
-    /// Drops what lower layers set for another name. What `--set` and the environment lose that way is noted.
+    /// Drops what lower layers set for another name. What `--set` and the environment lose that way
+    /// is noted.
     ///
     /// # Errors
-    /// [`RecError::Config`] when the choosing layer or a higher one sets something for another name.
+    /// [`RecError::Config`] when the choosing layer or a higher one sets something for another
+    /// name.
     pub(super) fn keep(&self, layers: &mut [Layer], choice: &Choice, notes: &mut Vec<String>) -> Result<()> {
         for (rank, layer) in layers.iter_mut().enumerate() {
             let is_other = |entry: &Entry| self.holds(entry) && entry.path[1] != choice.name;
@@ -95,18 +129,15 @@ impl Family {
     }
 
     fn not_in_use(&self, entry: &Entry, choice: &Choice) -> RecError {
-        RecError::Config {
-            key: entry.key(),
-            origin: entry.origin.clone(),
-            found: format!("a setting of {}", entry.path[1]),
-            expected: format!("a setting of the {} in use, {}", self.noun, choice.shown()),
-            todo: format!("{} {} changes the {}", self.flag, entry.path[1], self.noun),
-        }
+        let (other, expected) = (&entry.path[1], format!("a setting of the {} in use, {}", self.noun, choice.shown()));
+        RecError::range(entry.key(), format!("a setting of {other}"), expected)
+            .with_origin(&entry.origin)
+            .with_todo(format!("{} {other} changes the {}", self.flag, self.noun))
     }
 }
 
-/// True where writing the table is naming the model: in files and by flags. On the command line and in the environment only the bare name is
-/// (`--set model=ease`).
+/// True where writing the table is naming the model: in files and by flags. On the command line and
+/// in the environment only the bare name is (`--set model=ease`).
 fn names_outright(kind: Kind, entry: &Entry) -> bool {
     match kind {
         Kind::Preset | Kind::RunFile | Kind::Flags => true,
@@ -115,7 +146,8 @@ fn names_outright(kind: Kind, entry: &Entry) -> bool {
 }
 
 impl Layer {
-    /// True when the layer names two outright, one after the other (`--set model=ease --set model=mf`): the last one counts.
+    /// True when the layer names two outright, one after the other (`--set model=ease --set
+    /// model=mf`): the last one counts.
     fn names_several(&self, family: &Family) -> bool {
         let mut named: Vec<&str> = self
             .entries

@@ -2,14 +2,16 @@
 
 use toml::{Table, Value};
 
-/// A value at a key. An empty table stands for a table that was named but holds nothing (`[model.popularity]`).
+/// A value at a key. An empty table stands for a table that was named but holds nothing
+/// (`[model.popularity]`).
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Entry {
     /// The key, one name per level.
     pub(super) path: Vec<String>,
     /// What was written.
     pub(super) value: Value,
-    /// Where it was written, as a message shows it: `run.toml:12`, `--lr`, `--set train.patience=3`, `GCNREC_SEED`.
+    /// Where it was written, as a message shows it: `run.toml:12`, `--lr`, `--set
+    /// train.patience=3`, `GCNREC_SEED`.
     pub(super) origin: String,
 }
 
@@ -32,7 +34,8 @@ impl Entry {
 
 /// Adds a value to nested tables, creating the tables on the way.
 ///
-/// Entries are checked one by one against the same types, so a key is never both a table and a value; an empty table never replaces a full one.
+/// Entries are checked one by one against the same types, so a key is never both a table and a
+/// value; an empty table never replaces a full one.
 pub(super) fn insert(root: &mut Table, path: &[String], value: Value) {
     let Some((last, tables)) = path.split_last() else { return };
     let mut table = root;

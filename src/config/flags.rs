@@ -1,11 +1,17 @@
-//! What the flags of the command line mean: the key that each one sets, and the models and losses that it fits.
+//! Flags of `gcnrec train` that set keys: one row each, which help and the parser of the command
+//! line read. What a flag sets, and which models and losses it fits, are the keys whose rows name
+//! it.
 
 use toml::Value;
 
-use super::choice::Choice;
+use super::choice::{Choice, Family};
 use super::entry::Entry;
-use super::run::{has_own_losses, reads_training};
+use super::losses::{Losses, losses_of};
+use super::run::Config;
+use super::tree;
 use crate::error::{RecError, Result};
+use crate::settings::Takes;
+use crate::train;
 
 /// A flag with its value, as the command line gives it.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,66 +29,110 @@ impl Flag {
     }
 }
 
-/// What a flag sets.
-enum Target {
-    /// A key that every run has.
-    Key(&'static str),
-    /// A key that only training by steps reads.
-    Steps(&'static str),
-    /// A table's name: `model` or `objective`.
-    Choice(&'static str),
-    /// A setting of the model in use, and the models that have it.
-    Model(&'static str, &'static [&'static str]),
-    /// A setting of the loss in use, and the losses that have it.
-    Loss(&'static str, &'static [&'static str]),
-    /// `l2` of the loss, or of a closed-form model that has one.
-    L2,
+/// A row of the table of flags.
+#[derive(Debug)]
+pub struct FlagRow {
+    /// With its dashes.
+    pub name: &'static str,
+    /// The name of the value in help; empty for a flag that is on or off.
+    pub value: &'static str,
+    /// The heading in help.
+    pub heading: &'static str,
+    /// The line in help; [`FlagRow::help`] fills in `{names}`.
+    help: &'static str,
+    /// The value of the flag without one.
+    pub alone: Option<&'static str>,
+    /// Flags that it cannot stand beside.
+    pub excludes: &'static [&'static str],
 }
 
-const TARGETS: [(&str, Target); 31] = [
-    ("--data", Target::Key("data.path")),
-    ("--train", Target::Key("data.train")),
-    ("--valid", Target::Key("data.valid")),
-    ("--test", Target::Key("data.test")),
-    ("--uniform", Target::Key("data.uniform")),
-    ("--candidates-file", Target::Key("data.candidates")),
-    ("--format", Target::Key("data.format")),
-    ("--min-rating", Target::Key("data.min_rating")),
-    ("--valid-fraction", Target::Key("data.valid_fraction")),
-    ("--split", Target::Key("data.split")),
-    ("--model", Target::Choice("model")),
-    ("--attn-layers", Target::Model("combination", &["lightgcn"])),
-    ("--layers", Target::Model("layers", &["lightgcn", "sasrec", "bert4rec", "fmlp", "gru4rec", "narm"])),
-    ("--dim", Target::Model("dim", &["lightgcn", "mf", "sasrec", "bert4rec", "fmlp", "gru4rec", "narm", "fpmc"])),
-    ("--loss", Target::Choice("objective")),
-    ("--debias", Target::Choice("debias")),
-    ("--feedback", Target::Key("data.feedback")),
-    ("--tau", Target::Loss("tau", &["ssm", "softmax", "bsl"])),
-    ("--l2", Target::L2),
-    ("--lr", Target::Steps("train.learning_rate")),
-    ("--epochs", Target::Steps("train.max_epochs")),
-    ("--batch-size", Target::Steps("train.batch_size")),
-    ("--init-items", Target::Key("train.init_items_from")),
-    ("--refit", Target::Steps("train.refit")),
-    ("--k", Target::Key("eval.k")),
-    ("--metrics", Target::Key("eval.metrics")),
-    ("--candidates", Target::Key("eval.candidates")),
-    ("--exclude-seen", Target::Key("eval.exclude_seen")),
-    ("--seed", Target::Key("seed")),
-    ("--device", Target::Key("device")),
-    ("--threads", Target::Key("threads")),
+const fn flag(heading: &'static str, name: &'static str, value: &'static str, help: &'static str) -> FlagRow {
+    FlagRow { name, value, heading, help, alone: None, excludes: &[] }
+}
+
+const DATA: &str = "Data";
+const MODEL: &str = "Model and loss";
+const TRAINING: &str = "Training";
+const RUN: &str = "Run";
+
+/// Every flag of `gcnrec train` that sets a key, in the order of help.
+pub static FLAGS: &[FlagRow] = &[
+    FlagRow {
+        excludes: &["--train", "--valid", "--test"],
+        ..flag(DATA, "--data", "PATH", "One file of interactions, split here")
+    },
+    flag(DATA, "--train", "FILE", "The training part of data that are split already"),
+    flag(DATA, "--valid", "FILE", "Its validation part; without it a share of the training part is taken"),
+    flag(DATA, "--test", "FILE", "Its test part"),
+    flag(DATA, "--uniform", "FILE", "Interactions collected by showing items at random"),
+    flag(
+        DATA,
+        "--candidates-file",
+        "FILE",
+        "What the test items are ranked among: user item item … a line. Without it all items are ranked",
+    ),
+    flag(
+        DATA,
+        "--feedback",
+        "KIND",
+        "implicit: rows below --min-rating are dropped; explicit: they stay, with the label -1",
+    ),
+    flag(DATA, "--format", "NAME", "The format of all files; auto looks at them"),
+    flag(DATA, "--min-rating", "X", "Ratings below this do not count as interactions"),
+    flag(
+        DATA,
+        "--valid-fraction",
+        "SHARE",
+        "Share of each user's training pairs that validates, where nothing else makes that part; 0 trains on everything \
+         for a fixed number of epochs",
+    ),
+    flag(
+        DATA,
+        "--split",
+        "RULE",
+        "How --data is split: ratio (80/10/10), leave-one-out, or time (two points in time for everybody)",
+    ),
+    flag(MODEL, "--model", "NAME", "The model"),
+    FlagRow {
+        alone: Some("additive"),
+        ..flag(MODEL, "--attn-layers", "KIND", "Learn how the layers are weighed: additive (default), dot or global")
+    },
+    flag(MODEL, "--layers", "K", "Propagation layers"),
+    flag(MODEL, "--dim", "D", "Width of the embeddings"),
+    flag(MODEL, "--loss", "NAME", "The loss"),
+    flag(MODEL, "--tau", "T", "Temperature of a softmax loss"),
+    flag(MODEL, "--l2", "X", "Weight decay of the loss, or the regulariser of ease"),
+    flag(TRAINING, "--epochs", "N", "Epochs at most"),
+    flag(TRAINING, "--batch-size", "B", "Pairs in a batch, or users for losses over all items"),
+    flag(TRAINING, "--lr", "X", "Step size"),
+    flag(TRAINING, "--init-items", "RUN", "A run whose item vectors a sequential model starts from"),
+    flag(TRAINING, "--refit", "", "Train again on training and validation pairs before test is scored"),
+    flag(TRAINING, "--debias", "METHOD", "How biased examples are weighed: {names}; all but none need --uniform"),
+    flag(TRAINING, "--k", "K,K", "Lengths of the lists that are judged"),
+    flag(RUN, "--device", "DEVICE", "Where to compute: auto, cpu, cuda[:i] or vulkan[:i]"),
+    flag(RUN, "--threads", "N", "Threads; 0 takes all. Results do not depend on it"),
+    flag(RUN, "--seed", "N", "All randomness is a function of this"),
 ];
 
-fn target(flag: &Flag) -> &'static Target {
-    let row = TARGETS.iter().find(|(name, _)| *name == flag.name);
-    &row.expect("every flag should have a row in TARGETS").1
+impl FlagRow {
+    /// The kind of its value: what the first key that it sets takes.
+    pub fn takes(&self) -> Takes {
+        let chooses = Config::KEYS.iter().find(|key| key.flag == Some(self.name));
+        let key = chooses.or_else(|| tree::of_flag(self.name).map(|(_, key)| *key).next());
+        key.expect("every flag should be named by the row of a key").takes
+    }
+
+    /// The line in help.
+    pub fn help(&self) -> String {
+        self.help.replace("{names}", &self.takes().names().join(", "))
+    }
 }
 
-/// The entries of the flags that choose a model or a loss.
+/// The entries of the flags that choose a model, a loss or a debiasing method.
 pub(super) fn choices(flags: &[Flag]) -> Vec<Entry> {
-    let entry = |flag: &Flag| match (target(flag), &flag.value) {
-        (Target::Choice(family), Value::String(name)) => Some(Entry {
-            path: vec![family.to_string(), name.clone()],
+    let entry = |flag: &Flag| match (Family::of_flag(flag.name), &flag.value) {
+        (Some(family), Value::String(name)) => Some(Entry {
+            path: vec![family.key.into(), name.clone()],
             value: Value::Table(toml::Table::new()),
             origin: flag.name.into(),
         }),
@@ -91,7 +141,8 @@ pub(super) fn choices(flags: &[Flag]) -> Vec<Entry> {
     flags.iter().filter_map(entry).collect()
 }
 
-/// The entries of all other flags, now that the model and the loss are known. A flag that is read by nobody is noted.
+/// The entries of all other flags, now that the model and the loss are known. A flag that is read
+/// by nobody is noted.
 ///
 /// # Errors
 /// [`RecError::Usage`] for a flag that does not fit the model or the loss.
@@ -103,69 +154,80 @@ pub(super) fn settings(
 ) -> Result<Vec<Entry>> {
     let mut entries = Vec::new();
     for flag in flags {
-        let key = match target(flag) {
-            Target::Key(key) => key.to_string(),
-            Target::Steps(key) => {
-                if !reads_training(&model.name) {
-                    notes.push(format!("{} has no effect: {} is not trained by steps", flag.name, model.name));
-                }
-                key.to_string()
+        if let Some(family) = Family::of_flag(flag.name) {
+            if family == Family::loss() && loss.is_none() {
+                return Err(no_loss(flag, model));
             }
-            Target::Choice("objective") if loss.is_none() => return Err(no_loss(flag, model)),
-            Target::Choice(_) => continue,
-            Target::Model(key, fits) => {
-                fit(flag, "model", &model.name, fits)?;
-                format!("model.{}.{key}", model.name)
-            }
-            Target::Loss(key, fits) => {
-                let loss = loss.ok_or_else(|| no_loss(flag, model))?;
-                fit(flag, "loss", &loss.name, fits)?;
-                format!("objective.{}.{key}", loss.name)
-            }
-            Target::L2 => match loss {
-                Some(loss) => format!("objective.{}.l2", loss.name),
-                None => {
-                    fit(flag, "model", &model.name, &["ease"])?;
-                    format!("model.{}.l2", model.name)
-                }
-            },
-        };
-        entries.push(Entry::new(&key, flag.value.clone(), flag.name));
+            continue;
+        }
+        let key = key_of(flag, model, loss)?;
+        let is_step = key.strip_prefix("train.").is_some_and(|key| !train::Config::is_read_without_steps(key));
+        if is_step && losses_of(&model.name) == Losses::None {
+            notes.push(format!("{} has no effect: {} is not trained by steps", flag.name, model.name));
+        }
+        entries.push(Entry::new(key, flag.value.clone(), flag.name));
     }
     Ok(entries)
 }
 
-fn fit(flag: &Flag, noun: &str, name: &str, fits: &[&str]) -> Result<()> {
-    if fits.contains(&name) {
-        return Ok(());
+/// The key that a flag sets: of the loss in use where losses have it, otherwise of the model in
+/// use.
+fn key_of(flag: &Flag, model: &Choice, loss: Option<&Choice>) -> Result<&'static str> {
+    let keys: Vec<&'static str> = tree::of_flag(flag.name).map(|(path, _)| path.as_str()).collect();
+    let mut is_of_losses = false;
+    for (family, choice) in [(Family::loss(), loss), (Family::model(), Some(model))] {
+        let name_in = |path: &&'static str| path.strip_prefix(family.key)?.strip_prefix('.')?.split('.').next();
+        let names: Vec<&str> = keys.iter().filter_map(name_in).collect();
+        match choice {
+            _ if names.is_empty() => {}
+            None => is_of_losses = true,
+            Some(choice) => {
+                let key = keys.iter().find(|path| name_in(path) == Some(&choice.name));
+                return key.copied().ok_or_else(|| {
+                    let problem = format!("{} does not fit the {} {}", flag.name, family.noun, choice.name);
+                    RecError::usage(problem, format!("it fits {}", names.join(", ")))
+                });
+            }
+        }
     }
-    Err(RecError::Usage {
-        problem: format!("{} does not fit the {noun} {name}", flag.name),
-        todo: format!("it fits {}", fits.join(", ")),
-    })
+    if is_of_losses {
+        return Err(no_loss(flag, model));
+    }
+    Ok(keys.first().expect("every flag should be named by the row of a key"))
 }
 
 fn no_loss(flag: &Flag, model: &Choice) -> RecError {
-    let (why, todo) = if has_own_losses(&model.name) {
-        ("has losses of its own", format!("use --set model.{}.loss", model.name))
-    } else if reads_training(&model.name) {
-        ("takes the losses of its members", "give each of model.fusion.members an objective in a run file".into())
-    } else {
-        ("is computed in closed form", "it fits models that are trained on a loss, such as lightgcn and mf".into())
+    let (why, todo) = match losses_of(&model.name) {
+        Losses::Own => ("has losses of its own", format!("use --set model.{}.loss", model.name)),
+        Losses::OfMembers => (
+            "takes the losses of its members",
+            format!("give each of model.{}.members an objective in a run file", model.name),
+        ),
+        Losses::OfPairs | Losses::None => (
+            "is computed in closed form",
+            format!(
+                "it fits models that are trained on a loss, such as {}",
+                super::losses::trained_on_one().join(" and ")
+            ),
+        ),
     };
-    RecError::Usage { problem: format!("{} does not fit the model {}, which {why}", flag.name, model.name), todo }
+    RecError::usage(format!("{} does not fit the model {}, which {why}", flag.name, model.name), todo)
 }
 
-/// Refuses flags that contradict each other.
-///
-/// # Errors
-/// [`RecError::Usage`] for `--resume` with `--force`.
-pub fn check_run_flags(resume: bool, force: bool) -> Result<()> {
-    if resume && force {
-        return Err(RecError::Usage {
-            problem: "--resume goes on with a run and --force throws it away".into(),
-            todo: "give one of them".into(),
-        });
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_flag_sets_a_key_and_every_flag_of_a_key_has_a_row() {
+        for row in FLAGS {
+            assert!(!row.help().contains('{'), "{}", row.help());
+        }
+        // `gcnrec evaluate` has these.
+        let elsewhere = ["--metrics", "--candidates"];
+        let of_keys = tree::keys().iter().filter_map(|(path, key)| Some((path, key.flag?)));
+        for (path, flag) in of_keys.filter(|(_, flag)| !elsewhere.contains(flag)) {
+            assert!(FLAGS.iter().any(|row| row.name == flag), "{path}: {flag} is in no help");
+        }
     }
-    Ok(())
 }

@@ -1,4 +1,4 @@
-//! From a configuration and its data to a job of the trainer.
+//! A job of the trainer, from a configuration and its data.
 
 use std::sync::Arc;
 
@@ -11,7 +11,8 @@ use crate::error::Result;
 use crate::train;
 
 impl Config {
-    /// What [`train::run`] takes: this configuration, its data as [`crate::data::load`] reads them, and where to compute.
+    /// What [`train::run`] takes: this configuration, its data as [`crate::data::load`] reads them,
+    /// and where to compute.
     ///
     /// # Errors
     /// As [`Config::to_toml`], whose text every checkpoint keeps.

@@ -1,22 +1,24 @@
-//! From the layers to one configuration whose every value has an origin.
+//! Layers of configuration: preset, run file, environment, `--set` and flags become one
+//! configuration whose every value has an origin.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
 use toml::Value;
 
-use super::choice::{Choice, DEBIAS, Family, LOSS, MODEL};
+use super::choice::{Choice, Family};
 use super::entry::{Entry, insert};
-use super::run::{Config, has_own_losses, is_trained_by_steps, reads_training};
+use super::losses::{Losses, losses_of, trained_on_one};
+use super::run::Config;
 use super::{check, flags, paths, presets, run_file};
 use crate::error::{RecError, Result};
-use crate::{debias, objectives};
+use crate::{debias, models, objectives, train};
 
 /// The variable that names a folder where data files are searched; it is no key.
 const DATA_FOLDER: &str = "GCNREC_DATA";
 
-/// Where values come from. Nothing is read from the process: the caller passes its environment and its current folder.
+/// Where values come from. Nothing is read from the process: the caller passes its environment and
+/// its current folder.
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
     /// A name of [`PRESETS`](super::PRESETS).
@@ -29,7 +31,8 @@ pub struct Sources {
     pub set: Vec<String>,
     /// The flags that were given.
     pub flags: Vec<flags::Flag>,
-    /// What relative paths given by flags, `--set` and the environment refer to; empty for the process's own current folder.
+    /// What relative paths given by flags, `--set` and the environment refer to; empty for the
+    /// process's own current folder.
     pub folder: PathBuf,
 }
 
@@ -95,8 +98,9 @@ pub(super) struct Layer {
 /// Merges all layers, checks every part, and makes the paths of the data absolute.
 ///
 /// # Errors
-/// [`RecError::Config`] and [`RecError::Unknown`] with the origin of the value; [`RecError::Usage`] for flags that do not fit;
-/// [`RecError::Missing`] and [`RecError::Io`] for a run file that cannot be read.
+/// [`RecError::Config`] and [`RecError::Unknown`] with the origin of the value; [`RecError::Usage`]
+/// for flags that do not fit; [`RecError::Missing`] and [`RecError::Io`] for a run file that cannot
+/// be read.
 pub fn resolve(sources: &Sources) -> Result<Resolved> {
     let Some(file) = &sources.run_file else { return resolve_text(sources, None) };
     let bytes = std::fs::read(file).map_err(RecError::read(file))?;
@@ -117,14 +121,15 @@ pub fn resolve(sources: &Sources) -> Result<Resolved> {
 pub(super) fn resolve_text(sources: &Sources, run_file: Option<(&str, &Path)>) -> Result<Resolved> {
     let mut notes = Vec::new();
     let mut layers = read_layers(sources, run_file)?;
-    let model = MODEL.choose(&layers).unwrap_or_else(|| Choice::default_of("lightgcn"));
-    MODEL.keep(&mut layers, &model, &mut notes)?;
+    let (models, methods) = (Family::model(), Family::debias());
+    let model = models.choose(&layers).unwrap_or_else(|| Choice::default_of(models::Config::default().name()));
+    models.keep(&mut layers, &model, &mut notes)?;
     let loss = choose_loss(&mut layers, &model, &mut notes)?;
-    if !reads_training(&model.name) {
+    if losses_of(&model.name) == Losses::None {
         notes.extend(layers.iter().flat_map(|layer| unread_training(layer, &model)));
     }
-    let debias = DEBIAS.choose(&layers).unwrap_or_else(|| Choice::default_of(debias::Config::default().name()));
-    DEBIAS.keep(&mut layers, &debias, &mut notes)?;
+    let method = methods.choose(&layers).unwrap_or_else(|| Choice::default_of(debias::Config::default().name()));
+    methods.keep(&mut layers, &method, &mut notes)?;
     let mut settings = flags::settings(&sources.flags, &model, loss.as_ref(), &mut notes)?;
     for entry in &mut settings {
         check::check(entry)?;
@@ -138,13 +143,18 @@ pub(super) fn resolve_text(sources: &Sources, run_file: Option<(&str, &Path)>) -
     for layer in layers {
         merged.extend(layer.entries.into_iter().map(|entry| (entry.path.clone(), entry)));
     }
-    let (config, origins) = build(merged, &model, loss.as_ref(), &debias)?;
+    let chosen = [(models, Some(&model)), (Family::loss(), loss.as_ref()), (methods, Some(&method))];
+    let (mut config, origins) = build(merged, &chosen)?;
+    if loss.is_none() {
+        config.objective = None;
+    }
     config.check_parts().map_err(|(key, error)| origins.explain(key, error))?;
     Ok(Resolved { config, origins, notes })
 }
 
-/// Another source of data in a higher layer makes what lower layers say about theirs void. `--set` and the flags stand on one command line: there
-/// neither hides the other, so that what contradicts itself is refused.
+/// Another source of data in a higher layer makes what lower layers say about theirs void. `--set`
+/// and the flags stand on one command line: there neither hides the other, so that what contradicts
+/// itself is refused.
 fn drop_replaced_sources(layers: &mut [Layer]) {
     for rank in 1..layers.len() {
         let (lower, higher) = layers.split_at_mut(rank);
@@ -157,7 +167,8 @@ fn drop_replaced_sources(layers: &mut [Layer]) {
     }
 }
 
-/// The layers from the lowest to the highest. The last one holds only the flags that choose a model or a loss.
+/// The layers from the lowest to the highest. The last one holds only the flags that choose a model
+/// or a loss.
 fn read_layers(sources: &Sources, run_file: Option<(&str, &Path)>) -> Result<Vec<Layer>> {
     let mut layers = Vec::new();
     if let Some(name) = &sources.preset {
@@ -212,27 +223,27 @@ fn from_set(text: &str) -> Result<Entry> {
 
 /// The loss in use, or none for a model that has no loss.
 fn choose_loss(layers: &mut [Layer], model: &Choice, notes: &mut Vec<String>) -> Result<Option<Choice>> {
-    if is_trained_by_steps(&model.name) {
-        let loss = LOSS.choose(layers).unwrap_or_else(|| Choice::default_of(objectives::Config::default().name()));
-        LOSS.keep(layers, &loss, notes)?;
+    let losses = Family::loss();
+    if losses_of(&model.name) == Losses::OfPairs {
+        let loss = losses.choose(layers).unwrap_or_else(|| Choice::default_of(objectives::Config::default().name()));
+        losses.keep(layers, &loss, notes)?;
         return Ok(Some(loss));
     }
     let chosen = model.layer.unwrap_or(0);
     for (rank, layer) in layers.iter_mut().enumerate() {
-        // `--loss` is refused together with the other flags that do not fit. `--set` stands beside the flag that chose the model, not below it.
+        // `--loss` is refused together with the other flags that do not fit. `--set` stands beside
+        // the flag that chose the model, not below it.
         if layer.kind == Kind::Set || (rank >= chosen && layer.kind != Kind::Flags) {
-            refuse_loss(&LOSS, layer, model)?;
+            refuse_loss(&losses, layer, model)?;
         }
-        layer.entries.retain(|entry| !LOSS.holds(entry));
+        layer.entries.retain(|entry| !losses.holds(entry));
     }
     Ok(None)
 }
 
-/// What `--set` and the environment say of steps to a model that takes none. `metric` is reported whoever is judged, and the others are refused elsewhere.
+/// What `--set` and the environment say of steps to a model that takes none.
 fn unread_training(layer: &Layer, model: &Choice) -> Vec<String> {
-    let is_read =
-        |key: &str| ["metric", "init_items_from", "finetune_epochs", "finetune_recent_fraction"].contains(&key);
-    let is_unread = |entry: &&Entry| matches!(&entry.path[..], [table, key, ..] if table == "train" && !is_read(key));
+    let is_unread = |entry: &&Entry| matches!(&entry.path[..], [table, key, ..] if table == "train" && !train::Config::is_read_without_steps(key));
     let note = |entry: &Entry| format!("{} has no effect: {} is not trained by steps", entry.origin, model.name);
     match layer.kind {
         Kind::Environment | Kind::Set => layer.entries.iter().filter(is_unread).map(note).collect(),
@@ -241,35 +252,24 @@ fn unread_training(layer: &Layer, model: &Choice) -> Vec<String> {
 }
 
 fn refuse_loss(family: &Family, layer: &Layer, model: &Choice) -> Result<()> {
-    match layer.entries.iter().find(|entry| family.holds(entry)) {
-        None => Ok(()),
-        Some(entry) => Err(RecError::Config {
-            key: entry.key(),
-            origin: entry.origin.clone(),
-            found: format!("the loss {}", entry.path[1]),
-            expected: match has_own_losses(&model.name) {
-                true => format!("none beside the model {}, which has losses of its own", model.shown()),
-                false if reads_training(&model.name) => {
-                    format!("none beside the model {}, which takes the losses of its members", model.shown())
-                }
-                false => format!("no loss: the model is {}, computed in closed form", model.shown()),
-            },
-            todo: "remove the loss or choose a model that is trained on one, such as lightgcn".into(),
-        }),
-    }
+    let Some(entry) = layer.entries.iter().find(|entry| family.holds(entry)) else { return Ok(()) };
+    let shown = model.shown();
+    let expected = match losses_of(&model.name) {
+        Losses::Own => format!("none beside the model {shown}, which has losses of its own"),
+        Losses::OfMembers => format!("none beside the model {shown}, which takes the losses of its members"),
+        Losses::OfPairs | Losses::None => format!("no loss: the model is {shown}, computed in closed form"),
+    };
+    let usual = trained_on_one()[0];
+    let todo = format!("remove the loss or choose a model that is trained on one, such as {usual}");
+    let found = format!("the loss {}", entry.path[1]);
+    Err(RecError::range(entry.key(), found, expected).with_origin(&entry.origin).with_todo(todo))
 }
 
 /// Builds the whole from the merged entries.
-fn build(
-    merged: BTreeMap<Vec<String>, Entry>,
-    model: &Choice,
-    loss: Option<&Choice>,
-    debias: &Choice,
-) -> Result<(Config, Origins)> {
+fn build(merged: BTreeMap<Vec<String>, Entry>, chosen: &[(Family, Option<&Choice>)]) -> Result<(Config, Origins)> {
     let mut table = toml::Table::new();
     let mut origins = BTreeMap::new();
-    let chosen = [(MODEL, Some(model)), (LOSS, loss), (DEBIAS, Some(debias))];
-    for (family, choice) in chosen.into_iter().filter_map(|(family, choice)| Some((family, choice?))) {
+    for (family, choice) in chosen.iter().filter_map(|(family, choice)| Some((family, (*choice)?))) {
         insert(&mut table, &[family.key.into(), choice.name.clone()], Value::Table(toml::Table::new()));
         if !choice.origin.is_empty() {
             origins.insert(format!("{}.{}", family.key, choice.name), choice.origin.clone());
@@ -280,15 +280,15 @@ fn build(
         insert(&mut table, &path, entry.value);
     }
     let origins = Origins(origins);
-    let mut config = Config::deserialize(Value::Table(table)).map_err(|error| RecError::Config {
-        key: "configuration".into(),
-        origin: String::new(),
-        found: "settings that do not fit together".into(),
-        expected: error.message().lines().collect::<Vec<_>>().join(", "),
-        todo: String::new(),
+    // Entries are checked one by one before, so little is refused here, such as numbers that are
+    // too large.
+    let config = serde_path_to_error::deserialize(Value::Table(table.clone())).map_err(|error| {
+        let key = error.path().to_string();
+        let problem = error.inner().message().lines().collect::<Vec<_>>().join(", ");
+        let found = key.split('.').try_fold(&Value::Table(table), |value, name| value.get(name)).map(check::show);
+        RecError::range(&key, found.unwrap_or_default(), "another value")
+            .with_origin(origins.of(&key))
+            .with_todo(problem)
     })?;
-    if loss.is_none() {
-        config.objective = None;
-    }
     Ok((config, origins))
 }

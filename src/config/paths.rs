@@ -1,20 +1,19 @@
-//! Where the files of `[data]` are: relative to the run file or to the current folder, then in the folder that `GCNREC_DATA` names.
+//! Paths of files: relative to the run file or to the current folder, then in the folder that
+//! `GCNREC_DATA` names.
 
 use std::path::{Path, PathBuf, absolute};
 
 use toml::Value;
 
 use super::entry::Entry;
+use super::tree;
 use crate::data;
 use crate::error::{RecError, Result};
-
-/// The keys that hold the paths of data. `data.path` is one source, the others belong to each other: naming one source drops the other of lower layers.
-const KEYS: [&str; 7] =
-    ["data.path", "data.train", "data.valid", "data.test", "data.uniform", "data.candidates", "data.items"];
+use crate::settings::Takes;
 
 /// True when a key holds a path.
 fn is_path(key: &str) -> bool {
-    KEYS.contains(&key) || key == "train.init_items_from"
+    tree::row(key).is_some_and(|key| matches!(key.takes, Takes::Path))
 }
 
 /// Makes the path of an entry absolute, if it holds one.
@@ -37,11 +36,13 @@ fn find(path: &Path, base: &Path, data_folder: Option<&Path>) -> PathBuf {
     }
 }
 
-/// True when an entry of a higher layer makes an entry of a lower one void: another source of data was named.
+/// True when an entry of a higher layer makes an entry of a lower one void: another source of data
+/// was named.
 pub(super) fn replaces_source(higher: &Entry, lower: &[String]) -> bool {
     let lower = lower.join(".");
     match higher.key().as_str() {
-        "data.path" => KEYS[1..].contains(&lower.as_str()),
+        // One file is one source; the other paths of data belong to each other.
+        "data.path" => lower != "data.path" && lower.starts_with("data.") && is_path(&lower),
         "data.train" => lower == "data.path",
         _ => false,
     }

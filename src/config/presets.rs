@@ -1,4 +1,5 @@
-//! Named configurations to start from. A new one is a file in `configs/presets/` and a line in the table here.
+//! Named configurations to start from. A new one is a file in `configs/presets/` and a line in the
+//! table here.
 
 use crate::error::{RecError, Result};
 

@@ -2,71 +2,42 @@
 
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
-
 use super::entry::Entry;
 use super::layers::{Sources, resolve_text};
 use crate::error::{RecError, Result};
+use crate::settings::{between, settings};
 use crate::{data, debias, eval, models, objectives, train};
 
-/// Everything that decides what a run computes. Every key has a default.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Config {
-    /// All randomness is a function of this, 0..=2^63-1. Default 2020.
-    pub seed: u64,
-    /// Where to compute: `auto`, `cpu`, `cuda`, `cuda:1`, `vulkan`, `vulkan:1`. Default `auto`.
-    pub device: String,
-    /// Threads on the processor, 1..=1024; 0 takes all of them. Results do not depend on it. Default 0.
-    pub threads: usize,
-    /// `[data]`: where interactions come from and how they are divided. Default: the built-in demo world.
-    pub data: data::Config,
-    /// `[model.NAME]`. Default `[model.lightgcn]`.
-    pub model: models::Config,
-    /// `[objective.NAME]`: the loss, for models that are trained by steps; never set for the others. Default `[objective.softmax]`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub objective: Option<objectives::Config>,
-    /// `[debias.NAME]`: how examples are weighed. Default `[debias.none]`.
-    pub debias: debias::Config,
-    /// `[train]`: steps, validation, stopping.
-    pub train: train::Config,
-    /// `[eval]`: what is reported.
-    pub eval: eval::Config,
-}
-
-/// True when a model is trained by steps on a loss of pairs; the others have a loss of their own, or are computed in closed form.
-pub(super) fn is_trained_by_steps(model: &str) -> bool {
-    models::Config::named(model).is_ok_and(|config| config.graph().is_some())
-}
-
-/// True when a model's loss is a setting of the model.
-pub(super) fn has_own_losses(model: &str) -> bool {
-    models::Config::named(model).is_ok_and(|config| config.is_sequential())
-}
-
-/// True when a model reads `[train]`: it, or a member of it, is trained by steps.
-pub(super) fn reads_training(model: &str) -> bool {
-    models::Config::named(model).is_ok_and(|config| !config.is_closed_form())
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Config {
-            seed: 2020,
-            device: "auto".into(),
-            threads: 0,
-            data: data::Config::default(),
-            model: models::Config::default(),
-            objective: Some(objectives::Config::default()),
-            debias: debias::Config::default(),
-            train: train::Config::default(),
-            eval: eval::Config::default(),
-        }
+settings! {
+    /// Everything that decides what a run computes. Every key has a default.
+    pub struct Config {
+        /// all randomness is a function of it
+        seed: u64 = 2020, takes "0 to 2^63 - 1", flag "--seed";
+        /// where to compute
+        device: String = "auto".into(), takes "`auto`, `cpu`, `cuda`, `cuda:N`, `vulkan`, `vulkan:N`",
+            flag "--device";
+        /// threads on the processor; results do not depend on it
+        threads: usize = 0, in between(0.0, 1024.0).said("a whole number from 1 to 1024, or 0 for all"),
+            flag "--threads";
+        /// where interactions come from and how they are divided
+        data: data::Config = data::Config::default();
+        /// the model
+        model: models::Config = models::Config::default(), flag "--model";
+        /// the loss, for models that are trained by steps on pairs; never set for the others
+        #[serde(skip_serializing_if = "Option::is_none")]
+        objective: Option<objectives::Config> = Some(objectives::Config::default()), flag "--loss";
+        /// how biased examples are weighed
+        debias: debias::Config = debias::Config::default(), flag "--debias";
+        /// steps, validation, stopping
+        train: train::Config = train::Config::default();
+        /// what is reported
+        eval: eval::Config = eval::Config::default();
     }
 }
 
 impl Config {
-    /// Reads a run file's text with no other layer; `name` is the file's name, which relative paths and messages refer to.
+    /// Reads a run file's text with no other layer; `name` is the file's name, which relative paths
+    /// and messages refer to.
     ///
     /// # Errors
     /// [`RecError::Config`] or [`RecError::Unknown`] with the line in the file.
@@ -91,14 +62,17 @@ impl Config {
     /// Refuses values outside their ranges, in every part.
     ///
     /// # Errors
-    /// [`RecError::Config`] or [`RecError::Unknown`] for the first value outside its range; the origin is left empty.
+    /// [`RecError::Config`] or [`RecError::Unknown`] for the first value outside its range; the
+    /// origin is left empty.
     pub fn validate(&self) -> Result<()> {
         self.check_parts().map_err(|(_, error)| error)
     }
 
-    /// As [`Config::validate`], with the key that an [`RecError::Unknown`] without a key of its own belongs to.
+    /// As [`Config::validate`], with the key that an [`RecError::Unknown`] without a key of its own
+    /// belongs to.
     pub(super) fn check_parts(&self) -> Result<(), (&'static str, RecError)> {
         let at = |key: &'static str| move |error| (key, error);
+        self.check_ranges("").map_err(at(""))?;
         self.check_machine()?;
         self.data.validate().map_err(at("data.format"))?;
         self.model.validate().map_err(at("model"))?;
@@ -114,10 +88,6 @@ impl Config {
     fn check_machine(&self) -> Result<(), (&'static str, RecError)> {
         if i64::try_from(self.seed).is_err() {
             return Err(("seed", RecError::range("seed", self.seed, "a whole number from 0 to 2^63 - 1")));
-        }
-        if self.threads > 1024 {
-            let expected = "a whole number from 1 to 1024, or 0 for all";
-            return Err(("threads", RecError::range("threads", self.threads, expected)));
         }
         let (kind, number) = match self.device.split_once(':') {
             Some((kind, number)) => (kind, Some(number)),
@@ -139,7 +109,8 @@ impl Config {
         }
     }
 
-    /// Every key whose value differs, as (key, here, there), in the order of the file. For a message that says why a run cannot be resumed.
+    /// Every key whose value differs, as (key, here, there), in the order of the file. For a
+    /// message that says why a run cannot be resumed.
     ///
     /// # Errors
     /// As [`Config::to_toml`].
@@ -167,6 +138,7 @@ fn entries(config: &Config) -> Result<Vec<Entry>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::losses::{Losses, losses_of};
 
     #[test]
     fn the_default_is_valid_and_reads_back_equal() {
@@ -180,7 +152,7 @@ mod tests {
     #[test]
     fn every_model_and_every_loss_reads_back_equal() {
         for name in models::Config::names() {
-            let objective = is_trained_by_steps(name).then(|| objectives::Config::named("bpr").unwrap());
+            let objective = (losses_of(name) == Losses::OfPairs).then(|| objectives::Config::named("bpr").unwrap());
             let config = Config { model: models::Config::named(name).unwrap(), objective, ..Config::default() };
             assert_eq!(Config::from_toml(&config.to_toml().unwrap(), Path::new("c.toml")).unwrap(), config);
         }

@@ -1,4 +1,5 @@
-//! Reading a run file into entries with line numbers, and reading the texts of `--set` and of the environment.
+//! Run files as entries with line numbers, and the texts of `--set` and of the environment as
+//! entries.
 
 use std::path::Path;
 
@@ -6,14 +7,15 @@ use toml::de::{DeTable, DeValue};
 use toml::{Spanned, Value};
 
 use super::check::check;
+use super::choice::Family;
 use super::entry::Entry;
 use crate::error::{RecError, Result};
 
 /// The values of a run file in file order, each checked, with `file:line` as their origin.
 ///
 /// # Errors
-/// [`RecError::Config`] for a syntax error (`file:line:column`), for a value of the wrong type and for two tables where one can be chosen;
-/// [`RecError::Unknown`] for a key that does not exist.
+/// [`RecError::Config`] for a syntax error (`file:line:column`), for a value of the wrong type and
+/// for two tables where one can be chosen; [`RecError::Unknown`] for a key that does not exist.
 pub(super) fn entries(text: &str, file: &Path) -> Result<Vec<Entry>> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let root = DeTable::parse(text).map_err(|error| syntax(text, file, &error))?;
@@ -27,9 +29,7 @@ pub(super) fn entries(text: &str, file: &Path) -> Result<Vec<Entry>> {
             entries.push(entry);
         }
     }
-    for family in ["model", "objective"] {
-        one_table(&entries, family)?;
-    }
+    Family::all().try_for_each(|family| one_table(&entries, family.key))?;
     Ok(entries)
 }
 
@@ -64,8 +64,8 @@ impl Walk<'_> {
 
 /// `model = "ease"` means `[model.ease]`; an empty `[model]` means nothing.
 pub(super) fn choice(mut entry: Entry) -> Option<Entry> {
-    if let [family] = &entry.path[..]
-        && (family == "model" || family == "objective")
+    if let [key] = &entry.path[..]
+        && Family::at(key).is_some()
     {
         if entry.is_empty_table() {
             return None;
@@ -114,7 +114,8 @@ fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
     (before.iter().filter(|&&b| b == b'\n').count() + 1, column)
 }
 
-/// The entry of a key and a text from the command line or the environment: a TOML value, or bare text where that does not fit.
+/// The entry of a key and a text from the command line or the environment: a TOML value, or bare
+/// text where that does not fit.
 ///
 /// Lists may be written without brackets and quotes, as in `eval.metrics=recall,ndcg`.
 ///

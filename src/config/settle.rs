@@ -1,10 +1,12 @@
-//! The defaults that depend on other choices and on the data, written out once the data are known: what a run folder's `config.toml` holds.
+//! Defaults that depend on other choices and on the data, written out once the data are known:
+//! what a run folder's `config.toml` holds.
 
 use super::layers::Resolved;
 use crate::{eval, objectives};
 
 impl Resolved {
-    /// Sets what judges labelled rows where nobody set it: the AUC picks the epoch, and NDCG@5 is reported beside the metrics of labels.
+    /// Sets what judges labelled rows where nobody set it: the AUC picks the epoch, and NDCG@5 is
+    /// reported beside the metrics of labels.
     pub(crate) fn settle_labels(&mut self) {
         let Resolved { config, origins, .. } = self;
         let unset = |key: &str| origins.of(key).is_empty();
@@ -30,7 +32,8 @@ impl Resolved {
         }
     }
 
-    /// Fills the loss and its temperature (where none was named), the learning rate, the batch size and the scoring rule; the members of a fusion.
+    /// Fills the loss and its temperature (where none was named), the learning rate, the batch size
+    /// and the scoring rule; the members of a fusion.
     pub(crate) fn settle(&mut self, n_users: usize, n_items: usize) {
         self.settle_judging();
         let loss_was_named = !self.origins.of("objective").is_empty();

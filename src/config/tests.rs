@@ -1,4 +1,5 @@
-//! Precedence of the layers, choices of models and losses, flags that do not fit, origins of errors.
+//! Precedence of the layers, choices of models and losses, flags that do not fit, origins of
+//! errors.
 
 use std::path::Path;
 
@@ -63,7 +64,8 @@ fn with_no_layer_at_all_the_defaults_of_the_protocol_hold() {
 
 #[test]
 fn each_layer_wins_over_the_one_below_it() {
-    // The preset says batch 2048 and learning rate 1e-3; every layer above adds one and overrides the one before.
+    // The preset says batch 2048 and learning rate 1e-3; every layer above adds one and overrides
+    // the one before.
     let batch = |case: &Case| case.config().train.batch_size;
     let mut case = Case::default();
     assert_eq!(batch(&case), None);
@@ -260,7 +262,7 @@ fn flags_that_do_not_fit_are_refused_as_wrong_usage() {
         ),
         (
             flags(&[("--model", "ease".into()), ("--layers", 2.into())]),
-            "--layers does not fit the model ease; it fits lightgcn, sasrec, bert4rec, fmlp",
+            "--layers does not fit the model ease; it fits lightgcn, gru4rec, narm, sasrec, bert4rec, fmlp",
         ),
         (
             flags(&[("--model", "mf".into()), ("--attn-layers", "dot".into())]),
@@ -293,14 +295,6 @@ fn flags_that_do_not_fit_are_refused_as_wrong_usage() {
         assert!(error.to_string().starts_with(expected), "{error}");
         assert_eq!(error.exit_code(), 2);
     }
-}
-
-#[test]
-fn flags_of_the_run_contradict_each_other() {
-    let error = super::check_run_flags(true, true).unwrap_err();
-    assert_eq!(error.exit_code(), 2);
-    assert!(error.to_string().starts_with("--resume goes on with a run"));
-    super::check_run_flags(true, false).unwrap();
 }
 
 #[test]

@@ -1,14 +1,13 @@
-//! Settings that nothing would read: a split of parts that are split already, a setting of another loss. Whoever writes one expects it to do something.
+//! Settings that nothing would read, such as a setting of another loss: whoever writes one expects
+//! it to do something. Each part of the configuration says which of its own are void.
 //!
-//! A value that is the default is never refused: a complete run file names every key. Nor is one of a preset, or of a run file where the command line has
-//! chosen what makes it void: `train run.toml --set model.lightgcn.combination=uniform` need not take the file apart.
+//! A value that is the default is never refused: a complete run file names every key. Nor is one of
+//! a preset, or of a run file where the command line has chosen what makes it void: `train run.toml
+//! --set model.lightgcn.combination=uniform` need not take the file apart.
 
 use super::layers::Resolved;
-use crate::data::{self, HoldOut, Rule};
 use crate::error::{RecError, Result};
 use crate::settings::Unread;
-use crate::train;
-use crate::train::config::Sampling;
 
 impl Resolved {
     /// Refuses settings that nothing would read.
@@ -17,130 +16,28 @@ impl Resolved {
     /// [`RecError::Usage`] for the first one, with where it was written.
     pub fn check_unread(&self) -> Result<()> {
         let config = &self.config;
-        let found = of_data(&config.data)
-            .into_iter()
-            .chain(self.of_training())
-            .chain(config.model.unread(&format!("model.{}", config.model.name())))
-            .chain(config.objective.iter().flat_map(|loss| loss.unread(&format!("objective.{}", loss.name()))))
-            .chain(config.debias.unread(&format!("debias.{}", config.debias.name())));
-        match found.into_iter().find(|unread| self.is_meant(unread)) {
+        let (model, loss) = (&config.model, config.objective.as_ref());
+        let mut found = config.data.unread();
+        found.extend(config.train.unread(loss));
+        found.extend(model.unread(&format!("model.{}", model.name())));
+        found.extend(loss.map(|loss| loss.unread(&format!("objective.{}", loss.name()))).unwrap_or_default());
+        found.extend(config.debias.unread(&format!("debias.{}", config.debias.name())));
+        match found.iter().find(|unread| self.is_meant(unread)) {
             None => Ok(()),
             Some(Unread { key, beside, todo, .. }) => {
-                let origin = self.origins.of(&key);
+                let origin = self.origins.of(key);
                 let place = if origin.is_empty() { String::new() } else { format!("{origin}: ") };
-                Err(RecError::Usage { problem: format!("{place}{key} does not fit {beside}"), todo: todo.into() })
+                Err(RecError::usage(format!("{place}{key} does not fit {beside}"), *todo))
             }
         }
     }
 
-    /// False for what a preset says, and for what a file says where the command line has made it void.
+    /// False for what a preset says, and for what a file says where the command line has made it
+    /// void.
     fn is_meant(&self, unread: &Unread) -> bool {
         let (origin, cause) = (self.origins.of(&unread.key), self.origins.of(&unread.because_of));
         let on_line = |origin: &str| origin.starts_with("--");
         !origin.starts_with("preset ") && (on_line(origin) || !on_line(cause))
-    }
-
-    fn of_training(&self) -> Vec<Unread> {
-        let (own, usual) = (&self.config.train, train::Config::default());
-        let mut found = Vec::new();
-        if own.sampling == Sampling::User
-            && let Some(objective) = self.config.objective.as_ref().filter(|objective| objective.batches_users())
-        {
-            let beside = format!("the loss {}, whose batches are users with all their items", objective.name());
-            let todo = "it fits losses of pairs, such as bpr and ssm; remove the key";
-            found.push(Unread::new("train.sampling", beside, todo, "objective"));
-        }
-        if own.block != usual.block && own.sampling != Sampling::Block {
-            let todo = "set train.sampling = \"block\", or remove the key";
-            found.push(Unread::new("train.block", "a training without blocks", todo, "train.sampling"));
-        }
-        if own.finetune_recent_fraction != usual.finetune_recent_fraction && own.finetune_epochs == 0 {
-            let (key, todo) = ("train.finetune_recent_fraction", "set train.finetune_epochs, or remove the key");
-            found.push(Unread::new(key, "a training without fine-tuning", todo, "train.finetune_epochs"));
-        }
-        found
-    }
-}
-
-fn of_data(own: &data::Config) -> Vec<Unread> {
-    let usual = data::Config::default();
-    let split_by = [
-        ("data.split", own.split != usual.split),
-        ("data.ratios", own.ratios != usual.ratios),
-        ("data.group_by", own.group_by != usual.group_by),
-        ("data.order", own.order != usual.order),
-        ("data.hold_out", own.hold_out != usual.hold_out),
-    ];
-    let read_by = [
-        ("data.format", own.format != usual.format),
-        ("data.min_rating", own.min_rating != usual.min_rating),
-        ("data.feedback", own.feedback != usual.feedback),
-        ("data.duplicates", own.duplicates != usual.duplicates),
-        ("data.user_column", own.user_column != usual.user_column),
-        ("data.item_column", own.item_column != usual.item_column),
-        ("data.rating_column", own.rating_column != usual.rating_column),
-        ("data.time_column", own.time_column != usual.time_column),
-        ("data.title_column", own.title_column != usual.title_column),
-        ("data.uniform_rating_column", own.uniform_rating_column != usual.uniform_rating_column),
-        ("data.uniform_ratios", own.uniform_ratios != usual.uniform_ratios),
-    ];
-    let carved_by = [
-        ("data.valid_rows", own.valid_rows != usual.valid_rows),
-        ("data.valid_fraction", own.valid_fraction != usual.valid_fraction),
-    ];
-    let unread = |keys: &[(&str, bool)], beside: &str, todo: &'static str, cause: &str| -> Vec<Unread> {
-        let set = keys.iter().filter(|(_, is_set)| *is_set);
-        set.map(|(key, _)| Unread::new(*key, beside, todo, cause)).collect()
-    };
-    if own.path.is_none() && own.train.is_none() {
-        let todo = "name data with --data or --train, or remove the setting";
-        let beside = "the demo world, which is made whole and not read from a file";
-        let keys = [&read_by[..], &split_by, &carved_by[..1]].concat();
-        return unread(&keys, beside, todo, "");
-    }
-    if own.train.is_some() {
-        let beside = "data.train, a part of data that are split already";
-        let todo = "name one file to split with --data, or remove the setting";
-        let mut found = unread(&split_by, beside, todo, "data.train");
-        if own.valid.is_some() {
-            let (beside, todo) = ("data.valid, which is the validation part", "give one of the two");
-            found.extend(unread(&carved_by, beside, todo, "data.valid"));
-        }
-        return found;
-    }
-    let (beside, cause) = (format!("data.split = \"{}\"", rule_name(own.split)), "data.split");
-    let not_read: &[(&str, bool)] = match own.split {
-        Rule::Ratio => &split_by[4..],
-        Rule::LeaveOneOut => &split_by[1..3],
-        Rule::Time => &[split_by[2], split_by[4]],
-    };
-    let mut found = unread(not_read, &beside, "remove one of the two", cause);
-    let splits_valid = match own.split {
-        Rule::Ratio | Rule::Time => own.ratios[1] > 0.0,
-        Rule::LeaveOneOut => own.hold_out != HoldOut::TestOnly,
-    };
-    // At 0 there is no validation part, whatever the split would make of it.
-    if splits_valid && own.valid_fraction > 0.0 {
-        let (beside, todo) = match own.split {
-            Rule::Ratio | Rule::Time => (
-                "data.path, whose split makes the validation part",
-                "give its share in data.ratios, or remove the setting",
-            ),
-            Rule::LeaveOneOut => (
-                "a split by leave-one-out, which makes the validation part",
-                "add data.hold_out = \"test_only\", or remove the setting",
-            ),
-        };
-        found.extend(unread(&carved_by, beside, todo, "data.split"));
-    }
-    found
-}
-
-fn rule_name(rule: Rule) -> &'static str {
-    match rule {
-        Rule::Ratio => "ratio",
-        Rule::LeaveOneOut => "leave_one_out",
-        Rule::Time => "time",
     }
 }
 

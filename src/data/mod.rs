@@ -9,6 +9,7 @@ mod parts;
 pub mod reader;
 mod recency;
 mod split;
+mod unread;
 pub mod world;
 
 #[cfg(test)]

@@ -15,7 +15,6 @@ use std::sync::Arc;
 
 use gcnrec_graphs::ItemId;
 use gcnrec_kernels::Device;
-use serde::{Deserialize, Serialize};
 
 use super::graph::lightgcn;
 use super::linear::ease;
@@ -24,7 +23,7 @@ use super::state::{State, Tensor, damaged};
 use super::{Memory, Model, Procedure, Query, Scorer, Settled, TrainingSize, load_scorer};
 use crate::error::{RecError, Result};
 use crate::objectives;
-use crate::settings::{Range, Row, Setting, Takes, Unread, above, row, settings};
+use crate::settings::{Row, Unread, above, row, settings};
 
 /// The one model of this kind.
 pub(super) const ROWS: &[&Row<dyn Model>] = &[&ROW];
@@ -38,34 +37,26 @@ settings! {
         /// the models: each has `model` and, as it needs, `objective`, `learning_rate`,
         /// `batch_size`
         #[serde(skip_serializing_if = "Option::is_none")]
-        members: Option<Vec<Member>> = None, or "LightGCN with one layer, and EASE";
+        members: Option<Vec<Member>> = None, or "LightGCN with one layer, and EASE",
+            takes "list of two or more tables";
     }
 }
 
-/// `[[model.fusion.members]]`: a model with what it is trained on. Everything else of the training
-/// is that of the run.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-#[non_exhaustive]
-pub struct Member {
-    /// The model; no fusion. Default LightGCN.
-    pub model: super::Config,
-    /// The loss, for a model that is trained by steps. Default `softmax`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub objective: Option<objectives::Config>,
-    /// Step size, above 0. Default: that of the run, or else the loss's own.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub learning_rate: Option<f32>,
-    /// Examples in a batch, 1 or more. Default: that of the run, or else the loss's own.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub batch_size: Option<usize>,
-}
-
-impl Setting for Member {
-    const TAKES: Takes = Takes::Other("a table with a model");
-
-    fn check(&self, key: &str, _range: Option<&Range>) -> Result<()> {
-        self.validate(key)
+settings! {
+    /// `[[model.fusion.members]]`: a model with what it is trained on. Everything else of the
+    /// training is that of the run.
+    pub struct Member {
+        /// the model; no fusion
+        model: super::Config = super::Config::default();
+        /// the loss, for a model that is trained by steps on pairs
+        #[serde(skip_serializing_if = "Option::is_none")]
+        objective: Option<objectives::Config> = None, or "the default loss";
+        /// step size
+        #[serde(skip_serializing_if = "Option::is_none")]
+        learning_rate: Option<f32> = None, or "that of the run, or else that of the loss", in above(0.0);
+        /// examples in a batch
+        #[serde(skip_serializing_if = "Option::is_none")]
+        batch_size: Option<usize> = None, or "that of the run, or else that of the loss", in above(0.0);
     }
 }
 
@@ -97,16 +88,13 @@ impl Member {
         if let Procedure::Fusion(_) = self.model.procedure() {
             return refuse("model", ROW.name.into(), "a model that is no fusion itself");
         }
-        self.model.validate()?;
-        if let Some(objective) = &self.objective {
-            if self.model.graph().is_none() {
+        match &self.objective {
+            Some(objective) if self.model.graph().is_none() => {
                 let found = format!("the loss {} of {}", objective.name(), self.model.name());
-                return refuse("objective", found, "no loss: it is for models that are trained on pairs");
+                refuse("objective", found, "no loss: it is for models that are trained on pairs")
             }
-            objective.validate()?;
+            _ => self.check_ranges(at),
         }
-        Setting::check(&self.learning_rate, &format!("{at}.learning_rate"), Some(&above(0.0)))?;
-        Setting::check(&self.batch_size, &format!("{at}.batch_size"), Some(&above(0.0)))
     }
 }
 
@@ -119,7 +107,7 @@ impl Model for Config {
         if let Some(members) = self.members.as_ref().filter(|members| members.len() < 2) {
             return Err(RecError::range("model.fusion.members", members.len(), "a list of two members or more"));
         }
-        self.check_ranges("model.fusion")
+        self.members.iter().flatten().try_for_each(|member| member.validate("model.fusion.members"))
     }
 
     fn unread(&self, at: &str) -> Vec<Unread> {

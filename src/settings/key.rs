@@ -63,8 +63,6 @@ pub enum Takes {
         /// True for a text that has it.
         fits: fn(&str) -> bool,
     },
-    /// Something else, in words.
-    Other(&'static str),
 }
 
 /// The kinds that one can be chosen of, each with its keys.
@@ -74,6 +72,17 @@ pub struct Kinds {
     pub what: &'static str,
     /// Name, one line of documentation, and keys of every kind.
     pub rows: Vec<(&'static str, &'static str, &'static [Key])>,
+}
+
+impl Takes {
+    /// The names that can be written; none where the key takes something else.
+    pub fn names(&self) -> Vec<&'static str> {
+        match self {
+            Takes::Name { names, .. } => names().to_vec(),
+            Takes::Kind(kinds) => kinds().rows.iter().map(|(name, ..)| *name).collect(),
+            _ => Vec::new(),
+        }
+    }
 }
 
 impl Key {

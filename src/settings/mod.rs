@@ -25,8 +25,8 @@ pub use unread::Unread;
 ///
 /// of which `or`, `takes`, `in` and `flag` may be missing. `takes` says what type and range do not
 /// (a `String` that holds the name of a column). Made are the struct with serde's derives (unknown
-/// keys are refused, missing ones have their defaults), `Default`, `with`, the rows `KEYS`,
-/// `check_ranges` and [`Setting`], so that a table of settings can stand within another.
+/// keys are refused, missing ones have their defaults), `Default`, `with`, `changed`, the rows
+/// `KEYS`, `check_ranges` and [`Setting`], so that a table of settings can stand within another.
 macro_rules! settings {
     (
         $(#[$outer:meta])*
@@ -64,12 +64,27 @@ macro_rules! settings {
         }
 
         impl $name {
-            /// These settings with some of them changed: `Config::default().with(|own| own.dim = 16)`.
+            /// These settings with some of them changed: `Config::default().with(|own| own.dim =
+            /// 16)`.
             #[allow(dead_code, reason = "for users of the library; within it structs are updated")]
             #[must_use]
             pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
                 change(&mut self);
                 self
+            }
+
+            /// The keys whose values are not the defaults.
+            #[allow(dead_code, reason = "not every table has settings that others make void")]
+            pub fn changed(&self) -> Vec<&'static str> {
+                let usual = Self::default();
+                let mut changed = Vec::new();
+                $(
+                    if self.$key != usual.$key {
+                        changed.push(stringify!($key));
+                    }
+                )*
+                let _ = (&usual, &mut changed);
+                changed
             }
 
             /// One row for each key, in the order of the file.

@@ -53,8 +53,8 @@ pub const fn finite() -> Range {
 }
 
 impl Range {
-    /// The same range in other words, for a number that means something else than its size: `a whole
-    /// number from 1 to 1024, or 0 for all`.
+    /// The same range in other words, for a number that means something else than its size: `a
+    /// whole number from 1 to 1024, or 0 for all`.
     pub const fn said(self, words: &'static str) -> Range {
         Range { words, ..self }
     }

@@ -123,6 +123,12 @@ fn values_outside_their_ranges_are_refused_by_their_dotted_key() {
 }
 
 #[test]
+fn what_is_not_the_default_is_told_by_key() {
+    assert!(Citrus::default().changed().is_empty() && Berry::default().changed().is_empty());
+    assert_eq!(Citrus::default().with(|own| own.peel.millimetres = 1.0).changed(), ["peel"]);
+}
+
+#[test]
 fn a_chosen_kind_is_written_and_read_as_a_table_with_its_name() {
     let citrus = Citrus { slices: 3, ..Citrus::default() };
     let plate = Plate { fruit: Chosen::new(Arc::new(citrus)) };

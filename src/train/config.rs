@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{RecError, Result};
 use crate::models::graph::Optimizer;
-use crate::objectives::Reduction;
-use crate::settings::{above, above_up_to, at_least, name_setting, settings};
+use crate::objectives::{self, Reduction};
+use crate::settings::{Unread, above, above_up_to, at_least, name_setting, settings};
 
 settings! {
     /// `[train]`.
@@ -76,7 +76,36 @@ pub enum Sampling {
 
 name_setting!(Sampling, "sampling");
 
+/// Keys that a model without steps reads, or refuses by itself.
+const READ_WITHOUT_STEPS: [&str; 4] = ["metric", "init_items_from", "finetune_epochs", "finetune_recent_fraction"];
+
 impl Config {
+    /// True for a key of `[train]` that says something to a model that is not trained by steps.
+    pub(crate) fn is_read_without_steps(key: &str) -> bool {
+        READ_WITHOUT_STEPS.contains(&key)
+    }
+
+    /// Keys that are set and that nothing reads beside the others and the loss.
+    pub(crate) fn unread(&self, objective: Option<&objectives::Config>) -> Vec<Unread> {
+        let (changed, mut found) = (self.changed(), Vec::new());
+        if self.sampling == Sampling::User
+            && let Some(objective) = objective.filter(|objective| objective.batches_users())
+        {
+            let beside = format!("the loss {}, whose batches are users with all their items", objective.name());
+            let todo = "it fits losses of pairs, such as bpr and ssm; remove the key";
+            found.push(Unread::new("train.sampling", beside, todo, "objective"));
+        }
+        if changed.contains(&"block") && self.sampling != Sampling::Block {
+            let todo = "set train.sampling = \"block\", or remove the key";
+            found.push(Unread::new("train.block", "a training without blocks", todo, "train.sampling"));
+        }
+        if changed.contains(&"finetune_recent_fraction") && self.finetune_epochs == 0 {
+            let (key, todo) = ("train.finetune_recent_fraction", "set train.finetune_epochs, or remove the key");
+            found.push(Unread::new(key, "a training without fine-tuning", todo, "train.finetune_epochs"));
+        }
+        found
+    }
+
     /// Refuses values outside their ranges.
     ///
     /// # Errors

@@ -1,46 +1,39 @@
-//! Every key that a run file may have, as the library itself tells them: a refused key names its neighbours.
+//! The keys of a run file as a table in Markdown, from the rows that the program itself reads.
 
 use std::collections::BTreeSet;
 
-use gcnrec::RecError;
-use gcnrec::config::{Sources, resolve};
-use gcnrec::{debias, models, objectives};
+use gcnrec::config::keys;
+use gcnrec::settings::{Key, Takes};
 
 /// Every dotted key that holds a value, in alphabetical order.
 pub fn all() -> BTreeSet<String> {
-    let mut keys = BTreeSet::new();
-    for key in neighbours("").expect("a run file should have keys") {
-        let below = match key.as_str() {
-            "model" => models::Config::names(),
-            "objective" => objectives::Config::names(),
-            "debias" => debias::Config::names(),
-            _ => Vec::new(),
-        };
-        below.iter().for_each(|name| collect(&format!("{key}.{name}"), &mut keys));
-        if below.is_empty() {
-            collect(&key, &mut keys);
-        }
-    }
-    keys
+    keys().iter().map(|(path, _)| path.clone()).collect()
 }
 
-fn collect(key: &str, keys: &mut BTreeSet<String>) {
-    match neighbours(key) {
-        Some(below) => below.iter().for_each(|name| collect(&format!("{key}.{name}"), keys)),
-        None => {
-            keys.insert(key.into());
-        }
-    }
+/// The table of keys as `configs/README.md` has it.
+pub fn table() -> String {
+    let row = |(path, key): &(String, &Key)| {
+        let default = (key.default)().map_or_else(|| key.unset.to_string(), |default| format!("`{default}`"));
+        let cells = [format!("`{path}`"), takes(path, key), default, key.about()];
+        assert!(cells.iter().all(|cell| !cell.is_empty() && !cell.contains('|')), "{cells:?}");
+        format!("| {} |\n", cells.join(" | "))
+    };
+    let head = "| key | takes | default | what it does |\n| --- | --- | --- | --- |\n";
+    keys().iter().fold(head.to_string(), |table, key| table + &row(key))
 }
 
-/// The keys of a table; nothing for a key that holds a value. The table of a model without settings has no keys.
-fn neighbours(table: &str) -> Option<Vec<String>> {
-    let dot = if table.is_empty() { "" } else { "." };
-    let sources = Sources { set: vec![format!("{table}{dot}no_such_key=1")], ..Sources::default() };
-    match resolve(&sources) {
-        Err(RecError::Unknown { what: "key", known, .. }) => Some(known),
-        Err(RecError::Config { expected, .. }) if expected.starts_with("an empty table") => Some(Vec::new()),
-        Err(RecError::Config { .. } | RecError::Unknown { .. }) => None,
-        other => panic!("{table}: {other:?}"),
+/// What a key takes, in a cell.
+fn takes(path: &str, key: &Key) -> String {
+    match (key.words, key.range, key.takes) {
+        (Some(words), ..) => words(),
+        (None, Some(range), _) => range.to_string(),
+        (None, None, Takes::Name { names, .. }) => format!("`{}`", names().join("`, `")),
+        (None, None, Takes::Whole) => "0 or more".into(),
+        (None, None, Takes::Real) => "a number".into(),
+        (None, None, Takes::Switch) => "true, false".into(),
+        (None, None, Takes::Text) => "text".into(),
+        (None, None, Takes::Path) => "a file".into(),
+        (None, None, Takes::Form { words, .. }) => words.into(),
+        (None, None, other) => panic!("{path}: say with `takes` what {other:?} means"),
     }
 }

@@ -1,33 +1,35 @@
-//! The arguments of `gcnrec train`, and what they mean for the configuration.
+//! Arguments of `gcnrec train`. The flags that set keys come from the library's table of flags.
 
 use std::path::{Path, PathBuf};
 
-use gcnrec::config::{Flag, Sources};
+use clap::builder::ValueParser;
+use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches, value_parser};
+use gcnrec::config::{Config, FLAGS, Flag, FlagRow, PRESETS, Sources, keys};
 use gcnrec::run::Destination;
+use gcnrec::settings::Takes;
 use gcnrec::{RecError, Result};
 use toml::Value;
 
 use crate::cli::output::OutputArgs;
 use crate::cli::settings;
 
-/// Train a model, judge it, and write a run folder. Without any data the built-in demo world is used
-#[derive(Debug, clap::Args)]
-#[command(after_help = "\
+const EXAMPLES: &str = "\
 Examples:
   gcnrec train --attn-layers                                  the demo world, attention over the layers
   gcnrec train --data ratings.csv --min-rating 4              one file, split here
   gcnrec train --train u1.base --test u1.test --model ease    a split that exists
   gcnrec train configs/ml-100k.toml --epochs 50 --set train.patience=3
   gcnrec train --preset lightgcn-paper --data ratings.csv --out runs/paper
-  gcnrec train --out runs/paper --resume                      go on after an interruption
+  gcnrec train --out runs/paper --resume                      go on after an interruption";
 
-Models: lightgcn, mf, popularity, item_knn, ease, gf_cf, rp3beta, markov, fpmc, gru4rec, narm, sasrec, bert4rec, fmlp, fusion.
-Losses: bpr, ssm, softmax, bsl, mse, logistic.
-Presets: lightgcn-paper, gowalla-ssm, ml-100k-best, gru4rec-original, sasrec-original, bert4rec-original, fmlp-original.
-Formats: auto, movielens, lightgcn, atomic, csv, sequence, pairs, sessions.
+const SOURCES: &str = "\
+Values come from, highest first: flags, --set, the environment (GCNREC_SEED, GCNREC_TRAIN__LEARNING_RATE, …),
+the run file, the preset, defaults. configs/README.md lists every key.";
 
-Values come from, highest first: flags, --set, the environment (GCNREC_SEED, GCNREC_TRAIN__LEARNING_RATE, …), the run file, the preset,
-defaults. configs/README.md lists every key.")]
+/// Train a model, evaluate it, and write a run folder. Without any data the built-in demo world is
+/// used
+#[derive(Debug, clap::Args)]
+#[command(after_help = after_help())]
 pub(in crate::cli) struct Args {
     /// A run file in TOML
     #[arg(value_name = "RUN.toml")]
@@ -36,11 +38,7 @@ pub(in crate::cli) struct Args {
     #[arg(long, value_name = "NAME")]
     preset: Option<String>,
     #[command(flatten)]
-    data: DataArgs,
-    #[command(flatten)]
-    model: ModelArgs,
-    #[command(flatten)]
-    training: TrainingArgs,
+    flags: KeyFlags,
     #[command(flatten)]
     pub(super) run: RunArgs,
     #[command(flatten)]
@@ -48,108 +46,8 @@ pub(in crate::cli) struct Args {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Data")]
-struct DataArgs {
-    /// One file of interactions, split here
-    #[arg(long, value_name = "PATH", conflicts_with_all = ["train", "valid", "test"])]
-    data: Option<String>,
-    /// The training part of data that are split already
-    #[arg(long, value_name = "FILE")]
-    train: Option<String>,
-    /// Its validation part; without it a share of the training part is taken
-    #[arg(long, value_name = "FILE")]
-    valid: Option<String>,
-    /// Its test part
-    #[arg(long, value_name = "FILE")]
-    test: Option<String>,
-    /// Interactions collected by showing items at random
-    #[arg(long, value_name = "FILE")]
-    uniform: Option<String>,
-    /// What the test items are ranked among: user item item … a line. Without it all items are ranked
-    #[arg(long, value_name = "FILE")]
-    candidates_file: Option<String>,
-    /// implicit: rows below --min-rating are dropped; explicit: they stay, with the label -1
-    #[arg(long, value_name = "KIND")]
-    feedback: Option<String>,
-    /// The format of all files; auto looks at them
-    #[arg(long, value_name = "NAME")]
-    format: Option<String>,
-    /// Ratings below this do not count as interactions
-    #[arg(long, value_name = "X", allow_negative_numbers = true)]
-    min_rating: Option<f64>,
-    /// Share of each user's training pairs that validates, where nothing else makes that part; 0 trains on everything for a fixed number of epochs
-    #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
-    valid_fraction: Option<f64>,
-    /// How --data is split: ratio (80/10/10), leave-one-out, or time (two points in time for everybody)
-    #[arg(long, value_name = "RULE")]
-    split: Option<String>,
-}
-
-#[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Model and loss")]
-struct ModelArgs {
-    /// The model
-    #[arg(long, value_name = "NAME")]
-    model: Option<String>,
-    /// Learn how the layers are weighed: additive (default), dot or global
-    #[arg(long, value_name = "KIND", num_args = 0..=1, require_equals = true, default_missing_value = "additive")]
-    attn_layers: Option<String>,
-    /// Propagation layers
-    #[arg(long, value_name = "K", allow_negative_numbers = true)]
-    layers: Option<u32>,
-    /// Width of the embeddings
-    #[arg(long, value_name = "D", allow_negative_numbers = true)]
-    dim: Option<u32>,
-    /// The loss
-    #[arg(long, value_name = "NAME")]
-    loss: Option<String>,
-    /// Temperature of a softmax loss
-    #[arg(long, value_name = "T", allow_negative_numbers = true)]
-    tau: Option<f64>,
-    /// Weight decay of the loss, or the regulariser of ease
-    #[arg(long, value_name = "X", allow_negative_numbers = true)]
-    l2: Option<f64>,
-}
-
-#[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Training")]
-pub(super) struct TrainingArgs {
-    /// Epochs at most
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    epochs: Option<u32>,
-    /// Pairs in a batch, or users for losses over all items
-    #[arg(long, value_name = "B", allow_negative_numbers = true)]
-    batch_size: Option<u32>,
-    /// Step size
-    #[arg(long, value_name = "X", allow_negative_numbers = true)]
-    lr: Option<f64>,
-    /// A run whose item vectors a sequential model starts from
-    #[arg(long, value_name = "RUN")]
-    init_items: Option<String>,
-    /// Train again on training and validation pairs before test is scored
-    #[arg(long)]
-    refit: bool,
-    /// How biased examples are weighed: none, uniform, combine, ips, snips, autodebias, reweight, meta_weight_net, dr, dr_jl, cause or kd_label; all but none
-    /// need --uniform
-    #[arg(long, value_name = "METHOD")]
-    debias: Option<String>,
-    /// Lengths of the lists that are judged
-    #[arg(long, value_name = "K,K", value_delimiter = ',', allow_negative_numbers = true)]
-    k: Option<Vec<u32>>,
-}
-
-#[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Run")]
 pub(super) struct RunArgs {
-    /// Where to compute: auto, cpu, cuda[:i] or vulkan[:i]
-    #[arg(long, value_name = "DEVICE")]
-    device: Option<String>,
-    /// Threads; 0 takes all. Results do not depend on it
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    threads: Option<u32>,
-    /// All randomness is a function of this
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    seed: Option<u64>,
     /// The run folder; default runs/NAME-n
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
@@ -164,47 +62,134 @@ pub(super) struct RunArgs {
     set: Vec<String>,
 }
 
-impl Args {
-    /// The flags that set keys.
-    pub(super) fn flags(&self) -> Result<Vec<Flag>> {
-        let (data, model, training, run) = (&self.data, &self.model, &self.training, &self.run);
-        let text = |text: &Option<String>| text.clone().map(Value::String);
-        let whole = |number: Option<u32>| number.map(|number| Value::Integer(number.into()));
-        let seed = run.seed.map(|seed| i64::try_from(seed).map_err(|_| seed_range(seed))).transpose()?;
-        let list = |ks: &Vec<u32>| Value::Array(ks.iter().map(|&k| Value::Integer(k.into())).collect());
-        let given = [
-            ("--data", text(&data.data)),
-            ("--train", text(&data.train)),
-            ("--valid", text(&data.valid)),
-            ("--test", text(&data.test)),
-            ("--uniform", text(&data.uniform)),
-            ("--candidates-file", text(&data.candidates_file)),
-            ("--feedback", text(&data.feedback)),
-            ("--format", text(&data.format)),
-            ("--min-rating", data.min_rating.map(Value::Float)),
-            ("--valid-fraction", data.valid_fraction.map(Value::Float)),
-            ("--split", data.split.as_ref().map(|rule| Value::String(rule.replace('-', "_")))),
-            ("--model", text(&model.model)),
-            ("--attn-layers", text(&model.attn_layers)),
-            ("--layers", whole(model.layers)),
-            ("--dim", whole(model.dim)),
-            ("--loss", text(&model.loss)),
-            ("--debias", text(&training.debias)),
-            ("--tau", model.tau.map(Value::Float)),
-            ("--l2", model.l2.map(Value::Float)),
-            ("--epochs", whole(training.epochs)),
-            ("--batch-size", whole(training.batch_size)),
-            ("--lr", training.lr.map(Value::Float)),
-            ("--init-items", text(&training.init_items)),
-            ("--refit", training.refit.then_some(Value::Boolean(true))),
-            ("--k", training.k.as_ref().map(list)),
-            ("--device", text(&run.device)),
-            ("--threads", whole(run.threads)),
-            ("--seed", seed.map(Value::Integer)),
-        ];
-        Ok(given.into_iter().filter_map(|(name, value)| Some(Flag { name, value: value? })).collect())
+impl RunArgs {
+    /// Refuses flags that contradict each other.
+    ///
+    /// # Errors
+    /// [`RecError::Usage`] for `--resume` with `--force`.
+    pub(super) fn check(&self) -> Result<()> {
+        if self.resume && self.force {
+            let problem = "--resume goes on with a run and --force throws it away";
+            return Err(RecError::usage(problem, "give one of them"));
+        }
+        Ok(())
+    }
+}
+
+/// Examples, what can be named, and where values come from.
+fn after_help() -> String {
+    let names_at = |key: &str| -> Vec<&str> {
+        let of_kind = Config::KEYS.iter().find(|row| row.name == key).map(|row| row.takes.names());
+        let of_value = || keys().iter().find(|(path, _)| path == key).map(|(_, row)| row.takes.names());
+        of_kind.or_else(of_value).unwrap_or_default()
+    };
+    let lists = [
+        ("Models", names_at("model")),
+        ("Losses", names_at("objective")),
+        ("Presets", PRESETS.to_vec()),
+        ("Formats", names_at("data.format")),
+    ];
+    let lists: String =
+        lists.iter().map(|(title, names)| wrapped(&format!("{title}: {}.", names.join(", ")))).collect();
+    format!("{EXAMPLES}\n\n{lists}\n{SOURCES}")
+}
+
+/// A paragraph in lines of at most 100 characters.
+fn wrapped(text: &str) -> String {
+    let (mut lines, mut width) = (String::new(), 0);
+    for word in text.split(' ') {
+        let gap = if width == 0 {
+            ""
+        } else if width + 1 + word.len() > 100 {
+            "\n"
+        } else {
+            " "
+        };
+        width = if gap == "\n" { word.len() } else { width + gap.len() + word.len() };
+        lines += gap;
+        lines += word;
+    }
+    lines + "\n"
+}
+
+/// The flags of the table [`FLAGS`], as they were given.
+#[derive(Debug)]
+struct KeyFlags(ArgMatches);
+
+impl clap::Args for KeyFlags {
+    fn augment_args(command: Command) -> Command {
+        command.args(FLAGS.iter().map(argument))
     }
 
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for KeyFlags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        Ok(KeyFlags(matches.clone()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        self.0 = matches.clone();
+        Ok(())
+    }
+}
+
+/// The flag without its dashes, which is its id in the parser.
+fn id(flag: &'static str) -> &'static str {
+    flag.trim_start_matches('-')
+}
+
+fn argument(row: &'static FlagRow) -> Arg {
+    let flag = Arg::new(id(row.name)).long(id(row.name)).help(row.help()).help_heading(row.heading);
+    let flag = flag.conflicts_with_all(row.excludes.iter().map(|other| id(other)));
+    let number = |flag: Arg, parser: ValueParser| flag.value_parser(parser).allow_negative_numbers(true);
+    let flag = match row.takes() {
+        Takes::Switch => return flag.action(ArgAction::SetTrue),
+        Takes::Whole => number(flag, value_parser!(u64).into()),
+        Takes::Real => number(flag, value_parser!(f64).into()),
+        Takes::List(_) => number(flag, value_parser!(u64).into()).value_delimiter(',').action(ArgAction::Append),
+        _ => flag,
+    };
+    let flag = flag.value_name(row.value);
+    match row.alone {
+        Some(value) => flag.num_args(0..=1).require_equals(true).default_missing_value(value),
+        None => flag,
+    }
+}
+
+impl KeyFlags {
+    /// The flags that were given, in the order of the table.
+    fn given(&self) -> Result<Vec<Flag>> {
+        let value_of = |row: &'static FlagRow| Ok(self.value_of(row)?.map(|value| Flag { name: row.name, value }));
+        FLAGS.iter().filter_map(|row| value_of(row).transpose()).collect()
+    }
+
+    fn value_of(&self, row: &'static FlagRow) -> Result<Option<Value>> {
+        let (id, takes) = (id(row.name), row.takes());
+        let whole = |number: &u64| i64::try_from(*number).map(Value::Integer).map_err(|_| too_large(row, *number));
+        Ok(match takes {
+            Takes::Switch => self.0.get_flag(id).then_some(Value::Boolean(true)),
+            Takes::Whole => self.0.get_one::<u64>(id).map(whole).transpose()?,
+            Takes::Real => self.0.get_one::<f64>(id).map(|number| Value::Float(*number)),
+            Takes::List(_) => match self.0.get_many::<u64>(id) {
+                Some(numbers) => Some(Value::Array(numbers.map(whole).collect::<Result<_>>()?)),
+                None => None,
+            },
+            // On the command line the words of a name may be joined by dashes.
+            Takes::Name { .. } => self.0.get_one::<String>(id).map(|name| Value::String(name.replace('-', "_"))),
+            _ => self.0.get_one::<String>(id).cloned().map(Value::String),
+        })
+    }
+}
+
+fn too_large(row: &FlagRow, number: u64) -> RecError {
+    RecError::range(id(row.name), number, "a whole number from 0 to 2^63 - 1").with_origin(row.name)
+}
+
+impl Args {
     /// All layers.
     pub(super) fn sources(&self) -> Result<Sources> {
         Ok(Sources {
@@ -212,12 +197,13 @@ impl Args {
             run_file: self.run_file.clone(),
             environment: settings::environment()?,
             set: self.run.set.clone(),
-            flags: self.flags()?,
+            flags: self.flags.given()?,
             ..Sources::default()
         })
     }
 
-    /// The run folder: the one that was named, or `runs/NAME-n` with the name of the run file or of the model.
+    /// The run folder: the one that was named, or `runs/NAME-n` with the name of the run file or of
+    /// the model.
     pub(super) fn destination(&self) -> Destination {
         match &self.run.out {
             Some(out) if self.run.force => Destination::replace(out),
@@ -228,16 +214,6 @@ impl Args {
                 Destination::next_free(stem.and_then(|stem| stem.to_str()))
             }
         }
-    }
-}
-
-fn seed_range(seed: u64) -> RecError {
-    RecError::Config {
-        key: "seed".into(),
-        origin: "--seed".into(),
-        found: seed.to_string(),
-        expected: "a whole number from 0 to 2^63 - 1".into(),
-        todo: String::new(),
     }
 }
 
@@ -263,7 +239,7 @@ mod tests {
         let sources = Sources {
             preset: args.preset.clone(),
             set: args.run.set.clone(),
-            flags: args.flags()?,
+            flags: args.flags.given()?,
             ..Sources::default()
         };
         Ok(config::resolve(&sources)?.config)
@@ -355,7 +331,7 @@ mod tests {
     #[test]
     fn attention_over_the_layers_is_additive_unless_said_otherwise() {
         let args = parse(&["--attn-layers", "run.toml"]);
-        assert_eq!(args.model.attn_layers.as_deref(), Some("additive"));
+        assert_eq!(args.flags.given().unwrap(), [Flag::new("--attn-layers", "additive")]);
         assert_eq!(args.run_file, Some("run.toml".into()));
     }
 
@@ -365,6 +341,14 @@ mod tests {
         assert_eq!(error.exit_code(), 2);
         assert_eq!(config(&["--lr", "-1"]).unwrap_err().exit_code(), 4);
         assert_eq!(config(&["--seed", "18446744073709551615"]).unwrap_err().exit_code(), 4);
+    }
+
+    #[test]
+    fn flags_of_the_run_contradict_each_other() {
+        let error = parse(&["--resume", "--force"]).run.check().unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().starts_with("--resume goes on with a run"));
+        parse(&["--resume"]).run.check().unwrap();
     }
 
     #[test]
