@@ -1,4 +1,5 @@
-//! Errors with fields. `Display` builds one line: where, what was found, what was expected, what to do.
+//! Errors with fields. `Display` builds one line: where, what was found, what was expected, what to
+//! do.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -87,7 +88,8 @@ pub enum RecError {
         /// What the user can do.
         todo: String,
     },
-    /// The operating system refused to read or write. Exit code 3 for reading, 1 for writing, 5 when the disk is full.
+    /// The operating system refused to read or write. Exit code 3 for reading, 1 for writing, 5
+    /// when the disk is full.
     #[error("{}: cannot {doing}: {source}", shown(.path))]
     Io {
         /// The file or folder.
@@ -172,7 +174,8 @@ pub enum RecError {
         /// What the user can do.
         todo: String,
     },
-    /// What was asked for does not exist for this model (a popularity model has no similar items). Exit code 1.
+    /// What was asked for does not exist for this model (a popularity model has no similar items).
+    /// Exit code 1.
     #[error("{model}: {problem}{}", hint(.todo))]
     Unsupported {
         /// The model's name.
@@ -344,7 +347,8 @@ impl RecError {
     }
 }
 
-/// Input is quoted in messages, and a message is one line: control characters are written as escapes.
+/// Input is quoted in messages, and a message is one line: control characters are written as
+/// escapes.
 fn one_line(text: &str) -> Cow<'_, str> {
     if !text.contains(char::is_control) {
         return Cow::Borrowed(text);

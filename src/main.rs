@@ -1,4 +1,5 @@
-//! The `gcnrec` program: reads the command line, runs one command, prints errors, sets the exit code.
+//! The `gcnrec` program: reads the command line, runs one command, prints errors, sets the exit
+//! code.
 
 mod cli;
 
@@ -11,6 +12,7 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(answer) => return ExitCode::from(cli::usage::answer(&answer)),
     };
+    cli::log::listen(arguments.verbose);
     match cli::run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read our output has had enough of it, as `gcnrec recommend … | head` does.

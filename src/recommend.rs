@@ -1,5 +1,5 @@
-//! Serving: a checkpoint, opened once, answers by name for users it knows, for histories of users
-//! it has never seen, and for items.
+//! The recommender of a checkpoint: answers by name for users that it knows, for histories of users
+//! that it has never seen, and for items.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,4 +1,5 @@
-//! What a checkpoint holds, and the rules it must obey both before it is written and after it was read.
+//! Contents of a checkpoint, with the rules that they obey before they are written and after they
+//! are read.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
@@ -9,10 +10,12 @@ use serde_json::Value;
 use crate::error::{RecError, Result};
 use crate::models::state::{State, Tensor};
 
-/// The fact that [`super::load`] adds when it had to take the older checkpoint: which folder, and why. Never written to disk.
+/// The fact that [`super::load`] adds when it had to take the older checkpoint: which folder, and
+/// why. Never written to disk.
 pub const RECOVERED_FROM: &str = "recovered_from";
 
-/// The fact that tells whether the state is a frozen model (`"scorer"`) or a model in training (`"learner"`).
+/// The fact that tells whether the state is a frozen model (`"scorer"`) or a model in training
+/// (`"learner"`).
 pub const HOLDS: &str = "holds";
 
 /// The fact that tells whether seen items are masked when serving. Without it they are.
@@ -27,8 +30,9 @@ pub struct Contents {
     pub state: State,
     /// Names of users and items.
     pub ids: Ids,
-    /// What each user has interacted with (training and validation part): user `u` has `items[ptr[u]..ptr[u + 1]]`, oldest first where the data
-    /// has an order. Masked when serving, and the history of known users for models that read one.
+    /// What each user has interacted with (training and validation part): user `u` has
+    /// `items[ptr[u]..ptr[u + 1]]`, oldest first where the data has an order. Masked when serving,
+    /// and the history of known users for models that read one.
     pub seen: Option<(Vec<u32>, Vec<u32>)>,
     /// The resolved configuration.
     pub config_toml: String,
@@ -71,7 +75,8 @@ impl Contents {
             .or_else(|| self.state.tensors.iter().find_map(|(name, tensor)| tensor_contradiction(name, tensor)))
             .or_else(|| self.facts.iter().find_map(|(name, value)| not_a_number(name, value)))
             .or_else(|| {
-                // A model may store the absence of an optional part as null; a list of numbers has no such excuse.
+                // A model may store the absence of an optional part as null; a list of numbers has
+                // no such excuse.
                 self.state.facts.iter().find_map(|(name, value)| not_a_number(name, value).filter(|_| !value.is_null()))
             })
     }
@@ -115,8 +120,8 @@ fn tensor_contradiction(name: &str, tensor: &Tensor) -> Option<String> {
     (product != Some(n)).then(|| format!("tensor \"{name}\" has shape {shape:?} and {n} values"))
 }
 
-/// JSON writes NaN as null. A fact that is null, or a list with null in it, held a number that was none; a null field of an object is an option
-/// that was not taken.
+/// JSON writes NaN as null. A fact that is null, or a list with null in it, held a number that was
+/// none; a null field of an object is an option that was not taken.
 fn not_a_number(name: &str, value: &Value) -> Option<String> {
     (value.is_null() || null_in_list(value))
         .then(|| format!("the fact \"{name}\" is or holds null, which NaN turns into"))

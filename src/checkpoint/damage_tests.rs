@@ -1,4 +1,5 @@
-//! A checkpoint under attack: every byte flipped, every write failing, every state that a power cut can leave.
+//! Tests of damaged checkpoints: every byte flipped, every write failing, every state that a power
+//! cut can leave.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,4 +1,4 @@
-//! Every change that this library makes to a disk goes through [`Disk`], so that tests can let any of them fail.
+//! Changes to the disk, behind the trait [`Disk`], so that tests can let any of them fail.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -13,7 +13,8 @@ pub(super) trait Disk {
     fn create_dir(&self, path: &Path) -> io::Result<()>;
     /// Creates or empties a file, writes all bytes and waits until the disk has them.
     fn write_synced(&self, path: &Path, bytes: &[u8]) -> io::Result<()>;
-    /// Adds bytes at the end of a file, created if it is not there, and waits until the disk has them.
+    /// Adds bytes at the end of a file, created if it is not there, and waits until the disk has
+    /// them.
     fn append_synced(&self, path: &Path, bytes: &[u8]) -> io::Result<()>;
     /// Waits until the disk has the entries of a folder.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
@@ -52,7 +53,8 @@ impl Disk for SystemDisk {
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        // Only Unix lets a program open a folder to sync it; elsewhere the system orders its own renames.
+        // Only Unix lets a program open a folder to sync it; elsewhere the system orders its own
+        // renames.
         if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
     }
 
@@ -176,7 +178,8 @@ mod tests {
     fn replacing_a_file_keeps_the_old_bytes_at_every_failure() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("report.json");
-        // Five changes: create, write, sync, rename, sync of the folder. The first four leave the old file.
+        // Five changes: create, write, sync, rename, sync of the folder. The first four leave the
+        // old file.
         for n in 0..5 {
             fs::write(&path, "old").unwrap();
             let error = replace_file(&FullDisk::after(n), &path, b"new").unwrap_err();

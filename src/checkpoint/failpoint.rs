@@ -1,12 +1,16 @@
-//! Failures on purpose, for tests: at the n-th change to the disk or the n-th training step the process ends, or the disk is full.
+//! Failpoints for tests: at the n-th change to the disk or the n-th training step the process ends,
+//! or the disk is full.
 //!
-//! A program without the feature `failpoints` has nothing of this: both functions are empty there. The feature is refused in builds without debug
-//! assertions, so that no release can have it. It reads the environment variable `FAILPOINT`: `write:12:kill` ends the process in the middle of the
-//! twelfth change, `write:9:full` makes the ninth change and all later ones fail for want of space, `step:5:kill` ends it after the fifth step.
+//! A program without the feature `failpoints` has nothing of this: both functions are empty there.
+//! The feature is refused in builds without debug assertions, so that no release can have it. It
+//! reads the environment variable `FAILPOINT`: `write:12:kill` ends the process in the middle of
+//! the twelfth change, `write:9:full` makes the ninth change and all later ones fail for want of
+//! space, `step:5:kill` ends it after the fifth step.
 
 use std::io;
 
-/// Stands before every change to the disk. `torn` does a part of the change: what a process that is killed in the middle leaves behind.
+/// Stands before every change to the disk. `torn` does a part of the change: what a process that is
+/// killed in the middle leaves behind.
 ///
 /// # Errors
 /// "No space left" where a test asked for it.

@@ -9,11 +9,13 @@ use super::contents::HOLDS;
 use super::{Contents, exists, load};
 use crate::error::{Place, RecError, Result};
 
-/// Loads the frozen model of a run folder or a checkpoint folder, and says where it lay. Of a run, `best` is taken, or `last` where there is no `best`.
+/// Loads the frozen model of a run folder or a checkpoint folder, and says where it lay. Of a run,
+/// `best` is taken, or `last` where there is no `best`.
 ///
 /// # Errors
-/// [`RecError::Missing`] when there is no checkpoint; [`RecError::Input`] when it holds a training in progress; those of [`check_folder`];
-/// [`RecError::Checkpoint`] when it is damaged or newer than this program.
+/// [`RecError::Missing`] when there is no checkpoint; [`RecError::Input`] when it holds a training
+/// in progress; those of [`check_folder`]; [`RecError::Checkpoint`] when it is damaged or newer
+/// than this program.
 pub fn load_frozen(run: &Path) -> Result<(PathBuf, Contents)> {
     let folder = checkpoint_of(run)?;
     let contents = load(&folder)?;
@@ -24,10 +26,12 @@ pub fn load_frozen(run: &Path) -> Result<(PathBuf, Contents)> {
     Ok((folder, contents))
 }
 
-/// Refuses what is there and cannot be the folder of a run. What is not there passes: the caller knows what it was to be.
+/// Refuses what is there and cannot be the folder of a run. What is not there passes: the caller
+/// knows what it was to be.
 ///
 /// # Errors
-/// [`RecError::Input`] for a file, [`RecError::Io`] for a folder that the system does not let us read.
+/// [`RecError::Input`] for a file, [`RecError::Io`] for a folder that the system does not let us
+/// read.
 pub fn check_folder(path: &Path) -> Result<()> {
     match std::fs::metadata(path) {
         Ok(found) if found.is_dir() => std::fs::read_dir(path).map(drop).map_err(RecError::read(path)),

@@ -1,7 +1,8 @@
-//! The manifest of a checkpoint: what it is, and the length and SHA-256 of every file, sealed with a SHA-256 of itself.
+//! The manifest of a checkpoint: what it is, and the length and SHA-256 of every file, sealed with
+//! a SHA-256 of itself.
 //!
-//! The seal is taken over the manifest's values as compact JSON with sorted keys and without the seal. White space may change; any change of a
-//! value is found.
+//! The seal is taken over the manifest's values as compact JSON with sorted keys and without the
+//! seal. White space may change; any change of a value is found.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -96,8 +97,8 @@ fn seal_of(fields: &Map<String, Value>) -> String {
     sha256_hex(canonical.to_string().as_bytes())
 }
 
-/// The value with the keys of every object in order: two equal values then print the same bytes. With `outer` unset the outermost object keeps
-/// the order of its fields, which is nicer to read.
+/// The value with the keys of every object in order: two equal values then print the same bytes.
+/// With `outer` unset the outermost object keeps the order of its fields, which is nicer to read.
 fn sorted(value: Value, outer: bool) -> Value {
     match value {
         Value::Array(values) => Value::Array(values.into_iter().map(|value| sorted(value, true)).collect()),

@@ -1,4 +1,4 @@
-//! What a run leaves on disk: checkpoints that are written whole or not at all, and the run folder around them.
+//! Checkpoints, which are written whole or not at all, and the run folder around them.
 //!
 //! A checkpoint is a folder:
 //!
@@ -10,8 +10,9 @@
 //! | `config.toml` | the resolved configuration |
 //! | `manifest.json` | format version, model, facts, length and SHA-256 of every other file, and a SHA-256 of itself |
 //!
-//! [`save`] writes `NAME.tmp`, syncs every file and the folder, then rotates `NAME` to `NAME.old` and `NAME.tmp` to `NAME`. [`load`] checks every
-//! byte against the manifest before it believes any of it, and takes `NAME.old` when `NAME` is absent or damaged.
+//! [`save`] writes `NAME.tmp`, syncs every file and the folder, then rotates `NAME` to `NAME.old`
+//! and `NAME.tmp` to `NAME`. [`load`] checks every byte against the manifest before it believes any
+//! of it, and takes `NAME.old` when `NAME` is absent or damaged.
 
 mod contents;
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! The folder of a run: configuration, metrics per epoch, checkpoints, report. Nobody else's file is ever touched.
+//! The run folder: configuration, metrics per epoch, checkpoints, report. Files of others in it are
+//! never touched.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -19,7 +20,8 @@ const FILES: [&str; 5] = [METRICS, REPORT_JSON, REPORT_HTML, WEIGHTS, CONFIG];
 /// Where the members of a fusion are: each is a run folder of its own.
 const MEMBERS: &str = "members";
 const CHECKPOINTS: [&str; 6] = ["best", "best.tmp", "best.old", "last", "last.tmp", "last.old"];
-/// First line of `config.toml`: it tells a run folder from a folder that happens to have a file of that name.
+/// First line of `config.toml`: it tells a run folder from a folder that happens to have a file of
+/// that name.
 const MARK: &str = "# gcnrec run: the resolved configuration";
 
 /// An open run folder.
@@ -39,11 +41,13 @@ enum Found {
 impl RunFolder {
     /// Takes a folder for a run, creating it if it is not there.
     ///
-    /// An empty folder is taken as it is. A folder with a run in it needs `force` (the run is removed) or `resume` (it is kept). A folder with
-    /// anything else in it is refused in any case: only what is recognisably a run is ever removed.
+    /// An empty folder is taken as it is. A folder with a run in it needs `force` (the run is
+    /// removed) or `resume` (it is kept). A folder with anything else in it is refused in any case:
+    /// only what is recognisably a run is ever removed.
     ///
     /// # Errors
-    /// [`RecError::Usage`] for a folder that is not free, and for `force` together with `resume`; [`RecError::Io`] when the system refuses.
+    /// [`RecError::Usage`] for a folder that is not free, and for `force` together with `resume`;
+    /// [`RecError::Io`] when the system refuses.
     pub fn create(path: &Path, force: bool, resume: bool) -> Result<RunFolder> {
         Self::check(path, force, resume)?;
         if force && matches!(look(path)?, Found::Run) {
@@ -53,7 +57,8 @@ impl RunFolder {
         Ok(RunFolder { path: path.to_path_buf() })
     }
 
-    /// Refuses what [`RunFolder::create`] would refuse, and changes nothing: so that it is known before hours of data are read.
+    /// Refuses what [`RunFolder::create`] would refuse, and changes nothing: so that it is known
+    /// before hours of data are read.
     ///
     /// # Errors
     /// As [`RunFolder::create`].
@@ -86,8 +91,9 @@ impl RunFolder {
         Err(RecError::missing("run folder", path.display().to_string(), "check the path, or train first"))
     }
 
-    /// Creates `BASE/NAME-n`, with n one more than the highest in use, and gives its path. Two runs that ask at once get two folders.
-    /// Characters of the name that may not stand in a file name become `-`.
+    /// Creates `BASE/NAME-n`, with n one more than the highest in use, and gives its path. Two runs
+    /// that ask at once get two folders. Characters of the name that may not stand in a file name
+    /// become `-`.
     ///
     /// # Errors
     /// [`RecError::Io`] when the base folder cannot be created, read or written.
@@ -156,7 +162,8 @@ impl RunFolder {
         fs::read_to_string(&path).map_err(RecError::read(&path))
     }
 
-    /// Adds one line to `metrics.jsonl` and waits until the disk has it, so that a later checkpoint never counts a line that is lost.
+    /// Adds one line to `metrics.jsonl` and waits until the disk has it, so that a later checkpoint
+    /// never counts a line that is lost.
     ///
     /// # Errors
     /// [`RecError::Io`] when the disk is full or refuses.
@@ -169,10 +176,12 @@ impl RunFolder {
         disk.append_synced(&path, format!("{line}\n").as_bytes()).map_err(RecError::write(&path))
     }
 
-    /// The whole lines of `metrics.jsonl`; none when the file is not there. A last line without its end is left out: its write was cut.
+    /// The whole lines of `metrics.jsonl`; none when the file is not there. A last line without its
+    /// end is left out: its write was cut.
     ///
     /// # Errors
-    /// [`RecError::Io`] when it cannot be read, [`RecError::Checkpoint`] for a whole line that is not JSON.
+    /// [`RecError::Io`] when it cannot be read, [`RecError::Checkpoint`] for a whole line that is
+    /// not JSON.
     pub fn read_metrics(&self) -> Result<Vec<Value>> {
         let path = self.path.join(METRICS);
         whole_lines(&self.metrics_bytes()?)
@@ -185,10 +194,12 @@ impl RunFolder {
             .collect()
     }
 
-    /// Keeps the first lines of `metrics.jsonl`, in one step: those that the checkpoint knows about.
+    /// Keeps the first lines of `metrics.jsonl`, in one step: those that the checkpoint knows
+    /// about.
     ///
     /// # Errors
-    /// [`RecError::Checkpoint`] when there are fewer whole lines; [`RecError::Io`] when the system refuses.
+    /// [`RecError::Checkpoint`] when there are fewer whole lines; [`RecError::Io`] when the system
+    /// refuses.
     pub fn cut_metrics(&self, keep_lines: usize) -> Result<()> {
         let (path, bytes) = (self.path.join(METRICS), self.metrics_bytes()?);
         let n_lines = whole_lines(&bytes).count();
@@ -203,7 +214,8 @@ impl RunFolder {
         if keep == bytes.len() { Ok(()) } else { replace_file(&SystemDisk, &path, &bytes[..keep]) }
     }
 
-    /// Writes `report.json` and `report.html`, each in one step, the page first: where the JSON is, everything is.
+    /// Writes `report.json` and `report.html`, each in one step, the page first: where the JSON is,
+    /// everything is.
     ///
     /// # Errors
     /// [`RecError::Io`] when the disk is full or refuses.
@@ -267,7 +279,8 @@ fn look(path: &Path) -> Result<Found> {
         return Ok(Found::Nothing);
     }
     let config = fs::read(path.join(CONFIG)).unwrap_or_default();
-    // A run that was killed while it wrote its first file leaves nothing but the start of that file.
+    // A run that was killed while it wrote its first file leaves nothing but the start of that
+    // file.
     if only_unfinished || config.starts_with(MARK.as_bytes()) {
         return Ok(Found::Run);
     }
@@ -285,7 +298,8 @@ fn only_runs(path: &Path) -> Result<bool> {
     Ok(true)
 }
 
-/// Removes a run that [`look`] recognised. `config.toml` goes last: until then the rest is still recognised.
+/// Removes a run that [`look`] recognised. `config.toml` goes last: until then the rest is still
+/// recognised.
 fn clear(path: &Path) -> Result<()> {
     let gone = |result: std::io::Result<()>, at: &Path| match result {
         Err(e) if e.kind() != ErrorKind::NotFound => Err(failed(at, "remove")(e)),

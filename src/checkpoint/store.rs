@@ -1,4 +1,5 @@
-//! Writing a checkpoint so that it is there whole or not at all, and reading one without believing it.
+//! Atomic writing and verified reading of checkpoints: a checkpoint is there whole or not at all,
+//! and nothing in it is used before its checksum fits.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -77,13 +78,16 @@ impl Places {
     }
 }
 
-/// Writes a checkpoint: the folder holds the new one whole, or still the previous one. The same contents give the same bytes.
+/// Writes a checkpoint: the folder holds the new one whole, or still the previous one. The same
+/// contents give the same bytes.
 ///
-/// The previous checkpoint stays in `FOLDER.old` until the next call. The fact [`RECOVERED_FROM`] is not written: it tells about a reading.
+/// The previous checkpoint stays in `FOLDER.old` until the next call. The fact [`RECOVERED_FROM`]
+/// is not written: it tells about a reading.
 ///
 /// # Errors
-/// [`RecError::Checkpoint`] for contents that contradict themselves and for a folder with other people's files;
-/// [`RecError::Io`] when the disk is full or refuses, and then the previous checkpoint can still be loaded.
+/// [`RecError::Checkpoint`] for contents that contradict themselves and for a folder with other
+/// people's files; [`RecError::Io`] when the disk is full or refuses, and then the previous
+/// checkpoint can still be loaded.
 pub fn save(folder: &Path, contents: &Contents) -> Result<()> {
     save_on(&SystemDisk, folder, contents)
 }
@@ -101,6 +105,8 @@ pub(super) fn save_on(disk: &dyn Disk, folder: &Path, contents: &Contents) -> Re
         // Best effort, to give a full disk its space back; the next save clears the folder anyway.
         let _ = disk.remove_dir(&places.tmp);
     }
+    let n_bytes: usize = files.iter().map(|(_, bytes)| bytes.len()).sum();
+    tracing::debug!(path = %folder.display(), n_bytes, is_written = written.is_ok(), "saved a checkpoint");
     written
 }
 
@@ -109,16 +115,21 @@ pub fn exists(folder: &Path) -> bool {
     Places::of(folder).is_ok_and(|places| places.folder.is_dir() || places.old.is_dir())
 }
 
-/// Reads a checkpoint, every byte checked against the manifest. When the folder is absent or damaged, `FOLDER.old` is read instead and the fact
-/// [`RECOVERED_FROM`] says so. A folder `FOLDER.tmp` is never read: its write was not finished.
+/// Reads a checkpoint, every byte checked against the manifest. When the folder is absent or
+/// damaged, `FOLDER.old` is read instead and the fact [`RECOVERED_FROM`] says so. A folder
+/// `FOLDER.tmp` is never read: its write was not finished.
 ///
 /// # Errors
-/// [`RecError::Missing`] when there is neither folder; [`RecError::Checkpoint`] naming the file and the reason when what is there is damaged,
-/// foreign, or written by a newer version; [`RecError::Io`] when the system refuses to read.
+/// [`RecError::Missing`] when there is neither folder; [`RecError::Checkpoint`] naming the file and
+/// the reason when what is there is damaged, foreign, or written by a newer version;
+/// [`RecError::Io`] when the system refuses to read.
 pub fn load(folder: &Path) -> Result<Contents> {
     let places = Places::of(folder)?;
     let damage = match read_folder(&places.folder) {
-        Ok(contents) => return Ok(contents),
+        Ok(contents) => {
+            tracing::info!(path = %folder.display(), model = contents.model, "opened a checkpoint");
+            return Ok(contents);
+        }
         Err(Refusal::Final(error)) => return Err(error),
         Err(Refusal::Damaged(error)) => Some(error),
         Err(Refusal::Absent) => None,
@@ -197,7 +208,8 @@ fn encode(folder: &Path, contents: &Contents) -> Result<Vec<(&'static str, Vec<u
         files: files.iter().map(|(name, bytes)| (name.to_string(), FileSum::of(bytes))).collect(),
     };
     let rendered = manifest.render();
-    // Facts that are nested too deeply print but do not parse; better refused now than at the next start.
+    // Facts that are nested too deeply print but do not parse; better refused now than at the next
+    // start.
     if rendered.len() as u64 > MAX_MANIFEST_BYTES || Manifest::parse(Path::new(MANIFEST), &rendered).is_err() {
         return Err(refused(&"the facts are too large or nested too deeply"));
     }
@@ -292,7 +304,8 @@ fn read_folder(folder: &Path) -> Result<Contents, Refusal> {
     Ok(contents)
 }
 
-/// The bytes of a file. With a sum, its length is compared before anything is allocated, and its checksum afterwards.
+/// The bytes of a file. With a sum, its length is compared before anything is allocated, and its
+/// checksum afterwards.
 fn read_file(path: &Path, sum: Option<&FileSum>) -> Result<Vec<u8>, Refusal> {
     let damaged = |problem: String| Refusal::damaged(path, problem);
     let failed = |e: std::io::Error| match e.kind() {
@@ -320,7 +333,8 @@ fn read_file(path: &Path, sum: Option<&FileSum>) -> Result<Vec<u8>, Refusal> {
                 .with_todo("load it on a larger machine"),
         ));
     }
-    // One byte more than the length, so that a file which grows meanwhile is found and never read without end.
+    // One byte more than the length, so that a file which grows meanwhile is found and never read
+    // without end.
     File::open(path).map_err(failed)?.take(meta.len().saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 != meta.len() || sum.is_some_and(|sum| sum.sha256 != sha256_hex(&bytes)) {
         return Err(damaged("its checksum does not match the manifest".into()));

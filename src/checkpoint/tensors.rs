@@ -1,4 +1,4 @@
-//! Named tensors as the bytes of a `safetensors` file, and back.
+//! Named tensors as `safetensors` files.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -12,7 +12,8 @@ pub(super) fn encode(tensors: &BTreeMap<String, Tensor>) -> Result<Vec<u8>, Safe
     safetensors::serialize(tensors.iter().map(|(name, tensor)| (name.as_str(), Stored(tensor))), None)
 }
 
-/// The tensors of a file. The library checks offsets and shapes against the file's length before anything is allocated.
+/// The tensors of a file. The library checks offsets and shapes against the file's length before
+/// anything is allocated.
 ///
 /// # Errors
 /// What is wrong, in words.

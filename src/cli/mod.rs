@@ -8,6 +8,7 @@ mod devices;
 mod evaluate;
 mod inspect;
 mod interrupt;
+pub(crate) mod log;
 pub(crate) mod output;
 mod progress;
 mod recommend;
@@ -32,6 +33,9 @@ Start here (no data needed, the demo world is built in):
 Exit codes: 0 ok, 1 failure, 2 wrong usage, 3 data, 4 configuration, 5 resources or device, 6 damaged checkpoint,
 130 and 143 interrupted after a checkpoint was written (go on with --resume)")]
 pub(crate) struct Arguments {
+    /// Also tell what is read, written and evaluated; twice (-vv): in more detail
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
     #[command(subcommand)]
     command: Command,
 }

@@ -1,4 +1,4 @@
-//! The two streams: results to stdout, everything else to stderr.
+//! Output of the program: results to stdout, everything else to stderr.
 
 use std::io::{self, ErrorKind, Write};
 
@@ -56,7 +56,8 @@ pub(crate) fn say(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
-/// Text for one line: characters that would end the line or drive the terminal are spelt out. They come from names and from input.
+/// Text for one line: characters that would end the line or drive the terminal are spelt out. They
+/// come from names and from input.
 pub(crate) fn one_line(text: &str) -> String {
     let spell = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
     text.chars().map(spell).collect()

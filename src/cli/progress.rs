@@ -1,10 +1,11 @@
-//! What a person sees while a run trains: a bar on a terminal, otherwise a line per validation.
+//! Progress of a training: a bar on a terminal, otherwise a line per validation.
 
 use std::io::{IsTerminal, stderr};
 
 use gcnrec::train::{EpochRecord, Observer, Stage, StagePlan};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::log;
 use super::output::say;
 
 /// Watches a run and writes to stderr.
@@ -18,10 +19,11 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// A bar if stderr is a terminal.
+    /// A bar if stderr is a terminal that no log is written to.
     pub(super) fn new() -> Self {
+        let on_terminal = stderr().is_terminal() && !log::is_on();
         let (validation, speed) = (String::new(), String::new());
-        Progress { bar: None, on_terminal: stderr().is_terminal(), plan: None, best: None, validation, speed }
+        Progress { bar: None, on_terminal, plan: None, best: None, validation, speed }
     }
 
     fn say(&self, line: &str) {

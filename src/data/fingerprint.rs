@@ -1,4 +1,4 @@
-//! The fingerprint of a split.
+//! The fingerprint of a split: a SHA-256 over its ids and parts.
 
 use sha2::{Digest, Sha256};
 

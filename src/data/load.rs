@@ -1,4 +1,4 @@
-//! From the files of a configuration to a split.
+//! Loading: reads the files that a configuration names into a split.
 
 use std::collections::HashSet;
 use std::fmt::Write;
@@ -342,6 +342,7 @@ impl<'a> Loader<'a> {
             log.times.extend(if of_sessions { Some(row.line as i64) } else { row.time });
             Ok(())
         })?;
+        tracing::info!(path = %path.display(), format = format.name(), n_rows = log.len(), n_dropped, "read interactions");
         if log.is_empty() {
             return Err(RecError::input(
                 Place::file(path),

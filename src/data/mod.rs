@@ -1,4 +1,4 @@
-//! From files to dense ids: readers, the data set, its split into parts, the demo world.
+//! Data: readers of files, dense ids, logs of interactions, splits into parts, and the demo world.
 
 mod config;
 mod fingerprint;

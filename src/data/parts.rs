@@ -1,4 +1,4 @@
-//! A data set in parts.
+//! The split: a data set in training, validation and test part, with one set of ids.
 
 use gcnrec_graphs::{Interactions, ItemId};
 

@@ -1,4 +1,4 @@
-//! Divides a log into training, validation and test rows, with RecBole's rounding.
+//! Splitting rules: a log divided into training, validation and test rows, with RecBole's rounding.
 
 use std::cmp::Reverse;
 

@@ -1,5 +1,5 @@
-//! Where a mean comes from: who is served well, which items are found, and which items the lists
-//! are full of.
+//! Breakdown of a metric: by the activity of users and by the popularity of items, with the
+//! coverage of the catalogue.
 //!
 //! Users are told apart by the number of items they are known with, items by the number of users.
 //! The groups of items have equal shares of the known pairs, so a list that followed the data would

@@ -1,7 +1,8 @@
-//! Ranks the candidates of every held-out user and reduces the metrics.
+//! The evaluator: ranks the candidates of every held-out user and reduces the metrics.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use gcnrec_kernels::KernelError;
 use gcnrec_kernels::ops::top_k::TopK;
@@ -103,8 +104,11 @@ impl Evaluator {
     /// scorer or the item counts know another number of items, [`RecError::Input`] for a metric
     /// that no user counts for, and what the scorer refuses.
     pub fn evaluate(&self, scorer: &dyn Scorer) -> Result<Metrics> {
+        let start = Instant::now();
         let mut sums = vec![0.0; self.user_metrics.len()];
         let totals = self.each_user(scorer, |row| sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += value))?;
+        let seconds = start.elapsed().as_secs_f64();
+        tracing::debug!(model = scorer.model(), n_users = self.n_eval_users(), seconds, "evaluated");
         let (n, mut sums) = (self.held_out.len() as f64, sums.into_iter());
         let mut value = |at: &MetricAt| match at.metric {
             Metric::Hits(_) | Metric::List(_) => {

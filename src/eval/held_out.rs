@@ -1,4 +1,4 @@
-//! What is asked and what would have been right, user by user.
+//! Held-out data: queries and their ground truth, user by user.
 
 use std::borrow::Cow;
 

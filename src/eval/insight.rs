@@ -1,4 +1,4 @@
-//! What a report shows of a finished model beyond the means.
+//! The breakdown and the example lists that a report shows of a finished model.
 
 use serde::{Deserialize, Serialize};
 

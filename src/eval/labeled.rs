@@ -1,5 +1,5 @@
-//! Judges a scorer on labelled rows: rows that were shown and answered, with what the answer was.
-//! Nothing is sampled and nothing is masked.
+//! Evaluation on labelled rows: items that were shown, with what the user answered. Nothing is
+//! sampled and nothing is masked.
 //!
 //! Two protocols, which never mix because their means run over different things: *value* metrics
 //! (`auc`, `logloss`, …) compare every row's score with its label, all rows alike; *ranking*

@@ -1,6 +1,6 @@
-//! One rule for every model: rank all items for each user, hide what the user has already met, and
-//! compare the top of the list with what was held out. Only [`crate::models::Scorer`] is known
-//! here, so graph, linear and sequential models are judged alike.
+//! Evaluation, the same for every model: ranks all items for each user, masks what the user has
+//! already met, and compares the top of the list with the held-out items. Of models only
+//! [`crate::models::Scorer`] is known.
 
 mod breakdown;
 mod evaluator;

@@ -1,5 +1,5 @@
-//! Ranked lists and held-out items as files that other tools read and write: TREC's run
-//! (`user Q0 item rank score tag`) and qrels (`user 0 item relevance`).
+//! TREC files of ranked lists and held-out items: run (`user Q0 item rank score tag`) and qrels
+//! (`user 0 item relevance`).
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;

@@ -1,4 +1,4 @@
-//! What an evaluation gives: means over users, and each user's own values for significance tests.
+//! Results of an evaluation: means over users, and the values of each user for significance tests.
 
 use std::fmt;
 

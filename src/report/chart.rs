@@ -23,8 +23,8 @@ impl Render for Px {
     }
 }
 
-/// A line through the points, over epochs. `mark` draws a vertical line at the epoch that was kept. Points that are not finite are left out;
-/// with none left there is no drawing.
+/// A line through the points, over epochs. `mark` draws a vertical line at the epoch that was kept.
+/// Points that are not finite are left out; with none left there is no drawing.
 pub(super) fn line(label: &str, points: &[(u64, f64)], last_epoch: u64, mark: Option<u64>) -> Option<Markup> {
     let points: Vec<(u64, f64)> = points.iter().copied().filter(|(_, value)| value.is_finite()).collect();
     if points.is_empty() {
@@ -125,7 +125,8 @@ mod tests {
 
     #[test]
     fn the_highest_point_is_at_the_top_and_the_last_epoch_at_the_right() {
-        // Width 640, margins 64 and 16: epoch 5 of 10 is at 64 + 560 / 2 = 344. Height 220, margins 14 and 30: the ends are 14 and 190.
+        // Width 640, margins 64 and 16: epoch 5 of 10 is at 64 + 560 / 2 = 344. Height 220, margins
+        // 14 and 30: the ends are 14 and 190.
         let svg = line("loss", &[(5, 1.0), (10, 3.0)], 10, Some(5)).unwrap().0;
         assert!(svg.contains("points=\"344.0,190.0 624.0,14.0\""), "{svg}");
         assert!(svg.contains("class=\"mark\" x1=\"344.0\""), "{svg}");

@@ -16,7 +16,8 @@ pub const LEVEL: f64 = 0.05;
 /// What the table says in place of a probability over users, for a metric such as `auc`.
 const NO_USER_VALUES: &str = "no user values";
 
-/// Several models on the same data, paired over seeds. Numbers that are not defined are NaN here and null in JSON.
+/// Several models on the same data, paired over seeds. Numbers that are not defined are NaN here
+/// and null in JSON.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Comparison {
     /// The layout of this document: 1.

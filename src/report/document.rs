@@ -10,7 +10,8 @@ use crate::debias::{IMPUTED, WeightRow};
 use crate::eval::Insight;
 use crate::models::LayerWeights;
 
-/// Everything that a finished run says about itself. A number that is not defined (no user to average over) is NaN here and null in JSON.
+/// Everything that a finished run says about itself. A number that is not defined (no user to
+/// average over) is NaN here and null in JSON.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
     /// The layout of this document: 1.
@@ -35,7 +36,8 @@ pub struct Report {
     pub metrics: BTreeMap<String, BTreeMap<String, f64>>,
     /// Where the time went.
     pub timing: Timing,
-    /// Seconds of validation over seconds of training, for models that are validated while they train.
+    /// Seconds of validation over seconds of training, for models that are validated while they
+    /// train.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub evaluation_share: Option<f64>,
     /// The most memory in use at once, in MB (10^6 bytes).
@@ -45,7 +47,8 @@ pub struct Report {
     /// Layer weights, for models that combine layers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub layer_weights: Option<LayerWeights>,
-    /// What a debiasing method made of the training pairs: mean weights by feature, and imputed values.
+    /// What a debiasing method made of the training pairs: mean weights by feature, and imputed
+    /// values.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub example_weights: Vec<WeightRow>,
     /// The trainings that a run consists of, where there is more than one (selection, refit).
@@ -88,7 +91,8 @@ pub struct ProtocolFacts {
     pub candidates: String,
     /// Items that the user already has are left out of the ranking.
     pub exclude_seen: bool,
-    /// The part that picked the epoch: `valid`, `test` (where a published protocol does so) or `none`.
+    /// The part that picked the epoch: `valid`, `test` (where a published protocol does so) or
+    /// `none`.
     pub selected_on: String,
     /// The model was trained again on training and validation part before test was scored.
     pub refit: bool,
@@ -190,7 +194,8 @@ impl Report {
         table
     }
 
-    /// What a debiasing method made of the training pairs, as a table: mean weights by feature. Nothing without a method.
+    /// What a debiasing method made of the training pairs, as a table: mean weights by feature.
+    /// Nothing without a method.
     pub fn weight_table(&self) -> Option<Table> {
         let mut table = Table::new(["feature", "group", "pairs", "mean weight", "of the mean"]);
         let mut rows = self.example_weights.iter().filter(|row| row.feature != IMPUTED).peekable();
@@ -203,7 +208,8 @@ impl Report {
         Some(table)
     }
 
-    /// The values that stand in for labels, by what was observed of a pair. Nothing without imputation.
+    /// The values that stand in for labels, by what was observed of a pair. Nothing without
+    /// imputation.
     pub fn imputed_table(&self) -> Option<Table> {
         let mut table = Table::new(["pair", "imputed label"]);
         let mut rows = self.example_weights.iter().filter(|row| row.feature == IMPUTED).peekable();
@@ -214,7 +220,8 @@ impl Report {
         Some(table)
     }
 
-    /// Layer weights as a table: the mean, then users and items by degree. Nothing for models without layers.
+    /// Layer weights as a table: the mean, then users and items by degree. Nothing for models
+    /// without layers.
     pub fn layer_table(&self) -> Option<Table> {
         let weights = self.layer_weights.as_ref()?;
         let layers = (0..weights.mean.len()).map(|layer| format!("layer {layer}"));

@@ -1,4 +1,4 @@
-//! What a run tells about itself: `report.json`, tables for a terminal, and a page for a browser.
+//! Reports: `report.json`, tables for a terminal, and pages for a browser.
 
 mod chart;
 mod comparison;

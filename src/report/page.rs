@@ -65,7 +65,8 @@ pub(super) fn legend(entries: &[(String, String)]) -> Markup {
     }
 }
 
-/// A table. On a narrow screen every row becomes a card whose cells carry the names of their columns.
+/// A table. On a narrow screen every row becomes a card whose cells carry the names of their
+/// columns.
 pub(super) fn table(table: &Table) -> Markup {
     let is_number = |column: usize| {
         let mut cells = table.rows().iter().map(|row| &row[column]).filter(|cell| **cell != Cell::Empty);

@@ -1,4 +1,5 @@
-//! Drawings of several models at once: lines over epochs or groups, intervals around zero, quality against cost.
+//! Plots of several models: lines over epochs or groups, intervals around zero, quality against
+//! cost.
 
 use maud::{Markup, html};
 
@@ -60,7 +61,8 @@ fn grid(axis: Axis) -> Markup {
     }
 }
 
-/// Lines over a common axis. `ticks` are words under the drawing. With `from_zero` the values begin at zero.
+/// Lines over a common axis. `ticks` are words under the drawing. With `from_zero` the values begin
+/// at zero.
 pub(super) fn lines(label: &str, series: &[Series], ticks: &[(f64, String)], from_zero: bool) -> Option<Markup> {
     let points =
         || series.iter().flat_map(|series| series.points.iter().copied()).filter(|(_, value)| value.is_finite());
@@ -177,7 +179,8 @@ mod tests {
 
     #[test]
     fn lines_run_from_edge_to_edge_and_leave_out_what_is_not_finite() {
-        // 64 + 6 = 70 on the left, 640 - 16 - 6 = 618 on the right. Values 0..2 with 5 % air: -.1..2.1 over 190..14, so 0 is at 182, 2 at 22.
+        // 64 + 6 = 70 on the left, 640 - 16 - 6 = 618 on the right. Values 0..2 with 5 % air:
+        // -.1..2.1 over 190..14, so 0 is at 182, 2 at 22.
         let svg = lines("x", &[series(&[(1.0, 0.0), (2.0, f64::NAN), (3.0, 2.0)])], &[], false).unwrap().0;
         assert!(svg.contains("class=\"path s1\" points=\"70.0,182.0 618.0,22.0\""), "{svg}");
         assert!(svg.contains("&lt;a&gt;: 2.000"), "{svg}");

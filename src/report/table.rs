@@ -42,7 +42,8 @@ pub enum Cell {
     Text(String),
     /// A whole number, set to the right.
     Whole(i64),
-    /// A number with this many digits after the point in a printed table; JSON and CSV get all of them.
+    /// A number with this many digits after the point in a printed table; JSON and CSV get all of
+    /// them.
     Real(f64, usize),
     /// Nothing.
     Empty,
@@ -73,7 +74,8 @@ impl Table {
         Table { header: header.into_iter().map(Into::into).collect(), rows: Vec::new() }
     }
 
-    /// Adds a row. A row that is too short ends in empty cells; cells beyond the header are not kept.
+    /// Adds a row. A row that is too short ends in empty cells; cells beyond the header are not
+    /// kept.
     pub fn row(&mut self, cells: impl IntoIterator<Item = Cell>) {
         let mut row: Vec<Cell> = cells.into_iter().take(self.header.len()).collect();
         row.resize(self.header.len(), Cell::Empty);
@@ -97,7 +99,8 @@ impl Table {
 
     /// The whole table as text with a line end.
     ///
-    /// In a printed table control characters are shown as escapes, so that a title from a data file cannot steer the terminal.
+    /// In a printed table control characters are shown as escapes, so that a title from a data file
+    /// cannot steer the terminal.
     pub fn render(&self, format: Format) -> String {
         match format {
             Format::Table => self.aligned(),
@@ -123,7 +126,8 @@ impl Table {
                 if !line.is_empty() || width == 0 {
                     line.push_str("  ");
                 }
-                // `{cell:<width$}` would count characters, and a terminal gives some of them two columns.
+                // `{cell:<width$}` would count characters, and a terminal gives some of them two
+                // columns.
                 let blanks = " ".repeat(width - cell.width());
                 line.push_str(&if *right { blanks + cell } else { cell.clone() + &blanks });
             }
@@ -220,7 +224,8 @@ mod tests {
     #[test]
     fn columns_are_those_of_a_terminal_whatever_the_script() {
         let mut table = Table::new(["title", "n"]);
-        // Two columns a character; two columns for an emoji of four code points; none for the accent.
+        // Two columns a character; two columns for an emoji of four code points; none for the
+        // accent.
         for title in ["卧虎藏龙", "👩\u{200d}🚀 up", "Ame\u{301}lie"] {
             table.row([title.into(), Cell::Whole(1)]);
         }

@@ -48,7 +48,8 @@ fn extremes(rows: &[&WeightRow]) -> Markup {
     html! { p { (words) } }
 }
 
-/// One bar per group, from zero, and a line at the mean of all pairs. Values that are not finite have no bar.
+/// One bar per group, from zero, and a line at the mean of all pairs. Values that are not finite
+/// have no bar.
 fn bars(label: &str, rows: &[&WeightRow]) -> Markup {
     let height = ROW * rows.len() as f64 + 4.0;
     let most = rows.iter().map(|row| row.value).filter(|value| value.is_finite()).fold(0.0, f64::max);

@@ -1,4 +1,4 @@
-//! Where a row's fields stand in a line, and how a field becomes a number.
+//! Columns of a row: where its fields stand in a line, and how a field becomes a number.
 
 use std::path::Path;
 

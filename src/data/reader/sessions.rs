@@ -1,5 +1,5 @@
-//! Sessions: `item item …` a line, oldest first, of somebody without a name (SR-GNN, GCE-GNN). A
-//! tab may stand before the last item, to mark it as the one to be found.
+//! Sessions: `item item …` a line, oldest first, of a user without a name (SR-GNN, GCE-GNN). A tab
+//! may stand before the last item, to mark it as the one to be found.
 
 use super::{Columns, Evidence, Format, Head, Reader, Row, Sink, Source};
 use crate::error::{Place, RecError, Result};

@@ -1,5 +1,5 @@
-//! Names of items to show to a person: MovieLens's `u.item` and `movies.dat`, RecBole's `.item`, or
-//! delimited text with a header.
+//! Titles of items: MovieLens's `u.item` and `movies.dat`, RecBole's `.item`, or delimited text
+//! with a header.
 
 use super::atomic::typed_names;
 use super::csv::delimiter;

@@ -1,4 +1,4 @@
-//! From files to splits.
+//! Tests of loading: from files to splits.
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! What the tests of this folder share, and the tests that need more than one of its files.
+//! Helpers of the tests in this folder, and the tests that need more than one of its files.
 
 mod load;
 mod real;

@@ -1,5 +1,5 @@
-//! The public data sets, where they lie beside the repository (`../shared/data`, or the folder that
-//! `GCNREC_DATA` names).
+//! Tests on public data sets, where they lie beside the repository (`../shared/data`, or the folder
+//! that `GCNREC_DATA` names).
 
 use std::path::PathBuf;
 

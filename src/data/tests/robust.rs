@@ -1,4 +1,5 @@
-//! Any bytes give rows or an error, and what is written in a format is read back.
+//! Property tests of the readers: any bytes give rows or an error, and what is written in a format
+//! is read back.
 
 use std::io::Write;
 

@@ -1,4 +1,4 @@
-//! The demo world can be learnt.
+//! Tests of the demo world: it can be learnt.
 
 use gcnrec_graphs::{ItemId, Seed, UserId};
 

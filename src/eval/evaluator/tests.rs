@@ -1,4 +1,5 @@
-//! The evaluator against a slow plain one, and its promises about users, threads and NaN.
+//! Tests of the evaluator against a slow plain one, and of its promises about users, threads and
+//! NaN.
 
 use gcnrec_graphs::{Interactions, ItemId, UserId};
 use proptest::prelude::*;

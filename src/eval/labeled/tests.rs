@@ -1,4 +1,4 @@
-//! Labelled rows against numbers by hand, and what is refused.
+//! Tests of labelled rows against numbers by hand, and of what is refused.
 
 use super::*;
 use crate::models::state::State;

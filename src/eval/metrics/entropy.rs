@@ -1,4 +1,4 @@
-//! Shannon entropy of what is shown.
+//! Shannon entropy of the items that are shown.
 
 use super::ExposureMetric;
 

@@ -1,4 +1,4 @@
-//! Hit rate: was there anything right at all.
+//! Hit rate: whether the list holds any held-out item.
 
 use super::RankingMetric;
 

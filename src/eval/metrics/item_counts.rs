@@ -1,4 +1,4 @@
-//! How often each item stands in training, and which items make the long tail.
+//! Item popularity: training counts of the items, and the long tail that metrics read.
 
 /// Training counts of all items, with the tail that `tailpercentage` reads.
 #[derive(Debug, Clone, PartialEq)]

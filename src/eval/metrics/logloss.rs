@@ -1,4 +1,4 @@
-//! Logarithmic loss: how surprised the scores are by the labels.
+//! Logarithmic loss of scores against labels.
 
 use super::{ValueMetric, classes, mean};
 use crate::error::Result;
