@@ -104,12 +104,13 @@ pub(super) struct Layer {
 pub fn resolve(sources: &Sources) -> Result<Resolved> {
     let Some(file) = &sources.run_file else { return resolve_text(sources, None) };
     let bytes = std::fs::read(file).map_err(RecError::read(file))?;
-    let text = String::from_utf8(bytes).map_err(|error| RecError::Config {
-        key: "encoding".into(),
-        origin: file.display().to_string(),
-        found: format!("a byte that is not UTF-8 at offset {}", error.utf8_error().valid_up_to()),
-        expected: "a TOML file in UTF-8".into(),
-        todo: String::new(),
+    let text = String::from_utf8(bytes).map_err(|error| {
+        RecError::range(
+            "encoding",
+            format!("a byte that is not UTF-8 at offset {}", error.utf8_error().valid_up_to()),
+            "a TOML file in UTF-8",
+        )
+        .with_origin(file.display().to_string())
     })?;
     resolve_text(sources, Some((&text, file)))
 }
@@ -209,9 +210,8 @@ fn from_environment(variables: &[(String, String)]) -> Result<Vec<Entry>> {
 
 /// `train.patience=3`.
 fn from_set(text: &str) -> Result<Entry> {
-    let usage = |problem: &str| RecError::Usage {
-        problem: format!("--set {text}: {problem}"),
-        todo: "write --set key=value, as in --set train.patience=3".into(),
+    let usage = |problem: &str| {
+        RecError::usage(format!("--set {text}: {problem}"), "write --set key=value, as in --set train.patience=3")
     };
     let (key, value) = text.split_once('=').ok_or_else(|| usage("there is no value"))?;
     let path: Vec<String> = key.trim().split('.').map(|name| name.trim().to_string()).collect();

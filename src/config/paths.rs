@@ -57,14 +57,14 @@ pub fn check_files(config: &data::Config, data_folder: Option<&Path>) -> Result<
     let named = parts.into_iter().chain([&config.candidates, &config.items]);
     match named.flatten().find(|path| !path.exists()) {
         None => Ok(()),
-        Some(path) => Err(RecError::Missing {
-            what: "file",
-            name: path.display().to_string(),
-            todo: match data_folder {
+        Some(path) => Err(RecError::missing(
+            "file",
+            path.display().to_string(),
+            match data_folder {
                 Some(folder) => format!("it is not in GCNREC_DATA={} either", folder.display()),
                 None => "check the path, or set GCNREC_DATA to the folder that holds it".into(),
             },
-        }),
+        )),
     }
 }
 

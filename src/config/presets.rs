@@ -27,12 +27,9 @@ presets! {
 /// [`RecError::Unknown`] for a name that is not in [`NAMES`].
 pub(super) fn text(name: &str) -> Result<&'static str> {
     let position = NAMES.iter().position(|&known| known == name);
-    position.map(|position| TEXTS[position]).ok_or_else(|| RecError::Unknown {
-        what: "preset",
-        origin: "--preset".into(),
-        name: name.into(),
-        known: NAMES.iter().map(|&name| name.into()).collect(),
-    })
+    position
+        .map(|position| TEXTS[position])
+        .ok_or_else(|| RecError::unknown("preset", name, NAMES.iter()).with_origin("--preset"))
 }
 
 #[cfg(test)]

@@ -50,12 +50,8 @@ impl Config {
     /// # Errors
     /// [`RecError::Config`] for a seed that TOML's signed numbers cannot hold.
     pub fn to_toml(&self) -> Result<String> {
-        toml::to_string(self).map_err(|error| RecError::Config {
-            key: "config".into(),
-            origin: String::new(),
-            found: "a value that TOML cannot hold".into(),
-            expected: error.to_string().replace('\n', " "),
-            todo: String::new(),
+        toml::to_string(self).map_err(|error| {
+            RecError::range("config", "a value that TOML cannot hold", error.to_string().replace('\n', " "))
         })
     }
 
@@ -104,7 +100,7 @@ impl Config {
             _ => {
                 let known = ["auto", "cpu", "cuda", "vulkan"].map(String::from).to_vec();
                 let name = self.device.clone();
-                Err(("device", RecError::Unknown { what: "device", origin: String::new(), name, known }))
+                Err(("device", RecError::unknown("device", name, known)))
             }
         }
     }

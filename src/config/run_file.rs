@@ -84,26 +84,22 @@ fn one_table(entries: &[Entry], family: &str) -> Result<()> {
     let Some(first) = named.next() else { return Ok(()) };
     match named.find(|entry| entry.path[1] != first.path[1]) {
         None => Ok(()),
-        Some(second) => Err(RecError::Config {
-            key: family.into(),
-            origin: second.origin.clone(),
-            found: format!("a second table, [{family}.{}]", second.path[1]),
-            expected: format!("only [{family}.{}] ({})", first.path[1], first.origin),
-            todo: "remove one of them".into(),
-        }),
+        Some(second) => Err(RecError::range(
+            family,
+            format!("a second table, [{family}.{}]", second.path[1]),
+            format!("only [{family}.{}] ({})", first.path[1], first.origin),
+        )
+        .with_origin(second.origin.clone())
+        .with_todo("remove one of them")),
     }
 }
 
 fn syntax(text: &str, file: &Path, error: &toml::de::Error) -> RecError {
     let (line, column) = line_and_column(text, error.span().map_or(0, |span| span.start));
     let found: String = text.lines().nth(line - 1).unwrap_or_default().trim().chars().take(60).collect();
-    RecError::Config {
-        key: "syntax".into(),
-        origin: format!("{}:{line}:{column}", file.display()),
-        found: format!("`{found}`"),
-        expected: "TOML".into(),
-        todo: error.message().lines().collect::<Vec<_>>().join(", "),
-    }
+    RecError::range("syntax", format!("`{found}`"), "TOML")
+        .with_origin(format!("{}:{line}:{column}", file.display()))
+        .with_todo(error.message().lines().collect::<Vec<_>>().join(", "))
 }
 
 /// Line and column (in characters) of a byte offset, both from 1.

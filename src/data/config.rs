@@ -202,16 +202,16 @@ impl Config {
         }
         self.demo.validate("data.demo")?;
         if self.recent_days.is_some() && self.recent_fraction.is_some() {
-            return Err(RecError::Usage {
-                problem: "data.recent_days and data.recent_fraction both say which rows are recent".into(),
-                todo: "give one of the two".into(),
-            });
+            return Err(RecError::usage(
+                "data.recent_days and data.recent_fraction both say which rows are recent",
+                "give one of the two",
+            ));
         }
         self.check_files()
     }
 
     fn check_files(&self) -> Result<()> {
-        let refuse = |problem: &str, todo: &str| Err(RecError::Usage { problem: problem.into(), todo: todo.into() });
+        let refuse = |problem: &str, todo: &str| Err(RecError::usage(problem, todo));
         let (path, train) = (self.path.is_some(), self.train.is_some());
         if path && train {
             return refuse(

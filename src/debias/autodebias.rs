@@ -129,12 +129,13 @@ impl Method for Autodebias {
 /// The position of every training pair in the list that was shown: its time column.
 fn positions_of(split: &Split, pairs: &Interactions) -> Result<Vec<u32>> {
     const MOST: i64 = 10_000;
-    let refuse = |found: String| RecError::Config {
-        key: "debias.autodebias.positions".into(),
-        origin: String::new(),
-        found,
-        expected: "positions from 0 to 10000 in the time column of the training part".into(),
-        todo: "name their column with data.time_column, or remove the key".into(),
+    let refuse = |found: String| {
+        RecError::range(
+            "debias.autodebias.positions",
+            found,
+            "positions from 0 to 10000 in the time column of the training part",
+        )
+        .with_todo("name their column with data.time_column, or remove the key")
     };
     let log = &split.train;
     if log.times.is_empty() {

@@ -75,17 +75,18 @@ pub fn prepare_on(config: &Config, uniform: &UniformLog, training: &Training<'_>
 fn check_loss(config: &Config, training: &Training<'_>) -> Result<()> {
     let loss = training.objective;
     if training.split.explicit && !loss.is_of_labels() && config.training_rows() != TrainingRows::Uniform {
-        return Err(RecError::Config {
-            key: "objective".into(),
-            origin: String::new(),
-            found: format!("the loss {}, which takes every training row for a liked one", loss.name()),
-            expected: "a loss of labels, because data.feedback is explicit".into(),
-            todo: "use --loss mse or --loss logistic, or set data.feedback = \"implicit\"".into(),
-        });
+        return Err(RecError::range(
+            "objective",
+            format!("the loss {}, which takes every training row for a liked one", loss.name()),
+            "a loss of labels, because data.feedback is explicit",
+        )
+        .with_todo("use --loss mse or --loss logistic, or set data.feedback = \"implicit\""));
     }
-    config.fits(&**loss).map_err(|which| RecError::Usage {
-        problem: format!("the debiasing method {} does not fit the loss {}", config.name(), loss.name()),
-        todo: format!("it fits {which}"),
+    config.fits(&**loss).map_err(|which| {
+        RecError::usage(
+            format!("the debiasing method {} does not fit the loss {}", config.name(), loss.name()),
+            format!("it fits {which}"),
+        )
     })
 }
 

@@ -55,22 +55,21 @@ pub(super) fn rows(split: &Split, needed: impl Fn() -> String) -> Result<Log> {
         (0..).zip(split.uniform.pairs()).filter(|(_, pair)| !held_out.contains(pair)).map(|(row, _)| row).collect();
     let uniform = split.uniform.select(&kept);
     if uniform.is_empty() {
-        return Err(RecError::Missing {
-            what: "log of uniform exposure",
-            name: needed(),
-            todo: "add --uniform FILE (data.uniform) with ratings of items that were shown at random".into(),
-        });
+        return Err(RecError::missing(
+            "log of uniform exposure",
+            needed(),
+            "add --uniform FILE (data.uniform) with ratings of items that were shown at random",
+        ));
     }
     let n_liked = uniform.ratings.iter().filter(|&&label| label > 0.0).count();
     if n_liked == 0 || n_liked == uniform.len() {
         let label = if n_liked == 0 { "-1" } else { "+1" };
-        return Err(RecError::Input {
-            place: Place::file(Path::new("uniform part")),
-            found: format!("{} rows, all with the label {label}", uniform.len()),
-            expected: "rows with both labels".into(),
-            todo: "ratings of data.min_rating (--min-rating, default 4) or more are +1, lower ones -1: change it"
-                .into(),
-        });
+        return Err(RecError::input(
+            Place::file(Path::new("uniform part")),
+            format!("{} rows, all with the label {label}", uniform.len()),
+            "rows with both labels",
+        )
+        .with_todo("ratings of data.min_rating (--min-rating, default 4) or more are +1, lower ones -1: change it"));
     }
     Ok(uniform)
 }
@@ -98,12 +97,12 @@ pub(super) fn batch(loss: UniformLoss, uniform: &Log) -> Result<Batch> {
         }
     }
     if batch.users.is_empty() {
-        return Err(RecError::Input {
-            place: Place::file(Path::new("uniform part")),
-            found: "no user with both labels".into(),
-            expected: "users with a liked and a disliked row, for the loss bpr of the uniform log".into(),
-            todo: "set uniform_loss = \"logistic\" in the method's table, or give more rows per user".into(),
-        });
+        return Err(RecError::input(
+            Place::file(Path::new("uniform part")),
+            "no user with both labels",
+            "users with a liked and a disliked row, for the loss bpr of the uniform log",
+        )
+        .with_todo("set uniform_loss = \"logistic\" in the method's table, or give more rows per user"));
     }
     Ok(batch)
 }

@@ -255,7 +255,7 @@ fn in_our_name(error: RecError, member: &dyn Scorer) -> RecError {
     match error {
         RecError::Unsupported { problem, todo, .. } => {
             let problem = format!("its member {} cannot answer: {problem}", member.model());
-            RecError::Unsupported { model: ROW.name.into(), problem, todo }
+            RecError::unsupported(ROW.name, problem).with_todo(todo)
         }
         other => other,
     }

@@ -139,12 +139,11 @@ impl<K: ?Sized + Family> Chosen<K> {
 }
 
 fn row_of<K: ?Sized + Family>(name: &str) -> Result<&'static Row<K>> {
-    K::rows().iter().copied().find(|row| row.name == name).ok_or_else(|| RecError::Unknown {
-        what: K::WHAT,
-        origin: String::new(),
-        name: name.into(),
-        known: K::rows().iter().map(|row| row.name.into()).collect(),
-    })
+    K::rows()
+        .iter()
+        .copied()
+        .find(|row| row.name == name)
+        .ok_or_else(|| RecError::unknown(K::WHAT, name, K::rows().iter().map(|row| row.name)))
 }
 
 impl<K: ?Sized> Deref for Chosen<K> {

@@ -172,11 +172,11 @@ impl GraphScorer {
         known.sort_unstable();
         known.dedup();
         if known.is_empty() {
-            return Err(RecError::Unsupported {
-                model: self.scoring.model.into(),
-                problem: "a user it was not trained on needs a history of items that it was trained on".into(),
-                todo: "give a history with at least one such item".into(),
-            });
+            return Err(RecError::unsupported(
+                self.scoring.model,
+                "a user it was not trained on needs a history of items that it was trained on",
+            )
+            .with_todo("give a history with at least one such item"));
         }
         let pull = |hop: &[f32]| {
             let mut sum = vec![0.0f32; dim];
@@ -238,11 +238,11 @@ impl Scorer for GraphScorer {
 
     fn similar_items(&self, item: ItemId, k: usize) -> Result<Vec<(ItemId, f32)>> {
         if item.index() >= self.nodes.n_items {
-            return Err(RecError::Missing {
-                what: "item",
-                name: format!("number {}", item.0),
-                todo: format!("this model has {} items", self.nodes.n_items),
-            });
+            return Err(RecError::missing(
+                "item",
+                format!("number {}", item.0),
+                format!("this model has {} items", self.nodes.n_items),
+            ));
         }
         let query = self.device.upload(&scaled(&self.items[item.index() * self.dim..][..self.dim], self.dim, 0.0));
         let top = top_k(&self.device, self.dim, &query, &self.unit_items, &[&[item.0]], k)?;
