@@ -39,7 +39,8 @@ settings! {
         look_ahead: bool = true;
         /// Rows of the uniform log (for `bpr` pairs of a liked and a disliked one of a user) that
         /// judge a look-ahead, drawn afresh for each.
-        judge_rows: Option<usize> = None, or "all up to 4096, and 4096 of more", in between(1.0, 1e9);
+        judge_rows: Option<usize> = None, or "all up to 4096, and 4096 of more",
+            takes "1 to the rows of the uniform log", in between(1.0, 1e9);
         /// Loss of the uniform log.
         uniform_loss: Option<UniformLoss> = None, or "that of the loss; `bpr` for losses of rankings";
         /// The time column is the position in the list that was shown, a feature of the weights.

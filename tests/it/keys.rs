@@ -13,13 +13,29 @@ pub fn all() -> BTreeSet<String> {
 /// The table of keys as `configs/README.md` has it.
 pub fn table() -> String {
     let row = |(path, key): &(String, &Key)| {
-        let default = (key.default)().map_or_else(|| key.unset.to_string(), |default| format!("`{default}`"));
-        let cells = [format!("`{path}`"), takes(path, key), default, key.about()];
+        let default = (key.default)().map_or_else(|| key.unset.to_string(), |default| format!("`{}`", short(default)));
+        let cells = [format!("`{path}`"), takes(path, key), default, in_a_cell(&key.about())];
         assert!(cells.iter().all(|cell| !cell.is_empty() && !cell.contains('|')), "{cells:?}");
         format!("| {} |\n", cells.join(" | "))
     };
     let head = "| key | takes | default | what it does |\n| --- | --- | --- | --- |\n";
     keys().iter().fold(head.to_string(), |table, key| table + &row(key))
+}
+
+/// A value as TOML, very small numbers with an exponent.
+fn short(value: String) -> String {
+    match value.parse::<f64>() {
+        Ok(number) if number > 0.0 && number < 1e-6 => format!("{number:e}"),
+        _ => value,
+    }
+}
+
+/// A sentence without its full stop and its capital letter, unless that is part of a name.
+fn in_a_cell(sentence: &str) -> String {
+    let text = sentence.strip_suffix('.').unwrap_or(sentence);
+    let (first, rest) = text.split_at(text.chars().next().map_or(0, char::len_utf8));
+    let is_a_name = rest.split(' ').next().is_some_and(|word| word.chars().any(char::is_uppercase));
+    if is_a_name { text.into() } else { first.to_lowercase() + rest }
 }
 
 /// What a key takes, in a cell.

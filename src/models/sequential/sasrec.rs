@@ -32,8 +32,8 @@ settings! {
         inner: usize = 256, in between(1.0, 16384.0);
         /// number of blocks
         layers: usize = 2, in between(1.0, 32.0), flag "--layers";
-        /// heads of the attention; a divisor of `dim`
-        heads: usize = 2;
+        /// heads of the attention
+        heads: usize = 2, takes "a divisor of `dim`";
         /// share of the numbers that are dropped after the input and after each half of a block
         dropout: f32 = 0.5, in from_to_below(0.0, 1.0);
         /// share of the attention that is dropped
