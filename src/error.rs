@@ -53,6 +53,13 @@ impl fmt::Display for Place {
 }
 
 /// What went wrong.
+///
+/// ```
+/// let error = gcnrec::Recommender::open("no/such/run").err().expect("there is no such run");
+/// assert!(matches!(error, gcnrec::RecError::Missing { .. }));
+/// assert_eq!(error.exit_code(), 3);
+/// assert!(error.to_string().contains("no/such/run")); // one line for the user
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecError {

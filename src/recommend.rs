@@ -21,6 +21,32 @@ pub type Ranking = Vec<(String, f32)>;
 const BLOCK_SCORES: usize = 4 << 20;
 
 /// A trained model with the names of its users and items. Immutable; threads share one.
+///
+/// ```
+/// # use gcnrec::config::Sources;
+/// # use gcnrec::run::{Destination, Run};
+/// # use gcnrec::train::{Silent, Stop};
+/// # fn main() -> gcnrec::Result<()> {
+/// # let place = tempfile::tempdir().expect("a folder for temporary files");
+/// # let folder = place.path().join("run");
+/// # let demo = ["n_users=60", "n_items=50", "interactions_per_user=8"];
+/// # let mut set: Vec<String> = demo.map(|size| format!("data.demo.{size}")).to_vec();
+/// # set.push("model.ease.l2=20".into());
+/// # let sources = Sources { set, ..Sources::default() };
+/// # let prepared = Run::prepare(&sources, Destination::new(&folder))?;
+/// # prepared.train(&mut Silent, &Stop::default())?;
+/// let recommender = gcnrec::Recommender::open(&folder)?;
+/// for (item, score) in recommender.for_user("user-0001", 3)? {
+///     println!("{item}\t{score:.4}");
+/// }
+/// // Somebody who was not in training, by a history; never what is in it already.
+/// let history = recommender.items()[0].as_str();
+/// assert!(recommender.for_history(&[history], 3)?.iter().all(|(item, _)| item != history));
+/// // Many users at once, in parallel; the answers stand in the order of the users.
+/// assert_eq!(recommender.top_k(&["user-0001", "user-0002"], 3)?.len(), 2);
+/// # Ok(())
+/// # }
+/// ```
 pub struct Recommender {
     scorer: Box<dyn Scorer>,
     users: Names,

@@ -26,6 +26,44 @@ const USERS_PER_TASK: usize = 64;
 /// Blocks of users are scored one after the other (a scorer is parallel inside), the metrics of a
 /// block's users in parallel, and the sums run in f64 in the order of the users: the result does
 /// not depend on the number of threads.
+///
+/// ```
+/// use gcnrec::eval::{Evaluator, HeldOut};
+/// use gcnrec::models::state::State;
+/// use gcnrec::models::{Query, Scorer};
+/// use gcnrec::{ItemId, UserId};
+/// use gcnrec_graphs::Interactions;
+///
+/// /// Prefers the first of three items, whoever asks.
+/// struct FirstItems;
+///
+/// impl Scorer for FirstItems {
+///     fn model(&self) -> &'static str {
+///         "first_items"
+///     }
+///     fn n_items(&self) -> usize {
+///         3
+///     }
+///     fn score_block(&self, queries: &[Query<'_>], out: &mut Vec<f32>) -> gcnrec::Result<()> {
+///         *out = [3.0, 2.0, 1.0].repeat(queries.len());
+///         Ok(())
+///     }
+///     fn state(&self) -> State {
+///         State::default()
+///     }
+/// }
+///
+/// # fn main() -> gcnrec::Result<()> {
+/// // User 0 has item 0 and will want item 1; user 1 has nothing and will want item 2.
+/// let seen = Interactions::from_pairs(2, 3, [(UserId(0), ItemId(0))])?;
+/// let wanted = Interactions::from_pairs(2, 3, [(UserId(0), ItemId(1)), (UserId(1), ItemId(2))])?;
+/// let held_out = HeldOut::new(&wanted, &seen, &[vec![ItemId(0)], vec![]])?;
+/// let evaluator = Evaluator::new(held_out, &["recall@1".parse()?])?;
+/// // Lists of one: item 1 for user 0, who has item 0 already, and item 0 for user 1.
+/// assert_eq!(evaluator.evaluate(&FirstItems)?.get("recall@1"), Some(0.5));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Evaluator {
     held_out: HeldOut,

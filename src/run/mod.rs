@@ -23,8 +23,10 @@
 //! # let place = tempfile::tempdir().expect("a folder for temporary files");
 //! # let folder = place.path().join("run");
 //! // Without a data file: the built-in demo world.
-//! let set = ["data.demo.n_users=60", "data.demo.n_items=50", "model.ease.l2=20"];
-//! let sources = Sources { set: set.map(String::from).to_vec(), ..Sources::default() };
+//! let demo = ["n_users=60", "n_items=50", "interactions_per_user=8"];
+//! let mut set: Vec<String> = demo.map(|size| format!("data.demo.{size}")).to_vec();
+//! set.push("model.ease.l2=20".into());
+//! let sources = Sources { set, ..Sources::default() };
 //! let prepared = Run::prepare(&sources, Destination::new(&folder))?;
 //! let finished = prepared.train(&mut Silent, &Stop::default())?;
 //!
