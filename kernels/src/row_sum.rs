@@ -5,7 +5,7 @@ use crate::simd::{BLOCK, fused, mul_add, prefetch};
 use crate::stored::Stored;
 
 /// Edges between a row's use and its prefetch: far enough to cover a trip to memory, near enough to
-/// stay in the first cache, as measured (benches/RESULTS.md). A table that stays in the second
+/// stay in the first cache, as measured (docs/results.md). A table that stays in the second
 /// cache needs none: there the processor's own reordering hides the trip, and asking costs a sixth
 /// of a hop.
 pub(crate) fn prefetch_distance<E>(x: &[E]) -> usize {
