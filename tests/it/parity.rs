@@ -19,7 +19,7 @@ use gcnrec::train::config::Sampling;
 use gcnrec_graphs::Seed;
 use gcnrec_kernels::Device;
 
-use crate::jobs::{digest, fingerprint, job, lightgcn, loss, run, taught};
+use crate::jobs::{change, digest, fingerprint, job, lightgcn, loss, run, taught};
 
 fn on_each(case: impl Fn(&Device)) {
     for kind in ["cuda", "vulkan"] {

@@ -2,7 +2,7 @@
 
 use gcnrec_kernels::Buffer;
 use gcnrec_kernels::ops::adam::{AdamConfig, adagrad_step, adam_step, adam_step_reference, sgd_step};
-use gcnrec_kernels::ops::copy_rows::{fill_column, place, spread_rows};
+use gcnrec_kernels::ops::copy_rows::{copy_into, fill_column, spread_rows};
 use gcnrec_kernels::ops::gather::{gather_indices, gather_reference, gather_rows};
 use gcnrec_kernels::ops::normalize::{
     normalize_rows, normalize_rows_backward, normalize_rows_backward_reference, normalize_rows_reference,

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use gcnrec::models::sequential::gru4rec::{self, Batches, Optimizer};
-use gcnrec::models::sequential::{self, Loss, Setup, bert4rec, fmlp, narm, sasrec};
+use gcnrec::models::sequential::gru4rec::{self, Optimizer};
+use gcnrec::models::sequential::Setup;
 use gcnrec::models::state::State;
 use gcnrec::models::{Config, Learner, TrainingSize};
 use gcnrec::train::Job;
