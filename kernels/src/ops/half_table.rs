@@ -10,7 +10,9 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::propagate::{Addend, Adjacency, Edges, RowSet, Target, all_rows, chosen_rows, sum_from_slots};
+use super::adjacency::Adjacency;
+use super::propagate::cpu::{Addend, Edges, Target, all_rows, chosen_rows, sum_from_slots};
+use super::row_set::RowSet;
 use crate::error::{Result, expect_dim, expect_len};
 use crate::parallel::{ELEMENTS_PER_TASK, ROWS_PER_TASK, SharedRows, for_each_block};
 pub use crate::stored::Precision;

@@ -4,7 +4,7 @@
 use rayon::prelude::*;
 
 use super::adjacency::Adjacency;
-use super::propagate::{Edges, ROWS_PER_TASK, sum_chosen};
+use super::propagate::cpu::{Edges, ROWS_PER_TASK, sum_chosen};
 use super::row_set::RowSet;
 use crate::dispatch;
 #[cfg(feature = "gpu")]

@@ -8,7 +8,7 @@ use std::ops::Range;
 use super::adam::{AdamConfig, Factors, adam_body};
 use super::adjacency::Adjacency;
 use super::half_table::Table;
-use super::propagate::{Addend, Edges, PLACES_AHEAD};
+use super::propagate::cpu::{Addend, Edges, PLACES_AHEAD};
 use super::row_set::RowSet;
 #[cfg(feature = "gpu")]
 use super::{adam::adam_step, propagate::propagate_add, half_table::propagate_table};

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::*;
 use crate::models::Query;
+use crate::models::graph::setup::WeightFit;
 use crate::models::graph::{Config, lightgcn};
 use crate::objectives::Batching;
 use crate::samplers::{Batch, PairOrder, Sampler};
