@@ -11,26 +11,26 @@ use crate::{data, debias, eval, models, objectives, train};
 settings! {
     /// Everything that decides what a run computes. Every key has a default.
     pub struct Config {
-        /// all randomness is a function of it
+        /// All randomness is a function of it.
         seed: u64 = 2020, takes "0 to 2^63 - 1", flag "--seed";
-        /// where to compute
+        /// Where to compute.
         device: String = "auto".into(), takes "`auto`, `cpu`, `cuda`, `cuda:N`, `vulkan`, `vulkan:N`",
             flag "--device";
-        /// threads on the processor; results do not depend on it
+        /// Threads on the processor; results do not depend on it.
         threads: usize = 0, in between(0.0, 1024.0).said("a whole number from 1 to 1024, or 0 for all"),
             flag "--threads";
-        /// where interactions come from and how they are divided
+        /// Where interactions come from and how they are divided.
         data: data::Config = data::Config::default();
-        /// the model
+        /// The model.
         model: models::Config = models::Config::default(), flag "--model";
-        /// the loss, for models that are trained by steps on pairs; never set for the others
+        /// The loss, for models that are trained by steps on pairs; never set for the others.
         #[serde(skip_serializing_if = "Option::is_none")]
         objective: Option<objectives::Config> = Some(objectives::Config::default()), flag "--loss";
-        /// how biased examples are weighed
+        /// How biased examples are weighed.
         debias: debias::Config = debias::Config::default(), flag "--debias";
-        /// steps, validation, stopping
+        /// Steps, validation, stopping.
         train: train::Config = train::Config::default();
-        /// what is reported
+        /// What is reported.
         eval: eval::Config = eval::Config::default();
     }
 }

@@ -14,79 +14,79 @@ settings! {
     /// names files that are split already; with neither, the built-in demo world is used. Paths are
     /// used as they are: whoever read the run file has resolved them.
     pub struct Config {
-        /// one file, split here
+        /// One file, split here.
         path: Option<PathBuf> = None, or "none", flag "--data";
-        /// the training part of data that are split already
+        /// The training part of data that are split already.
         train: Option<PathBuf> = None, or "none: the demo world", flag "--train";
-        /// its validation part
+        /// Its validation part.
         valid: Option<PathBuf> = None, or "none: carved from training", flag "--valid";
-        /// its test part
+        /// Its test part.
         test: Option<PathBuf> = None, or "none", flag "--test";
-        /// rows collected by showing items at random, beside `data.path` or `data.train`
+        /// Rows collected by showing items at random, beside `data.path` or `data.train`.
         uniform: Option<PathBuf> = None, or "none", flag "--uniform";
-        /// what each test user's held-out items are ranked among, `user item item …` a line
+        /// What each test user's held-out items are ranked among, `user item item …` a line.
         candidates: Option<PathBuf> = None, or "none: all items are ranked", flag "--candidates-file";
-        /// shares of the uniform part that teach, validate and test, where `data.train` has no
-        /// parts beside it; otherwise all of it teaches
+        /// Shares of the uniform part that teach, validate and test, where `data.train` has no
+        /// parts beside it; otherwise all of it teaches.
         uniform_ratios: [f64; 3] = [0.05, 0.05, 0.9], takes "three numbers of 0 or more, the first above 0";
-        /// column of ratings in the uniform part and in labelled parts beside it, where it is
-        /// another one; they then have no time
+        /// Column of ratings in the uniform part and in labelled parts beside it, where it is
+        /// another one; they then have no time.
         uniform_rating_column: Option<String> = None, or "that of `data.rating_column`",
             takes "as `data.rating_column`";
-        /// training rows below `data.min_rating` are dropped, or stay with the label -1 (for `mse`
-        /// and `logistic`)
+        /// Training rows below `data.min_rating` are dropped, or stay with the label -1 (for `mse`
+        /// and `logistic`).
         feedback: Feedback = Feedback::Implicit, flag "--feedback";
-        /// items with titles: `u.item`, `movies.dat`, an atomic `.item` file, or delimited text
-        /// with a header
+        /// Items with titles: `u.item`, `movies.dat`, an atomic `.item` file, or delimited text
+        /// with a header.
         items: Option<PathBuf> = None, or "none";
-        /// format of all parts
+        /// Format of all parts.
         format: Format = Format::AUTO, flag "--format";
-        /// rows rated lower are dropped before anything else, where a file has ratings; in the
-        /// uniform part they become the label -1
+        /// Rows rated lower are dropped before anything else, where a file has ratings; in the
+        /// uniform part they become the label -1.
         min_rating: Option<f32> = None, or "none; 4 for the uniform part", in finite(), flag "--min-rating";
-        /// column of users
+        /// Column of users.
         user_column: Option<String> = None, or "the first with a usual name",
             takes "a name in the header, or a number from 1 for `pairs`";
-        /// column of items
+        /// Column of items.
         item_column: Option<String> = None, or "the first with a usual name", takes "as `data.user_column`";
-        /// column of ratings; a file may have none
+        /// Column of ratings; a file may have none.
         rating_column: Option<String> = None, or "the first with a usual name", takes "as `data.user_column`";
-        /// column of times; a file may have none
+        /// Column of times; a file may have none.
         time_column: Option<String> = None, or "the first with a usual name", takes "as `data.user_column`";
-        /// column of titles in `data.items`
+        /// Column of titles in `data.items`.
         title_column: Option<String> = None, or "the first with a usual name", takes "a name in the header";
-        /// k-core of `data.path`: users with fewer rows are dropped, until nothing changes
+        /// K-core of `data.path`: users with fewer rows are dropped, until nothing changes.
         min_user_interactions: u32 = 0;
-        /// k-core of `data.path`: items with fewer rows are dropped likewise
+        /// K-core of `data.path`: items with fewer rows are dropped likewise.
         min_item_interactions: u32 = 0;
-        /// what happens to a pair that stands in a part more than once
+        /// What happens to a pair that stands in a part more than once.
         duplicates: Option<Duplicates> = None, or "`keep_first`; `keep_all` for `sessions`";
-        /// how `data.path` is split
+        /// How `data.path` is split.
         split: Rule = Rule::Ratio, flag "--split";
-        /// shares of training, validation and test for `ratio` and `time`; they need not sum to 1
+        /// Shares of training, validation and test for `ratio` and `time`; they need not sum to 1.
         ratios: [f64; 3] = [0.8, 0.1, 0.1], takes "three numbers of 0 or more, the first above 0";
-        /// what `ratio` divides: each user's rows, or all rows
+        /// What `ratio` divides: each user's rows, or all rows.
         group_by: GroupBy = GroupBy::User;
-        /// which rows go to training first; a split by `time` knows no other order
+        /// Which rows go to training first; a split by `time` knows no other order.
         order: Option<Order> = None, or "`random` for `ratio`, `time` for `leave_one_out`";
-        /// parts that `leave_one_out` makes
+        /// Parts that `leave_one_out` makes.
         hold_out: HoldOut = HoldOut::ValidAndTest;
-        /// share of each user's training rows that validates where neither a file nor the split
+        /// Share of each user's training rows that validates where neither a file nor the split
         /// makes that part, at least one row of each user staying; 0 for none, also where a split
-        /// of `data.path` would make one
+        /// of `data.path` would make one.
         valid_fraction: f64 = 0.1, in from_to_below(0.0, 1.0), flag "--valid-fraction";
-        /// rows that validate where no validation part is given: a share of each user's rows, or
-        /// the newest row of a share of the users
+        /// Rows that validate where no validation part is given: a share of each user's rows, or
+        /// the newest row of a share of the users.
         valid_rows: Option<ValidRows> = None, or "`random`; `last` for `sessions`";
-        /// models learn from the training rows of so many days before the newest one alone; times
-        /// are seconds. Older rows stay in histories and masks
+        /// Models learn from the training rows of so many days before the newest one alone; times
+        /// are seconds. Older rows stay in histories and masks.
         recent_days: Option<f64> = None, or "none: all of it", in above(0.0);
-        /// models learn from this share of the training rows alone, the newest ones; rows as old as
-        /// the oldest of them stay too
+        /// Models learn from this share of the training rows alone, the newest ones; rows as old as
+        /// the oldest of them stay too.
         recent_fraction: Option<f64> = None, or "none: all of it", in above_up_to(0.0, 1.0);
-        /// days in which the weight of a training pair halves; times are seconds
+        /// Days in which the weight of a training pair halves; times are seconds.
         half_life_days: Option<f64> = None, or "none: all count alike", in above(0.0);
-        /// the built-in demo world, used when there is neither `data.path` nor `data.train`
+        /// The built-in demo world, used when there is neither `data.path` nor `data.train`.
         demo: world::Config = world::Config::default();
     }
 }

@@ -35,20 +35,20 @@ const COMMUNITIES: [&str; 16] = [
 settings! {
     /// `[data.demo]`.
     pub struct Config {
-        /// demo world: users
+        /// Demo world: users.
         n_users: usize = 1000, in between(10.0, 1e6);
-        /// demo world: items
+        /// Demo world: items.
         n_items: usize = 600, in between(50.0, 1e5);
-        /// demo world: communities of items
+        /// Demo world: communities of items.
         n_communities: usize = 8, in between(1.0, 50.0);
-        /// demo world: interactions of a user on average
+        /// Demo world: interactions of a user on average.
         interactions_per_user: usize = 50, takes "5 to 1000, at most a fifth of the items", in between(5.0, 1000.0);
-        /// demo world: how strongly the earlier recommender preferred popular items and items of
-        /// the user's communities; 0 is uniform exposure
+        /// Demo world: how strongly the earlier recommender preferred popular items and items of
+        /// the user's communities; 0 is uniform exposure.
         exposure_bias: f64 = 1.0, in between(0.0, 4.0);
-        /// demo world: share of the users who were shown random items
+        /// Demo world: share of the users who were shown random items.
         uniform_users: f64 = 0.5, in between(0.0, 1.0);
-        /// demo world: random items shown to each of them
+        /// Demo world: random items shown to each of them.
         uniform_per_user: usize = 10, in between(0.0, 50.0);
     }
 }

@@ -11,22 +11,22 @@ use crate::settings::{Setting, Takes, above, between, settings};
 settings! {
     /// `[eval]`.
     pub struct Config {
-        /// lengths of the lists that are judged
+        /// Lengths of the lists that are judged.
         k: Vec<usize> = vec![10, 20],
             in between(1.0, Config::MAX_K as f64).said("one or more whole numbers from 1 to 10000"), flag "--k";
-        /// metrics that are reported
+        /// Metrics that are reported.
         metrics: Vec<String> = METRICS[..N_DEFAULT].iter().map(|metric| metric.name().to_string()).collect(),
             takes names_of_metrics(), flag "--metrics";
-        /// what is ranked: every item, or the held-out items among N draws (uniform, or by
+        /// What is ranked: every item, or the held-out items among N draws (uniform, or by
         /// popularity) for each of them, or, in the test part, among those of `data.candidates`,
-        /// with which it becomes `given` by itself
+        /// with which it becomes `given` by itself.
         candidates: Candidates = Candidates::All,
             takes "`all` (or `full`), `uniN`, `popN`, N from 1 to 100000, `given`", flag "--candidates";
-        /// the tail of `tailpercentage`: up to 1 a share of the items, least popular first; above 1
-        /// a largest number of training users
+        /// The tail of `tailpercentage`: up to 1 a share of the items, least popular first; above 1
+        /// a largest number of training users.
         tail_ratio: f64 = 0.1, in above(0.0);
-        /// what a user has already met is left out of the list; for `sessions` it becomes false by
-        /// itself
+        /// What a user has already met is left out of the list; for `sessions` it becomes false by
+        /// itself.
         exclude_seen: bool = true;
     }
 }

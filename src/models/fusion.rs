@@ -34,8 +34,8 @@ pub static ROW: Row<dyn Model> = row!(dyn Model, Config, "fusion", "Several mode
 settings! {
     /// `[model.fusion]`.
     pub struct Config {
-        /// the models: each has `model` and, as it needs, `objective`, `learning_rate`,
-        /// `batch_size`
+        /// The models: each has `model` and, as it needs, `objective`, `learning_rate`,
+        /// `batch_size`.
         #[serde(skip_serializing_if = "Option::is_none")]
         members: Option<Vec<Member>> = None, or "LightGCN with one layer, and EASE",
             takes "list of two or more tables";
@@ -46,15 +46,15 @@ settings! {
     /// `[[model.fusion.members]]`: a model with what it is trained on. Everything else of the
     /// training is that of the run.
     pub struct Member {
-        /// the model; no fusion
+        /// The model; no fusion.
         model: super::Config = super::Config::default();
-        /// the loss, for a model that is trained by steps on pairs
+        /// The loss, for a model that is trained by steps on pairs.
         #[serde(skip_serializing_if = "Option::is_none")]
         objective: Option<objectives::Config> = None, or "the default loss";
-        /// step size
+        /// Step size.
         #[serde(skip_serializing_if = "Option::is_none")]
         learning_rate: Option<f32> = None, or "that of the run, or else that of the loss", in above(0.0);
-        /// examples in a batch
+        /// Examples in a batch.
         #[serde(skip_serializing_if = "Option::is_none")]
         batch_size: Option<usize> = None, or "that of the run, or else that of the loss", in above(0.0);
     }

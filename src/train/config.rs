@@ -12,50 +12,50 @@ use crate::settings::{Unread, above, above_up_to, at_least, name_setting, settin
 settings! {
     /// `[train]`.
     pub struct Config {
-        /// how the embeddings take a step
+        /// How the embeddings take a step.
         optimizer: Optimizer = Optimizer::Adam;
-        /// how the losses of a batch become one; with sums weight decay is not divided either
+        /// How the losses of a batch become one; with sums weight decay is not divided either.
         reduction: Reduction = Reduction::Mean;
-        /// step size
+        /// Step size.
         learning_rate: Option<f32> = None, or "0.01 for losses over all items, else 0.001",
             in above(0.0), flag "--lr";
-        /// examples in a batch: pairs, or users for losses over all items
+        /// Examples in a batch: pairs, or users for losses over all items.
         batch_size: Option<usize> = None,
             or "2048 pairs; an eighth of the users (32 to 512) for losses over all items",
             in above(0.0), flag "--batch-size";
-        /// epochs at most
+        /// Epochs at most.
         max_epochs: u64 = 1000, in above(0.0), flag "--epochs";
-        /// epochs between validations; `mf` with `softmax`, whose epochs cost hardly more than a
-        /// validation, takes 10
+        /// Epochs between validations; `mf` with `softmax`, whose epochs cost hardly more than a
+        /// validation, takes 10.
         validate_every: u64 = 5, in above(0.0);
-        /// validations without improvement before training stops
+        /// Validations without improvement before training stops.
         patience: u64 = 10, in above(0.0);
-        /// the first epoch that is validated
+        /// The first epoch that is validated.
         validate_from: u64 = 0;
-        /// picks the epoch; for labelled rows it is `auc` unless it is set
+        /// Picks the epoch; for labelled rows it is `auc` unless it is set.
         metric: String = "ndcg@20".into(),
             takes "`METRIC@K`, K from 1 to 10000; `auc`, `nll` and others for labelled rows";
-        /// every pair once an epoch, a user first and then one of their pairs, or blocks of users
-        /// times items. Losses over all items take every user once an epoch
+        /// Every pair once an epoch, a user first and then one of their pairs, or blocks of users
+        /// times items. Losses over all items take every user once an epoch.
         sampling: Sampling = Sampling::Pair;
-        /// users and items of a block, for `sampling = "block"`
+        /// Users and items of a block, for `sampling = "block"`.
         block: [usize; 2] = [64, 64], takes "two numbers of 1 or more";
-        /// train again on training and validation pairs, for as many epochs as validation chose,
-        /// before test is scored
+        /// Train again on training and validation pairs, for as many epochs as validation chose,
+        /// before test is scored.
         refit: bool = false, flag "--refit";
-        /// epochs on the newest rows alone that follow the training, with optimiser state anew, for
+        /// Epochs on the newest rows alone that follow the training, with optimiser state anew, for
         /// models that read sequences (not `fpmc`); they are validated as in training, and where
-        /// none is better the trained model stays; after `train.refit` all are taken
+        /// none is better the trained model stays; after `train.refit` all are taken.
         finetune_epochs: u64 = 0;
-        /// the share of the rows that are the newest there, by the rule of `data.recent_fraction`
+        /// The share of the rows that are the newest there, by the rule of `data.recent_fraction`.
         finetune_recent_fraction: f64 = 0.1, in above_up_to(0.0, 1.0);
-        /// item vectors that a model of sequences starts from, by the names of the items, scaled to
-        /// the model's own start; other items start at random
+        /// Item vectors that a model of sequences starts from, by the names of the items, scaled to
+        /// the model's own start; other items start at random.
         #[serde(skip_serializing_if = "Option::is_none")]
         init_items_from: Option<PathBuf> = None, or "none", takes "a run folder", flag "--init-items";
-        /// seconds at least between checkpoints at validations
+        /// Seconds at least between checkpoints at validations.
         checkpoint_seconds: f64 = 10.0, in at_least(0.0);
-        /// steps between checkpoints within an epoch
+        /// Steps between checkpoints within an epoch.
         checkpoint_every_steps: usize = 0, takes "0 or more, 0 for never";
     }
 }

@@ -24,28 +24,28 @@ pub static ROW: Row<dyn Model> = row!(dyn Model, Config, "lightgcn", "LightGCN w
 settings! {
     /// `[model.lightgcn]`, and `[model.mf]` with `layers = 0`.
     pub struct Config {
-        /// propagation layers
+        /// Propagation layers.
         layers: usize = 3, in between(0.0, 8.0), flag "--layers";
-        /// width of the embeddings
+        /// Width of the embeddings.
         dim: usize = 64, in between(1.0, 4096.0), flag "--dim";
-        /// how the layers become one embedding; `--attn-layers` means `additive`
+        /// How the layers become one embedding; `--attn-layers` means `additive`.
         combination: Combination = Combination::Uniform, flag "--attn-layers";
-        /// standard deviation of the initial embeddings
+        /// Standard deviation of the initial embeddings.
         init_std: Option<f32> = None,
             or "that of the loss: 0.01 for `ssm` and `bsl` within the batch, else 0.1", in above(0.0);
-        /// share of edges dropped anew in each epoch
+        /// Share of edges dropped anew in each epoch.
         edge_dropout: f64 = 0.0, in from_to_below(0.0, 1.0);
-        /// how the layers lie in memory while training; with 16 bits an epoch is shorter and the
-        /// numbers are coarser
+        /// How the layers lie in memory while training; with 16 bits an epoch is shorter and the
+        /// numbers are coarser.
         storage: Storage = Storage::F32;
-        /// a bias per user and item, only with `layers = 0`
+        /// A bias per user and item, only with `layers = 0`.
         biases: bool = false;
-        /// weight decay acts on biases too
+        /// Weight decay acts on biases too.
         decay_biases: bool = true;
-        /// ranked by `cos * norm^p`: 1 inner product, 0 cosine
+        /// Ranked by `cos * norm^p`: 1 inner product, 0 cosine.
         norm_power: Option<f32> = None,
             or "that of the loss: 0 for losses over all items, else 1", in between(-2.0, 2.0);
-        /// the learned layer combinations
+        /// The learned layer combinations.
         attention: Attention = Attention::default();
     }
 }
@@ -53,19 +53,19 @@ settings! {
 settings! {
     /// `[model.lightgcn.attention]`: read by the learned combinations.
     pub struct Attention {
-        /// width of the attention network, or of queries and keys
+        /// Width of the attention network, or of queries and keys.
         hidden: usize = 64, in between(1.0, 1024.0);
-        /// softmax temperature of `additive`
+        /// Softmax temperature of `additive`.
         temperature: f32 = 1.0, in above(0.0);
-        /// how far a node may leave the global weights, 0 for no bound
+        /// How far a node may leave the global weights, 0 for no bound.
         bound: Option<f32> = None, or "0.2 where global weights are fitted first, else 0", in at_least(0.0);
-        /// step size of the attention
+        /// Step size of the attention.
         learning_rate: f32 = 1e-2, in above(0.0);
-        /// what teaches the weights: the training loss, a softmax lesson after every step, the
+        /// What teaches the weights: the training loss, a softmax lesson after every step, the
         /// lesson on pairs that the embeddings never see, or the labelled rows of the uniform log;
-        /// `auto` is `training` for losses on cosines, else `lesson`
+        /// `auto` is `training` for losses on cosines, else `lesson`.
         fit: Fit = Fit::Auto;
-        /// share of training pairs held out to fit the weights
+        /// Share of training pairs held out to fit the weights.
         held_out_fraction: f64 = 0.1, in strictly_between(0.0, 0.5);
     }
 }

@@ -17,15 +17,15 @@ pub static ROW: Row<dyn Model> = row!(dyn Model, Config, "mf", "Matrix factorisa
 settings! {
     /// `[model.mf]`.
     pub struct Config {
-        /// width of the embeddings
+        /// Width of the embeddings.
         dim: usize = 64, in between(1.0, 4096.0), flag "--dim";
-        /// a bias per user and item
+        /// A bias per user and item.
         biases: bool = false;
-        /// weight decay acts on biases too
+        /// Weight decay acts on biases too.
         decay_biases: bool = true;
-        /// standard deviation of the initial embeddings
+        /// Standard deviation of the initial embeddings.
         init_std: Option<f32> = None, or "that of the loss", in above(0.0);
-        /// as for LightGCN
+        /// As for LightGCN.
         norm_power: Option<f32> = None, or "that of the loss", in between(-2.0, 2.0);
     }
 }

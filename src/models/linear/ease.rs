@@ -32,9 +32,9 @@ pub static ROW: Row<dyn Model> = row!(dyn Model, Config, "ease", "A linear item-
 settings! {
     /// `[model.ease]`.
     pub struct Config {
-        /// strength of the ridge, in numbers of users
+        /// Strength of the ridge, in numbers of users.
         l2: f64 = 300.0, in above(0.0), flag "--l2";
-        /// more items than this are refused
+        /// More items than this are refused.
         max_items: usize = 30_000, in above(0.0);
     }
 }

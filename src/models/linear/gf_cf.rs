@@ -33,9 +33,9 @@ pub static ROW: Row<dyn Model> = row!(dyn Model, Config, "gf_cf", "Two low-pass 
 settings! {
     /// `[model.gf_cf]`.
     pub struct Config {
-        /// singular vectors of the ideal filter; 0 leaves the linear filter alone
+        /// Singular vectors of the ideal filter; 0 leaves the linear filter alone.
         factors: usize = 256, in between(0.0, 4096.0);
-        /// weight of the ideal filter
+        /// Weight of the ideal filter.
         weight: f64 = 0.3, in between(0.0, 100.0);
     }
 }

@@ -25,9 +25,9 @@ pub static ROW: Row<dyn Model> = row!(dyn Model, Config, "item_knn", "The neares
 settings! {
     /// `[model.item_knn]`.
     pub struct Config {
-        /// most similar items that each item keeps
+        /// Most similar items that each item keeps.
         neighbours: usize = 200, in between(1.0, 1e5);
-        /// added to the denominator of the cosine, in numbers of users
+        /// Added to the denominator of the cosine, in numbers of users.
         shrink: f64 = 10.0, in at_least(0.0);
     }
 }

@@ -32,9 +32,9 @@ pub static ROW: Row<dyn Model> = row!(dyn Model, Config, "markov", "What usually
 settings! {
     /// `[model.markov]`.
     pub struct Config {
-        /// how many followers the popularity of an item stands for
+        /// How many followers the popularity of an item stands for.
         smoothing: f64 = 10.0, in at_least(0.0);
-        /// how far behind an item its followers are counted; 1 is the plain chain
+        /// How far behind an item its followers are counted; 1 is the plain chain.
         window: usize = 5, in between(1.0, 1000.0);
     }
 }

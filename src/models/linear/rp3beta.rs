@@ -28,11 +28,11 @@ pub static ROW: Row<dyn Model> =
 settings! {
     /// `[model.rp3beta]`.
     pub struct Config {
-        /// power of the walk's probabilities
+        /// Power of the walk's probabilities.
         alpha: f64 = 1.0, in between(0.0, 4.0);
-        /// how strongly popular items are discounted
+        /// How strongly popular items are discounted.
         beta: f64 = 0.6, in between(0.0, 4.0);
-        /// items that each item leads to
+        /// Items that each item leads to.
         neighbours: usize = 200, in between(1.0, 1e5);
     }
 }

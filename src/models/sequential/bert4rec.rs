@@ -26,38 +26,38 @@ pub static ROW: Row<dyn Model> =
 settings! {
     /// `[model.bert4rec]`.
     pub struct Config {
-        /// width of the vectors
+        /// Width of the vectors.
         dim: usize = 64, in between(1.0, 4096.0), flag "--dim";
-        /// width inside a feed-forward layer
+        /// Width inside a feed-forward layer.
         inner: usize = 256, in between(1.0, 16384.0);
-        /// number of blocks
+        /// Number of blocks.
         layers: usize = 2, in between(1.0, 32.0), flag "--layers";
-        /// heads of the attention
+        /// Heads of the attention.
         heads: usize = 2, takes "a divisor of `dim`";
-        /// share of the numbers that are dropped after the input and after each half of a block
+        /// Share of the numbers that are dropped after the input and after each half of a block.
         dropout: f32 = 0.2, in from_to_below(0.0, 1.0);
-        /// share of the attention that is dropped
+        /// Share of the attention that is dropped.
         attention_dropout: f32 = 0.2, in from_to_below(0.0, 1.0);
-        /// the function inside a feed-forward layer and before the scores
+        /// The function inside a feed-forward layer and before the scores.
         activation: Activation = Activation::Gelu;
-        /// added to the variance in a normalisation
+        /// Added to the variance in a normalisation.
         norm_epsilon: f32 = 1e-12, in above(0.0);
-        /// standard deviation of the initial weights
+        /// Standard deviation of the initial weights.
         init_std: f32 = 0.02, in above(0.0);
-        /// places that are read, the hole at the end included
+        /// Places that are read, the hole at the end included.
         max_len: usize = 50, in between(2.0, 10_000.0);
-        /// what is trained on of a longer history: all of it in windows, or its last items
+        /// What is trained on of a longer history: all of it in windows, or its last items.
         windows: Windows = Windows::All;
-        /// share of the items that are masked in training
+        /// Share of the items that are masked in training.
         mask_ratio: f32 = 0.2, in above_up_to(0.0, 1.0);
-        /// share of the batches that mask the last item alone, as in use
+        /// Share of the batches that mask the last item alone, as in use.
         last_ratio: f32 = 0.5, in between(0.0, 1.0);
-        /// softmax over all items; softmax with logQ, BPR-max or gBCE over items that a batch
-        /// draws; logistic or pairwise against one drawn item
+        /// Softmax over all items; softmax with logQ, BPR-max or gBCE over items that a batch
+        /// draws; logistic or pairwise against one drawn item.
         loss: Loss = Loss::CrossEntropy;
-        /// items that a batch draws for `sampled_softmax` and `gbce`
+        /// Items that a batch draws for `sampled_softmax` and `gbce`.
         n_negatives: usize = 256, in between(1.0, 1e6);
-        /// how far `gbce` corrects the probability of the target
+        /// How far `gbce` corrects the probability of the target.
         gbce_t: f32 = 0.75, in between(0.0, 1.0);
     }
 }

@@ -26,28 +26,28 @@ pub static ROW: Row<dyn Model> = row!(dyn Model, Config, "fmlp", "Filters over t
 settings! {
     /// `[model.fmlp]`.
     pub struct Config {
-        /// width of the vectors
+        /// Width of the vectors.
         dim: usize = 64, in between(1.0, 4096.0), flag "--dim";
-        /// width inside a feed-forward layer
+        /// Width inside a feed-forward layer.
         inner: usize = 256, in between(1.0, 16384.0);
-        /// number of blocks
+        /// Number of blocks.
         layers: usize = 2, in between(1.0, 32.0), flag "--layers";
-        /// share of the numbers that are dropped after the input and after each half of a block
+        /// Share of the numbers that are dropped after the input and after each half of a block.
         dropout: f32 = 0.5, in from_to_below(0.0, 1.0);
-        /// the function inside a feed-forward layer
+        /// The function inside a feed-forward layer.
         activation: Activation = Activation::Gelu;
-        /// added to the variance in a normalisation
+        /// Added to the variance in a normalisation.
         norm_epsilon: f32 = 1e-12, in above(0.0);
-        /// standard deviation of the initial weights
+        /// Standard deviation of the initial weights.
         init_std: f32 = 0.02, in above(0.0);
-        /// places of the filters: the last items of a history are read
+        /// Places of the filters: the last items of a history are read.
         max_len: usize = 50, in between(1.0, 10_000.0);
-        /// softmax over all items; softmax with logQ, BPR-max or gBCE over items that a batch
-        /// draws; logistic or pairwise against one drawn item
+        /// Softmax over all items; softmax with logQ, BPR-max or gBCE over items that a batch
+        /// draws; logistic or pairwise against one drawn item.
         loss: Loss = Loss::CrossEntropy;
-        /// items that a batch draws for `sampled_softmax`, `bpr_max` and `gbce`
+        /// Items that a batch draws for `sampled_softmax`, `bpr_max` and `gbce`.
         n_negatives: usize = 256, in between(1.0, 1e6);
-        /// how far `gbce` corrects the probability of the target
+        /// How far `gbce` corrects the probability of the target.
         gbce_t: f32 = 0.75, in between(0.0, 1.0);
     }
 }

@@ -44,9 +44,9 @@ const TABLES: [&str; 3] = ["users", "last_items", "next_items"];
 settings! {
     /// `[model.fpmc]`.
     pub struct Config {
-        /// width of each of its four tables
+        /// Width of each of its four tables.
         dim: usize = 64, in between(1.0, 4096.0), flag "--dim";
-        /// the next item against one that was drawn, or against all
+        /// The next item against one that was drawn, or against all.
         loss: Loss = Loss::Bpr;
     }
 }

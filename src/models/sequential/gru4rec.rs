@@ -68,45 +68,45 @@ pub static ROW: Row<dyn Model> = row!(dyn Model, Config, "gru4rec", "A recurrent
 settings! {
     /// `[model.gru4rec]`.
     pub struct Config {
-        /// width of the item vectors
+        /// Width of the item vectors.
         dim: usize = 64, in between(1.0, 4096.0), flag "--dim";
-        /// units of a recurrent layer
+        /// Units of a recurrent layer.
         hidden: usize = 128, in between(1.0, 4096.0);
-        /// recurrent layers
+        /// Recurrent layers.
         layers: usize = 1, in between(1.0, 8.0), flag "--layers";
-        /// share of the numbers of the item vectors that are dropped
+        /// Share of the numbers of the item vectors that are dropped.
         dropout: f32 = 0.3, in from_to_below(0.0, 1.0);
-        /// share of the numbers of the last layer's states that are dropped
+        /// Share of the numbers of the last layer's states that are dropped.
         hidden_dropout: f32 = 0.0, in from_to_below(0.0, 1.0);
-        /// share of the clicks that are dropped as a whole; Tan et al. take 0.25
+        /// Share of the clicks that are dropped as a whole; Tan et al. take 0.25.
         item_dropout: f32 = 0.0, in from_to_below(0.0, 1.0);
-        /// a dense layer between states and items; without it `hidden` is `dim`
+        /// A dense layer between states and items; without it `hidden` is `dim`.
         dense: bool = true;
-        /// all positions of sequences; of sequences that are cut at random each epoch; every prefix
+        /// All positions of sequences; of sequences that are cut at random each epoch; every prefix
         /// alone; one position of `train.batch_size` sessions at a time, whose states go on to the
-        /// next step, and drawn negatives and the other sessions' targets against each
+        /// next step, and drawn negatives and the other sessions' targets against each.
         batches: Batches = Batches::WholeSequences;
-        /// how the parameters take a step; `adagrad` wants a larger `train.learning_rate`
+        /// How the parameters take a step; `adagrad` wants a larger `train.learning_rate`.
         optimizer: Optimizer = Optimizer::Adam;
-        /// items of a history that are read: the last ones
+        /// Items of a history that are read: the last ones.
         max_len: usize = 50, in between(1.0, 10_000.0);
-        /// what is trained on of a longer history: all of it in windows, or its last items
+        /// What is trained on of a longer history: all of it in windows, or its last items.
         windows: Windows = Windows::All;
-        /// softmax over all items; softmax with logQ, BPR-max or gBCE over items that a batch
-        /// draws; logistic or pairwise against one drawn item
+        /// Softmax over all items; softmax with logQ, BPR-max or gBCE over items that a batch
+        /// draws; logistic or pairwise against one drawn item.
         loss: Loss = Loss::CrossEntropy;
-        /// items that a batch draws for `sampled_softmax`, `bpr_max` and `gbce`
+        /// Items that a batch draws for `sampled_softmax`, `bpr_max` and `gbce`.
         n_negatives: usize = 256, in between(1.0, 1e6);
-        /// they are drawn in proportion to the counts of the items to this power; 0: all alike
+        /// They are drawn in proportion to the counts of the items to this power; 0: all alike.
         sample_alpha: f32 = 0.0, in between(0.0, 4.0);
-        /// weight of the squared scores in `bpr_max`
+        /// Weight of the squared scores in `bpr_max`.
         bpreg: f32 = 1.0, in between(0.0, 1000.0);
-        /// how far `gbce` corrects the probability of the target
+        /// How far `gbce` corrects the probability of the target.
         gbce_t: f32 = 0.75, in between(0.0, 1.0);
-        /// what a second network that reads a session from its end weighs beside the target; for
-        /// `cross_entropy` with `whole_sequences` or `random_cuts`
+        /// What a second network that reads a session from its end weighs beside the target; for
+        /// `cross_entropy` with `whole_sequences` or `random_cuts`.
         teacher_weight: f32 = 0.0, in between(0.0, 1.0);
-        /// its scores are divided by it
+        /// Its scores are divided by it.
         teacher_temperature: f32 = 1.0, in between(0.01, 100.0);
     }
 }

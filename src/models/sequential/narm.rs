@@ -29,32 +29,32 @@ pub static ROW: Row<dyn Model> = row!(dyn Model, Config, "narm", "A recurrent ne
 settings! {
     /// `[model.narm]`.
     pub struct Config {
-        /// width of the item vectors
+        /// Width of the item vectors.
         dim: usize = 64, in between(1.0, 4096.0), flag "--dim";
-        /// units of a recurrent layer
+        /// Units of a recurrent layer.
         hidden: usize = 128, in between(1.0, 4096.0);
-        /// recurrent layers
+        /// Recurrent layers.
         layers: usize = 1, in between(1.0, 8.0), flag "--layers";
-        /// share of the numbers of the item vectors that are dropped
+        /// Share of the numbers of the item vectors that are dropped.
         dropout: f32 = 0.25, in from_to_below(0.0, 1.0);
-        /// share of what attention and last state say that is dropped
+        /// Share of what attention and last state say that is dropped.
         context_dropout: f32 = 0.5, in from_to_below(0.0, 1.0);
-        /// the weights of the attention are a softmax, as in the authors' code
+        /// The weights of the attention are a softmax, as in the authors' code.
         normalised: bool = false;
-        /// items of a history that are read: the last ones
+        /// Items of a history that are read: the last ones.
         max_len: usize = 50, in between(1.0, 10_000.0);
-        /// as for GRU4Rec
+        /// As for GRU4Rec.
         windows: Windows = Windows::All;
-        /// softmax over all items; softmax with logQ, BPR-max or gBCE over items that a batch
-        /// draws; logistic or pairwise against one drawn item
+        /// Softmax over all items; softmax with logQ, BPR-max or gBCE over items that a batch
+        /// draws; logistic or pairwise against one drawn item.
         loss: Loss = Loss::CrossEntropy;
-        /// items that a batch draws for `sampled_softmax`, `bpr_max` and `gbce`
+        /// Items that a batch draws for `sampled_softmax`, `bpr_max` and `gbce`.
         n_negatives: usize = 256, in between(1.0, 1e6);
-        /// they are drawn in proportion to the counts of the items to this power; 0: all alike
+        /// They are drawn in proportion to the counts of the items to this power; 0: all alike.
         sample_alpha: f32 = 0.0, in between(0.0, 4.0);
-        /// weight of the squared scores in `bpr_max`
+        /// Weight of the squared scores in `bpr_max`.
         bpreg: f32 = 1.0, in between(0.0, 1000.0);
-        /// how far `gbce` corrects the probability of the target
+        /// How far `gbce` corrects the probability of the target.
         gbce_t: f32 = 0.75, in between(0.0, 1.0);
     }
 }

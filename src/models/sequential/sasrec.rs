@@ -26,37 +26,37 @@ pub static ROW: Row<dyn Model> = row!(dyn Model, Config, "sasrec", "Attention ov
 settings! {
     /// `[model.sasrec]`.
     pub struct Config {
-        /// width of the vectors
+        /// Width of the vectors.
         dim: usize = 64, in between(1.0, 4096.0), flag "--dim";
-        /// width inside a feed-forward layer
+        /// Width inside a feed-forward layer.
         inner: usize = 256, in between(1.0, 16384.0);
-        /// number of blocks
+        /// Number of blocks.
         layers: usize = 2, in between(1.0, 32.0), flag "--layers";
-        /// heads of the attention
+        /// Heads of the attention.
         heads: usize = 2, takes "a divisor of `dim`";
-        /// share of the numbers that are dropped after the input and after each half of a block
+        /// Share of the numbers that are dropped after the input and after each half of a block.
         dropout: f32 = 0.5, in from_to_below(0.0, 1.0);
-        /// share of the attention that is dropped
+        /// Share of the attention that is dropped.
         attention_dropout: f32 = 0.5, in from_to_below(0.0, 1.0);
-        /// the function inside a feed-forward layer
+        /// The function inside a feed-forward layer.
         activation: Activation = Activation::Gelu;
-        /// added to the variance in a normalisation
+        /// Added to the variance in a normalisation.
         norm_epsilon: f32 = 1e-12, in above(0.0);
-        /// standard deviation of the initial weights
+        /// Standard deviation of the initial weights.
         init_std: f32 = 0.02, in above(0.0);
-        /// the blocks of the authors' code: normalised before each half of a block and not after
-        /// it, item vectors scaled by the root of `dim`
+        /// The blocks of the authors' code: normalised before each half of a block and not after
+        /// it, item vectors scaled by the root of `dim`.
         pre_norm: bool = false;
-        /// items of a history that are read: the last ones
+        /// Items of a history that are read: the last ones.
         max_len: usize = 50, in between(1.0, 10_000.0);
-        /// what is trained on of a longer history: all of it in windows, or its last items
+        /// What is trained on of a longer history: all of it in windows, or its last items.
         windows: Windows = Windows::All;
-        /// softmax over all items; softmax with logQ, BPR-max or gBCE over items that a batch
-        /// draws; logistic or pairwise against one drawn item
+        /// Softmax over all items; softmax with logQ, BPR-max or gBCE over items that a batch
+        /// draws; logistic or pairwise against one drawn item.
         loss: Loss = Loss::CrossEntropy;
-        /// items that a batch draws for `sampled_softmax`, `bpr_max` and `gbce`
+        /// Items that a batch draws for `sampled_softmax`, `bpr_max` and `gbce`.
         n_negatives: usize = 256, in between(1.0, 1e6);
-        /// how far `gbce` corrects the probability of the target
+        /// How far `gbce` corrects the probability of the target.
         gbce_t: f32 = 0.75, in between(0.0, 1.0);
     }
 }
