@@ -1,4 +1,5 @@
-//! How long does ranking all items for all users of Gowalla take, against the bare matrix product behind it?
+//! How long does ranking all items for all users of Gowalla take, against the bare matrix product
+//! behind it?
 
 mod common;
 

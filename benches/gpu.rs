@@ -1,8 +1,10 @@
-//! How fast is a GPU on a graph of Gowalla's size: each op against the bytes it must move and the device's own copy, whole steps, an epoch, and the same
-//! step in PyTorch where Python has torch with CUDA.
+//! How fast is a GPU on a graph of Gowalla's size: each op against the bytes it must move and the
+//! device's own copy, whole steps, an epoch, and the same step in PyTorch where Python has torch
+//! with CUDA.
 //!
-//! `cargo bench --features cuda --bench gpu` on a machine with an NVIDIA GPU; `--features vulkan` and the argument `vulkan` for another. With the argument
-//! `tiny` everything runs on a small graph, in seconds: it shows that the bench works, and nothing about speed.
+//! `cargo bench --features cuda --bench gpu` on a machine with an NVIDIA GPU; `--features vulkan`
+//! and the argument `vulkan` for another. With the argument `tiny` everything runs on a small
+//! graph, in seconds: it shows that the bench works, and nothing about speed.
 
 mod common;
 
@@ -122,7 +124,8 @@ impl OpTable {
         times[times.len() / 2]
     }
 
-    /// Times an op that must move `bytes` at least once; rows that are read more than once come from caches.
+    /// Times an op that must move `bytes` at least once; rows that are read more than once come
+    /// from caches.
     fn line(&mut self, name: &str, bytes: usize, mut work: impl FnMut()) {
         let ms = self.milliseconds(&mut work);
         let speed = bytes as f64 / ms / 1e6;
@@ -287,7 +290,8 @@ fn steps(device: &Device, train: &Arc<Interactions>, scale: Scale) -> f64 {
     plain
 }
 
-/// The same BPR step in PyTorch, where Python has torch with CUDA; what it prints, and how many times longer it takes.
+/// The same BPR step in PyTorch, where Python has torch with CUDA; what it prints, and how many
+/// times longer it takes.
 fn peer(ours: f64) {
     println!();
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers/lightgcn_torch_gpu.py");

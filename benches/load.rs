@@ -1,7 +1,9 @@
-//! How fast is a large file read, how much memory does that take, and how much does training on 42 million interactions?
+//! How fast is a large file read, how much memory does that take, and how much does training on 42
+//! million interactions?
 //!
-//! Each case runs in a process of its own, because peak memory is that of a process. `cargo bench --bench load -- large` runs the case of 42 million
-//! interactions (1 M users, 300 k items) for 100 steps; `large=5` runs five.
+//! Each case runs in a process of its own, because peak memory is that of a process.
+//! `cargo bench --bench load -- large` runs the case of 42 million interactions (1 M users, 300 k
+//! items) for 100 steps; `large=5` runs five.
 
 mod common;
 

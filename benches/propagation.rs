@@ -1,4 +1,5 @@
-//! How fast is one hop over Gowalla's graph, in 32 and in 16 bits, against sprs, a plain loop, and the machine's own bandwidth?
+//! How fast is one hop over Gowalla's graph, in 32 and in 16 bits, against sprs, a plain loop, and
+//! the machine's own bandwidth?
 
 mod common;
 
@@ -10,8 +11,8 @@ use sprs::CsMatViewI;
 
 const DIM: usize = 64;
 const ROUNDS: usize = 31;
-/// A contender's turn: hops one after the other, each over what the one before wrote, as layers follow each other in training. The contender before it
-/// has emptied the caches.
+/// A contender's turn: hops one after the other, each over what the one before wrote, as layers
+/// follow each other in training. The contender before it has emptied the caches.
 const HOPS: usize = 8;
 
 fn main() {

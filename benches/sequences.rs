@@ -1,5 +1,5 @@
-//! How long is a training step of the sequential models: 128 sequences of 50 items, 3,416 items as in MovieLens 1M? What would its products take at the rate
-//! of the `gemm` crate?
+//! How long is a training step of the sequential models: 128 sequences of 50 items, 3,416 items as
+//! in MovieLens 1M? What would its products take at the rate of the `gemm` crate?
 //!
 //! `cargo bench --bench sequences -- sasrec` runs the cases whose names hold that word.
 
@@ -32,7 +32,8 @@ fn main() {
     }
 }
 
-/// Multiply-adds that a model takes for each item that it reads, without the scores of the items. Two blocks, one recurrent layer.
+/// Multiply-adds that a model takes for each item that it reads, without the scores of the items.
+/// Two blocks, one recurrent layer.
 fn multiply_adds(name: &str) -> usize {
     // A position that reads those before it reads half of them on average.
     let earlier = LEN.div_ceil(2);

@@ -1,4 +1,5 @@
-//! How long is a training step of Gowalla (2,048 pairs, or 512 users for the all-item softmax), and where does it go?
+//! How long is a training step of Gowalla (2,048 pairs, or 512 users for the all-item softmax), and
+//! where does it go?
 //!
 //! `cargo bench --bench step -- bpr` runs the cases whose names hold that word.
 
@@ -44,7 +45,8 @@ fn main() {
         let name = format!("{loss}, K = {layers}");
         if wanted(&name) {
             let step = whole_steps(&train, objective, layers, &[Storage::F32], 7)[0];
-            // Three products: scores, and the gradients of both sides. In-batch: 2,048 by 2,048 pairs; all items: 512 users by all of them.
+            // Three products: scores, and the gradients of both sides. In-batch: 2,048 by 2,048
+            // pairs; all items: 512 users by all of them.
             let (n_q, n_c) = if loss == "ssm" { (BATCH, BATCH) } else { (512, train.n_items()) };
             let n_steps = if loss == "ssm" { train.n_edges().div_ceil(BATCH) } else { train.n_users().div_ceil(512) };
             let products = 3.0 * 2.0 * (n_q * n_c * DIM) as f64;
@@ -61,9 +63,11 @@ fn epoch(step: Time, n_steps: usize) -> String {
     )
 }
 
-/// What the whole hops of a step and its optimiser take. Hops over the batch's rows alone are left out.
+/// What the whole hops of a step and its optimiser take. Hops over the batch's rows alone are left
+/// out.
 struct Work {
-    /// The rows that are gathered, from memory or a cache, and each parameter and its two moments, read and written.
+    /// The rows that are gathered, from memory or a cache, and each parameter and its two moments,
+    /// read and written.
     bytes: f64,
     /// Multiply-adds are two.
     operations: f64,

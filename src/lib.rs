@@ -1,8 +1,8 @@
 //! gcnrec trains, compares and serves recommenders from implicit feedback.
 //!
-//! Modules, from top to bottom; imports point downward only:
-//! `cli`, `compare`, `run`, `config`, `train`, `recommend`, `report`, `eval`, `checkpoint`, `debias`, `models`, `objectives`, `samplers`, `data`, then the crates
-//! `gcnrec-kernels` and `gcnrec-graphs`.
+//! Modules, from top to bottom; imports point downward only: `cli`, `compare`, `run`, `config`,
+//! `train`, `recommend`, `report`, `eval`, `checkpoint`, `debias`, `models`, `objectives`,
+//! `samplers`, `data`, then the crates `gcnrec-kernels` and `gcnrec-graphs`.
 
 #[cfg(all(feature = "failpoints", not(debug_assertions)))]
 compile_error!("the feature failpoints is for tests: it must not be in a release build");

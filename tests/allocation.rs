@@ -71,15 +71,17 @@ fn a_step_that_was_taken_before_allocates_less_than_a_kilobyte() {
             let name = format!("{objective:?}, {storage:?}");
             let mut learner = learner(objective.clone(), storage);
             learner.steps(0, 0..2).expect("finite losses");
-            // Which thread takes which block differs from round to round, and a thread keeps memory of its own from its first block
-            // on: such a round allocates once. What every step allocates is in all rounds, so the leanest one counts.
+            // Which thread takes which block differs from round to round, and a thread keeps memory
+            // of its own from its first block on: such a round allocates once. What every step
+            // allocates is in all rounds, so the leanest one counts.
             let round = || {
                 let before = ALLOCATED.load(Ordering::Relaxed);
                 learner.steps(0, 0..2).expect("finite losses");
                 ALLOCATED.load(Ordering::Relaxed) - before
             };
             let bytes = std::iter::repeat_with(round).take(16).min().expect("sixteen rounds");
-            // The weights of the layers, a handful of numbers, and now and then a block of the thread pool's queue.
+            // The weights of the layers, a handful of numbers, and now and then a block of the
+            // thread pool's queue.
             assert!(bytes < 2048, "{name}: at least {bytes} bytes in two steps");
         }
     }

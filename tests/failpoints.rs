@@ -1,4 +1,5 @@
-//! The program ends at a chosen change to the disk or a chosen step, or finds the disk full there, and goes on to the same bits.
+//! The program ends at a chosen change to the disk or a chosen step, or finds the disk full there,
+//! and goes on to the same bits.
 //!
 //! Needs a program with the hooks: `cargo test --features failpoints --test failpoints`.
 

@@ -1,4 +1,5 @@
-//! What all benches share: the data of Gowalla's size, a clock that gives medians, and the machine's own limits.
+//! What all benches share: the data of Gowalla's size, a clock that gives medians, and the
+//! machine's own limits.
 
 // Every bench uses a part of this.
 #![allow(dead_code)]
@@ -25,7 +26,8 @@ fn gowalla_folder() -> Option<PathBuf> {
     folders.map(|folder| folder.join("gowalla")).find(|folder| folder.is_dir())
 }
 
-/// Gowalla's training and test pairs, or a generated graph of that size without structure, with a line that says which.
+/// Gowalla's training and test pairs, or a generated graph of that size without structure, with a
+/// line that says which.
 pub fn gowalla() -> (Interactions, Interactions) {
     match gowalla_folder() {
         Some(folder) => {
@@ -50,7 +52,8 @@ pub fn gowalla() -> (Interactions, Interactions) {
 /// Distinct random pairs; both degrees fall off like a power of the rank, as those of real data do.
 pub fn generated(n_users: usize, n_items: usize, n_edges: usize, seed: u64) -> Interactions {
     let mut random = Seed(seed).stream(Purpose::World, 0, 0);
-    // The cube of a uniform number crowds towards 0: the first eighth of the items gets half of the pairs.
+    // The cube of a uniform number crowds towards 0: the first eighth of the items gets half of the
+    // pairs.
     let mut draw = |n: usize, power: i32| ((random.random::<f64>().powi(power) * n as f64) as usize).min(n - 1) as u32;
     let pairs = (0..n_edges + n_edges / 8).map(|_| (UserId(draw(n_users, 2)), ItemId(draw(n_items, 3))));
     let all = Interactions::from_pairs(n_users, n_items, pairs).expect("generated ids should be in range");
@@ -78,12 +81,14 @@ pub fn numbers(seed: u64, n: usize) -> Vec<f32> {
     (0..n).map(|_| random.random::<f32>() * 0.2 - 0.1).collect()
 }
 
-/// What something took. On a busy machine the processor time says more than the wall clock: it does not count while others compute.
+/// What something took. On a busy machine the processor time says more than the wall clock: it does
+/// not count while others compute.
 #[derive(Debug, Clone, Copy)]
 pub struct Time {
     /// Seconds of the wall clock.
     pub wall: f64,
-    /// Processor seconds of all threads together, divided by their number; equal to `wall` where this cannot be told.
+    /// Processor seconds of all threads together, divided by their number; equal to `wall` where
+    /// this cannot be told.
     pub busy: f64,
 }
 
@@ -131,7 +136,8 @@ pub fn median(times: &[Time]) -> Time {
 /// One thing to be timed: its name, its number of threads, its work.
 pub type Contender<'a> = (&'a str, usize, Box<dyn FnMut() + 'a>);
 
-/// Times all contenders in turn, `rounds` times over, so that a busy spell of the machine meets all of them; answers the medians of each.
+/// Times all contenders in turn, `rounds` times over, so that a busy spell of the machine meets all
+/// of them; answers the medians of each.
 pub fn compare(rounds: usize, contenders: &mut [Contender<'_>]) -> Vec<Time> {
     for (_, _, work) in contenders.iter_mut() {
         work(); // fills caches and buffers
@@ -150,7 +156,8 @@ pub fn threads() -> usize {
     rayon::current_num_threads()
 }
 
-/// Prints a line of a table: name, milliseconds by the wall clock and by processor time over threads, and what it means.
+/// Prints a line of a table: name, milliseconds by the wall clock and by processor time over
+/// threads, and what it means.
 pub fn line(name: &str, time: Time, meaning: &str) {
     println!("{name:<44} {:>9.2} ms wall {:>9.2} ms busy   {meaning}", time.wall * 1e3, time.busy * 1e3);
 }
@@ -165,7 +172,8 @@ pub fn title(text: &str) {
     println!("\n## {text} ({} threads, {})", rayon::current_num_threads(), Device::Cpu.arithmetic());
 }
 
-/// What the machine can do at most: seconds for a byte of a streaming read and for an operation of a large matrix product.
+/// What the machine can do at most: seconds for a byte of a streaming read and for an operation of
+/// a large matrix product.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// Seconds for a byte.
@@ -191,8 +199,9 @@ impl Limits {
         let (buffer, n) = (stream_buffer(), Limits::N);
         let (a, b, mut out) = (numbers(1, n * n), numbers(2, n * n), vec![0.0; n * n]);
         let read = move || {
-            // A buffer that was read before lies in the caches where it fits, as embeddings do from hop to hop. Threads that slept while one worked
-            // take some ten milliseconds to spread out again, hence so many.
+            // A buffer that was read before lies in the caches where it fits, as embeddings do from
+            // hop to hop. Threads that slept while one worked take some ten milliseconds to spread
+            // out again, hence so many.
             for _ in 0..Limits::READS {
                 std::hint::black_box(stream(std::hint::black_box(&buffer)));
             }
@@ -210,8 +219,9 @@ impl Limits {
         Limits { byte: read.times(1.0 / bytes), operation: multiply.times(0.5 / (Limits::N as f64).powi(3)) }
     }
 
-    /// Prints the two floors under a time: its bytes over the bandwidth, its operations over the rate. What lies in a cache comes faster than a streaming read,
-    /// so a time may be below the first.
+    /// Prints the two floors under a time: its bytes over the bandwidth, its operations over the
+    /// rate. What lies in a cache comes faster than a streaming read, so a time may be below the
+    /// first.
     pub fn floors(&self, bytes: f64, operations: f64, time: Time) {
         let floor = |name, floor: Time, what: String| {
             let share = format!("{:.2} (busy {:.2}) of the time", floor.wall / time.wall, floor.busy / time.busy);
@@ -264,7 +274,8 @@ fn lanes(chunk: &[f32]) -> f32 {
     lanes.iter().sum()
 }
 
-/// `out [m, n] = a [m, k] . b [n, k]^T`, all row-major, by the `gemm` crate: each thread takes an equal share of the rows.
+/// `out [m, n] = a [m, k] . b [n, k]^T`, all row-major, by the `gemm` crate: each thread takes an
+/// equal share of the rows.
 pub fn product(m: usize, n: usize, k: usize, a: &[f32], b: &[f32], out: &mut [f32]) {
     assert!(a.len() == m * k && b.len() == n * k && out.len() == m * n);
     let share = m.div_ceil(rayon::current_num_threads());
@@ -273,8 +284,8 @@ pub fn product(m: usize, n: usize, k: usize, a: &[f32], b: &[f32], out: &mut [f3
 
 fn product_on_one(n: usize, k: usize, a: &[f32], b: &[f32], out: &mut [f32]) {
     let (m, width, depth) = (a.len() / k, n as isize, k as isize);
-    // SAFETY: `product` cuts rows of a and out that belong together; with its lengths, elements by these strides stay inside the slices, and `out`
-    // is borrowed alone.
+    // SAFETY: `product` cuts rows of a and out that belong together; with its lengths, elements by
+    // these strides stay inside the slices, and `out` is borrowed alone.
     unsafe {
         gemm::gemm(
             m,
@@ -300,7 +311,8 @@ fn product_on_one(n: usize, k: usize, a: &[f32], b: &[f32], out: &mut [f32]) {
     }
 }
 
-/// A field of `/proc/self/status` in MiB, as in `VmHWM` (peak memory); 0 where there is no such file.
+/// A field of `/proc/self/status` in MiB, as in `VmHWM` (peak memory); 0 where there is no such
+/// file.
 pub fn memory_mib(field: &str) -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find(|line| line.starts_with(field));

@@ -1,5 +1,5 @@
-//! Training of a score fusion: its members one after the other, then their weights, then the members
-//! again on all pairs.
+//! Training of a score fusion: its members one after the other, then their weights, then the
+//! members again on all pairs.
 //!
 //! 1. Every member learns from the training pairs alone; validation picks its epoch, as for a model
 //!    of its own.

@@ -1,4 +1,5 @@
-//! Callbacks of a training: stages, steps, epochs and messages, for a progress bar, a log or a test.
+//! Callbacks of a training: stages, steps, epochs and messages, for a progress bar, a log or a
+//! test.
 
 use serde::{Deserialize, Serialize};
 

@@ -237,8 +237,8 @@ fn decide(progress: &mut Progress, stage: Stage, result: &StageResult) {
         Stage::Finetune => {
             if let Some(chosen) = &mut progress.chosen {
                 chosen.finetuned = Some(result.epoch);
-                // Without an evaluation there is no news: what was measured before the model learnt from
-                // it too stays.
+                // Without an evaluation there is no news: what was measured before the model learnt
+                // from it too stays.
                 chosen.metrics = result.metrics.clone().or(chosen.metrics.take());
             }
         }

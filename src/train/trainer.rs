@@ -1,5 +1,5 @@
-//! The training loop of every model: steps, epochs, validation, early stopping, checkpoints, resume,
-//! interruption.
+//! The training loop of every model: steps, epochs, validation, early stopping, checkpoints,
+//! resume, interruption.
 
 use std::time::Instant;
 

@@ -1,5 +1,5 @@
-//! Run files that users start from: each is read and takes two steps. And the table of keys: it says
-//! what the program does.
+//! Run files that users start from: each is read and takes two steps. And the table of keys: it
+//! says what the program does.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
-//! One suite for every registered model: on a checkerboard world the right items are known, and whoever serves a model relies on the rest.
+//! One suite for every registered model: on a checkerboard world the right items are known, and
+//! whoever serves a model relies on the rest.
 
 use std::sync::OnceLock;
 
@@ -14,12 +15,14 @@ use crate::jobs::{COMBINATIONS, digest, job, lightgcn, loss, run_in, split};
 const N_USERS: usize = 20;
 const N_ITEMS: usize = 20;
 
-/// Users and items of two colours, and everybody likes the ten items of their colour: user `u` is number `u / 2` of its colour, and of its items the
-/// ones with numbers `u / 2` and `u / 2 + 5` (counted round) are held out. Every item has eight users, so popularity knows nothing.
+/// Users and items of two colours, and everybody likes the ten items of their colour: user `u` is
+/// number `u / 2` of its colour, and of its items the ones with numbers `u / 2` and `u / 2 + 5`
+/// (counted round) are held out. Every item has eight users, so popularity knows nothing.
 fn checkerboard() -> Split {
     let item = |u: u32, number: u32| 2 * (number % 10) + u % 2;
     let test: Vec<_> = (0..20).flat_map(|u| [(u, item(u, u / 2)), (u, item(u, u / 2 + 5))]).collect();
-    // In the order of the numbers, each user from the one after the own number on: for models that read an order.
+    // In the order of the numbers, each user from the one after the own number on: for models that
+    // read an order.
     let all = (0..20).flat_map(|u| (1..=10).map(move |step| (u, item(u, u / 2 + step))));
     let train: Vec<_> = all.filter(|pair| !test.contains(pair)).collect();
     split(N_USERS, N_ITEMS, [&train, &[], &test])
@@ -41,8 +44,8 @@ fn train(job: &Job) -> (Outcome, Recommender) {
     (outcome, Recommender::open(&path).unwrap())
 }
 
-/// Small settings, by the name of the model; a model that stands here more than once is tried in each
-/// way, and one that does not has its defaults.
+/// Small settings, by the name of the model; a model that stands here more than once is tried in
+/// each way, and one that does not has its defaults.
 const SMALL: &[(&str, &str)] = &[
     ("mf", "dim = 16"),
     ("markov", "window = 10"),
@@ -123,9 +126,11 @@ fn every_scorer_says_the_name_of_a_model_and_every_model_is_in_this_suite() {
 fn the_right_items_are_found_and_popularity_does_not_know_them() {
     for model in models() {
         let recall = model.outcome.test.as_ref().unwrap().get("recall@2").unwrap();
-        // All counts are equal, so popularity lists the two lowest unseen ids. User 0 has items 0 and 10 held out and is shown 0 and 1; so one of two is
-        // found by users 0, 2, 10 and 12 (items 0, 2, 0, 2) and, of the other colour, by 1 and 11 (item 1): 6 halves of 20 users.
-        // A sequential model says what comes next, which is one of the two: each user's numbers end before the own one.
+        // All counts are equal, so popularity lists the two lowest unseen ids. User 0 has items 0
+        // and 10 held out and is shown 0 and 1; so one of two is found by users 0, 2, 10 and 12
+        // (items 0, 2, 0, 2) and, of the other colour, by 1 and 11 (item 1): 6 halves of 20 users.
+        // A sequential model says what comes next, which is one of the two: each user's numbers end
+        // before the own one.
         let expected = if model.personal { 1.0 } else { 0.15 };
         let right = if model.job.model.is_sequential() { recall >= 0.5 } else { (recall - expected).abs() < 1e-9 };
         assert!(right, "{}: {recall}", model.name);
@@ -224,7 +229,8 @@ fn a_new_user_is_served_from_a_history() {
             assert_eq!(list.len(), 5, "{}", model.name);
             assert!(list.iter().all(|(name, _)| !history.contains(&name.as_str())), "{}", model.name);
             let right = list.iter().filter(|(name, _)| colour_of(name) == colour_of(history[0])).count();
-            // What comes next has the right colour; of the items far from it a sequential model learns nothing.
+            // What comes next has the right colour; of the items far from it a sequential model
+            // learns nothing.
             let first = colour_of(&list[0].0) == colour_of(history[0]);
             let fits = if model.job.model.is_sequential() { first } else { right == 5 };
             assert!(fits || !model.personal, "{}: {list:?}", model.name);
@@ -232,7 +238,8 @@ fn a_new_user_is_served_from_a_history() {
     }
 }
 
-/// Only the Markov chain and the sequential models read an order. For the others a pair counts once in training, so it counts once in a history.
+/// Only the Markov chain and the sequential models read an order. For the others a pair counts once
+/// in training, so it counts once in a history.
 #[test]
 fn neither_the_order_of_a_history_nor_a_repeat_in_it_changes_the_answer_of_a_model_without_order() {
     for model in models() {
@@ -278,7 +285,8 @@ fn unknown_users_and_items_are_refused_by_name() {
         for error in errors {
             assert!(error.to_string().contains("\"i99\"") && error.exit_code() == 3, "{}: {error}", model.name);
         }
-        // By number, below the names: whoever reads a history refuses an item that is beyond the catalogue.
+        // By number, below the names: whoever reads a history refuses an item that is beyond the
+        // catalogue.
         let history = [ItemId(0), ItemId(N_ITEMS as u32)];
         let answer = model.outcome.scorer.score_block(&[Query { user: None, history: &history }], &mut Vec::new());
         assert_eq!(answer.is_err(), model.personal, "{}", model.name);

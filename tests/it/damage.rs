@@ -1,4 +1,5 @@
-//! A thousand damages to the checkpoint of a real run: each is refused with exit code 6 and one line, or changes nothing.
+//! A thousand damages to the checkpoint of a real run: each is refused with exit code 6 and one
+//! line, or changes nothing.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,5 @@
-//! The same job gives the same bits: for any number of threads, and however often it is interrupted.
+//! The same job gives the same bits: for any number of threads, and however often it is
+//! interrupted.
 
 use gcnrec::RecError;
 use gcnrec::data::{Split, World, world};
@@ -90,7 +91,8 @@ impl Observer for StopAfter {
     }
 }
 
-/// Runs a job that is stopped again and again, each time after the next number of steps, and resumed.
+/// Runs a job that is stopped again and again, each time after the next number of steps, and
+/// resumed.
 fn interrupted(path: &std::path::Path, job: &Job, steps: &[usize]) -> (Outcome, usize) {
     for (n_stops, &steps) in steps.iter().cycle().enumerate() {
         let stop = Stop::default();
@@ -108,7 +110,8 @@ fn assert_stops_change_nothing(job: &Job, what: &str) {
     let folder = tempfile::tempdir().unwrap();
     let (whole, cut) = (folder.path().join("whole"), folder.path().join("cut"));
     let expected = run_in(&whole, job, false, &mut Silent, &Stop::default()).unwrap();
-    // Epochs have five to eight steps: stops come within an epoch, at its end, and after several validations in one process.
+    // Epochs have five to eight steps: stops come within an epoch, at its end, and after several
+    // validations in one process.
     let (found, n_stops) = interrupted(&cut, job, &[3, 19, 1, 8, 26, 5]);
     assert!(n_stops >= 2, "{what}: {n_stops} stops");
     assert_eq!(fingerprint(&found), fingerprint(&expected), "{what} after {n_stops} stops");
@@ -133,7 +136,8 @@ fn an_interrupted_run_ends_as_an_uninterrupted_one() {
     }
 }
 
-/// Under BPR the layer weights learn from lessons, those of the nodes in a second stage; on request the first stage is on held-out pairs.
+/// Under BPR the layer weights learn from lessons, those of the nodes in a second stage; on request
+/// the first stage is on held-out pairs.
 #[test]
 fn an_interrupted_run_with_lessons_for_its_layer_weights_ends_as_an_uninterrupted_one() {
     for combination in COMBINATIONS {

@@ -1,4 +1,5 @@
-//! The kept corpus of every fuzz target, run as an ordinary test: what fuzzing once found stays found.
+//! The kept corpus of every fuzz target, run as an ordinary test: what fuzzing once found stays
+//! found.
 
 #[allow(dead_code, missing_docs)]
 #[path = "../../fuzz/src/lib.rs"]

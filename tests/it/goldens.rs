@@ -1,4 +1,5 @@
-//! Our metrics against RecBole 1.2.1 and ranx on small seeded cases: ties, users without held-out items, cut-offs beyond the list.
+//! Our metrics against RecBole 1.2.1 and ranx on small seeded cases: ties, users without held-out
+//! items, cut-offs beyond the list.
 //!
 //! `tests/data/goldens/make.py` made the numbers; it says how.
 
@@ -64,7 +65,8 @@ impl Scorer for Matrix {
     }
 }
 
-/// Scores are small multiples of 1/4, so both sides compute on the same numbers; sums of at most a few hundred f64 terms differ by far less than 1e-9.
+/// Scores are small multiples of 1/4, so both sides compute on the same numbers; sums of at most a
+/// few hundred f64 terms differ by far less than 1e-9.
 fn assert_agree(ours: &Metrics, theirs: &BTreeMap<String, f64>, tool: &str) {
     assert!(theirs.len() >= 5);
     for (name, expected) in theirs {

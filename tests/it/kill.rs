@@ -1,6 +1,8 @@
-//! The program is killed (SIGKILL) at random moments, goes on with `--resume`, and ends with the bits of a run that nobody disturbed.
+//! The program is killed (SIGKILL) at random moments, goes on with `--resume`, and ends with the
+//! bits of a run that nobody disturbed.
 //!
-//! `GCNREC_KILLS=200 cargo test --release --test it kill` kills 200 times; without the variable it is 10 times.
+//! `GCNREC_KILLS=200 cargo test --release --test it kill` kills 200 times; without the variable it
+//! is 10 times.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -70,7 +72,8 @@ fn a_run_that_is_killed_at_random_moments_ends_with_the_same_bits() {
     println!("{n_killed} kills in {n_runs} runs, all resumed to the same bits; killed {states:?}");
 }
 
-/// The negative control: the comparison above fails when the optimiser's moments are lost between the processes.
+/// The negative control: the comparison above fails when the optimiser's moments are lost between
+/// the processes.
 #[test]
 fn a_run_that_loses_its_optimiser_moments_ends_with_other_bits() {
     let base = tempfile::tempdir().unwrap();
@@ -87,7 +90,8 @@ fn a_run_that_loses_its_optimiser_moments_ends_with_other_bits() {
             succeed(train(case, &run, true));
             let other = end(&run);
             assert!(other.lines != expected.lines, "{}: no epoch differs", case.name);
-            // A first stage hands on only the layer weights of its best epoch, which may lie before the kill: there the lines alone must differ.
+            // A first stage hands on only the layer weights of its best epoch, which may lie before
+            // the kill: there the lines alone must differ.
             let handed_on = case.name == "held-out";
             assert!(handed_on || other.weights != expected.weights, "{}: the weights do not differ", case.name);
             break;
@@ -95,7 +99,8 @@ fn a_run_that_loses_its_optimiser_moments_ends_with_other_bits() {
     }
 }
 
-/// Zeroes the moments in the checkpoint of a run that was killed early in a stage, so that many steps were still to come. False for another run.
+/// Zeroes the moments in the checkpoint of a run that was killed early in a stage, so that many
+/// steps were still to come. False for another run.
 fn lose_moments(run: &Path) -> bool {
     let last = run.join("last");
     if run.join("report.json").exists() || !checkpoint::exists(&last) {
@@ -104,7 +109,8 @@ fn lose_moments(run: &Path) -> bool {
     let mut contents = checkpoint::load(&last).unwrap();
     contents.facts.remove(checkpoint::RECOVERED_FROM);
     let progress = &contents.facts["progress"];
-    // After the last step of a stage nothing reads its moments any more; in the first ones they are hardly there.
+    // After the last step of a stage nothing reads its moments any more; in the first ones they are
+    // hardly there.
     if progress["epoch"].as_u64().unwrap() > 1 || progress["epoch"] == 0 {
         return false;
     }

@@ -1,6 +1,7 @@
 //! The integration tests as one program: what it needs is linked once.
 //!
-//! `cargo test --test it NAME` runs the tests of one module. Tests that need a process of their own, or another build, are files beside this folder.
+//! `cargo test --test it NAME` runs the tests of one module. Tests that need a process of their
+//! own, or another build, are files beside this folder.
 
 // clippy.toml allows `unwrap` inside test functions; here the functions beside them are tests too.
 #![allow(clippy::unwrap_used)]

@@ -1,7 +1,8 @@
-//! Whole trainings on every device that is there: the metrics of the CPU, the same bits every time, and no step that waits for the host.
+//! Whole trainings on every device that is there: the metrics of the CPU, the same bits every time,
+//! and no step that waits for the host.
 //!
-//! Each op has its own cases in `kernels/tests/parity`. Without a device a test says so and passes; with `GCNREC_REQUIRE_VULKAN=1` (or
-//! `GCNREC_REQUIRE_CUDA=1`) it fails instead.
+//! Each op has its own cases in `kernels/tests/parity`. Without a device a test says so and passes;
+//! with `GCNREC_REQUIRE_VULKAN=1` (or `GCNREC_REQUIRE_CUDA=1`) it fails instead.
 
 mod sequences;
 
@@ -34,7 +35,8 @@ fn on_each(case: impl Fn(&Device)) {
     }
 }
 
-/// So many users that one pair of neighbours which change places in one list moves no metric by as much as the tolerance.
+/// So many users that one pair of neighbours which change places in one list moves no metric by as
+/// much as the tolerance.
 fn world() -> Split {
     let demo =
         world::Config::default().with(|own| (own.n_users, own.n_items, own.interactions_per_user) = (500, 120, 15));
@@ -48,7 +50,8 @@ fn case(model: models::Config, objective: &str) -> Job {
     job
 }
 
-/// What a user of a GPU trains first: each combination with a pairwise loss and with the softmax losses.
+/// What a user of a GPU trains first: each combination with a pairwise loss and with the softmax
+/// losses.
 fn cases() -> Vec<(String, Job)> {
     let all = ["softmax", "ssm", "bpr", "logistic"];
     let mut cases = Vec::new();
@@ -73,8 +76,9 @@ fn debiased(method: &str, every: u64, mut job: Job) -> Job {
     job
 }
 
-/// Every kind of debiasing that has kernels: weights that are given, shared out, a network of losses, and learned beside an imputation term, through the
-/// look-ahead of Adam and of gradient descent; and layer weights that are fitted on the uniform log.
+/// Every kind of debiasing that has kernels: weights that are given, shared out, a network of
+/// losses, and learned beside an imputation term, through the look-ahead of Adam and of gradient
+/// descent; and layer weights that are fitted on the uniform log.
 fn ways_of_debiasing(every: u64) -> Vec<(&'static str, Job)> {
     let uniform = |objective| case(lightgcn(Combination::Uniform), objective);
     let mut factors = job(world(), models::Config::parse("mf", "dim = 18\nbiases = true").unwrap(), loss("mse"));
@@ -93,7 +97,8 @@ fn ways_of_debiasing(every: u64) -> Vec<(&'static str, Job)> {
     ]
 }
 
-/// Ways of training that go through other ops: layer weights fitted on held-out pairs, then a fixed prior with a bound; layers in 16 bits.
+/// Ways of training that go through other ops: layer weights fitted on held-out pairs, then a fixed
+/// prior with a bound; layers in 16 bits.
 fn other_ways(device: &Device) -> Vec<(String, Job)> {
     let mut cases = vec![
         ("held out, then additive".to_string(), case(taught(Combination::Additive, Fit::HeldOut), "bpr")),
@@ -166,8 +171,9 @@ fn learner(device: &Device, job: &Job) -> GraphLearner {
     GraphLearner::with(setup, Learning { optimizer: job.train.optimizer, ..prepared.learning }).unwrap()
 }
 
-/// Launches of a step with three layers: they are what a step costs on a small graph. Dot attention makes queries and keys of every layer, and the
-/// gradients of three matrices, for users and for items.
+/// Launches of a step with three layers: they are what a step costs on a small graph. Dot attention
+/// makes queries and keys of every layer, and the gradients of three matrices, for users and for
+/// items.
 fn most_launches(name: &str) -> u64 {
     if name.starts_with("Dot") { 130 } else { 85 }
 }
@@ -197,8 +203,9 @@ fn a_step_never_waits_for_the_host_and_launches_a_known_number_of_kernels() {
     });
 }
 
-/// The parameters of weights that are learned are in f64 on the host: a look-ahead waits for the derivatives by the weights and for what belongs to them
-/// (the losses, the motion of the imputation term). Nothing else waits.
+/// The parameters of weights that are learned are in f64 on the host: a look-ahead waits for the
+/// derivatives by the weights and for what belongs to them (the losses, the motion of the
+/// imputation term). Nothing else waits.
 #[test]
 fn a_debiased_step_waits_for_what_a_look_ahead_learns_and_for_nothing_else() {
     on_each(|device| {

@@ -1,4 +1,5 @@
-//! What may be looked at and when: test data never picks anything, seen items are masked, refit uses training and validation pairs.
+//! What may be looked at and when: test data never picks anything, seen items are masked, refit
+//! uses training and validation pairs.
 
 use std::sync::{Arc, Mutex};
 
@@ -110,7 +111,8 @@ fn training_is_masked_for_validation_and_training_and_validation_for_test() {
     assert_eq!(asked(&job, Part::Test, &[Part::Train, Part::Valid]), nothing);
 }
 
-/// Six items: user 0 has 0, 1, 2 before test and 3, 4 in it, so every draw is item 5; user 1 has 0, 1, 4 and 2, so draws are 3 and 5.
+/// Six items: user 0 has 0, 1, 2 before test and 3, 4 in it, so every draw is item 5; user 1 has 0,
+/// 1, 4 and 2, so draws are 3 and 5.
 #[test]
 fn among_sampled_candidates_everything_else_is_hidden_and_the_same_draws_come_again() {
     let mut job = job(tiny(), popularity(), loss("bpr"));
@@ -137,9 +139,10 @@ fn a_run_never_shows_a_seen_item_and_finds_it_when_it_is_allowed_to() {
         [&[(0, 0), (0, 1), (1, 1), (2, 0), (2, 1), (3, 1)], &[(2, 4), (0, 4), (1, 0)], &[(0, 4), (1, 2), (3, 1)]];
     let mut job = job(split(4, 6, pairs), popularity(), loss("bpr"));
     job.eval.k = vec![3];
-    // Counts: item 0: 3, item 1: 4, item 4: 2, others 0, ties to the lower id. User 0 has seen 0, 1, 4: the list is 2, 3, 5 and the test item 4,
-    // which is a validation item too, stays out. User 1 has seen 0 and 1: the list is 4, 2, 3 with the test item 2 in it. User 3 has seen 1, the
-    // test item: 0, 4, 2.
+    // Counts: item 0: 3, item 1: 4, item 4: 2, others 0, ties to the lower id. User 0 has seen 0,
+    // 1, 4: the list is 2, 3, 5 and the test item 4, which is a validation item too, stays out.
+    // User 1 has seen 0 and 1: the list is 4, 2, 3 with the test item 2 in it. User 3 has seen 1,
+    // the test item: 0, 4, 2.
     let masked = run(&job);
     assert_eq!(masked.test.unwrap().get("recall@3").unwrap(), 1.0 / 3.0);
     assert!(masked.protocol.exclude_seen);
@@ -150,7 +153,8 @@ fn a_run_never_shows_a_seen_item_and_finds_it_when_it_is_allowed_to() {
     assert!(!open.protocol.exclude_seen);
 }
 
-/// Validation pairs that are training pairs as well are masked: nobody finds them, whatever the model.
+/// Validation pairs that are training pairs as well are masked: nobody finds them, whatever the
+/// model.
 #[test]
 fn validation_within_a_run_masks_the_training_part() {
     let train: Vec<(u32, u32)> = (0..6).flat_map(|u| (0..4).map(move |i| (u, (u + i) % 8))).collect();
@@ -164,13 +168,15 @@ fn validation_within_a_run_masks_the_training_part() {
 
 #[test]
 fn items_that_only_the_test_part_knows_stay_in_the_denominator() {
-    // Items 2 and 3 have no training pair. User 0's list of two is 1 and then 2; of the three test items 1 is found, and 2 by its low id.
+    // Items 2 and 3 have no training pair. User 0's list of two is 1 and then 2; of the three test
+    // items 1 is found, and 2 by its low id.
     let pairs: [&[(u32, u32)]; 3] = [&[(0, 0), (1, 1), (2, 1)], &[], &[(0, 1), (0, 3), (0, 2), (1, 3)]];
     let mut job = job(split(3, 4, pairs), popularity(), loss("bpr"));
     job.eval.k = vec![1, 2];
     let outcome = run(&job);
     let test = outcome.test.unwrap();
-    // recall@1: user 0 finds 1 of 3, user 1 is shown item 0: (1/3 + 0) / 2; recall@2: user 0 finds 2 of 3, user 1 is shown 0 and 2.
+    // recall@1: user 0 finds 1 of 3, user 1 is shown item 0: (1/3 + 0) / 2; recall@2: user 0 finds
+    // 2 of 3, user 1 is shown 0 and 2.
     assert!((test.get("recall@1").unwrap() - 1.0 / 6.0).abs() < 1e-12);
     assert!((test.get("recall@2").unwrap() - 1.0 / 3.0).abs() < 1e-12);
     assert_eq!(outcome.protocol.n_eval_users, 2);
@@ -179,7 +185,8 @@ fn items_that_only_the_test_part_knows_stay_in_the_denominator() {
     assert_eq!(graph.scorer.n_items(), 4);
 }
 
-/// Of users with one pair each nothing can be held out for the layer weights: they stay uniform, and the run goes on.
+/// Of users with one pair each nothing can be held out for the layer weights: they stay uniform,
+/// and the run goes on.
 #[test]
 fn where_no_pair_can_be_held_out_the_layer_weights_stay_uniform() {
     let pairs: Vec<(u32, u32)> = (0..6).map(|u| (u, u / 2)).collect();
@@ -189,7 +196,8 @@ fn where_no_pair_can_be_held_out_the_layer_weights_stay_uniform() {
     assert!(weights.iter().all(|weight| (weight - 1.0 / 3.0).abs() < 1e-6), "{weights:?}");
 }
 
-/// The refitted model is the one that a job without a validation part gives on all pairs, for the chosen number of epochs.
+/// The refitted model is the one that a job without a validation part gives on all pairs, for the
+/// chosen number of epochs.
 #[test]
 fn refit_trains_on_training_and_validation_pairs_for_the_chosen_number_of_epochs() {
     for (model, objective) in [
@@ -259,8 +267,9 @@ fn a_closed_form_learns_from_training_and_validation_pairs_and_selects_nothing()
 
 #[test]
 fn nothing_is_learned_from_pairs_that_are_held_out() {
-    // Validation and test pairs of users and items without any training pair: their rows only ever move by weight decay, which counts what a batch
-    // holds. Without it they stay where they started.
+    // Validation and test pairs of users and items without any training pair: their rows only ever
+    // move by weight decay, which counts what a batch holds. Without it they stay where they
+    // started.
     let train: Vec<(u32, u32)> = (0..6).flat_map(|u| (0..3).map(move |i| (u, (u + i) % 6))).collect();
     let job = |test: &[(u32, u32)], valid: &[(u32, u32)]| {
         let mut job = job(split(8, 8, [&train, valid, test]), lightgcn(Combination::Uniform), loss("ssm"));
@@ -276,7 +285,8 @@ fn nothing_is_learned_from_pairs_that_are_held_out() {
     assert_eq!(user(&one, 7), user(&other, 7));
 }
 
-/// A row of the demo world is a minute to weeks older than the next: with a half-life of three days old pairs hardly count.
+/// A row of the demo world is a minute to weeks older than the next: with a half-life of three days
+/// old pairs hardly count.
 #[test]
 fn a_half_life_moves_every_model_that_weighs_pairs_and_equal_ages_move_none() {
     let models =

@@ -1,6 +1,8 @@
-//! Numbers that others can check: closed-form models on real data against values that independent programs gave.
+//! Numbers that others can check: closed-form models on real data against values that independent
+//! programs gave.
 //!
-//! Skipped where the data are absent. They are looked for in `$GCNREC_DATA`, then beside the repository in `../shared/data`.
+//! Skipped where the data are absent. They are looked for in `$GCNREC_DATA`, then beside the
+//! repository in `../shared/data`.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -22,7 +24,8 @@ fn data(set: &str) -> Option<PathBuf> {
     found
 }
 
-/// Rows `user<TAB>item<TAB>rating<TAB>time` with ids from 1, those rated 4 or 5, over the 943 users and 1,682 items of the whole set.
+/// Rows `user<TAB>item<TAB>rating<TAB>time` with ids from 1, those rated 4 or 5, over the 943 users
+/// and 1,682 items of the whole set.
 fn rated_four_or_more(path: &Path) -> Interactions {
     let bytes = std::fs::read(path).unwrap();
     let mut text = String::new();
@@ -78,7 +81,8 @@ fn fit(name: &str, settings: &str, train: &Interactions) -> Box<dyn Scorer> {
     model.closed_form().unwrap().fit(&Fit { train, weights: None, histories: &Vec::new }).unwrap()
 }
 
-/// Lines `user item item …` with ids from 0, over the 29,858 users and 40,981 items of the whole set.
+/// Lines `user item item …` with ids from 0, over the 29,858 users and 40,981 items of the whole
+/// set.
 fn gowalla(path: &Path) -> Interactions {
     let mut text = String::new();
     GzDecoder::new(&std::fs::read(path).unwrap()[..]).read_to_string(&mut text).unwrap();
@@ -90,7 +94,8 @@ fn gowalla(path: &Path) -> Interactions {
     Interactions::from_pairs(29_858, 40_981, pairs).unwrap()
 }
 
-/// As published, and as a run with NumPy gives them: GF-CF is deterministic, so it checks data, mask and metric at once. The second pair of numbers is its linear filter alone.
+/// As published, and as a run with NumPy gives them: GF-CF is deterministic, so it checks data,
+/// mask and metric at once. The second pair of numbers is its linear filter alone.
 #[test]
 fn gf_cf_reaches_its_published_values_on_gowalla() {
     let Some(folder) = data("gowalla") else { return };
@@ -115,7 +120,8 @@ fn gf_cf_reaches_its_published_values_on_gowalla() {
     }
 }
 
-/// No published value belongs to these settings on this split; popularity is below them and EASE above (`docs/results.md`).
+/// No published value belongs to these settings on this split; popularity is below them and EASE
+/// above (`docs/results.md`).
 #[test]
 fn the_neighbourhood_models_stand_between_popularity_and_ease_on_movielens_100k() {
     let Some(folder) = data("ml-100k") else { return };

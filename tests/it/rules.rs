@@ -7,7 +7,8 @@ use crate::jobs::{job, loss, run, split};
 
 const N_ITEMS: u32 = 41;
 
-/// After item `i` comes item `i + 17`, counted round. Everybody walks seven steps from somewhere, and the eighth is to be told.
+/// After item `i` comes item `i + 17`, counted round. Everybody walks seven steps from somewhere,
+/// and the eighth is to be told.
 fn walks() -> Split {
     let step = |start: u32, n: u32| (start + 17 * n) % N_ITEMS;
     let train: Vec<_> = (0..123).flat_map(|user| (0..7).map(move |n| (user, step(5 * user, n)))).collect();

@@ -15,7 +15,8 @@ pub struct Case {
     pub flags: &'static [&'static str],
 }
 
-/// Attention learnt on the training loss; negatives from the batch; attention fitted on held-out pairs, then two more stages.
+/// Attention learnt on the training loss; negatives from the batch; attention fitted on held-out
+/// pairs, then two more stages.
 pub const CASES: [Case; 3] = [
     Case { name: "attention", flags: &["--attn-layers", "--batch-size", "16"] },
     Case { name: "ssm", flags: &["--loss", "ssm", "--batch-size", "128", "--set", "model.lightgcn.edge_dropout=0.1"] },
@@ -95,7 +96,8 @@ pub fn fail(command: Command, code: i32) -> String {
     errors[0].to_string()
 }
 
-/// What two runs must have in common: the bytes of the weights, the metrics of the report, every line of `metrics.jsonl` without its seconds.
+/// What two runs must have in common: the bytes of the weights, the metrics of the report, every
+/// line of `metrics.jsonl` without its seconds.
 #[derive(Debug, PartialEq)]
 pub struct End {
     pub weights: Vec<u8>,

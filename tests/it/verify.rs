@@ -1,4 +1,5 @@
-//! `gcnrec verify` on runs of the real program: what is identical, what is different, and what it is called.
+//! `gcnrec verify` on runs of the real program: what is identical, what is different, and what it
+//! is called.
 
 use std::fs;
 use std::path::Path;

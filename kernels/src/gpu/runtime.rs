@@ -1,4 +1,5 @@
-//! An open GPU: its queue, its counters and its first failure, the same for every runtime of CubeCL.
+//! An open GPU: its queue, its counters and its first failure, the same for every runtime of
+//! CubeCL.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};

@@ -1,4 +1,5 @@
-//! Command lines that contradict themselves, name what is not there, or ask for more than the machine has.
+//! Command lines that contradict themselves, name what is not there, or ask for more than the
+//! machine has.
 
 use super::case::{Case, judge_all};
 
@@ -212,7 +213,8 @@ fn what_the_machine_does_not_have_ends_with_five() {
     ];
     // Elsewhere the system does not say how much memory is available.
     if cfg!(target_os = "linux") {
-        // One user with a million items: 17 tables of 1,000,001 x 4096 numbers of 4 bytes are 278 GB.
+        // One user with a million items: 17 tables of 1,000,001 x 4096 numbers of 4 bytes are 278
+        // GB.
         let items: String = (0..1_000_000).map(|item| format!(" {item}")).collect();
         cases.push(
             line("no memory for the model", "train --train t.txt --format lightgcn --dim 4096 --layers 8 --out out")

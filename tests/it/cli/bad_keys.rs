@@ -1,4 +1,5 @@
-//! Every key of the configuration with a value that it does not take. A key that is added without a row here fails the test.
+//! Every key of the configuration with a value that it does not take. A key that is added without a
+//! row here fails the test.
 
 use std::collections::BTreeSet;
 
@@ -234,7 +235,8 @@ const OUT_OF_RANGE: &[(&str, &str, &str)] = &[
     ("eval.exclude_seen", "2", "true or false"),
 ];
 
-/// Keys that name files and runs: any text is in range, and what is wrong with them is in `bad_files.rs` and `bad_runs.rs`.
+/// Keys that name files and runs: any text is in range, and what is wrong with them is in
+/// `bad_files.rs` and `bad_runs.rs`.
 const FILES: [&str; 8] = [
     "data.path",
     "data.train",

@@ -1,4 +1,5 @@
-//! Run folders that are not there, are something else, or are damaged; users and items that nobody has heard of.
+//! Run folders that are not there, are something else, or are damaged; users and items that nobody
+//! has heard of.
 
 use std::fs;
 use std::path::Path;

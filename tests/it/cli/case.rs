@@ -68,7 +68,8 @@ impl Case {
         self
     }
 
-    /// What is wrong with the outcome in a folder that is empty but for `base`; nothing when it is as it must be.
+    /// What is wrong with the outcome in a folder that is empty but for `base`; nothing when it is
+    /// as it must be.
     fn judge(&self, base: Option<&Path>) -> Option<String> {
         let folder = tempfile::tempdir().unwrap();
         if let Some(base) = base {

@@ -20,7 +20,8 @@ fn stdout(folder: &Path, line: &str) -> String {
     String::from_utf8(run(folder, line).stdout).unwrap()
 }
 
-/// A folder with a run in `runs/lightgcn-1`, made once for all tests that only read it, and what the program printed.
+/// A folder with a run in `runs/lightgcn-1`, made once for all tests that only read it, and what
+/// the program printed.
 fn demo() -> &'static (TempDir, String) {
     static DEMO: OnceLock<(TempDir, String)> = OnceLock::new();
     DEMO.get_or_init(|| {

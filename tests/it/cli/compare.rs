@@ -74,7 +74,8 @@ fn a_comparison_pairs_seeds_reports_what_failed_and_comes_out_the_same_when_it_i
     let difference = (ndcg(1, 0) - ndcg(0, 0) + ndcg(1, 1) - ndcg(0, 1)) / 2.0;
     let reported = first["models"][1]["difference"]["mean"].as_f64().unwrap();
     assert!((difference - reported).abs() < 1e-12, "{difference} {reported}");
-    // The test over users has averaged the same numbers over other rows: its interval lies around the same mean where all users count in both seeds.
+    // The test over users has averaged the same numbers over other rows: its interval lies around
+    // the same mean where all users count in both seeds.
     assert_eq!(first["models"][2]["difference"]["per_seed"].as_array().unwrap().len(), 2);
     assert!(run_of(3, 0)["error"].as_str().unwrap().contains("loss"), "{}", run_of(3, 0));
     assert_eq!(first["models"][3].get("difference"), None);
@@ -108,7 +109,8 @@ fn a_search_gives_every_model_the_same_number_of_trials_and_looks_at_validation_
     run(folder, "compare plain.toml ease.toml --seeds 1 --out c --tune 3 --search search.toml");
     let document = json(folder, "c/compare.json");
     let trials = |model: usize| document["models"][model]["tuned"]["trials"].as_array().unwrap().clone();
-    // Two layers are the file's own and one the only other choice: the search over layers is exhausted after two trials.
+    // Two layers are the file's own and one the only other choice: the search over layers is
+    // exhausted after two trials.
     assert_eq!((trials(0).len(), trials(1).len()), (2, 3));
     for model in [0, 1] {
         let best = trials(model).iter().map(|trial| trial["valid"].as_f64().unwrap()).fold(0.0, f64::max);

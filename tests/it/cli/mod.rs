@@ -1,4 +1,5 @@
-//! The program from outside: its commands on the built-in demo world, and what it says to input that it cannot use.
+//! The program from outside: its commands on the built-in demo world, and what it says to input
+//! that it cannot use.
 
 mod bad_arguments;
 mod bad_files;

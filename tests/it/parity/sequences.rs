@@ -1,4 +1,5 @@
-//! Sequential models on devices: the losses, gradients and parameters of the CPU, the same bits every time, and no step that waits for the host.
+//! Sequential models on devices: the losses, gradients and parameters of the CPU, the same bits
+//! every time, and no step that waits for the host.
 
 use std::sync::Arc;
 
@@ -86,7 +87,8 @@ fn trained(device: &Device, model: &Config, epochs: u64) -> (f64, State) {
     (sum / n as f64, learner.state())
 }
 
-/// Adam divides by the size of a gradient: where there is none but for rounding, rounding decides the step. Such numbers are left out.
+/// Adam divides by the size of a gradient: where there is none but for rounding, rounding decides
+/// the step. Such numbers are left out.
 const NO_GRADIENT: f64 = 3e-4;
 
 fn values<'a>(state: &'a State, name: &str) -> &'a [f32] {
@@ -112,7 +114,8 @@ fn a_training_on_a_device_has_the_losses_and_parameters_of_the_cpu_and_the_same_
                 let squares = values(&on_cpu, &format!("adam.v.{parameter}"));
                 for (at, (found, expected)) in found.iter().zip(expected).enumerate() {
                     n += 1;
-                    // Adam's mean of squares after so few steps is at most 6 times a thousandth of the largest.
+                    // Adam's mean of squares after so few steps is at most 6 times a thousandth of
+                    // the largest.
                     let gradient = (f64::from(squares[at]) / if adagrad { 1.0 } else { 6e-3 }).sqrt();
                     if gradient > NO_GRADIENT {
                         moved += 1;
