@@ -11,7 +11,7 @@ use super::half_table::Table;
 use super::propagate::cpu::{Addend, Edges, PLACES_AHEAD};
 use super::row_set::RowSet;
 #[cfg(feature = "gpu")]
-use super::{adam::adam_step, propagate::propagate_add, half_table::propagate_table};
+use super::{adam::adam_step, half_table::propagate_table, propagate::propagate_add};
 use crate::dispatch;
 use crate::error::{Result, expect_dim, expect_len};
 use crate::parallel::{SharedRows, for_each_block};

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use gcnrec::models::sequential::gru4rec::{self, Optimizer};
 use gcnrec::models::sequential::Setup;
+use gcnrec::models::sequential::gru4rec::{self, Optimizer};
 use gcnrec::models::state::State;
 use gcnrec::models::{Config, Learner, TrainingSize};
 use gcnrec::train::Job;

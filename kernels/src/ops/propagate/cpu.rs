@@ -1,5 +1,5 @@
-//! Rows of a hop on the processor: each is summed by one owner, from the entries of its row in their
-//! order.
+//! Rows of a hop on the processor: each is summed by one owner, from the entries of its row in
+//! their order.
 
 use std::ops::Range;
 
