@@ -72,7 +72,7 @@ struct FromData {
 }
 
 impl Autodebias {
-    fn from_data(&self, inputs: &MethodInputs<'_>) -> Result<FromData> {
+    fn read_data(&self, inputs: &MethodInputs<'_>) -> Result<FromData> {
         let positions =
             if self.positions { Some(Arc::new(positions_of(inputs.training.split, &inputs.pairs)?)) } else { None };
         let loss = inputs.training.objective;
@@ -109,11 +109,11 @@ impl Method for Autodebias {
     }
 
     fn check(&self, inputs: &MethodInputs<'_>) -> Result<()> {
-        self.from_data(inputs).map(drop)
+        self.read_data(inputs).map(drop)
     }
 
     fn prepare(&self, inputs: &MethodInputs<'_>, learning: &mut Learning) -> Result<()> {
-        let FromData { positions, strength, meta_batch } = self.from_data(inputs)?;
+        let FromData { positions, strength, meta_batch } = self.read_data(inputs)?;
         let (nodes, reduction, seed) = (inputs.nodes(), inputs.reduction(), inputs.seed());
         let labels = inputs.labels.clone();
         let features = Features { labels: labels.clone(), positions };
