@@ -37,7 +37,7 @@ impl<T: Any + fmt::Debug + Serialize + PartialEq + Send + Sync> Settings for T {
     }
 }
 
-/// A row of a family: a kind by name. Made by [`row!`].
+/// A row of a family: a kind by name. Made by `row!`.
 #[derive(Debug)]
 pub struct Row<K: ?Sized + 'static> {
     /// The name in files and flags.

@@ -1,4 +1,4 @@
-//! Settings of a run file, each fact once: [`settings!`] makes a struct, its defaults, its rows
+//! Settings of a run file, each fact once: `settings!` makes a struct, its defaults, its rows
 //! ([`Key`]) and its range checks from one table.
 //!
 //! A kind of something (a model, a loss, a debiasing method) is a struct of settings with a trait;

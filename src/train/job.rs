@@ -37,7 +37,7 @@ impl Job {
     /// The training pairs.
     ///
     /// # Errors
-    /// [`RecError::Graph`] when the split holds ids out of range.
+    /// [`crate::RecError::Graph`] when the split holds ids out of range.
     pub fn train_pairs(&self) -> Result<Interactions> {
         self.split.train_interactions()
     }

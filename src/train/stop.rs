@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 pub struct Stop(Arc<AtomicU8>);
 
 impl Stop {
-    /// Asks for a stop; the run ends with [`RecError::Interrupted`] and this exit code (130 for
-    /// Ctrl-C, 143 for a termination request).
+    /// Asks for a stop; the run ends with [`crate::RecError::Interrupted`] and this exit code (130
+    /// for Ctrl-C, 143 for a termination request).
     pub fn ask(&self, code: u8) {
         self.0.store(code, Ordering::Relaxed);
     }

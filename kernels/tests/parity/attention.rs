@@ -82,7 +82,7 @@ fn agrees_with_its_reference<A: Attention>(
     };
     let found = run();
     assert_same_bits(|| run().concat(), &what);
-    let inside = |seed| wide_all(&cut(&hops(seed, n_hops, n_rows * dim), dim, &range));
+    let inside = |seed| wide_all(&cut(&hops(seed, n_hops, n_rows * dim), dim, range));
     let own = range.start * dim..range.end * dim;
     let (e, g) = (inside(1), wide(&numbers(8, n_rows * dim)[own.clone()]));
     let (now, moved) = (wide(&parameters), wide(&numbers(9, n_parameters)));

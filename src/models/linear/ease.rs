@@ -81,8 +81,8 @@ pub struct Ease {
 /// for any number of threads.
 ///
 /// # Errors
-/// [`RecError::Config`] for a value outside its range or an `l2` too small for f64,
-/// [`RecError::Resources`] when there are too many items for the limit or for the memory.
+/// [`crate::RecError::Config`] for a value outside its range or an `l2` too small for f64,
+/// [`crate::RecError::Resources`] when there are too many items for the limit or for the memory.
 pub fn fit(train: &Interactions, config: &Config) -> Result<Ease> {
     config.validate()?;
     let n = train.n_items();
@@ -103,7 +103,7 @@ pub fn fit(train: &Interactions, config: &Config) -> Result<Ease> {
 /// Rebuilds the scorer from its state.
 ///
 /// # Errors
-/// [`RecError::Checkpoint`] when the state belongs to another model or its parts do not fit
+/// [`crate::RecError::Checkpoint`] when the state belongs to another model or its parts do not fit
 /// together.
 pub fn load(state: &State) -> Result<Box<dyn Scorer>> {
     let (n_items, _, _) = state.matrix("weights")?;

@@ -91,8 +91,8 @@ pub struct GfCf {
 /// Finds the singular vectors. The same bits for any number of threads.
 ///
 /// # Errors
-/// [`RecError::Config`] for a value outside its range, [`RecError::Unsupported`] when the
-/// decomposition does not converge.
+/// [`crate::RecError::Config`] for a value outside its range, [`crate::RecError::Unsupported`] when
+/// the decomposition does not converge.
 pub fn fit(train: &Interactions, config: &Config) -> Result<GfCf> {
     config.validate()?;
     let users = UserItems::new(train);
@@ -105,7 +105,7 @@ pub fn fit(train: &Interactions, config: &Config) -> Result<GfCf> {
 /// Rebuilds the scorer from its state.
 ///
 /// # Errors
-/// [`RecError::Checkpoint`] when the state belongs to another model or its parts do not fit
+/// [`crate::RecError::Checkpoint`] when the state belongs to another model or its parts do not fit
 /// together.
 pub fn load(state: &State) -> Result<Box<dyn Scorer>> {
     let (n_items, _, vectors) = state.matrix("vectors")?;

@@ -63,7 +63,7 @@ impl ClosedForm for Config {
 /// Finds the neighbours of every item.
 ///
 /// # Errors
-/// [`RecError::Config`] for a value outside its range.
+/// [`crate::RecError::Config`] for a value outside its range.
 pub fn fit(train: &Interactions, config: &Config) -> Result<SparseItemModel> {
     config.validate()?;
     let degree: Vec<f64> = train.item_counts().into_iter().map(f64::from).collect();
@@ -82,7 +82,7 @@ pub fn fit(train: &Interactions, config: &Config) -> Result<SparseItemModel> {
 /// Rebuilds the scorer from its state.
 ///
 /// # Errors
-/// [`RecError::Checkpoint`] when the state belongs to another model or its parts do not fit
+/// [`crate::RecError::Checkpoint`] when the state belongs to another model or its parts do not fit
 /// together.
 pub fn load(state: &State) -> Result<Box<dyn Scorer>> {
     SparseItemModel::load(ROW.name, state)
