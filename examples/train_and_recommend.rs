@@ -5,9 +5,7 @@
 
 use std::error::Error;
 
-use gcnrec::config::Sources;
-use gcnrec::run::{Destination, Run};
-use gcnrec::train::{Silent, Stop};
+use gcnrec::{Destination, Run, Silent, Sources, Stop};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = std::env::args().nth(1).unwrap_or("runs/example".into());

@@ -23,9 +23,7 @@ const BLOCK_SCORES: usize = 4 << 20;
 /// A trained model with the names of its users and items. Immutable; threads share one.
 ///
 /// ```
-/// # use gcnrec::config::Sources;
-/// # use gcnrec::run::{Destination, Run};
-/// # use gcnrec::train::{Silent, Stop};
+/// # use gcnrec::{Destination, Run, Silent, Sources, Stop};
 /// # fn main() -> gcnrec::Result<()> {
 /// # let place = tempfile::tempdir().expect("a folder for temporary files");
 /// # let folder = place.path().join("run");

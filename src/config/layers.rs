@@ -19,6 +19,20 @@ const DATA_FOLDER: &str = "GCNREC_DATA";
 
 /// Where values come from. Nothing is read from the process: the caller passes its environment and
 /// its current folder.
+///
+/// ```
+/// use gcnrec::{Sources, config::resolve};
+///
+/// let set = vec!["model=ease".into(), "model.ease.l2=300".into()];
+/// let resolved = resolve(&Sources { set, ..Sources::default() })?;
+/// assert_eq!(resolved.config.model.name(), "ease");
+/// assert_eq!(resolved.origins.of("model.ease.l2"), "--set model.ease.l2=300");
+/// // A typing error is refused, with the nearest key that exists.
+/// let set = vec!["train.patiense=3".into()];
+/// let error = resolve(&Sources { set, ..Sources::default() }).unwrap_err();
+/// assert!(error.to_string().ends_with("did you mean \"patience\"?"));
+/// # Ok::<(), gcnrec::RecError>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
     /// A name of [`PRESETS`](super::PRESETS).

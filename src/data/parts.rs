@@ -6,6 +6,17 @@ use super::{IdMap, Log};
 use crate::error::Result;
 
 /// A data set divided into parts that share one set of ids: the union of all parts.
+///
+/// ```
+/// use gcnrec::{Part, Seed, data};
+///
+/// let demo = data::load(&data::Config::default(), Seed(2020))?;
+/// assert_eq!((demo.n_users(), demo.n_items()), (1000, 600));
+/// let known = demo.joint_interactions(&[Part::Train, Part::Valid])?;
+/// assert_eq!(known.n_users(), 1000);
+/// assert_eq!(demo.users.key(0), "user-0001");
+/// # Ok::<(), gcnrec::RecError>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Split {
     /// Users.

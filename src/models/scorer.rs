@@ -18,6 +18,36 @@ pub struct Query<'a> {
 }
 
 /// A frozen model: immutable, shared between threads.
+///
+/// ```
+/// use gcnrec::{Query, Result, Scorer, State, UserId};
+///
+/// /// The newest item first, for everybody.
+/// struct Newest(usize);
+///
+/// impl Scorer for Newest {
+///     fn model(&self) -> &'static str {
+///         "newest"
+///     }
+///     fn n_items(&self) -> usize {
+///         self.0
+///     }
+///     fn score_block(&self, queries: &[Query<'_>], out: &mut Vec<f32>) -> Result<()> {
+///         let scores: Vec<f32> = (0..self.0).map(|item| item as f32).collect();
+///         *out = scores.repeat(queries.len());
+///         Ok(())
+///     }
+///     fn state(&self) -> State {
+///         State::default()
+///     }
+/// }
+///
+/// let somebody = Query { user: Some(UserId(0)), history: &[] };
+/// // The two best of four items, without item 3.
+/// let top = Newest(4).top_k(&[somebody], &[&[3]], 2)?;
+/// assert_eq!(top.items, [2, 1]);
+/// # Ok::<(), gcnrec::RecError>(())
+/// ```
 pub trait Scorer: Send + Sync {
     /// The name of the model that can load [`Scorer::state`].
     fn model(&self) -> &'static str;

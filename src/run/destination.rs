@@ -9,6 +9,16 @@ use crate::error::Result;
 const RUNS: &str = "runs";
 
 /// The run folder to write.
+///
+/// ```
+/// use gcnrec::Destination;
+///
+/// // A folder that holds something else is refused before anything is computed.
+/// let here = Destination::new(env!("CARGO_MANIFEST_DIR"));
+/// assert_eq!(here.check().unwrap_err().exit_code(), 2);
+/// assert!(Destination::resume("runs/mine").resumes());
+/// assert!(Destination::next_free(Some("books")).check().is_ok()); // runs/books-1, or the next
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Destination {
     folder: Place,

@@ -15,9 +15,7 @@
 //! `last/`, `weights.csv` (with a debiasing method), `report.html` and `report.json` in it.
 //!
 //! ```
-//! use gcnrec::config::Sources;
-//! use gcnrec::run::{Destination, Run};
-//! use gcnrec::train::{Silent, Stop};
+//! use gcnrec::{Destination, Run, Silent, Sources, Stop};
 //!
 //! # fn main() -> gcnrec::Result<()> {
 //! # let place = tempfile::tempdir().expect("a folder for temporary files");

@@ -73,6 +73,20 @@ pub struct EpochRecord {
 }
 
 /// Watches a run. Every method has an empty default.
+///
+/// ```
+/// use gcnrec::{EpochRecord, Observer};
+///
+/// /// Keeps the loss of every epoch.
+/// struct Losses(Vec<f64>);
+///
+/// impl Observer for Losses {
+///     fn on_epoch(&mut self, record: &EpochRecord) {
+///         self.0.push(record.loss);
+///     }
+/// }
+/// // `prepared.train(&mut Losses(Vec::new()), &Stop::default())`
+/// ```
 pub trait Observer {
     /// A stage begins.
     fn on_stage(&mut self, plan: &StagePlan) {

@@ -4,6 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 /// Asks a run to stop after its next checkpoint. Cheap to clone; every clone is the same switch.
+///
+/// ```
+/// let stop = gcnrec::Stop::default();
+/// let elsewhere = stop.clone();
+/// std::thread::spawn(move || elsewhere.ask(130)).join().unwrap();
+/// assert_eq!(stop.asked(), Some(130));
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Stop(Arc<AtomicU8>);
 

@@ -8,6 +8,13 @@ use crate::error::{RecError, Result};
 use crate::eval::Config;
 
 /// A metric at a cut-off: what a report's key names.
+///
+/// ```
+/// let metric: gcnrec::MetricAt = "ndcg@20".parse()?;
+/// assert_eq!((metric.metric.name(), metric.k), ("ndcg", 20));
+/// assert!("ndgc@20".parse::<gcnrec::MetricAt>().is_err());
+/// # Ok::<(), gcnrec::RecError>(())
+/// ```
 #[derive(Clone, Copy)]
 pub struct MetricAt {
     /// The metric.

@@ -4,10 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use gcnrec::config::Sources;
-use gcnrec::run::{Destination, Finished, Run};
-use gcnrec::train::{Silent, Stop};
-use gcnrec::{Ranking, Recommender, Result};
+use gcnrec::{Destination, Finished, Ranking, Recommender, Result, Run, Silent, Sources, Stop};
 
 /// Trains a small model on the built-in demo world and leaves a run folder. The settings are those
 /// of `--set` and of run files.
