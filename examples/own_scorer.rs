@@ -5,13 +5,8 @@
 
 use std::error::Error;
 
-use gcnrec::config::Sources;
-use gcnrec::data::Part;
-use gcnrec::eval::{Evaluator, HeldOut};
-use gcnrec::models::state::State;
-use gcnrec::models::{Query, Scorer};
-use gcnrec::run::{Destination, Run};
-use gcnrec::train::{Silent, Stop};
+use gcnrec::ndarray::Array2;
+use gcnrec::{Destination, Evaluator, HeldOut, Part, Query, Run, Scorer, Silent, Sources, State, Stop};
 
 /// Scores an item by how lately anybody chose it.
 struct Latest {
@@ -28,9 +23,8 @@ impl Scorer for Latest {
     }
 
     /// One row of scores for each query. `query.user` and `query.history` say who asks.
-    fn score_block(&self, queries: &[Query<'_>], out: &mut Vec<f32>) -> gcnrec::Result<()> {
-        *out = self.last_seen.repeat(queries.len());
-        Ok(())
+    fn scores(&self, queries: &[Query<'_>]) -> gcnrec::Result<Array2<f32>> {
+        Ok(Array2::from_shape_fn((queries.len(), self.n_items()), |(_, item)| self.last_seen[item]))
     }
 
     /// What a checkpoint would store: nothing, since nothing here opens one.

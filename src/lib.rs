@@ -66,4 +66,4 @@ pub use gcnrec_graphs::{GraphError, Interactions, ItemId, Seed, UserId};
 pub use gcnrec_kernels::ops::top_k::TopK;
 pub use gcnrec_kernels::{Device, KernelError};
 #[doc(no_inline)]
-pub use {serde_json, toml};
+pub use {ndarray, serde_json, toml};

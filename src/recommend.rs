@@ -280,6 +280,8 @@ impl Names {
 
 #[cfg(test)]
 mod tests {
+    use ndarray::Array2;
+
     use super::*;
     use crate::checkpoint::HOLDS;
     use crate::models::state::State;
@@ -297,13 +299,12 @@ mod tests {
             self.0.len()
         }
 
-        fn score_block(&self, queries: &[Query<'_>], out: &mut Vec<f32>) -> Result<()> {
-            out.clear();
-            for query in queries {
-                let near = |item: usize| query.history.iter().filter(|seen| seen.0 as usize + 1 == item).count() as f32;
-                out.extend(self.0.iter().enumerate().map(|(item, score)| score + 0.1 * near(item)));
-            }
-            Ok(())
+        fn scores(&self, queries: &[Query<'_>]) -> Result<Array2<f32>> {
+            let near = |query: &Query<'_>, item: usize| {
+                query.history.iter().filter(|seen| seen.0 as usize + 1 == item).count() as f32
+            };
+            let score = |(query, item): (usize, usize)| self.0[item] + 0.1 * near(&queries[query], item);
+            Ok(Array2::from_shape_fn((queries.len(), self.n_items()), score))
         }
 
         fn state(&self) -> State {

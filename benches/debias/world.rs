@@ -73,13 +73,13 @@ fn judge(scorer: &dyn Scorer, biased: &World, unbiased: &World) -> [f64; 2] {
     let mut known: Vec<Vec<ItemId>> = vec![Vec::new(); biased.split.n_users()];
     logs.iter().flat_map(|log| log.pairs()).for_each(|(user, item)| known[user.index()].push(item));
     let discount = |place: usize| 1.0 / (place as f64 + 2.0).log2();
-    let (mut ndcg, mut liked, mut scores) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut ndcg, mut liked) = (Vec::new(), Vec::new());
     for (user, known) in known.iter().enumerate() {
         let user = UserId(user as u32);
-        scorer.score_block(&[Query { user: Some(user), history: &[] }], &mut scores).unwrap();
+        let scores = scorer.scores(&[Query { user: Some(user), history: &[] }]).unwrap();
         let items = (0..scores.len() as u32).map(ItemId).filter(|item| !known.contains(item));
         let mut rows: Vec<(f32, f64)> =
-            items.map(|item| (scores[item.index()], biased.true_preference(user, item))).collect();
+            items.map(|item| (scores[[0, item.index()]], biased.true_preference(user, item))).collect();
         rows.sort_by(|a, b| b.0.total_cmp(&a.0));
         let gains: Vec<f64> = rows.iter().take(K).map(|row| row.1).collect();
         rows.sort_by(|a, b| b.1.total_cmp(&a.1));

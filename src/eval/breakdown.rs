@@ -181,6 +181,8 @@ mod tests {
     use gcnrec_graphs::{ItemId, UserId};
 
     use super::super::HeldOut;
+    use ndarray::Array2;
+
     use super::*;
     use crate::models::state::State;
 
@@ -196,10 +198,8 @@ mod tests {
             self.0
         }
 
-        fn score_block(&self, queries: &[Query<'_>], out: &mut Vec<f32>) -> Result<()> {
-            out.clear();
-            queries.iter().for_each(|_| out.extend((0..self.0).map(|item| -(item as f32))));
-            Ok(())
+        fn scores(&self, queries: &[Query<'_>]) -> Result<Array2<f32>> {
+            Ok(Array2::from_shape_fn((queries.len(), self.0), |(_, item)| -(item as f32)))
         }
 
         fn state(&self) -> State {

@@ -28,11 +28,8 @@ const USERS_PER_TASK: usize = 64;
 /// not depend on the number of threads.
 ///
 /// ```
-/// use gcnrec::eval::{Evaluator, HeldOut};
-/// use gcnrec::models::state::State;
-/// use gcnrec::models::{Query, Scorer};
-/// use gcnrec::{ItemId, UserId};
-/// use gcnrec_graphs::Interactions;
+/// use gcnrec::ndarray::Array2;
+/// use gcnrec::{Evaluator, HeldOut, Interactions, ItemId, Query, Scorer, State, UserId};
 ///
 /// /// Prefers the first of three items, whoever asks.
 /// struct FirstItems;
@@ -44,9 +41,8 @@ const USERS_PER_TASK: usize = 64;
 ///     fn n_items(&self) -> usize {
 ///         3
 ///     }
-///     fn score_block(&self, queries: &[Query<'_>], out: &mut Vec<f32>) -> gcnrec::Result<()> {
-///         *out = [3.0, 2.0, 1.0].repeat(queries.len());
-///         Ok(())
+///     fn scores(&self, queries: &[Query<'_>]) -> gcnrec::Result<Array2<f32>> {
+///         Ok(Array2::from_shape_fn((queries.len(), 3), |(_, item)| 3.0 - item as f32))
 ///     }
 ///     fn state(&self) -> State {
 ///         State::default()
@@ -215,7 +211,7 @@ impl Evaluator {
         let no_item = || vec![0u32; self.held_out.n_items()];
         let mut totals = Totals { shown: exposure.map(|at| (at.k, no_item())).collect(), ..Totals::default() };
         let width = self.user_metrics.len();
-        let (mut values, mut scores) = (Vec::new(), Vec::new());
+        let mut values = Vec::new();
         for (index, block) in self.held_out.users().chunks(BLOCK).enumerate() {
             let (queries, not_ranked) = self.asked(index, block);
             if self.max_k > 0 {
@@ -236,7 +232,8 @@ impl Evaluator {
                 }
             }
             if !ranks.is_empty() {
-                scorer.score_block(&queries, &mut scores)?;
+                let scores = scorer.scores(&queries)?;
+                let scores = scores.as_slice().expect("scores should be in the standard layout");
                 let rows = scores.par_chunks_exact(self.held_out.n_items()).zip(&not_ranked).zip(block);
                 let judged: Vec<Vec<Option<(f64, f64)>>> =
                     rows.map(|((row, hidden), user)| judge_ranks(&ranks, row, hidden, user)).collect::<Result<_>>()?;

@@ -14,7 +14,7 @@ use super::values::Metrics;
 use crate::error::{RecError, Result};
 use crate::models::{Query, Scorer};
 
-/// Users per call of [`Scorer::score_block`].
+/// Users per call of [`Scorer::scores`].
 const BLOCK: usize = 256;
 
 /// Labelled rows, in file order, with what each user had met before.
@@ -113,7 +113,7 @@ impl LabeledRows {
         if found != expected {
             return Err(KernelError::Shape { op: "evaluate", argument: "scorer (items)", found, expected }.into());
         }
-        let (mut scores, mut block_scores) = (vec![0.0; self.len()], Vec::new());
+        let mut scores = vec![0.0; self.len()];
         for block in self.by_user().chunks(BLOCK) {
             let user = |rows: &[u32]| self.users[rows[0] as usize];
             let query = |rows: &Vec<u32>| Query {
@@ -121,8 +121,7 @@ impl LabeledRows {
                 history: &self.histories[user(rows) as usize],
             };
             let queries: Vec<Query<'_>> = block.iter().map(query).collect();
-            scorer.score_block(&queries, &mut block_scores)?;
-            for (all, rows) in block_scores.chunks_exact(self.n_items).zip(block) {
+            for (all, rows) in scorer.scores(&queries)?.rows().into_iter().zip(block) {
                 for &row in rows {
                     let score = all[self.items[row as usize] as usize];
                     if !score.is_finite() {

@@ -11,6 +11,7 @@
 //! Fox and Shaw, *Combination of multiple searches*, TREC-2 1994 (CombSUM), with z-scores in the
 //! place of the raw ones.
 
+use ndarray::Array2;
 use std::sync::Arc;
 
 use gcnrec_graphs::ItemId;
@@ -197,20 +198,20 @@ impl Scorer for Fusion {
         self.members[0].n_items()
     }
 
-    fn score_block(&self, queries: &[Query<'_>], out: &mut Vec<f32>) -> Result<()> {
-        out.clear();
-        out.resize(queries.len() * self.n_items(), 0.0);
-        let mut scores = Vec::new();
+    fn scores(&self, queries: &[Query<'_>]) -> Result<Array2<f32>> {
+        let mut sums = Array2::zeros((queries.len(), self.n_items()));
         for (member, &weight) in self.members.iter().zip(&self.weights) {
             // A member without weight is not asked: zero times "never" would be no number.
             if weight == 0.0 || self.n_items() == 0 {
                 continue;
             }
-            member.score_block(queries, &mut scores).map_err(|error| in_our_name(error, &**member))?;
-            scores.chunks_exact_mut(self.n_items()).for_each(standardise);
-            out.iter_mut().zip(&scores).for_each(|(sum, score)| *sum += weight * score);
+            let mut scores = member.scores(queries).map_err(|error| in_our_name(error, &**member))?;
+            for mut row in scores.rows_mut() {
+                standardise(row.as_slice_mut().expect("scores should be in the standard layout"));
+            }
+            sums.zip_mut_with(&scores, |sum, score| *sum += weight * score);
         }
-        Ok(())
+        Ok(sums)
     }
 
     /// Standard scores of the members' similarities over all other items, added with the same
@@ -303,9 +304,7 @@ mod tests {
     const ANYBODY: Query<'static> = Query { user: None, history: &[] };
 
     fn scores(scorer: &dyn Scorer) -> Vec<f32> {
-        let mut scores = Vec::new();
-        scorer.score_block(&[ANYBODY], &mut scores).unwrap();
-        scores
+        scorer.scores(&[ANYBODY]).unwrap().into_iter().collect()
     }
 
     #[test]

@@ -2,11 +2,50 @@
 
 use gcnrec_graphs::ItemId;
 use gcnrec_kernels::ops::top_k::{TopK, select_top_k};
+use gcnrec_kernels::{Buffer, Device, ops::top_k};
+use ndarray::Array2;
 use rayon::prelude::*;
 
 use super::Query;
 use super::linear::check_item;
 use crate::error::Result;
+
+/// Scores that stand row after row, as a matrix `[n_queries, n_items]`.
+pub(super) fn score_matrix(n_queries: usize, n_items: usize, rows: Vec<f32>) -> Array2<f32> {
+    Array2::from_shape_vec((n_queries, n_items), rows).expect("there should be one score for each query and item")
+}
+
+/// Scores one query at a time, in parallel. `score` is given a row of zeros.
+///
+/// # Errors
+/// Those of `score`.
+pub(super) fn scores_by_query(
+    queries: &[Query<'_>],
+    n_items: usize,
+    score: impl Fn(&Query<'_>, &mut [f32]) -> Result<()> + Sync,
+) -> Result<Array2<f32>> {
+    let mut rows = vec![0.0; queries.len() * n_items];
+    rows.par_chunks_exact_mut(n_items.max(1)).zip(queries).try_for_each(|(row, query)| score(query, row))?;
+    Ok(score_matrix(queries.len(), n_items, rows))
+}
+
+/// Inner products of vectors that stand for queries with those of all items.
+///
+/// # Shapes
+/// - `queries`: `[n_queries, dim]`; `items`: `[n_items, dim]`
+///
+/// # Errors
+/// Those of [`top_k::score_block`].
+pub(super) fn inner_products(
+    device: &Device,
+    dim: usize,
+    queries: &Buffer<f32>,
+    items: &Buffer<f32>,
+) -> Result<Array2<f32>> {
+    let mut rows = Vec::new();
+    top_k::score_block(device, dim, queries, items, &mut rows)?;
+    Ok(score_matrix(queries.len() / dim, items.len() / dim, rows))
+}
 
 /// Scores and selects one query at a time, in parallel: one row of scores per thread instead of one
 /// per query. `score` overwrites the row that it is given.

@@ -2,6 +2,7 @@
 
 use gcnrec_graphs::{ItemId, UserId};
 use gcnrec_kernels::ops::top_k::{TopK, select_top_k};
+use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
 use super::state::State;
@@ -20,6 +21,7 @@ pub struct Query<'a> {
 /// A frozen model: immutable, shared between threads.
 ///
 /// ```
+/// use gcnrec::ndarray::Array2;
 /// use gcnrec::{Query, Result, Scorer, State, UserId};
 ///
 /// /// The newest item first, for everybody.
@@ -32,10 +34,8 @@ pub struct Query<'a> {
 ///     fn n_items(&self) -> usize {
 ///         self.0
 ///     }
-///     fn score_block(&self, queries: &[Query<'_>], out: &mut Vec<f32>) -> Result<()> {
-///         let scores: Vec<f32> = (0..self.0).map(|item| item as f32).collect();
-///         *out = scores.repeat(queries.len());
-///         Ok(())
+///     fn scores(&self, queries: &[Query<'_>]) -> Result<Array2<f32>> {
+///         Ok(Array2::from_shape_fn((queries.len(), self.0), |(_, item)| item as f32))
 ///     }
 ///     fn state(&self) -> State {
 ///         State::default()
@@ -55,27 +55,24 @@ pub trait Scorer: Send + Sync {
     /// Number of items that a query is answered over.
     fn n_items(&self) -> usize;
 
-    /// Scores every item for every query: `out` becomes `[queries.len(), n_items]`, row-major.
+    /// Scores every item for every query: `[queries.len(), n_items]`, in the standard layout.
     /// Higher is better.
     ///
     /// # Errors
     /// [`RecError::Unsupported`] for a query without a known user and without a history that the
     /// model can use.
-    fn score_block(&self, queries: &[Query<'_>], out: &mut Vec<f32>) -> Result<()>;
+    fn scores(&self, queries: &[Query<'_>]) -> Result<Array2<f32>>;
 
     /// The `k` best items of every query, best first, ties to the lower id; `excluded[q]` (sorted
     /// ids) never appears.
     ///
     /// # Errors
-    /// As [`Scorer::score_block`].
+    /// As [`Scorer::scores`].
     fn top_k(&self, queries: &[Query<'_>], excluded: &[&[u32]], k: usize) -> Result<TopK> {
-        let mut scores = Vec::new();
-        self.score_block(queries, &mut scores)?;
+        let scores = self.scores(queries)?;
         let (mut top, mut items, mut best) = (TopK::new(k), Vec::new(), Vec::new());
-        // By place and not in chunks: a model without items still answers every query, with an
-        // empty list.
-        for (query, excluded) in excluded.iter().enumerate() {
-            let row = &scores[query * self.n_items()..(query + 1) * self.n_items()];
+        for (row, excluded) in scores.rows().into_iter().zip(excluded) {
+            let row = row.to_slice().expect("scores should be in the standard layout");
             select_top_k(row, excluded, k, &mut items, &mut best)?;
             top.push(&items, &best);
         }

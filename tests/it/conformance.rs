@@ -105,10 +105,9 @@ fn bits(scores: &[f32]) -> Vec<u32> {
 }
 
 fn scores(scorer: &dyn Scorer, queries: &[Query<'_>]) -> Vec<u32> {
-    let mut scores = vec![f32::NAN; 3];
-    scorer.score_block(queries, &mut scores).unwrap();
-    assert_eq!(scores.len(), queries.len() * scorer.n_items(), "what was in the buffer is gone");
-    bits(&scores)
+    let scores = scorer.scores(queries).unwrap();
+    assert_eq!(scores.dim(), (queries.len(), scorer.n_items()));
+    bits(scores.as_slice().unwrap())
 }
 
 fn colour_of(name: &str) -> usize {
@@ -177,11 +176,11 @@ fn a_block_of_queries_is_answered_as_one_by_one() {
 fn the_list_is_the_scores_sorted_with_ties_to_the_lower_id() {
     for model in models() {
         let scorer = &*model.outcome.scorer;
-        let (queries, mut scores) = (all_users(), Vec::new());
-        scorer.score_block(&queries, &mut scores).unwrap();
+        let queries = all_users();
+        let scores = scorer.scores(&queries).unwrap();
         let excluded = vec![&[0u32, 7][..]; queries.len()];
         let top = scorer.top_k(&queries, &excluded, 5).unwrap();
-        for (q, row) in scores.chunks(N_ITEMS).enumerate() {
+        for (q, row) in scores.rows().into_iter().enumerate() {
             let mut order: Vec<u32> = (0..N_ITEMS as u32).filter(|item| ![0, 7].contains(item)).collect();
             order.sort_by(|&a, &b| row[b as usize].total_cmp(&row[a as usize]));
             assert_eq!(top.items[q * 5..(q + 1) * 5], order[..5], "{}, user {q}", model.name);
@@ -258,7 +257,7 @@ fn a_new_user_without_a_history_is_refused_by_name_or_gets_what_everybody_gets()
     for model in models() {
         let unknown = Query { user: Some(UserId(N_USERS as u32)), history: &[] };
         for query in [unknown, Query { user: None, history: &[] }] {
-            let answer = model.outcome.scorer.score_block(&[query], &mut Vec::new());
+            let answer = model.outcome.scorer.scores(&[query]);
             assert_eq!(answer.is_err(), model.personal, "{}", model.name);
         }
         match model.recommender.for_history(&[], 5) {
@@ -288,7 +287,7 @@ fn unknown_users_and_items_are_refused_by_name() {
         // By number, below the names: whoever reads a history refuses an item that is beyond the
         // catalogue.
         let history = [ItemId(0), ItemId(N_ITEMS as u32)];
-        let answer = model.outcome.scorer.score_block(&[Query { user: None, history: &history }], &mut Vec::new());
+        let answer = model.outcome.scorer.scores(&[Query { user: None, history: &history }]);
         assert_eq!(answer.is_err(), model.personal, "{}", model.name);
         assert!(model.outcome.scorer.similar_items(ItemId(N_ITEMS as u32), 5).is_err(), "{}", model.name);
     }

@@ -3,6 +3,7 @@
 //!
 //! `tests/data/goldens/make.py` made the numbers; it says how.
 
+use gcnrec::ndarray::Array2;
 use std::collections::BTreeMap;
 
 use gcnrec::eval::{Evaluator, HeldOut, ItemCounts, LabeledProtocol, LabeledRows, MetricAt, Metrics, evaluate_labeled};
@@ -54,10 +55,9 @@ impl Scorer for Matrix {
         self.n_items
     }
 
-    fn score_block(&self, queries: &[Query<'_>], out: &mut Vec<f32>) -> gcnrec::Result<()> {
-        out.clear();
-        queries.iter().for_each(|query| out.extend(&self.scores[query.user.unwrap().index()]));
-        Ok(())
+    fn scores(&self, queries: &[Query<'_>]) -> gcnrec::Result<Array2<f32>> {
+        let score = |(query, item): (usize, usize)| self.scores[queries[query].user.unwrap().index()][item];
+        Ok(Array2::from_shape_fn((queries.len(), self.n_items), score))
     }
 
     fn state(&self) -> State {

@@ -1,6 +1,7 @@
 //! What may be looked at and when: test data never picks anything, seen items are masked, refit
 //! uses training and validation pairs.
 
+use gcnrec::ndarray::Array2;
 use std::sync::{Arc, Mutex};
 
 use gcnrec::data::{Part, Split, World, world};
@@ -65,10 +66,8 @@ impl Scorer for Spy {
         self.n_items
     }
 
-    fn score_block(&self, queries: &[Query<'_>], out: &mut Vec<f32>) -> gcnrec::Result<()> {
-        out.clear();
-        out.resize(queries.len() * self.n_items, 0.0);
-        Ok(())
+    fn scores(&self, queries: &[Query<'_>]) -> gcnrec::Result<Array2<f32>> {
+        Ok(Array2::zeros((queries.len(), self.n_items)))
     }
 
     fn top_k(&self, queries: &[Query<'_>], excluded: &[&[u32]], k: usize) -> gcnrec::Result<TopK> {
@@ -303,15 +302,8 @@ fn a_half_life_moves_every_model_that_weighs_pairs_and_equal_ages_move_none() {
             run(&job)
         };
         let scores = |outcome: &gcnrec::train::Outcome| {
-            let mut scores = Vec::new();
-            outcome
-                .scorer
-                .score_block(
-                    &[Query { user: Some(gcnrec_graphs::UserId(3)), history: &[ItemId(1), ItemId(4)] }],
-                    &mut scores,
-                )
-                .unwrap();
-            scores
+            let query = Query { user: Some(gcnrec_graphs::UserId(3)), history: &[ItemId(1), ItemId(4)] };
+            outcome.scorer.scores(&[query]).unwrap()
         };
         let plain = scores(&trained(&|_| ()));
         assert_ne!(scores(&trained(&|split| split.half_life = Some(3.0 * 86_400.0))), plain, "{model:?}");

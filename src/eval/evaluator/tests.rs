@@ -2,6 +2,7 @@
 //! NaN.
 
 use gcnrec_graphs::{Interactions, ItemId, UserId};
+use ndarray::Array2;
 use proptest::prelude::*;
 
 use super::*;
@@ -23,13 +24,10 @@ impl Scorer for Fixed {
         self.n_items
     }
 
-    fn score_block(&self, queries: &[Query<'_>], out: &mut Vec<f32>) -> Result<()> {
-        out.clear();
-        for query in queries {
-            let user = query.user.unwrap().index();
-            out.extend_from_slice(&self.scores[user * self.n_items..(user + 1) * self.n_items]);
-        }
-        Ok(())
+    fn scores(&self, queries: &[Query<'_>]) -> Result<Array2<f32>> {
+        let score =
+            |(query, item): (usize, usize)| self.scores[queries[query].user.unwrap().index() * self.n_items + item];
+        Ok(Array2::from_shape_fn((queries.len(), self.n_items), score))
     }
 
     fn state(&self) -> State {

@@ -3,6 +3,7 @@
 use super::*;
 use crate::models::state::State;
 use approx::assert_relative_eq;
+use ndarray::Array2;
 
 /// Scores by user id from a matrix `[n_users, 4]`.
 struct Fixed(Vec<[f32; 4]>);
@@ -16,10 +17,9 @@ impl Scorer for Fixed {
         4
     }
 
-    fn score_block(&self, queries: &[Query<'_>], out: &mut Vec<f32>) -> Result<()> {
-        out.clear();
-        queries.iter().for_each(|query| out.extend(self.0[query.user.unwrap().index()]));
-        Ok(())
+    fn scores(&self, queries: &[Query<'_>]) -> Result<Array2<f32>> {
+        let score = |(query, item): (usize, usize)| self.0[queries[query].user.unwrap().index()][item];
+        Ok(Array2::from_shape_fn((queries.len(), 4), score))
     }
 
     fn state(&self) -> State {

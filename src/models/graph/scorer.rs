@@ -11,15 +11,16 @@
 //! training interactions carry no signal and are left out.
 
 use gcnrec_graphs::{ItemId, Seed};
-use gcnrec_kernels::ops::top_k::{TopK, score_block, top_k};
+use gcnrec_kernels::ops::top_k::{TopK, top_k};
 use gcnrec_kernels::{Buffer, Device, KernelError};
-use ndarray::ArrayView2;
+use ndarray::{Array2, ArrayView2};
 
 use super::combination::{BatchLayers, Combination, RowGroups, Scratch};
 use super::lightgcn::Config;
 use super::propagation::Propagation;
 use super::weights_report::summarise;
 use crate::error::{RecError, Result};
+use crate::models::ranking::inner_products;
 use crate::models::state::{State, Tensor, foreign};
 use crate::models::{LayerWeights, Query, Scorer};
 use crate::objectives::Nodes;
@@ -226,9 +227,8 @@ impl Scorer for GraphScorer {
         self.nodes.n_items
     }
 
-    fn score_block(&self, queries: &[Query<'_>], out: &mut Vec<f32>) -> Result<()> {
-        let vectors = self.query_vectors(queries)?;
-        Ok(score_block(&self.device, self.dim, &vectors, &self.ranked_items, out)?)
+    fn scores(&self, queries: &[Query<'_>]) -> Result<Array2<f32>> {
+        inner_products(&self.device, self.dim, &self.query_vectors(queries)?, &self.ranked_items)
     }
 
     fn top_k(&self, queries: &[Query<'_>], excluded: &[&[u32]], k: usize) -> Result<TopK> {

@@ -16,12 +16,13 @@ mod memory;
 use gcnrec_graphs::{Interactions, ItemId};
 use gcnrec_kernels::Device;
 use gcnrec_kernels::ops::top_k::TopK;
+use ndarray::Array2;
 use rayon::prelude::*;
 
 use super::user_items::{UserItems, check_item};
 use crate::error::Result;
 use crate::models::memory::available_bytes;
-use crate::models::ranking::{most_similar, top_k_by_query};
+use crate::models::ranking::{most_similar, scores_by_query, top_k_by_query};
 use crate::models::state::State;
 use crate::models::{ClosedForm, Fit, Memory, Model, Procedure, Query, Scorer, TrainingSize};
 use crate::settings::{Row, above, row, settings};
@@ -141,13 +142,8 @@ impl Scorer for Ease {
         self.n_items
     }
 
-    fn score_block(&self, queries: &[Query<'_>], out: &mut Vec<f32>) -> Result<()> {
-        out.clear();
-        out.resize(queries.len() * self.n_items, 0.0);
-        if self.n_items == 0 {
-            return Ok(());
-        }
-        out.par_chunks_exact_mut(self.n_items).zip(queries).try_for_each(|(row, query)| self.score(query, row))
+    fn scores(&self, queries: &[Query<'_>]) -> Result<Array2<f32>> {
+        scores_by_query(queries, self.n_items, |query, row| self.score(query, row))
     }
 
     fn top_k(&self, queries: &[Query<'_>], excluded: &[&[u32]], k: usize) -> Result<TopK> {

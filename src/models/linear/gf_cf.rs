@@ -17,12 +17,13 @@ mod spectrum;
 use gcnrec_graphs::{Interactions, ItemId, UserId};
 use gcnrec_kernels::ops::top_k::score_block;
 use gcnrec_kernels::{Buffer, Device};
+use ndarray::Array2;
 use rayon::prelude::*;
 
 use super::item_weights::ItemUsers;
 use super::user_items::{UserItems, check_item};
 use crate::error::Result;
-use crate::models::ranking::most_similar;
+use crate::models::ranking::{most_similar, score_matrix};
 use crate::models::state::State;
 use crate::models::{ClosedForm, Fit, Memory, Model, Procedure, Query, Scorer, TrainingSize};
 use crate::settings::{Row, between, row, settings};
@@ -181,27 +182,26 @@ impl Scorer for GfCf {
         self.per_item.len()
     }
 
-    fn score_block(&self, queries: &[Query<'_>], out: &mut Vec<f32>) -> Result<()> {
+    fn scores(&self, queries: &[Query<'_>]) -> Result<Array2<f32>> {
         let n_items = self.n_items();
         let items = queries.iter().map(|query| self.users.of(ROW.name, query)).collect::<Result<Vec<_>>>()?;
-        out.clear();
+        let mut out = Vec::new();
         if self.factors > 0 {
             let projected: Vec<f32> = items.par_iter().flat_map_iter(|items| self.project(items)).collect();
-            score_block(&Device::Cpu, self.factors, &Device::Cpu.upload(&projected), &self.table, out)?;
+            score_block(&Device::Cpu, self.factors, &Device::Cpu.upload(&projected), &self.table, &mut out)?;
         }
         out.resize(queries.len() * n_items, 0.0);
         let scratch = || ((vec![0.0; self.per_user.len()], Vec::new()), vec![0.0; n_items]);
         let rows = out.par_chunks_exact_mut(n_items.max(1)).zip(&items);
         rows.for_each_init(scratch, |(scratch, linear), (row, items)| self.add_linear(items, scratch, linear, row));
-        Ok(())
+        Ok(score_matrix(queries.len(), n_items, out))
     }
 
     /// Ranks by what a history of this one item is scored.
     fn similar_items(&self, item: ItemId, k: usize) -> Result<Vec<(ItemId, f32)>> {
         check_item(ROW.name, "item", item, self.n_items())?;
-        let mut scores = Vec::new();
-        self.score_block(&[Query { user: None::<UserId>, history: &[item] }], &mut scores)?;
-        most_similar(&scores, item, k)
+        let scores = self.scores(&[Query { user: None::<UserId>, history: &[item] }])?;
+        most_similar(scores.as_slice().expect("scores should be in the standard layout"), item, k)
     }
 
     fn state(&self) -> State {

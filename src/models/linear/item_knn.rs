@@ -102,10 +102,8 @@ mod tests {
     }
 
     fn scores(config: &Config, user: u32) -> Vec<f32> {
-        let mut out = Vec::new();
         let query = Query { user: Some(UserId(user)), history: &[] };
-        fit(&tiny(), config).unwrap().score_block(&[query], &mut out).unwrap();
-        out
+        fit(&tiny(), config).unwrap().scores(&[query]).unwrap().into_iter().collect()
     }
 
     #[test]

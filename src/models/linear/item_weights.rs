@@ -2,11 +2,12 @@
 
 use gcnrec_graphs::{Interactions, ItemId, UserId};
 use gcnrec_kernels::ops::top_k::TopK;
+use ndarray::Array2;
 use rayon::prelude::*;
 
 use super::user_items::{UserItems, check_item};
 use crate::error::{RecError, Result};
-use crate::models::ranking::{most_similar, top_k_by_query};
+use crate::models::ranking::{most_similar, scores_by_query, top_k_by_query};
 use crate::models::state::{State, damaged};
 use crate::models::{Query, Scorer};
 
@@ -129,11 +130,8 @@ impl Scorer for SparseItemModel {
         self.weights.n_items()
     }
 
-    fn score_block(&self, queries: &[Query<'_>], out: &mut Vec<f32>) -> Result<()> {
-        out.clear();
-        out.resize(queries.len() * self.n_items(), 0.0);
-        let rows = out.par_chunks_exact_mut(self.n_items().max(1)).zip(queries);
-        rows.try_for_each(|(row, query)| self.score(query, row))
+    fn scores(&self, queries: &[Query<'_>]) -> Result<Array2<f32>> {
+        scores_by_query(queries, self.n_items(), |query, row| self.score(query, row))
     }
 
     fn top_k(&self, queries: &[Query<'_>], excluded: &[&[u32]], k: usize) -> Result<TopK> {

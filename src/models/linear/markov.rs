@@ -12,13 +12,14 @@
 
 use gcnrec_graphs::{Interactions, ItemId, UserId};
 use gcnrec_kernels::Device;
+use ndarray::Array2;
 use rayon::prelude::*;
 
 use super::item_weights::ItemWeights;
 use super::user_items::check_item;
 use crate::error::{RecError, Result};
 use crate::models::memory::available_bytes;
-use crate::models::ranking::most_similar;
+use crate::models::ranking::{most_similar, scores_by_query};
 use crate::models::state::{State, damaged};
 use crate::models::{ClosedForm, Fit, Memory, Model, Procedure, Query, Scorer};
 use crate::settings::{Row, at_least, between, row, settings};
@@ -208,11 +209,8 @@ impl Scorer for Markov {
         self.popularity.len()
     }
 
-    fn score_block(&self, queries: &[Query<'_>], out: &mut Vec<f32>) -> Result<()> {
-        out.clear();
-        out.resize(queries.len() * self.n_items(), 0.0);
-        let rows = out.par_chunks_exact_mut(self.n_items().max(1)).zip(queries);
-        rows.try_for_each(|(row, query)| {
+    fn scores(&self, queries: &[Query<'_>]) -> Result<Array2<f32>> {
+        scores_by_query(queries, self.n_items(), |query, row| {
             self.score(self.last_of(query)?, row);
             Ok(())
         })
@@ -251,9 +249,9 @@ mod tests {
     }
 
     fn scores(model: &Markov, user: Option<u32>, history: &[u32]) -> Vec<f32> {
-        let (mut out, history) = (Vec::new(), history.iter().map(|&item| ItemId(item)).collect::<Vec<_>>());
-        model.score_block(&[Query { user: user.map(UserId), history: &history }], &mut out).unwrap();
-        out
+        let history: Vec<ItemId> = history.iter().map(|&item| ItemId(item)).collect();
+        let query = Query { user: user.map(UserId), history: &history };
+        model.scores(&[query]).unwrap().into_iter().collect()
     }
 
     #[test]
@@ -298,12 +296,9 @@ mod tests {
     fn the_last_item_decides_and_nobody_at_all_is_refused() {
         let chain = model(1.0, 1);
         assert_eq!(scores(&chain, Some(9), &[1, 0]), scores(&chain, None, &[0]));
-        assert_eq!(
-            chain.score_block(&[Query { user: None, history: &[] }], &mut Vec::new()).unwrap_err().exit_code(),
-            1
-        );
+        assert_eq!(chain.scores(&[Query { user: None, history: &[] }]).unwrap_err().exit_code(), 1);
         let beyond = [ItemId(3), ItemId(0)];
-        assert!(chain.score_block(&[Query { user: None, history: &beyond }], &mut Vec::new()).is_err());
+        assert!(chain.scores(&[Query { user: None, history: &beyond }]).is_err());
     }
 
     #[test]

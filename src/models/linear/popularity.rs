@@ -7,8 +7,10 @@
 use gcnrec_graphs::Interactions;
 use gcnrec_kernels::Device;
 use gcnrec_kernels::ops::top_k::TopK;
+use ndarray::Array2;
 
 use crate::error::Result;
+use crate::models::ranking::score_matrix;
 use crate::models::state::{State, Tensor};
 use crate::models::{ClosedForm, Fit, Model, Procedure, Query, Scorer};
 use crate::settings::{Row, row, settings};
@@ -130,13 +132,8 @@ impl Scorer for Popularity {
         self.scores.len()
     }
 
-    fn score_block(&self, queries: &[Query<'_>], out: &mut Vec<f32>) -> Result<()> {
-        out.clear();
-        out.reserve(queries.len() * self.scores.len());
-        for _ in queries {
-            out.extend_from_slice(&self.scores);
-        }
-        Ok(())
+    fn scores(&self, queries: &[Query<'_>]) -> Result<Array2<f32>> {
+        Ok(score_matrix(queries.len(), self.n_items(), self.scores.repeat(queries.len())))
     }
 
     /// Walks down the one order and skips what is excluded: no scores are written and nothing is
@@ -179,16 +176,15 @@ mod tests {
 
     #[test]
     fn scores_are_the_numbers_of_users_for_everybody() {
-        let mut scores = Vec::new();
-        popularity().score_block(&[ANYBODY, Query { user: Some(UserId(0)), history: &[] }], &mut scores).unwrap();
-        assert_eq!(scores, [1.0, 2.0, 0.0, 2.0, 1.0, 2.0, 0.0, 2.0]);
+        let scores = popularity().scores(&[ANYBODY, Query { user: Some(UserId(0)), history: &[] }]).unwrap();
+        assert_eq!(scores, ndarray::array![[1.0, 2.0, 0.0, 2.0], [1.0, 2.0, 0.0, 2.0]]);
     }
 
     #[test]
     fn the_list_is_that_of_the_scores_with_ties_to_the_lower_id_and_without_what_is_excluded() {
         let model = popularity();
-        let (mut scores, mut items, mut best) = (Vec::new(), Vec::new(), Vec::new());
-        model.score_block(&[ANYBODY], &mut scores).unwrap();
+        let (mut items, mut best) = (Vec::new(), Vec::new());
+        let scores: Vec<f32> = model.scores(&[ANYBODY]).unwrap().into_iter().collect();
         for excluded in [&[][..], &[1][..], &[0, 3][..], &[0, 1, 2, 3][..]] {
             for k in [1, 3, 9] {
                 let top = model.top_k(&[ANYBODY], &[excluded], k).unwrap();
@@ -215,9 +211,7 @@ mod tests {
         // Edges: (0, 1), (0, 3), (1, 1), (1, 3), (2, 0). Item 0: 2; item 1: .5 + .25; item 3: 1 +
         // .5.
         let model = fit_weighted(&train, &[0.5, 1.0, 0.25, 0.5, 2.0]);
-        let mut scores = Vec::new();
-        model.score_block(&[ANYBODY], &mut scores).unwrap();
-        assert_eq!(scores, [2.0, 0.75, 0.0, 1.5]);
+        assert_eq!(model.scores(&[ANYBODY]).unwrap(), ndarray::array![[2.0, 0.75, 0.0, 1.5]]);
         let loaded = load(&model.state()).unwrap();
         assert_eq!(loaded.state(), model.state());
         assert_eq!(loaded.top_k(&[ANYBODY], &[&[]], 4).unwrap().items, [0, 3, 1, 2]);

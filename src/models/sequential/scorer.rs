@@ -6,12 +6,13 @@ use gcnrec_graphs::ItemId;
 use gcnrec_kernels::burn_bridge::{Flex, Sequences};
 use gcnrec_kernels::ops::top_k::{self, TopK};
 use gcnrec_kernels::{Buffer, Device};
+use ndarray::Array2;
 use rayon::prelude::*;
 
 use super::{Encoder, ITEMS, Input, Noise, Weights};
 use crate::error::{RecError, Result};
 use crate::models::linear::check_item;
-use crate::models::ranking::most_similar_by_cosine;
+use crate::models::ranking::{inner_products, most_similar_by_cosine};
 use crate::models::state::{State, foreign};
 use crate::models::{Query, Scorer};
 
@@ -132,8 +133,8 @@ impl<M: Encoder> Scorer for SequenceScorer<M> {
         self.n_items
     }
 
-    fn score_block(&self, queries: &[Query<'_>], out: &mut Vec<f32>) -> Result<()> {
-        Ok(top_k::score_block(&Device::Cpu, self.dim + 2, &self.encode(queries)?, &self.table, out)?)
+    fn scores(&self, queries: &[Query<'_>]) -> Result<Array2<f32>> {
+        inner_products(&Device::Cpu, self.dim + 2, &self.encode(queries)?, &self.table)
     }
 
     fn top_k(&self, queries: &[Query<'_>], excluded: &[&[u32]], k: usize) -> Result<TopK> {

@@ -66,9 +66,7 @@ pub(super) fn digest(state: &State) -> Vec<u32> {
 }
 
 fn scores(scorer: &dyn Scorer, queries: &[Query<'_>]) -> Vec<u32> {
-    let mut out = Vec::new();
-    scorer.score_block(queries, &mut out).unwrap();
-    out.into_iter().map(f32::to_bits).collect()
+    scorer.scores(queries).unwrap().into_iter().map(f32::to_bits).collect()
 }
 
 /// Of pairs of starts that no training history has, in histories of every length from `shortest`
@@ -140,8 +138,8 @@ pub(super) fn conduct_is_right(learner: &(dyn Fn() -> Box<dyn Learner> + Sync), 
     users(70).iter().flatten().for_each(|item| counts[item.index()] += 1);
     let best = |values: &[u32]| values.iter().enumerate().max_by_key(|(at, v)| (**v, usize::MAX - at)).unwrap().0;
     assert_eq!(counts[best(&popular)], counts[best(&counts)], "nothing to go by: what is popular");
-    assert!(scorer.score_block(&[Query { user: None, history: &[] }], &mut Vec::new()).is_err());
-    assert!(scorer.score_block(&[Query { user: None, history: &[ItemId(N_ITEMS)] }], &mut Vec::new()).is_err());
+    assert!(scorer.scores(&[Query { user: None, history: &[] }]).is_err());
+    assert!(scorer.scores(&[Query { user: None, history: &[ItemId(N_ITEMS)] }]).is_err());
 }
 
 fn small_sasrec() -> sasrec::Config {

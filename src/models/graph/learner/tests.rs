@@ -236,9 +236,7 @@ pub(super) fn learner(combination: lightgcn::Combination, loss: &str, change: im
 
 pub(super) fn scores(learner: &mut GraphLearner) -> Vec<f32> {
     let queries: Vec<Query<'_>> = (0..40).map(|u| Query { user: Some(UserId(u)), history: &[] }).collect();
-    let mut scores = Vec::new();
-    learner.freeze().unwrap().score_block(&queries, &mut scores).unwrap();
-    scores
+    learner.freeze().unwrap().scores(&queries).unwrap().into_iter().collect()
 }
 
 /// Weights are 1/(K+1) to the last bit; only the order of a row's additions differs
@@ -430,11 +428,11 @@ const LABELLED: [(u32, u32, f32); 5] = [(0, 0, 1.0), (0, 2, -1.0), (1, 1, -1.0),
 
 /// The mean of `ln(1 + e^(-y s))`, from the scores that the frozen model gives.
 fn logistic(learner: &mut GraphLearner, sign: f32) -> f64 {
-    let (scorer, mut scores) = (learner.freeze().unwrap(), Vec::new());
+    let scorer = learner.freeze().unwrap();
     let mut sum = 0.0;
     for (user, item, label) in LABELLED {
-        scorer.score_block(&[Query { user: Some(UserId(user)), history: &[] }], &mut scores).unwrap();
-        sum += f64::from(-sign * label * scores[item as usize]).exp().ln_1p();
+        let scores = scorer.scores(&[Query { user: Some(UserId(user)), history: &[] }]).unwrap();
+        sum += f64::from(-sign * label * scores[[0, item as usize]]).exp().ln_1p();
     }
     sum / LABELLED.len() as f64
 }

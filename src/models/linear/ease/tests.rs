@@ -43,11 +43,11 @@ fn the_weights_of_three_items_are_those_worked_out_by_hand() {
 #[test]
 fn a_user_is_scored_by_the_sum_of_the_rows_of_what_they_met() {
     let model = fit_tiny();
-    let mut scores = Vec::new();
     // User 0 met 0 and 1: scores 2/3, 1/2, 0. User 2 met 0: 0, 1/2, 0. A new user who met 1
     // (twice): 2/3, 0, 0.
     let history = [ItemId(1), ItemId(1)];
-    model.score_block(&[by_id(0), by_id(2), Query { user: None, history: &history }], &mut scores).unwrap();
+    let queries = [by_id(0), by_id(2), Query { user: None, history: &history }];
+    let scores: Vec<f32> = model.scores(&queries).unwrap().into_iter().collect();
     let third = 2.0 / 3.0;
     assert_abs_diff_eq!(&scores[..], &[third, 0.5, 0.0, 0.0, 0.5, 0.0, third, 0.0, 0.0][..], epsilon = 1e-7);
 }
@@ -56,10 +56,8 @@ fn a_user_is_scored_by_the_sum_of_the_rows_of_what_they_met() {
 fn a_new_user_with_the_history_of_a_known_one_gets_the_same_bits() {
     let model = fit(&checkerboard(12), &Config { l2: 3.0, ..Config::default() }).unwrap();
     let history: Vec<ItemId> = [10, 0, 6, 4, 8].map(ItemId).into(); // user 0 without item 2, in another order
-    let (mut known, mut new) = (Vec::new(), Vec::new());
-    model.score_block(&[by_id(0)], &mut known).unwrap();
-    model.score_block(&[Query { user: None, history: &history }], &mut new).unwrap();
-    assert_eq!(known, new);
+    let new = Query { user: None, history: &history };
+    assert_eq!(model.scores(&[by_id(0)]).unwrap(), model.scores(&[new]).unwrap());
 }
 
 #[test]
@@ -98,11 +96,11 @@ fn a_block_equals_one_by_one_and_the_lists_equal_those_of_the_scores() {
     let queries: Vec<Query<'_>> = (0..14).map(by_id).collect();
     let excluded: Vec<&[u32]> = (0..14).map(|user| train.items_of(UserId(user))).collect();
     let top = model.top_k(&queries, &excluded, 9).unwrap();
-    let (mut block, mut single, mut items, mut best) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    model.score_block(&queries, &mut block).unwrap();
+    let (mut items, mut best) = (Vec::new(), Vec::new());
+    let block = model.scores(&queries).unwrap();
     for (at, query) in queries.iter().enumerate() {
-        model.score_block(&[*query], &mut single).unwrap();
-        assert_eq!(single, block[at * 14..(at + 1) * 14]);
+        let single: Vec<f32> = model.scores(&[*query]).unwrap().into_iter().collect();
+        assert_eq!(single, block.row(at).to_vec());
         select_top_k(&single, excluded[at], 9, &mut items, &mut best).unwrap();
         assert_eq!(top.len[at] as usize, items.len());
         assert_eq!(top.items[at * 9..at * 9 + items.len()], items);
@@ -114,10 +112,7 @@ fn a_block_equals_one_by_one_and_the_lists_equal_those_of_the_scores() {
 fn saving_and_loading_changes_no_score() {
     let model = fit(&checkerboard(12), &Config::default()).unwrap();
     let loaded = load(&model.state()).unwrap();
-    let (mut before, mut after) = (Vec::new(), Vec::new());
-    model.score_block(&[by_id(5)], &mut before).unwrap();
-    loaded.score_block(&[by_id(5)], &mut after).unwrap();
-    assert_eq!(before, after);
+    assert_eq!(model.scores(&[by_id(5)]).unwrap(), loaded.scores(&[by_id(5)]).unwrap());
     assert_eq!((loaded.model(), loaded.n_items(), loaded.state()), ("ease", 12, model.state()));
     assert_eq!(load(&State::default()).err().map(|e| e.exit_code()), Some(6));
 }

@@ -11,9 +11,7 @@ fn tiny() -> Interactions {
 }
 
 fn scores(model: &GfCf, query: Query<'_>) -> Vec<f32> {
-    let mut out = vec![f32::NAN; 2];
-    model.score_block(&[query], &mut out).unwrap();
-    out
+    model.scores(&[query]).unwrap().into_iter().collect()
 }
 
 #[test]
@@ -68,10 +66,8 @@ fn one_vector_is_the_root_of_the_degrees_of_a_connected_graph() {
 fn a_reloaded_model_is_the_same_and_values_out_of_range_are_refused() {
     let model = fit(&tiny(), &Config::default()).unwrap();
     let query = Query { user: Some(UserId(1)), history: &[] };
-    let (mut before, mut after) = (Vec::new(), Vec::new());
-    model.score_block(&[query], &mut before).unwrap();
-    load(&model.state()).unwrap().score_block(&[query], &mut after).unwrap();
-    assert_eq!(before, after);
+    let loaded = load(&model.state()).unwrap();
+    assert_eq!(model.scores(&[query]).unwrap(), loaded.scores(&[query]).unwrap());
     assert_eq!(load(&State::default()).err().map(|error| error.exit_code()), Some(6));
     assert!(Config { factors: 4097, weight: 0.3 }.validate().is_err());
     assert!(Config { factors: 1, weight: f64::NAN }.validate().is_err());

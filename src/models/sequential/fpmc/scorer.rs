@@ -1,5 +1,6 @@
 //! A frozen FPMC.
 
+use ndarray::Array2;
 use std::sync::Arc;
 
 use gcnrec_graphs::{ItemId, UserId};
@@ -9,7 +10,7 @@ use gcnrec_kernels::{Buffer, Device};
 use super::{NOBODY, ROW};
 use crate::error::{RecError, Result};
 use crate::models::linear::check_item;
-use crate::models::ranking::most_similar_by_cosine;
+use crate::models::ranking::{inner_products, most_similar_by_cosine};
 use crate::models::state::{State, foreign};
 use crate::models::{Query, Scorer};
 
@@ -81,8 +82,8 @@ impl Scorer for Fpmc {
         self.n_items
     }
 
-    fn score_block(&self, queries: &[Query<'_>], out: &mut Vec<f32>) -> Result<()> {
-        Ok(top_k::score_block(&Device::Cpu, 2 * self.dim, &self.asked(queries)?, &self.next, out)?)
+    fn scores(&self, queries: &[Query<'_>]) -> Result<Array2<f32>> {
+        inner_products(&Device::Cpu, 2 * self.dim, &self.asked(queries)?, &self.next)
     }
 
     fn top_k(&self, queries: &[Query<'_>], excluded: &[&[u32]], k: usize) -> Result<TopK> {
