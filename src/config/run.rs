@@ -125,6 +125,21 @@ impl Config {
         }
         Ok(differences)
     }
+
+    /// Every key whose value is not the default of the model, the loss and the debiasing method in
+    /// use, as (key, here, default).
+    ///
+    /// # Errors
+    /// As [`Config::to_toml`].
+    pub fn not_defaults(&self) -> Result<Vec<(String, String, String)>> {
+        let defaults = Config {
+            model: models::Config::named(self.model.name())?,
+            objective: self.objective.as_ref().map(|loss| objectives::Config::named(loss.name())).transpose()?,
+            debias: debias::Config::named(self.debias.name())?,
+            ..Config::default()
+        };
+        self.differences(&defaults)
+    }
 }
 
 fn entries(config: &Config) -> Result<Vec<Entry>> {
@@ -187,6 +202,17 @@ mod tests {
         assert!(
             message(Config { seed: u64::MAX, ..Config::default() }).starts_with("seed: found 18446744073709551615")
         );
+    }
+
+    #[test]
+    fn what_is_changed_is_told_beside_the_defaults_of_the_kinds_in_use() {
+        let text = "[model.ease]\nl2 = 20\n[train]\nmetric = \"recall@5\"";
+        let config = Config::from_toml(text, Path::new("c.toml")).unwrap();
+        let changed = [("train.metric", "\"recall@5\"", "\"ndcg@20\""), ("model.ease.l2", "20.0", "300.0")];
+        let mut found = config.not_defaults().unwrap();
+        found.sort_by_key(|(key, ..)| std::cmp::Reverse(key.clone()));
+        assert_eq!(found, changed.map(|(key, here, default)| (key.into(), here.into(), default.into())));
+        assert!(Config::default().not_defaults().unwrap().is_empty());
     }
 
     #[test]

@@ -65,6 +65,21 @@ pub struct Report {
     pub insight: Option<Insight>,
     /// What the reader should know before trusting the numbers.
     pub warnings: Vec<String>,
+    /// The settings that are not the defaults of the model, the loss and the debiasing method.
+    pub changed: Vec<Changed>,
+    /// The complete configuration, as `config.toml` has it.
+    pub config: serde_json::Value,
+}
+
+/// A setting that is not its default.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Changed {
+    /// The dotted key.
+    pub key: String,
+    /// The value of the run, as TOML.
+    pub value: String,
+    /// The default, as TOML; `not set` where the key has none.
+    pub default: String,
 }
 
 /// The data set of a run.
@@ -163,6 +178,8 @@ impl Report {
             learning_curve: Vec::new(),
             insight: None,
             warnings: Vec::new(),
+            changed: Vec::new(),
+            config: serde_json::Value::Null,
         }
     }
 

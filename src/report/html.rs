@@ -13,10 +13,18 @@ use crate::models::LayerWeights;
 /// The whole page.
 pub(super) fn page(report: &Report) -> String {
     let title = format!("{} on {} users, {} items", report.model, report.dataset.n_users, report.dataset.n_items);
-    let run = format!(
+    let mut run = format!(
         "gcnrec {}, seed {}, {}; {} epochs run, epoch {} kept; {} numbers learnt",
         report.gcnrec, report.seed, report.device, report.epochs_run, report.best_epoch, report.n_parameters
     );
+    // The loss, and the debiasing method where there is one.
+    for (family, noun) in [("objective", "loss"), ("debias", "debiasing")] {
+        if let Some(name) = report.config[family].as_object().and_then(|table| table.keys().next())
+            && name != "none"
+        {
+            run += &format!("; {noun} {name}");
+        }
+    }
     let body = html! {
         (note(&run))
         (warnings(&report.warnings))
@@ -28,6 +36,7 @@ pub(super) fn page(report: &Report) -> String {
         (layers(report))
         (weights_page::sections(report))
         (section("Data and protocol", &table(&facts(report))))
+        (settings(report))
     };
     page::frame(&title, &body)
 }
@@ -72,6 +81,17 @@ pub(super) fn layer_bars(weights: &LayerWeights) -> Markup {
     }
 }
 
+/// What was run: the settings that are not defaults.
+fn settings(report: &Report) -> Markup {
+    let mut rows = Table::new(["setting", "value", "default"]);
+    for changed in &report.changed {
+        rows.row([changed.key.as_str(), &changed.value, &changed.default].map(|text| text.into()));
+    }
+    let kept = "All other settings are the defaults; config.toml in the run folder has every one.";
+    let content = html! { (note(kept)) @if !report.changed.is_empty() { (table(&rows)) } };
+    section("Settings", &content)
+}
+
 fn facts(report: &Report) -> Table {
     let (data, protocol, timing) = (&report.dataset, &report.protocol, &report.timing);
     let yes = |fact: bool| if fact { "yes" } else { "no" }.to_string();
@@ -109,8 +129,20 @@ fn facts(report: &Report) -> Table {
 
 #[cfg(test)]
 mod tests {
+    use super::super::document::Changed;
     use super::super::document::tests::full;
     use super::*;
+
+    #[test]
+    fn the_page_says_what_was_run() {
+        let mut report = full();
+        report.config = serde_json::json!({"objective": {"mse": {}}, "debias": {"autodebias": {}}});
+        let (key, value, default) = ("train.patience".into(), "3".into(), "10".into());
+        report.changed = vec![Changed { key, value, default }];
+        let page = page(&report);
+        assert!(page.contains("; loss mse; debiasing autodebias"), "{page}");
+        assert!(page.contains("<td>train.patience</td>"), "{page}");
+    }
 
     #[test]
     fn the_page_shows_metrics_curve_and_layer_weights_and_asks_for_nothing_else() {

@@ -1,14 +1,16 @@
 //! The report of a run: data, protocol, metrics, time, memory and warnings.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde_json::Value;
 
 use crate::checkpoint::RunFolder;
+use crate::config::Config;
 use crate::data::Part;
 use crate::error::Result;
 use crate::eval::{Metrics, SelectedOn};
-use crate::report::{CurvePoint, DatasetFacts, ProtocolFacts, Report, Stage, Timing};
+use crate::report::{Changed, CurvePoint, DatasetFacts, ProtocolFacts, Report, Stage, Timing};
 use crate::train::{self, Job, Outcome};
 
 /// Gathers everything that a run says about itself; `load_s` are the seconds of reading its data.
@@ -60,6 +62,7 @@ pub(super) fn of(job: &Job, outcome: &Outcome, load_s: f64, folder: &RunFolder) 
     }
     report.learning_curve = learning_curve(&lines, &job.train.metric);
     report.stages = stages(job, outcome)?;
+    (report.config, report.changed) = settings(&job.config_toml)?;
     report.warnings = outcome.warnings.clone();
     // Labelled rows are judged one by one, and nothing is left out of them.
     if split.n_overlap > 0 && job.eval.exclude_seen && !split.labelled {
@@ -69,6 +72,14 @@ pub(super) fn of(job: &Job, outcome: &Outcome, load_s: f64, folder: &RunFolder) 
         ));
     }
     Ok(report)
+}
+
+/// The complete configuration, and what of it is not a default.
+fn settings(config_toml: &str) -> Result<(Value, Vec<Changed>)> {
+    let config = Config::from_toml(config_toml, Path::new("config.toml"))?;
+    let changed = config.not_defaults()?.into_iter().map(|(key, value, default)| Changed { key, value, default });
+    let whole = toml::from_str(config_toml).expect("what was read as a configuration should be TOML");
+    Ok((whole, changed.collect()))
 }
 
 /// The trainings of a run that was fine-tuned.
@@ -161,6 +172,6 @@ mod tests {
 
     #[test]
     fn a_process_uses_some_memory_where_the_system_tells() {
-        assert!(peak_rss_mb() > 0 || !std::path::Path::new("/proc/self/status").exists());
+        assert!(peak_rss_mb() > 0 || !Path::new("/proc/self/status").exists());
     }
 }
