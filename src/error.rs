@@ -354,14 +354,22 @@ impl RecError {
     }
 }
 
+/// Most characters of one part of a message: input may be a line of many kilobytes.
+const LONGEST: usize = 600;
+
 /// Input is quoted in messages, and a message is one line: control characters are written as
-/// escapes.
+/// escapes, and what is longer than [`LONGEST`] is cut.
 fn one_line(text: &str) -> Cow<'_, str> {
-    if !text.contains(char::is_control) {
+    if !text.contains(char::is_control) && text.len() <= LONGEST {
         return Cow::Borrowed(text);
     }
     let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
-    Cow::Owned(text.chars().map(shown).collect())
+    let mut line: String = text.chars().take(LONGEST).map(shown).collect();
+    let n_left = text.chars().count().saturating_sub(LONGEST);
+    if n_left > 0 {
+        line += &format!("… ({n_left} more characters)");
+    }
+    Cow::Owned(line)
 }
 
 fn shown(path: &Path) -> String {
@@ -377,7 +385,9 @@ fn origin_prefix(origin: &str) -> String {
 }
 
 fn suggestion(name: &str, known: &[String]) -> String {
-    let close = |k: &&String| strsim::damerau_levenshtein(k, name);
+    // Papers write `LightGCN` and `NDCG@10`: capitals make no other name.
+    let written = name.to_lowercase();
+    let close = |k: &&String| strsim::damerau_levenshtein(&k.to_lowercase(), &written);
     match known.iter().min_by_key(close) {
         Some(best) if close(&best) <= 1 + name.len() / 3 => format!("; did you mean \"{best}\"?"),
         _ => format!("; known: {}", known.join(", ")),
@@ -405,9 +415,17 @@ mod tests {
     }
 
     #[test]
+    fn a_message_quotes_no_more_than_a_person_reads() {
+        let error = RecError::input(Place::line(Path::new("a.csv"), 1), "x".repeat(5000), "a number");
+        let line = error.to_string();
+        assert!(line.len() < 700 && line.contains("… (4400 more characters), expected a number"), "{line}");
+    }
+
+    #[test]
     fn a_close_name_is_suggested_and_a_far_one_is_listed() {
         let unknown = |name: &str| RecError::unknown("model", name, ["lightgcn", "ease"]);
         assert_eq!(unknown("lightgnc").to_string(), "unknown model \"lightgnc\"; did you mean \"lightgcn\"?");
+        assert_eq!(unknown("LightGCN").to_string(), "unknown model \"LightGCN\"; did you mean \"lightgcn\"?");
         assert_eq!(unknown("transformer").to_string(), "unknown model \"transformer\"; known: lightgcn, ease");
         let placed = unknown("lightgnc").with_origin("run.toml:2").to_string();
         assert_eq!(placed, "run.toml:2: unknown model \"lightgnc\"; did you mean \"lightgcn\"?");

@@ -185,6 +185,9 @@ impl KeyFlags {
     }
 }
 
+/// Endings of files that hold interactions and no settings.
+const DATA_ENDINGS: [&str; 8] = ["csv", "tsv", "txt", "dat", "data", "inter", "base", "gz"];
+
 fn too_large(row: &FlagRow, number: u64) -> RecError {
     RecError::range(id(row.name), number, "a whole number from 0 to 2^63 - 1").with_origin(row.name)
 }
@@ -192,6 +195,7 @@ fn too_large(row: &FlagRow, number: u64) -> RecError {
 impl Args {
     /// All layers.
     pub(super) fn sources(&self) -> Result<Sources> {
+        self.check_run_file()?;
         Ok(Sources {
             preset: self.preset.clone(),
             run_file: self.run_file.clone(),
@@ -200,6 +204,20 @@ impl Args {
             flags: self.flags.given()?,
             ..Sources::default()
         })
+    }
+
+    /// Refuses a data file in the place of the run file.
+    fn check_run_file(&self) -> Result<()> {
+        let Some(file) = &self.run_file else { return Ok(()) };
+        let ending = file.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+        if !DATA_ENDINGS.contains(&ending.to_lowercase().as_str()) {
+            return Ok(());
+        }
+        let file = file.display();
+        Err(RecError::usage(
+            format!("{file} is taken for a run file, which is TOML"),
+            format!("give data with --data {file}"),
+        ))
     }
 
     /// The run folder: the one that was named, or `runs/NAME-n` with the name of the run file or of
@@ -354,6 +372,17 @@ mod tests {
     #[test]
     fn one_file_to_split_excludes_files_that_are_split() {
         assert!(Line::try_parse_from(["train", "--data", "a", "--train", "b"]).is_err());
+    }
+
+    #[test]
+    fn a_data_file_in_the_place_of_the_run_file_is_told_its_flag() {
+        let error = parse(&["ratings.csv"]).sources().unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert_eq!(
+            error.to_string(),
+            "ratings.csv is taken for a run file, which is TOML; give data with --data ratings.csv"
+        );
+        assert!(parse(&["run.toml"]).sources().is_ok());
     }
 
     #[test]
