@@ -3,13 +3,14 @@
 mod args;
 
 use gcnrec::data::{self, Split};
+use gcnrec::report::Report;
 use gcnrec::run::{Finished, Loaded};
 use gcnrec::train::Stop;
 use gcnrec::{RecError, Result};
 
 pub(super) use args::Args;
 
-use super::output::{print, say};
+use super::output::{one_line, print, say};
 use super::progress::Progress;
 use super::{interrupt, recommend, settings};
 
@@ -38,7 +39,9 @@ fn say_loaded(loaded: &Loaded) {
     if device.name() != "cpu" {
         say(&format!("training on {} ({}); frozen models are judged on the cpu", device.name(), device.arithmetic()));
     }
-    say(&data_line(loaded.split()));
+    let data = &loaded.config().data;
+    let is_demo = data.path.is_none() && data.train.is_none();
+    say(&data_line(loaded.split(), is_demo));
 }
 
 fn show(args: &Args, finished: &Finished) -> Result<()> {
@@ -52,19 +55,34 @@ fn show(args: &Args, finished: &Finished) -> Result<()> {
         if let Some(share) = report.evaluation_share {
             print(&format!("\nevaluation took {:.0} % of training time\n", 100.0 * share))?;
         }
-        print(&format!("\n{}\nrun: {}\n", samples(finished)?, folder.path().display()))?;
+        print(&format!("\n{}\n{}\nrun: {}\n", samples(finished)?, kept(report), folder.path().display()))?;
+    } else {
+        // A program reads the table alone; whoever looks on wants to know where the run is.
+        say(&format!("{}\nrun: {}", kept(report), folder.path().display()));
     }
     Ok(())
 }
 
-fn data_line(split: &Split) -> String {
+/// Which model is in the run folder, and what it took.
+fn kept(report: &Report) -> String {
+    let epochs = match report.epochs_run {
+        0 => "computed at once".to_string(),
+        n => format!("epoch {} of {n} kept", report.best_epoch),
+    };
+    let Report { model, device, timing, .. } = report;
+    format!("model: {model}, {epochs}, {:.1} s of training on {device}; report.html shows it", timing.train_s)
+}
+
+/// What was read. Without a file it is the demo world, which nobody should take for their own data.
+fn data_line(split: &Split, is_demo: bool) -> String {
     let parts = [("train", &split.train), ("valid", &split.valid), ("test", &split.test), ("uniform", &split.uniform)];
     let counts: Vec<String> = parts
         .iter()
         .filter(|(name, log)| *name != "uniform" || !log.is_empty())
         .map(|(name, log)| format!("{} {name}", log.len()))
         .collect();
-    format!("data: {} users, {} items; pairs: {}", split.n_users(), split.n_items(), counts.join(", "))
+    let whose = if is_demo { "the built-in demo world: " } else { "" };
+    format!("data: {whose}{} users, {} items; pairs: {}", split.n_users(), split.n_items(), counts.join(", "))
 }
 
 /// What the run would show to one of its users: somebody with a usual number of items.
@@ -82,5 +100,7 @@ fn samples(finished: &Finished) -> Result<String> {
     let liked: Vec<String> = recent.iter().rev().take(3).map(|item| title(job.split.items.key(item.0))).collect();
     let table = recommend::table_of(&recommender, &recommender.for_user(name, 3)?);
     let table = table.render(gcnrec::report::Format::Table);
-    Ok(format!("user {name} lately had {}; recommended:\n{table}", liked.join(", ")))
+    // Names and titles come from files: what would drive a terminal is spelt out.
+    let said = one_line(&format!("user {name} lately had {}; recommended:", liked.join(", ")));
+    Ok(format!("{said}\n{table}"))
 }

@@ -34,7 +34,9 @@ fn demo() -> &'static (TempDir, String) {
 #[test]
 fn train_needs_no_data_and_ends_in_a_table_a_run_folder_and_recommendations() {
     let (folder, printed) = demo();
-    for words in ["metric", "ndcg@20", "recall@10", "recommended:", "run: runs/lightgcn-1"] {
+    for words in
+        ["metric", "ndcg@20", "recall@10", "recommended:", "model: lightgcn, epoch 3 of 3", "run: runs/lightgcn-1"]
+    {
         assert!(printed.contains(words), "{words} is not in\n{printed}");
     }
     let run = folder.path().join("runs/lightgcn-1");
@@ -57,6 +59,10 @@ fn the_report_has_the_fields_that_others_read() {
     assert_eq!(report["dataset"]["n_users"], 1000);
     assert_eq!(report["protocol"]["selected_on"], "valid");
     assert_eq!(report["epochs_run"], 3);
+    assert_eq!(report["config"]["model"]["lightgcn"]["combination"], "additive");
+    let changed: Vec<&str> =
+        report["changed"].as_array().unwrap().iter().filter_map(|row| row["key"].as_str()).collect();
+    assert!(changed.contains(&"train.max_epochs") && changed.contains(&"model.lightgcn.combination"), "{changed:?}");
     assert_eq!(report["layer_weights"]["mean"].as_array().unwrap().len(), 4);
     for (part, metric) in [("valid", "ndcg@20"), ("test", "recall@20"), ("test", "precision@10")] {
         let value = report["metrics"][part][metric].as_f64().unwrap();
@@ -176,7 +182,11 @@ fn results_go_to_stdout_and_everything_else_to_stderr() {
     let output = run(folder.path(), "train --model popularity --output json");
     let rows: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
     assert!(rows.iter().any(|row| row["metric"] == "ndcg@20"), "{rows:?}");
-    assert!(String::from_utf8(output.stderr).unwrap().starts_with("data: 1000 users"));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.starts_with("data: the built-in demo world: 1000 users"), "{said}");
+    // Where the model is, whatever the table is printed as.
+    assert!(said.contains("model: popularity, computed at once, "), "{said}");
+    assert!(said.ends_with("run: runs/popularity-1\n"), "{said}");
 }
 
 #[test]
