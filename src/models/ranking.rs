@@ -1,8 +1,8 @@
 //! Top-k lists and similar items from scores, for models that have no faster way of their own.
 
 use gcnrec_graphs::ItemId;
-use gcnrec_kernels::ops::top_k::{TopK, select_top_k};
-use gcnrec_kernels::{Buffer, Device, ops::top_k};
+use gcnrec_kernels::ops::top_k::{TopK, score_block, select_top_k};
+use gcnrec_kernels::{Buffer, Device};
 use ndarray::Array2;
 use rayon::prelude::*;
 
@@ -35,7 +35,7 @@ pub(super) fn scores_by_query(
 /// - `queries`: `[n_queries, dim]`; `items`: `[n_items, dim]`
 ///
 /// # Errors
-/// Those of [`top_k::score_block`].
+/// Those of [`score_block`].
 pub(super) fn inner_products(
     device: &Device,
     dim: usize,
@@ -43,7 +43,7 @@ pub(super) fn inner_products(
     items: &Buffer<f32>,
 ) -> Result<Array2<f32>> {
     let mut rows = Vec::new();
-    top_k::score_block(device, dim, queries, items, &mut rows)?;
+    score_block(device, dim, queries, items, &mut rows)?;
     Ok(score_matrix(queries.len() / dim, items.len() / dim, rows))
 }
 
