@@ -1,6 +1,5 @@
 //! The evaluator: ranks the candidates of every held-out user and reduces the metrics.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -183,9 +182,7 @@ impl Evaluator {
     ) -> Result<()> {
         self.check_shapes(scorer)?;
         for (index, block) in self.held_out.users().chunks(BLOCK).enumerate() {
-            let (queries, not_ranked) = self.asked(index, block);
-            let excluded: Vec<&[u32]> = not_ranked.iter().map(|items| &items[..]).collect();
-            let top = scorer.top_k(&queries, &excluded, k)?;
+            let top = self.top_k(scorer, index * BLOCK, block, k)?;
             for (row, user) in block.iter().enumerate() {
                 check_scores(&top, row, user)?;
                 let (start, items) = (row * top.k, list(&top, row, k));
@@ -195,11 +192,23 @@ impl Evaluator {
         Ok(())
     }
 
-    /// The questions of a block of users, and what is not ranked for each of them.
-    fn asked<'a>(&'a self, index: usize, block: &'a [HeldOutUser]) -> (Vec<Query<'a>>, Vec<Cow<'a, [u32]>>) {
-        let query = |user: &'a HeldOutUser| Query { user: self.held_out.known(user.id), history: &user.history };
-        let places = (index * BLOCK..index * BLOCK + block.len()).into_par_iter();
-        (block.iter().map(query).collect(), places.map(|at| self.held_out.not_ranked(at)).collect())
+    /// The questions of a block of users.
+    fn asked<'a>(&'a self, block: &'a [HeldOutUser]) -> Vec<Query<'a>> {
+        block.iter().map(|user| Query { user: self.held_out.known(user.id), history: &user.history }).collect()
+    }
+
+    /// The lists of a block of users, the first of whom stands at `start`.
+    fn top_k(&self, scorer: &dyn Scorer, start: usize, block: &[HeldOutUser], k: usize) -> Result<TopK> {
+        let queries = self.asked(block);
+        let candidates: Option<Vec<&[u32]>> =
+            (start..start + block.len()).map(|place| self.held_out.candidates(place)).collect();
+        match candidates {
+            Some(candidates) => scorer.top_k_among(&queries, &candidates, k),
+            None => {
+                let excluded: Vec<&[u32]> = block.iter().map(|user| &user.excluded[..]).collect();
+                scorer.top_k(&queries, &excluded, k)
+            }
+        }
     }
 
     /// Hands every user's values over, in the order of the users, and gathers what is not a mean
@@ -213,10 +222,9 @@ impl Evaluator {
         let width = self.user_metrics.len();
         let mut values = Vec::new();
         for (index, block) in self.held_out.users().chunks(BLOCK).enumerate() {
-            let (queries, not_ranked) = self.asked(index, block);
+            let start = index * BLOCK;
             if self.max_k > 0 {
-                let excluded: Vec<&[u32]> = not_ranked.iter().map(|items| &items[..]).collect();
-                let top = scorer.top_k(&queries, &excluded, self.max_k)?;
+                let top = self.top_k(scorer, start, block, self.max_k)?;
                 (0..block.len()).try_for_each(|row| check_scores(&top, row, &block[row]))?;
                 values.clear();
                 values.resize(block.len() * width, 0.0);
@@ -232,11 +240,13 @@ impl Evaluator {
                 }
             }
             if !ranks.is_empty() {
-                let scores = scorer.scores(&queries)?;
+                let scores = scorer.scores(&self.asked(block))?;
                 let scores = scores.as_slice().expect("scores should be in the standard layout");
-                let rows = scores.par_chunks_exact(self.held_out.n_items()).zip(&not_ranked).zip(block);
-                let judged: Vec<Vec<Option<(f64, f64)>>> =
-                    rows.map(|((row, hidden), user)| judge_ranks(&ranks, row, hidden, user)).collect::<Result<_>>()?;
+                let rows = scores.par_chunks_exact(self.held_out.n_items()).zip(block).enumerate();
+                let judged = |(row, (scores, user)): (usize, (&[f32], &HeldOutUser))| {
+                    judge_ranks(&ranks, scores, self.held_out.candidates(start + row), user)
+                };
+                let judged: Vec<Vec<Option<(f64, f64)>>> = rows.map(judged).collect::<Result<_>>()?;
                 for (metric, (value, weight)) in
                     judged.iter().flat_map(|user| ranks.iter().zip(user)).filter_map(|(m, v)| Some((m, (*v)?)))
                 {
@@ -309,22 +319,28 @@ fn refuse_overflow(scores: &[f32], user: &HeldOutUser) -> Result<()> {
     }
 }
 
-/// One user's values and weights from the scores of all items, `hidden` ones left out.
+/// One user's values and weights from the scores of all items: of the candidates, or where there
+/// are none of all that are not excluded.
 fn judge_ranks(
     metrics: &[&'static dyn RanksMetric],
     scores: &[f32],
-    hidden: &[u32],
+    candidates: Option<&[u32]>,
     user: &HeldOutUser,
 ) -> Result<Vec<Option<(f64, f64)>>> {
     refuse_overflow(scores, user)?;
-    let (mut relevant, mut others, mut hidden) = (Vec::new(), Vec::new(), hidden.iter().peekable());
-    for (item, &score) in (0u32..).zip(scores) {
-        if hidden.next_if(|&&next| next == item).is_some() {
-            continue;
-        }
-        // Adding zero makes the two zeros one.
+    let (mut relevant, mut others) = (Vec::new(), Vec::new());
+    let mut rank = |item: u32| {
         let side = if user.relevant.binary_search(&item).is_ok() { &mut relevant } else { &mut others };
-        side.push(score + 0.0);
+        // Adding zero makes the two zeros one.
+        side.push(scores[item as usize] + 0.0);
+    };
+    match candidates {
+        Some(candidates) => candidates.iter().copied().for_each(&mut rank),
+        None => {
+            let mut hidden = user.excluded.iter().peekable();
+            let is_ranked = |item: &u32| hidden.next_if(|&next| next == item).is_none();
+            (0..scores.len() as u32).filter(is_ranked).for_each(&mut rank);
+        }
     }
     Ok(metrics.iter().map(|metric| metric.user_value(&mut relevant, &others)).collect())
 }

@@ -1,7 +1,5 @@
 //! Held-out data: queries and their ground truth, user by user.
 
-use std::borrow::Cow;
-
 use gcnrec_graphs::{Interactions, ItemId, UserId};
 use gcnrec_kernels::KernelError;
 
@@ -110,16 +108,10 @@ impl HeldOut {
         self.strangers.binary_search(&user).is_err().then_some(user)
     }
 
-    /// The items that are not ranked for an evaluated user (by place in [`HeldOut::users`]),
-    /// rising.
-    pub(super) fn not_ranked(&self, place: usize) -> Cow<'_, [u32]> {
-        match &self.candidates {
-            None => Cow::Borrowed(&self.users[place].excluded),
-            Some(candidates) => {
-                let ranked = &candidates[place];
-                Cow::Owned((0..self.n_items as u32).filter(|item| ranked.binary_search(item).is_err()).collect())
-            }
-        }
+    /// The items that are ranked for an evaluated user (by place in [`HeldOut::users`]), rising;
+    /// nothing where it is all but the excluded ones.
+    pub(super) fn candidates(&self, place: usize) -> Option<&[u32]> {
+        Some(&self.candidates.as_ref()?[place])
     }
 
     /// The evaluated users, rising.
@@ -173,10 +165,10 @@ mod tests {
         let relevant = pairs(2, 6, &[(0, 3), (1, 0)]);
         let seen = pairs(2, 6, &[(0, 1)]);
         let held_out = HeldOut::new(&relevant, &seen, &[vec![], vec![]]).unwrap();
-        assert_eq!(held_out.not_ranked(0)[..], [1]);
+        assert_eq!(held_out.candidates(0), None);
         let held_out = held_out.with_candidates(vec![vec![5, 1, 5, 4], vec![]]).unwrap();
-        assert_eq!(held_out.not_ranked(0)[..], [0, 1, 2]);
-        assert_eq!(held_out.not_ranked(1)[..], [1, 2, 3, 4, 5]);
+        assert_eq!(held_out.candidates(0), Some(&[3, 4, 5][..]));
+        assert_eq!(held_out.candidates(1), Some(&[0][..]));
         assert!(held_out.clone().with_candidates(vec![vec![]]).is_err());
         assert!(held_out.with_candidates(vec![vec![6], vec![]]).is_err());
     }

@@ -2,7 +2,7 @@
 
 use gcnrec_graphs::ItemId;
 use gcnrec_kernels::ops::top_k::{TopK, score_block, select_top_k};
-use gcnrec_kernels::{Buffer, Device};
+use gcnrec_kernels::{Buffer, Device, KernelError};
 use ndarray::Array2;
 use rayon::prelude::*;
 
@@ -47,24 +47,28 @@ pub(super) fn inner_products(
     Ok(score_matrix(queries.len() / dim, items.len() / dim, rows))
 }
 
+/// Which items of a row of scores can be selected: `select_top_k` (not those of the list) or
+/// `select_among` (those of the list).
+type Select = fn(&[f32], &[u32], usize, &mut Vec<u32>, &mut Vec<f32>) -> std::result::Result<(), KernelError>;
+
 /// Scores and selects one query at a time, in parallel: one row of scores per thread instead of one
 /// per query. `score` overwrites the row that it is given.
 ///
 /// # Errors
-/// Those of `score`.
+/// Those of `score` and of `select`.
 pub(super) fn top_k_by_query(
     queries: &[Query<'_>],
-    excluded: &[&[u32]],
+    (select, lists): (Select, &[&[u32]]),
     k: usize,
     n_items: usize,
     score: impl Fn(&Query<'_>, &mut [f32]) -> Result<()> + Sync,
 ) -> Result<TopK> {
-    let lists = queries.par_iter().zip(excluded).map_init(
+    let lists = queries.par_iter().zip(lists).map_init(
         || vec![0.0; n_items],
-        |scores, (query, excluded)| -> Result<(Vec<u32>, Vec<f32>)> {
+        |scores, (query, list)| -> Result<(Vec<u32>, Vec<f32>)> {
             score(query, scores)?;
             let (mut items, mut best) = (Vec::new(), Vec::new());
-            select_top_k(scores, excluded, k, &mut items, &mut best)?;
+            select(scores, list, k, &mut items, &mut best)?;
             Ok((items, best))
         },
     );

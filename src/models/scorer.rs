@@ -1,7 +1,7 @@
 //! Scorers: frozen models that answer what should come next for a user.
 
 use gcnrec_graphs::{ItemId, UserId};
-use gcnrec_kernels::ops::top_k::{TopK, select_top_k};
+use gcnrec_kernels::ops::top_k::{TopK, select_among, select_top_k};
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
@@ -74,6 +74,22 @@ pub trait Scorer: Send + Sync {
         for (row, excluded) in scores.rows().into_iter().zip(excluded) {
             let row = row.to_slice().expect("scores should be in the standard layout");
             select_top_k(row, excluded, k, &mut items, &mut best)?;
+            top.push(&items, &best);
+        }
+        Ok(top)
+    }
+
+    /// The `k` best of every query's own candidates, by the rule of [`Scorer::top_k`];
+    /// `candidates[q]` are sorted ids. For evaluation on a sample of items.
+    ///
+    /// # Errors
+    /// As [`Scorer::scores`].
+    fn top_k_among(&self, queries: &[Query<'_>], candidates: &[&[u32]], k: usize) -> Result<TopK> {
+        let scores = self.scores(queries)?;
+        let (mut top, mut items, mut best) = (TopK::new(k), Vec::new(), Vec::new());
+        for (row, candidates) in scores.rows().into_iter().zip(candidates) {
+            let row = row.to_slice().expect("scores should be in the standard layout");
+            select_among(row, candidates, k, &mut items, &mut best)?;
             top.push(&items, &best);
         }
         Ok(top)

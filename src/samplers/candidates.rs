@@ -1,6 +1,7 @@
 //! Sampled candidates: items that a held-out item is ranked among where not the whole catalogue is.
 
 use gcnrec_graphs::{Interactions, Purpose, Seed, UserId};
+use rayon::prelude::*;
 
 use super::NegativeSampler;
 
@@ -23,14 +24,21 @@ pub fn draw_candidates(
     n_draws: usize,
     seed: Seed,
 ) -> Vec<Vec<u32>> {
-    let users = (0..relevant.n_users() as u32).map(UserId).filter(|&user| !relevant.items_of(user).is_empty());
-    let draw = |user: UserId| {
+    let users: Vec<UserId> =
+        (0..relevant.n_users() as u32).map(UserId).filter(|&user| !relevant.items_of(user).is_empty()).collect();
+    let can_be_drawn = |item: &u32| sampler.probability(*item) > 0.0;
+    let n_drawable = (0..sampler.n_items() as u32).filter(can_be_drawn).count();
+    let draw = |&user: &UserId| {
+        let known_ones = known.items_of(user).iter().copied().filter(can_be_drawn).count();
+        if known_ones == n_drawable {
+            return Vec::new();
+        }
         let mut random = seed.stream(Purpose::Negative, EPOCH, u64::from(user.0));
         let draws = n_draws * relevant.items_of(user).len();
         let items = (0..draws).map(|_| sampler.draw(known, user, &mut random));
         items.filter(|item| known.items_of(user).binary_search(item).is_err()).collect()
     };
-    users.map(draw).collect()
+    users.par_iter().map(draw).collect()
 }
 
 #[cfg(test)]

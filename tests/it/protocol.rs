@@ -81,6 +81,12 @@ impl Scorer for Spy {
         Ok(nothing)
     }
 
+    fn top_k_among(&self, queries: &[Query<'_>], candidates: &[&[u32]], k: usize) -> gcnrec::Result<TopK> {
+        let others = |list: &&[u32]| (0..self.n_items as u32).filter(|item| !list.contains(item)).collect();
+        let others: Vec<Vec<u32>> = candidates.iter().map(others).collect();
+        self.top_k(queries, &others.iter().map(|list| &list[..]).collect::<Vec<_>>(), k)
+    }
+
     fn state(&self) -> State {
         State::default()
     }

@@ -93,6 +93,17 @@ impl Selection {
         }
     }
 
+    /// Looks at one allowed item.
+    pub(super) fn offer(&mut self, item: u32, score: f32) -> Result<(), NotANumber> {
+        if score.is_nan() {
+            return Err(NotANumber(0));
+        }
+        if passes(score, self.threshold) {
+            self.enter(item, score, &[]);
+        }
+        Ok(())
+    }
+
     /// Takes in an item whose score passed the threshold, unless it is excluded. Equal to the
     /// threshold was too late: the item that set it has the lower id.
     fn enter(&mut self, item: u32, score: f32, excluded: &[u32]) {

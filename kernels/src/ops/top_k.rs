@@ -217,6 +217,129 @@ pub fn select_top_k(
     Ok(())
 }
 
+/// The best `k` of each query's candidates, by the rule of [`top_k`] and with its scores to the
+/// bit: what `top_k` gives where all other items are excluded, for no more than it costs where none
+/// is.
+///
+/// # Shapes
+/// - `queries`: `[n_queries, dim]`; `items`: `[n_items, dim]`; `candidates`: one ascending list of
+///   ids per query
+///
+/// # Errors
+/// [`KernelError::Shape`] when sizes disagree, [`KernelError::Argument`] when a list does not
+/// ascend, [`KernelError::Index`] for an item that does not exist, [`KernelError::NotANumber`] with
+/// the first query that has a candidate whose score is not a number.
+pub fn top_k_among(
+    device: &Device,
+    dim: usize,
+    queries: &Buffer<f32>,
+    items: &Buffer<f32>,
+    candidates: &[&[u32]],
+    k: usize,
+) -> Result<TopK> {
+    const OP: &str = "top_k_among";
+    let n_queries = expect_rows(OP, "queries", queries.len(), dim)?;
+    let n_items = expect_rows(OP, "items", items.len(), dim)?;
+    expect_len(OP, "candidates", candidates.len(), n_queries)?;
+    candidates.iter().enumerate().try_for_each(|(query, list)| check_candidates(OP, query, list, n_items))?;
+    let mut best = TopK::new(k);
+    if n_items == 0 || dim == 0 {
+        candidates.iter().for_each(|_| best.push(&[], &[]));
+        return Ok(best);
+    }
+    let mut answer = |mut selection: Selection| {
+        let (mut ids, mut scores) = (Vec::new(), Vec::new());
+        selection.finish(|_, item, score| {
+            ids.push(item);
+            scores.push(score);
+        });
+        best.push(&ids, &scores);
+    };
+    let not_a_number = |row| KernelError::NotANumber { op: OP, argument: "scores", row };
+    match device {
+        Device::Cpu => {
+            let (queries, items) = (queries.host(), items.host());
+            let blocks = queries.par_chunks(QUERIES * dim).zip(candidates.par_chunks(QUERIES)).enumerate();
+            let selected = blocks.map_init(Tile::default, |tile, (block, (queries, candidates))| {
+                let mut selections: Vec<Selection> = candidates.iter().map(|_| Selection::new(k)).collect();
+                let mut rest: Vec<&[u32]> = candidates.to_vec();
+                let mut bad_query = usize::MAX;
+                tile.each(dim, queries, items, |first, scores| {
+                    for (query, (selection, rest)) in selections.iter_mut().zip(&mut rest).enumerate() {
+                        while let Some((&item, after)) = rest.split_first()
+                            && (item as usize) < first + scores.len()
+                        {
+                            *rest = after;
+                            if selection.offer(item, scores[item as usize - first][query]).is_err() {
+                                bad_query = bad_query.min(block * QUERIES + query);
+                            }
+                        }
+                    }
+                });
+                if bad_query == usize::MAX { Ok(selections) } else { Err(not_a_number(bad_query)) }
+            });
+            let selected: Vec<Result<Vec<Selection>>> = selected.collect();
+            for block in selected {
+                block?.into_iter().for_each(&mut answer);
+            }
+        }
+        #[cfg(feature = "gpu")]
+        Device::Gpu(_) => {
+            let mut scores = Vec::new();
+            score_block(device, dim, queries, items, &mut scores)?;
+            for (query, (row, candidates)) in scores.chunks_exact(n_items).zip(candidates).enumerate() {
+                let mut selection = Selection::new(k);
+                let offered = candidates.iter().try_for_each(|&item| selection.offer(item, row[item as usize]));
+                offered.map_err(|_| not_a_number(query))?;
+                answer(selection);
+            }
+        }
+    }
+    Ok(best)
+}
+
+/// The best `k` candidates in one row of scores, by the rule of [`top_k`].
+///
+/// # Shapes
+/// - `candidates`: ascending ids; `items_out`, `scores_out`: `k` or fewer, resized and overwritten
+///
+/// # Errors
+/// [`KernelError::Argument`] when `candidates` does not ascend, [`KernelError::Index`] for an item
+/// without a score, [`KernelError::NotANumber`] (row 0) when a candidate's score is not a number.
+pub fn select_among(
+    scores: &[f32],
+    candidates: &[u32],
+    k: usize,
+    items_out: &mut Vec<u32>,
+    scores_out: &mut Vec<f32>,
+) -> Result<()> {
+    const OP: &str = "select_among";
+    check_candidates(OP, 0, candidates, scores.len())?;
+    let mut selection = Selection::new(k);
+    let offered = candidates.iter().try_for_each(|&item| selection.offer(item, scores[item as usize]));
+    offered.map_err(|NotANumber(row)| KernelError::NotANumber { op: OP, argument: "scores", row })?;
+    items_out.clear();
+    scores_out.clear();
+    selection.finish(|_, item, score| {
+        items_out.push(item);
+        scores_out.push(score);
+    });
+    Ok(())
+}
+
+fn check_candidates(op: &'static str, query: usize, list: &[u32], n_items: usize) -> Result<()> {
+    if !list.is_sorted() {
+        let problem = format!("of query {query} does not ascend");
+        return Err(KernelError::Argument { op, argument: "candidates", problem });
+    }
+    match list.last() {
+        Some(&item) if item as usize >= n_items => {
+            Err(KernelError::Index { op, argument: "candidates", index: item as usize, bound: n_items })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Working memory for one block of queries.
 #[derive(Default)]
 struct Tile {

@@ -156,3 +156,48 @@ fn arguments_that_do_not_fit_are_refused() {
     let refused = score_block(&CPU, 2, &odd, &row, &mut Vec::new()).unwrap_err();
     assert_eq!(refused.to_string(), "score_block: queries has 3 elements, expected 2");
 }
+
+#[test]
+fn the_best_candidates_are_the_best_items_where_all_others_are_excluded() {
+    let (n_queries, n_items) = (101, 797);
+    for dim in [1, 7, 64] {
+        // Few different values, so that there are many ties.
+        let coarse = |seed, n: usize| numbers(seed, n).iter().map(|x| (x * 3.0).round()).collect::<Vec<f32>>();
+        let (queries, items) = (CPU.upload(&coarse(1, n_queries * dim)), CPU.upload(&coarse(2, n_items * dim)));
+        // From no candidate to every second item, across the borders of tiles.
+        let is_candidate = |query: u32, item: u32| query > 0 && (item * 7 + query).is_multiple_of(2 + query % 97);
+        let lists = |of_candidates: bool| -> Vec<Vec<u32>> {
+            let list = |query| (0..n_items as u32).filter(|&item| is_candidate(query, item) == of_candidates).collect();
+            (0..n_queries as u32).map(list).collect()
+        };
+        let (candidates, others) = (lists(true), lists(false));
+        let (candidates, others): (Vec<&[u32]>, Vec<&[u32]>) =
+            (candidates.iter().map(|list| &list[..]).collect(), others.iter().map(|list| &list[..]).collect());
+        let mut scores = Vec::new();
+        score_block(&CPU, dim, &queries, &items, &mut scores).unwrap();
+        for k in [0, 1, 10, 500] {
+            let expected = top_k(&CPU, dim, &queries, &items, &others, k).unwrap();
+            let among = || top_k_among(&CPU, dim, &queries, &items, &candidates, k).unwrap();
+            let found = among();
+            assert_eq!((&found.items, &found.len), (&expected.items, &expected.len), "dim {dim}, k {k}");
+            assert_eq!(bits(&same_bits_of(|| among().scores)), bits(&expected.scores), "dim {dim}, k {k}");
+            let (mut ids, mut best) = (Vec::new(), Vec::new());
+            for (query, list) in candidates.iter().enumerate() {
+                select_among(&scores[query * n_items..][..n_items], list, k, &mut ids, &mut best).unwrap();
+                assert_eq!(ids, found.items[query * k..][..found.len[query] as usize], "dim {dim}, k {k}");
+            }
+        }
+    }
+}
+
+#[test]
+fn candidates_must_ascend_exist_and_have_a_score() {
+    let (queries, items) = (CPU.upload(&[1.0, f32::NAN]), CPU.upload(&[1.0, 2.0, 3.0]));
+    let among = |lists: &[&[u32]]| top_k_among(&CPU, 1, &queries, &items, lists, 2).unwrap_err();
+    assert!(matches!(among(&[&[]]), KernelError::Shape { found: 1, expected: 2, .. }));
+    assert!(matches!(among(&[&[2, 1], &[]]), KernelError::Argument { argument: "candidates", .. }));
+    assert!(matches!(among(&[&[3], &[]]), KernelError::Index { index: 3, bound: 3, .. }));
+    assert!(matches!(among(&[&[0], &[2]]), KernelError::NotANumber { row: 1, .. }));
+    let none_asked = top_k_among(&CPU, 1, &queries, &items, &[&[0, 2], &[]], 2).unwrap();
+    assert_eq!((none_asked.items, none_asked.len), (vec![2, 0, u32::MAX, u32::MAX], vec![2, 0]));
+}

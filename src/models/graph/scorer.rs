@@ -11,7 +11,7 @@
 //! training interactions carry no signal and are left out.
 
 use gcnrec_graphs::{ItemId, Seed};
-use gcnrec_kernels::ops::top_k::{TopK, top_k};
+use gcnrec_kernels::ops::top_k::{TopK, top_k, top_k_among};
 use gcnrec_kernels::{Buffer, Device, KernelError};
 use ndarray::{Array2, ArrayView2};
 
@@ -234,6 +234,11 @@ impl Scorer for GraphScorer {
     fn top_k(&self, queries: &[Query<'_>], excluded: &[&[u32]], k: usize) -> Result<TopK> {
         let vectors = self.query_vectors(queries)?;
         Ok(top_k(&self.device, self.dim, &vectors, &self.ranked_items, excluded, k)?)
+    }
+
+    fn top_k_among(&self, queries: &[Query<'_>], candidates: &[&[u32]], k: usize) -> Result<TopK> {
+        let vectors = self.query_vectors(queries)?;
+        Ok(top_k_among(&self.device, self.dim, &vectors, &self.ranked_items, candidates, k)?)
     }
 
     fn similar_items(&self, item: ItemId, k: usize) -> Result<Vec<(ItemId, f32)>> {

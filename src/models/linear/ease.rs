@@ -15,7 +15,7 @@ mod memory;
 
 use gcnrec_graphs::{Interactions, ItemId};
 use gcnrec_kernels::Device;
-use gcnrec_kernels::ops::top_k::TopK;
+use gcnrec_kernels::ops::top_k::{TopK, select_among, select_top_k};
 use ndarray::Array2;
 use rayon::prelude::*;
 
@@ -147,7 +147,11 @@ impl Scorer for Ease {
     }
 
     fn top_k(&self, queries: &[Query<'_>], excluded: &[&[u32]], k: usize) -> Result<TopK> {
-        top_k_by_query(queries, excluded, k, self.n_items, |query, row| self.score(query, row))
+        top_k_by_query(queries, (select_top_k, excluded), k, self.n_items, |query, row| self.score(query, row))
+    }
+
+    fn top_k_among(&self, queries: &[Query<'_>], candidates: &[&[u32]], k: usize) -> Result<TopK> {
+        top_k_by_query(queries, (select_among, candidates), k, self.n_items, |query, row| self.score(query, row))
     }
 
     /// Ranks by the partial correlation of the two items given all others: the geometric mean of

@@ -1,7 +1,7 @@
 //! A sparse item-item model: what having met an item adds to other items' scores, a few items each.
 
 use gcnrec_graphs::{Interactions, ItemId, UserId};
-use gcnrec_kernels::ops::top_k::TopK;
+use gcnrec_kernels::ops::top_k::{TopK, select_among, select_top_k};
 use ndarray::Array2;
 use rayon::prelude::*;
 
@@ -135,7 +135,11 @@ impl Scorer for SparseItemModel {
     }
 
     fn top_k(&self, queries: &[Query<'_>], excluded: &[&[u32]], k: usize) -> Result<TopK> {
-        top_k_by_query(queries, excluded, k, self.n_items(), |query, row| self.score(query, row))
+        top_k_by_query(queries, (select_top_k, excluded), k, self.n_items(), |query, row| self.score(query, row))
+    }
+
+    fn top_k_among(&self, queries: &[Query<'_>], candidates: &[&[u32]], k: usize) -> Result<TopK> {
+        top_k_by_query(queries, (select_among, candidates), k, self.n_items(), |query, row| self.score(query, row))
     }
 
     /// Ranks by what having met this item adds to the others.

@@ -6,7 +6,7 @@
 
 use gcnrec_graphs::Interactions;
 use gcnrec_kernels::Device;
-use gcnrec_kernels::ops::top_k::TopK;
+use gcnrec_kernels::ops::top_k::{TopK, select_among};
 use ndarray::Array2;
 
 use crate::error::Result;
@@ -145,6 +145,15 @@ impl Scorer for Popularity {
             items.extend(self.order.iter().copied().filter(|item| excluded.binary_search(item).is_err()).take(k));
             scores.clear();
             scores.extend(items.iter().map(|&item| self.scores[item as usize]));
+            top.push(&items, &scores);
+        }
+        Ok(top)
+    }
+
+    fn top_k_among(&self, queries: &[Query<'_>], candidates: &[&[u32]], k: usize) -> Result<TopK> {
+        let (mut top, mut items, mut scores) = (TopK::new(k), Vec::new(), Vec::new());
+        for (_, candidates) in queries.iter().zip(candidates) {
+            select_among(&self.scores, candidates, k, &mut items, &mut scores)?;
             top.push(&items, &scores);
         }
         Ok(top)

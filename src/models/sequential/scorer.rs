@@ -141,6 +141,10 @@ impl<M: Encoder> Scorer for SequenceScorer<M> {
         Ok(top_k::top_k(&Device::Cpu, self.dim + 2, &self.encode(queries)?, &self.table, excluded, k)?)
     }
 
+    fn top_k_among(&self, queries: &[Query<'_>], candidates: &[&[u32]], k: usize) -> Result<TopK> {
+        Ok(top_k::top_k_among(&Device::Cpu, self.dim + 2, &self.encode(queries)?, &self.table, candidates, k)?)
+    }
+
     /// Ranks by the cosine of the item vectors.
     fn similar_items(&self, item: ItemId, k: usize) -> Result<Vec<(ItemId, f32)>> {
         let (_, dim, items) = self.state.matrix(ITEMS)?;

@@ -90,6 +90,10 @@ impl Scorer for Fpmc {
         Ok(top_k::top_k(&Device::Cpu, 2 * self.dim, &self.asked(queries)?, &self.next, excluded, k)?)
     }
 
+    fn top_k_among(&self, queries: &[Query<'_>], candidates: &[&[u32]], k: usize) -> Result<TopK> {
+        Ok(top_k::top_k_among(&Device::Cpu, 2 * self.dim, &self.asked(queries)?, &self.next, candidates, k)?)
+    }
+
     /// Ranks by the cosine of what the items are compared by.
     fn similar_items(&self, item: ItemId, k: usize) -> Result<Vec<(ItemId, f32)>> {
         let rows = self.state.f32("next_items", &[self.n_items, 2 * self.dim])?;
