@@ -32,7 +32,8 @@ pub(super) struct Args {
     /// Lengths of the lists that are judged; default those of the run
     #[arg(long, value_name = "K,K", value_delimiter = ',', allow_negative_numbers = true)]
     k: Option<Vec<u32>>,
-    /// What is ranked: all, uniN or popN (the held-out items among N draws for each); or labeled
+    /// What is ranked: all; uniN, popN or popN(recbole), the held-out items among N draws for
+    /// each; or labeled
     #[arg(long, value_name = "KIND")]
     candidates: Option<String>,
     /// Also write the lists and the held-out items into this folder, as TREC's run.txt and

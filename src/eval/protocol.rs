@@ -17,11 +17,13 @@ settings! {
         /// Metrics that are reported.
         metrics: Vec<String> = METRICS[..N_DEFAULT].iter().map(|metric| metric.name().to_string()).collect(),
             takes names_of_metrics(), flag "--metrics";
-        /// What is ranked: every item, or the held-out items among N draws (uniform, or by
-        /// popularity) for each of them, or, in the test part, among those of `data.candidates`,
-        /// with which it becomes `given` by itself.
+        /// What is ranked: every item, or the held-out items among N draws for each of them
+        /// (uniform; by the number of training pairs; or, as RecBole does, by the number of pairs
+        /// of all parts, the test part among them), or, in the test part, among those of
+        /// `data.candidates`, with which it becomes `given` by itself.
         candidates: Candidates = Candidates::All,
-            takes "`all` (or `full`), `uniN`, `popN`, N from 1 to 100000, `given`", flag "--candidates";
+            takes "`all` (or `full`), `uniN`, `popN`, `popN(recbole)`, N from 1 to 100000, `given`",
+            flag "--candidates";
         /// The tail of `tailpercentage`: up to 1 a share of the items, least popular first; above 1
         /// a largest number of training users.
         tail_ratio: f64 = 0.1, in above(0.0);
@@ -90,8 +92,11 @@ pub enum Candidates {
     All,
     /// The user's held-out items and so many uniform draws for each of them.
     Uniform(u32),
-    /// The same with draws in proportion to the number of pairs of an item over all parts.
+    /// The same with draws in proportion to the number of training pairs of an item.
     Popularity(u32),
+    /// The same with draws in proportion to the number of pairs of an item over all parts, as in
+    /// RecBole: the draws of validation know the test part.
+    PopularityOfAll(u32),
     /// Those of a file, for the test part; every item for the validation part.
     Given,
     /// No list is ranked, or only the user's own labelled rows are: see [`super::labeled`].
@@ -109,6 +114,7 @@ impl fmt::Display for Candidates {
             Candidates::All => f.write_str("all"),
             Candidates::Uniform(n) => write!(f, "uni{n}"),
             Candidates::Popularity(n) => write!(f, "pop{n}"),
+            Candidates::PopularityOfAll(n) => write!(f, "pop{n}(recbole)"),
             Candidates::Given => f.write_str("given"),
             Candidates::Labeled => f.write_str("labeled"),
         }
@@ -133,12 +139,17 @@ impl TryFrom<String> for Candidates {
             "labeled" => return Ok(Candidates::Labeled),
             _ => {}
         }
-        let sampled = sampled("uni").map(Candidates::Uniform).or_else(|| sampled("pop").map(Candidates::Popularity));
+        let of_all = text.strip_suffix("(recbole)").and_then(|text| text.strip_prefix("pop")).and_then(draws);
+        let sampled = sampled("uni")
+            .map(Candidates::Uniform)
+            .or_else(|| sampled("pop").map(Candidates::Popularity))
+            .or_else(|| of_all.map(Candidates::PopularityOfAll));
         sampled.ok_or_else(|| format!("invalid value, expected {KINDS_OF_CANDIDATES}"))
     }
 }
 
-const KINDS_OF_CANDIDATES: &str = "all, uniN, popN with N from 1 to 100000 (uni100), given, or labeled";
+const KINDS_OF_CANDIDATES: &str =
+    "all, uniN, popN or popN(recbole) with N from 1 to 100000 (uni100), given, or labeled";
 
 impl Setting for Candidates {
     const TAKES: Takes =
@@ -177,7 +188,12 @@ impl fmt::Display for Protocol {
         let candidates = match self.candidates {
             Candidates::All => "all items ranked".to_string(),
             Candidates::Uniform(n) => format!("ranked among {n} uniform draws for each held-out pair"),
-            Candidates::Popularity(n) => format!("ranked among {n} draws by popularity for each held-out pair"),
+            Candidates::Popularity(n) => {
+                format!("ranked among {n} draws by training popularity for each held-out pair")
+            }
+            Candidates::PopularityOfAll(n) => {
+                format!("ranked among {n} draws by popularity in all parts, test too, for each held-out pair")
+            }
             Candidates::Given => "ranked among the candidates of a file".to_string(),
             Candidates::Labeled => "labelled rows only".to_string(),
         };
@@ -238,11 +254,11 @@ mod tests {
     #[test]
     fn candidates_read_back_what_they_write_and_full_is_all() {
         let read = |text: &str| toml::from_str::<Config>(&format!("candidates = \"{text}\"")).map(|c| c.candidates);
-        for text in ["all", "uni100", "pop99", "given", "labeled"] {
+        for text in ["all", "uni100", "pop99", "pop99(recbole)", "given", "labeled"] {
             assert_eq!(read(text).unwrap().to_string(), text);
         }
         assert_eq!(read("full").unwrap(), Candidates::All);
-        for text in ["uni", "uni0", "pop100001", "uni-1", "some", ""] {
+        for text in ["uni", "uni0", "uni9(recbole)", "pop(recbole)", "pop100001", "uni-1", "some", ""] {
             assert!(read(text).is_err(), "{text}");
         }
     }

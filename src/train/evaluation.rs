@@ -143,7 +143,8 @@ impl Job {
 
     /// What is ranked beside the held-out items where that is not everything. Draws avoid all that
     /// the user has in the parts up to this one; where seen items may return, only what is held
-    /// out. Popularity is counted over all parts, as in RecBole.
+    /// out. Popularity is counted over the training part; over all parts where RecBole's way is asked
+    /// for.
     fn candidates(&self, part: Part, relevant: &Interactions) -> Result<Option<Vec<Vec<u32>>>> {
         self.check_candidates()?;
         let all = [Part::Train, Part::Valid, Part::Test];
@@ -155,7 +156,10 @@ impl Job {
                 return Ok(Some(users.map(|user| self.split.candidates[user].clone()).collect()));
             }
             Candidates::Uniform(n) => (NegativeSampler::uniform(self.split.n_items()), n),
-            Candidates::Popularity(n) => (NegativeSampler::popularity(&self.split.joint_interactions(&all)?, 1.0), n),
+            Candidates::Popularity(n) => (NegativeSampler::popularity(&self.train_pairs()?, 1.0), n),
+            Candidates::PopularityOfAll(n) => {
+                (NegativeSampler::popularity(&self.split.joint_interactions(&all)?, 1.0), n)
+            }
         };
         let up_to_now = if part == Part::Valid { &all[..2] } else { &all[..] };
         let only_this = [part];

@@ -122,18 +122,36 @@ fn training_is_masked_for_validation_and_training_and_validation_for_test() {
 fn among_sampled_candidates_everything_else_is_hidden_and_the_same_draws_come_again() {
     let mut job = job(tiny(), popularity(), loss("bpr"));
     let both = [Part::Train, Part::Valid];
-    for candidates in [Candidates::Uniform(3), Candidates::Popularity(3)] {
+    for candidates in [Candidates::Uniform(3), Candidates::Popularity(3), Candidates::PopularityOfAll(3)] {
         job.eval.candidates = candidates;
         let hidden: Vec<Vec<u32>> = asked(&job, Part::Test, &both).into_iter().map(|(_, hidden, _)| hidden).collect();
         assert!(
             [0, 1, 2].iter().all(|seen| hidden[0].contains(seen)) && !hidden[0].contains(&3) && !hidden[0].contains(&4)
         );
         assert!([0, 1, 4].iter().all(|seen| hidden[1].contains(seen)) && !hidden[1].contains(&2));
-        // Item 5 has no pair in any part, so popularity never draws it.
-        assert_eq!(hidden[0].contains(&5), candidates == Candidates::Popularity(3));
+        // Item 5 has no pair in any part, so popularity never draws it; item 3 has none in training.
+        assert_eq!(hidden[0].contains(&5), candidates != Candidates::Uniform(3));
+        if candidates != Candidates::Uniform(3) {
+            assert_eq!(hidden[1].contains(&3), candidates == Candidates::Popularity(3));
+        }
         let again: Vec<Vec<u32>> = asked(&job, Part::Test, &both).into_iter().map(|(_, hidden, _)| hidden).collect();
         assert_eq!(hidden, again);
         assert_eq!(run(&job).protocol.candidates, candidates);
+    }
+}
+
+/// User 0 has 0, 1 | 2 as training | validation. Of the others 3 was trained on and 5 is in the test
+/// part alone, which is what RecBole's draws for validation know of it.
+#[test]
+fn draws_by_popularity_know_the_training_part_alone_and_recboles_the_test_part_too() {
+    let parts: [&[(u32, u32)]; 3] = [&[(0, 0), (0, 1), (1, 1), (1, 3)], &[(0, 2)], &[(1, 5)]];
+    let mut job = job(split(2, 6, parts), popularity(), loss("bpr"));
+    for (candidates, expected) in
+        [(Candidates::Popularity(50), vec![0, 1, 4, 5]), (Candidates::PopularityOfAll(50), vec![0, 1, 4])]
+    {
+        job.eval.candidates = candidates;
+        // Fifty draws miss one of two items with probability 2^-49.
+        assert_eq!(asked(&job, Part::Valid, &[Part::Train])[0].1, expected, "{candidates}");
     }
 }
 

@@ -228,7 +228,7 @@ const OUT_OF_RANGE: &[(&str, &str, &str)] = &[
     ("train.finetune_recent_fraction", "0", "a number above 0, up to 1"),
     ("train.checkpoint_seconds", "-1", "a number of 0 or more"),
     ("train.checkpoint_every_steps", "0.5", "a whole number of 0 or more"),
-    ("eval.candidates", "uni0", "uniN, popN with N from 1 to 100000"),
+    ("eval.candidates", "uni0", "uniN, popN or popN(recbole) with N from 1 to 100000"),
     ("eval.tail_ratio", "0", "a number above 0"),
     ("eval.k", "10001", "one or more whole numbers from 1 to 10000"),
     ("eval.metrics", "[]", "one or more names of metrics"),
