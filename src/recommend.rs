@@ -41,7 +41,9 @@ const BLOCK_SCORES: usize = 4 << 20;
 /// let history = recommender.items()[0].as_str();
 /// assert!(recommender.for_history(&[history], 3)?.iter().all(|(item, _)| item != history));
 /// // Many users at once, in parallel; the answers stand in the order of the users.
-/// assert_eq!(recommender.top_k(&["user-0001", "user-0002"], 3)?.len(), 2);
+/// // Somebody whom the model does not know does not keep the others from theirs.
+/// let answers = recommender.top_k(&["user-0001", "nobody", "user-0002"], 3);
+/// assert!(answers[0].is_ok() && answers[1].is_err() && answers[2].is_ok());
 /// # Ok(())
 /// # }
 /// ```
@@ -145,18 +147,28 @@ impl Recommender {
     }
 
     /// [`Recommender::for_user`] for many users, in parallel; the order of the answers is that of
-    /// the users.
-    ///
-    /// # Errors
-    /// [`RecError::UnknownId`] for the first user that the model does not know; then nothing is
-    /// computed.
-    pub fn top_k(&self, users: &[&str], k: usize) -> Result<Vec<Ranking>> {
+    /// the users. Each has an answer or an error of its own: that of a user whom the model does not
+    /// know, or cannot answer, is no obstacle to the others.
+    pub fn top_k(&self, users: &[&str], k: usize) -> Vec<Result<Ranking>> {
         let find = |user: &&str| self.users.find(user, "pass a history to score a new user");
-        let users: Vec<u32> = users.iter().map(find).collect::<Result<_>>()?;
+        let found: Vec<Result<u32>> = users.iter().map(find).collect();
+        let known: Vec<u32> = found.iter().filter_map(|user| user.as_ref().ok().copied()).collect();
         let block = (BLOCK_SCORES / self.n_items().max(1)).clamp(1, 256);
-        let blocks: Vec<Result<Vec<Ranking>>> = users.par_chunks(block).map(|block| self.rank(block, k)).collect();
-        // Collected in order, so that of several errors always the same one is reported.
-        Ok(blocks.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
+        let blocks: Vec<_> = known.par_chunks(block).map(|block| self.rank_each(block, k)).collect();
+        let mut answers = blocks.into_iter().flatten();
+        let answer = |user: Result<u32>| {
+            user.and_then(|_| answers.next().expect("every known user should have an answer or an error"))
+        };
+        found.into_iter().map(answer).collect()
+    }
+
+    /// The answers of a block; where one of its users fails, each is asked alone.
+    fn rank_each(&self, users: &[u32], k: usize) -> Vec<Result<Ranking>> {
+        match self.rank(users, k) {
+            Ok(rankings) => rankings.into_iter().map(Ok).collect(),
+            Err(error) if users.len() == 1 => vec![Err(error)],
+            Err(_) => users.iter().flat_map(|user| self.rank_each(&[*user], k)).collect(),
+        }
     }
 
     /// Number of users that the model was trained on.
@@ -334,6 +346,10 @@ mod tests {
         Recommender::from_contents(contents(&[]), Box::new(Popularity(vec![1.0, 4.0, 2.0, 2.0]))).unwrap()
     }
 
+    fn all(answers: Vec<Result<Ranking>>) -> Vec<Ranking> {
+        answers.into_iter().map(Result::unwrap).collect()
+    }
+
     fn names(ranking: &Ranking) -> Vec<&str> {
         ranking.iter().map(|(name, _)| name.as_str()).collect()
     }
@@ -371,17 +387,29 @@ mod tests {
     fn an_unknown_user_is_named_with_the_way_out() {
         let line = recommender().for_user("u77", 1).unwrap_err().to_string();
         assert!(line.starts_with("user \"u77\"") && line.contains("pass a history to score a new user"), "{line}");
-        assert!(recommender().top_k(&["ann", "u77", "u78"], 1).unwrap_err().to_string().contains("u77"));
+    }
+
+    #[test]
+    fn an_unknown_user_among_others_fails_alone() {
+        let recommender = recommender();
+        let answers = recommender.top_k(&["ann", "u77", "zoe", "u78"], 1);
+        assert_eq!(answers.len(), 4);
+        for (at, user) in [(0, "ann"), (2, "zoe")] {
+            assert_eq!(answers[at].as_ref().unwrap(), &recommender.for_user(user, 1).unwrap());
+        }
+        for (at, user) in [(1, "u77"), (3, "u78")] {
+            assert!(answers[at].as_ref().unwrap_err().to_string().contains(user));
+        }
     }
 
     #[test]
     fn a_batch_answers_as_one_by_one_does() {
         let recommender = recommender();
         let users: Vec<&str> = ["zoe", "ann", "zoe"].into_iter().cycle().take(1001).collect();
-        let batch = recommender.top_k(&users, 3).unwrap();
+        let batch = recommender.top_k(&users, 3);
         assert_eq!(batch.len(), users.len());
-        for (user, ranking) in users.iter().zip(&batch) {
-            assert_eq!(ranking, &recommender.for_user(user, 3).unwrap());
+        for (user, ranking) in users.iter().zip(batch) {
+            assert_eq!(ranking.unwrap(), recommender.for_user(user, 3).unwrap());
         }
     }
 
@@ -391,7 +419,7 @@ mod tests {
             value
         }
         let recommender = shared(recommender());
-        let ask = || (recommender.for_user("zoe", 4).unwrap(), recommender.top_k(&["ann", "zoe"], 4).unwrap());
+        let ask = || (recommender.for_user("zoe", 4).unwrap(), all(recommender.top_k(&["ann", "zoe"], 4)));
         let expected = ask();
         std::thread::scope(|scope| {
             let readers: Vec<_> = (0..4).map(|_| scope.spawn(|| (0..100).all(|_| ask() == expected))).collect();
@@ -431,7 +459,7 @@ mod tests {
         checkpoint::save(&base.path().join("best"), &saved).unwrap();
         for path in [base.path().to_path_buf(), base.path().join("best")] {
             let opened = Recommender::open(path).unwrap();
-            assert_eq!(opened.top_k(&["ann", "zoe"], 4).unwrap(), before.top_k(&["ann", "zoe"], 4).unwrap());
+            assert_eq!(all(opened.top_k(&["ann", "zoe"], 4)), all(before.top_k(&["ann", "zoe"], 4)));
             assert_eq!(names(&opened.for_user("ann", 2).unwrap()), ["c", "b"]);
             assert_eq!(opened.recovered_from(), None);
         }

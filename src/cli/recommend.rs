@@ -1,20 +1,24 @@
 //! `gcnrec recommend`: the best items for users, or for a history.
 
+mod many;
+mod sink;
+
 use std::path::{Path, PathBuf};
 
-use gcnrec::error::Place;
 use gcnrec::recommend::Ranking;
 use gcnrec::report::{Cell, Table};
 use gcnrec::{RecError, Recommender, Result};
 
 use super::output::{OutputArgs, say, score};
 use super::settings;
+use sink::Sink;
 
 /// Recommend items to users of a trained run, or to somebody with a given history
 #[derive(Debug, clap::Args)]
 #[command(after_help = r#"Examples:
   gcnrec recommend runs/ml-100k-1 --user 196
   gcnrec recommend runs/ml-100k-1 --users users.txt -k 20 --output csv
+  gcnrec recommend runs/ml-100k-1 --all -k 20 -o lists.jsonl
   gcnrec recommend runs/ml-100k-1 --history 50,172,181
   gcnrec recommend runs/songs-1 --history '"Hello, Goodbye",Yesterday'
 
@@ -27,9 +31,15 @@ pub(super) struct Args {
     /// A user, by the name in the training data
     #[arg(long, value_name = "ID", group = "whom", allow_hyphen_values = true)]
     user: Option<String>,
-    /// A file with one user a line
+    /// A file with one user a line; those that the run does not know are left out and named
     #[arg(long, value_name = "FILE", group = "whom")]
     users: Option<PathBuf>,
+    /// Every user of the run
+    #[arg(long, group = "whom")]
+    all: bool,
+    /// Refuse a file with a user that the run does not know
+    #[arg(long)]
+    strict: bool,
     /// Items that somebody new liked, oldest first, separated by commas; a name with a comma in
     /// double quotes, as in CSV
     #[arg(long, value_name = "ITEM,ITEM,…", group = "whom", allow_hyphen_values = true)]
@@ -37,6 +47,9 @@ pub(super) struct Args {
     /// How many items
     #[arg(short = 'k', long = "k", value_name = "N", default_value_t = 10, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..))]
     k: u32,
+    /// Write into this file: CSV where it ends in .csv, one JSON object a line where it ends in .jsonl
+    #[arg(short = 'o', long = "to", value_name = "FILE", conflicts_with = "output")]
+    to: Option<PathBuf>,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -45,16 +58,12 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<()> {
     settings::settle_machine()?;
     let recommender = open(&args.run)?;
-    let k = args.k as usize;
-    if let Some(file) = &args.users {
-        let users = read_users(file)?;
-        let names: Vec<&str> = users.iter().map(String::as_str).collect();
-        let mut table = Table::new(["user", "rank", "item", "title", "score"]);
-        for (user, ranking) in names.iter().zip(recommender.top_k(&names, k)?) {
-            add_rows(&mut table, Some(user), &recommender, &ranking);
-        }
-        return args.output.print(&table);
+    let mut sink = Sink::open(args.to.as_deref(), args.output)?;
+    if args.all || args.users.is_some() {
+        many::answer(args, &recommender, &mut sink)?;
+        return sink.finish();
     }
+    let k = args.k as usize;
     let ranking = match (&args.user, &args.history) {
         (Some(user), _) => recommender.for_user(user, k)?,
         (None, Some(history)) => {
@@ -62,9 +71,10 @@ pub(super) fn run(args: &Args) -> Result<()> {
             let items: Vec<&str> = items.iter().map(String::as_str).collect();
             recommender.for_history(&items, k)?
         }
-        (None, None) => unreachable!("one of --user, --users and --history is required"),
+        (None, None) => unreachable!("one of --user, --users, --all and --history is required"),
     };
-    args.output.print(&table_of(&recommender, &ranking))
+    sink.write(&table_of(&recommender, &ranking))?;
+    sink.finish()
 }
 
 /// Opens a run for serving, and says when an older checkpoint had to stand in.
@@ -118,17 +128,6 @@ fn refused(problem: &str) -> RecError {
     )
 }
 
-/// The users of a file, one a line; empty lines do not count.
-fn read_users(file: &Path) -> Result<Vec<String>> {
-    let bytes = std::fs::read(file).map_err(RecError::read(file))?;
-    let refuse = |found: String| RecError::input(Place::file(file), found, "UTF-8 text with one user a line");
-    let text = String::from_utf8(bytes)
-        .map_err(|error| refuse(format!("a byte that is not UTF-8 at offset {}", error.utf8_error().valid_up_to())))?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    let users: Vec<String> = text.lines().map(str::trim).filter(|line| !line.is_empty()).map(String::from).collect();
-    if users.is_empty() { Err(refuse("no user".into())) } else { Ok(users) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,16 +140,5 @@ mod tests {
         assert!(read_history("").unwrap().is_empty());
         let error = read_history("a,\"b,c").unwrap_err();
         assert_eq!((error.exit_code(), error.to_string().contains("a quote is never closed")), (2, true));
-    }
-
-    #[test]
-    fn a_file_of_users_may_have_empty_lines_and_windows_line_ends() {
-        let place = tempfile::tempdir().unwrap();
-        let file = place.path().join("users.txt");
-        std::fs::write(&file, "\u{feff}196\r\n\r\nZoë B\n").unwrap();
-        assert_eq!(read_users(&file).unwrap(), ["196", "Zoë B"]);
-        std::fs::write(&file, "\n \n").unwrap();
-        assert!(read_users(&file).unwrap_err().to_string().contains("found no user, expected"));
-        assert_eq!(read_users(&place.path().join("none.txt")).unwrap_err().exit_code(), 3);
     }
 }

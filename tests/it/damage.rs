@@ -39,7 +39,7 @@ fn a_thousand_damages_are_refused_or_change_nothing() {
     fs::remove_dir_all(run.join("best.old")).unwrap();
     let answer = |recommender: &Recommender| {
         let users: Vec<&str> = recommender.users().iter().map(String::as_str).collect();
-        recommender.top_k(&users, 10).unwrap()
+        recommender.top_k(&users, 10).into_iter().map(Result::unwrap).collect::<Vec<_>>()
     };
     let expected = answer(&Recommender::open(&run).unwrap());
     let printed = succeed(recommend(&run)).stdout;

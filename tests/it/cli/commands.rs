@@ -131,6 +131,40 @@ fn recommend_answers_for_a_user_for_a_file_of_users_and_for_a_history() {
 }
 
 #[test]
+fn many_users_are_answered_whoever_else_is_in_their_file() {
+    let (folder, _) = demo();
+    let place = tempfile::tempdir().unwrap();
+    let run_folder = folder.path().join("runs/lightgcn-1");
+    let line = |rest: &str| format!("recommend {} {rest}", run_folder.display());
+    // One user among 5,000 lines is unknown.
+    let names: Vec<String> = (0..5000).map(|n| format!("user-{:04}", n % 900 + 1)).collect();
+    fs::write(place.path().join("users.txt"), names[..4500].join("\n") + "\nnobody\n" + &names[4500..].join("\n"))
+        .unwrap();
+    let output = run(place.path(), &line("--users users.txt -k 2 -o lists.csv"));
+    assert!(output.stdout.is_empty());
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("warning: 1 of 5001 users are not in this run and were left out: \"nobody\""), "{said}");
+    let text = fs::read_to_string(place.path().join("lists.csv")).unwrap();
+    assert_eq!(text.lines().next(), Some("user,rank,item,title,score"));
+    let of_row = |line: &str| line.split(',').next().unwrap().to_string();
+    let users: Vec<String> = text.lines().skip(1).map(of_row).collect();
+    let expected: Vec<String> = names.iter().flat_map(|name| [name.clone(), name.clone()]).collect();
+    assert_eq!(users, expected, "in the order of the file, across its blocks");
+    let alone = stdout(place.path(), &line("--user user-0321 -k 2 --output csv"));
+    let of_user: Vec<&str> = text.lines().filter_map(|row| row.strip_prefix("user-0321,")).take(2).collect();
+    assert_eq!(alone.lines().skip(1).collect::<Vec<_>>(), of_user);
+
+    run(place.path(), &line("--all -k 3 -o lists.jsonl"));
+    let text = fs::read_to_string(place.path().join("lists.jsonl")).unwrap();
+    let rows: Vec<Value> = text.lines().map(|row| serde_json::from_str(row).unwrap()).collect();
+    assert_eq!(rows.len(), 3000);
+    assert!(rows[2]["user"] == rows[0]["user"] && rows[2]["rank"] == 3 && rows[0]["score"].is_f64(), "{}", rows[2]);
+    let all: Vec<Value> = serde_json::from_str(&stdout(place.path(), &line("--all -k 3 --output json"))).unwrap();
+    assert_eq!(all, rows);
+    assert_eq!(fs::read_dir(place.path()).unwrap().count(), 3, "nothing unfinished is left");
+}
+
+#[test]
 fn similar_lists_other_items() {
     let (folder, _) = demo();
     let rows: Vec<Value> =
@@ -200,7 +234,7 @@ fn help_names_every_flag_of_the_design() {
                    --force --resume --set --output",
         ),
         ("evaluate", "--part --metrics --k --candidates --trec --run-file --qrels --output"),
-        ("recommend", "--user --users --history -k --output"),
+        ("recommend", "--user --users --all --strict --history -k -o --to --output"),
         ("similar", "--item -k --output"),
         ("inspect", "--format --output"),
         ("verify", "--steps"),

@@ -43,7 +43,7 @@ impl Service {
             Question::User(user) => Ok(vec![self.0.for_user(user, k)?]),
             Question::History(items) => Ok(vec![self.0.for_history(items, k)?]),
             Question::Item(item) => Ok(vec![self.0.similar_items(item, k)?]),
-            Question::Users(users) => self.0.top_k(users, k),
+            Question::Users(users) => self.0.top_k(users, k).into_iter().collect(),
         }
     }
 
