@@ -212,10 +212,12 @@ pub enum RecError {
         /// What the user can do.
         todo: String,
     },
-    /// The user or the system asked the run to stop; a checkpoint was written. Exit code 130 or 143.
+    /// The user or the system asked the run to stop; a checkpoint was written. Exit code 129, 130 or
+    /// 143.
     #[error("interrupted{}", hint(.todo))]
     Interrupted {
-        /// The exit code: 130 for Ctrl-C, 143 for a termination request.
+        /// The exit code: 130 for Ctrl-C, 143 for a termination request, 129 for a terminal that is
+        /// gone.
         code: u8,
         /// How to go on.
         todo: String,
@@ -239,7 +241,9 @@ impl RecError {
             RecError::Checkpoint { .. } => 6,
             RecError::Interrupted { code, .. } => *code,
             RecError::Io { source, doing, .. } => match source.kind() {
-                std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => 5,
+                std::io::ErrorKind::StorageFull
+                | std::io::ErrorKind::QuotaExceeded
+                | std::io::ErrorKind::FileTooLarge => 5,
                 _ if *doing == "read" => 3,
                 _ => 1,
             },

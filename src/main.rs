@@ -13,7 +13,7 @@ fn main() -> ExitCode {
         Err(answer) => return ExitCode::from(cli::usage::answer(&answer)),
     };
     cli::log::listen(arguments.verbose);
-    match cli::run(arguments) {
+    match cli::interrupt::outlive_file_limits().and_then(|()| cli::run(arguments)) {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read our output has had enough of it, as `gcnrec recommend … | head` does.
         Err(error) if cli::output::is_closed_pipe(&error) => ExitCode::SUCCESS,

@@ -11,7 +11,7 @@ use crate::error::{RecError, Result};
 pub(super) trait Disk {
     /// Creates a folder and the folders above it.
     fn create_dir(&self, path: &Path) -> io::Result<()>;
-    /// Creates or empties a file, writes all bytes and waits until the disk has them.
+    /// Writes a new file in the place of one that may be there, and waits until the disk has it.
     fn write_synced(&self, path: &Path, bytes: &[u8]) -> io::Result<()>;
     /// Adds bytes at the end of a file, created if it is not there, and waits until the disk has
     /// them.
@@ -37,7 +37,13 @@ impl Disk for SystemDisk {
 
     fn write_synced(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         failpoint::change(|| drop(fs::write(path, &bytes[..bytes.len() / 2])))?;
-        let mut file = File::create(path)?;
+        // What was left by a process that was killed goes, and so does a link that somebody put
+        // there: what it leads to is not ours to write.
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
         file.write_all(bytes)?;
         file.sync_all()
     }
@@ -88,6 +94,14 @@ pub(super) fn replace_file(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result
         let _ = disk.remove_file(&tmp);
     }
     written.and_then(|()| disk.sync_dir(parent(path))).map_err(RecError::write(path))
+}
+
+/// Writes a file whole or not at all, and never through a link: what stands at `path` is replaced.
+///
+/// # Errors
+/// [`RecError::Io`] with the path and the system's reason; the old file is then still there.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    replace_file(&SystemDisk, path, bytes)
 }
 
 /// The folder that holds `path`.

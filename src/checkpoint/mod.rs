@@ -20,12 +20,16 @@ mod damage_tests;
 mod disk;
 pub(crate) mod failpoint;
 mod frozen;
+mod lock;
 mod manifest;
 mod run_folder;
 mod store;
 mod tensors;
 
 pub use contents::{Contents, EXCLUDE_SEEN, HOLDS, Ids, RECOVERED_FROM};
+pub use disk::write_whole;
 pub use frozen::{check_folder, load_frozen};
+pub use lock::FolderLock;
+pub(crate) use lock::LOCK;
 pub use run_folder::RunFolder;
 pub use store::{exists, load, save};

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::disk::{Disk, SystemDisk, replace_file};
+use super::disk::{Disk, SystemDisk, parent, replace_file};
+use super::lock::LOCK;
 use super::store::only_checkpoint_files;
 use crate::error::{RecError, Result};
 
@@ -19,6 +20,10 @@ const WEIGHTS: &str = "weights.csv";
 const FILES: [&str; 5] = [METRICS, REPORT_JSON, REPORT_HTML, WEIGHTS, CONFIG];
 /// Where the members of a fusion are: each is a run folder of its own.
 const MEMBERS: &str = "members";
+/// What stands behind the name of a folder that is replaced: the new run until it holds a model, and
+/// the old one while it is removed.
+const NEW: &str = ".new";
+const OLD: &str = ".replaced";
 const CHECKPOINTS: [&str; 6] = ["best", "best.tmp", "best.old", "last", "last.tmp", "last.old"];
 /// First line of `config.toml`: it tells a run folder from a folder that happens to have a file of
 /// that name.
@@ -28,6 +33,8 @@ const MARK: &str = "# gcnrec run: the resolved configuration";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunFolder {
     path: PathBuf,
+    /// Where a run lies whose place this one takes as soon as it holds a model.
+    place: Option<PathBuf>,
 }
 
 /// What stands at a path where a run wants to be.
@@ -41,20 +48,59 @@ enum Found {
 impl RunFolder {
     /// Takes a folder for a run, creating it if it is not there.
     ///
-    /// An empty folder is taken as it is. A folder with a run in it needs `force` (the run is
-    /// removed) or `resume` (it is kept). A folder with anything else in it is refused in any case:
-    /// only what is recognisably a run is ever removed.
+    /// An empty folder is taken as it is. A folder with a run in it needs `force` or `resume` (it is
+    /// kept and goes on). With `force` the new run is written beside it, into `PATH.new`, and takes
+    /// its place with [`RunFolder::take_place`]: until then the old one answers. A folder with
+    /// anything else in it is refused in any case: only what is recognisably a run is ever removed.
     ///
     /// # Errors
     /// [`RecError::Usage`] for a folder that is not free, and for `force` together with `resume`;
     /// [`RecError::Io`] when the system refuses.
     pub fn create(path: &Path, force: bool, resume: bool) -> Result<RunFolder> {
         Self::check(path, force, resume)?;
-        if force && matches!(look(path)?, Found::Run) {
-            clear(path)?;
+        let place = (force && matches!(look(path)?, Found::Run)).then(|| real(path));
+        let path = place.as_ref().map_or_else(|| path.to_path_buf(), |place| beside(place, NEW));
+        if place.is_some() {
+            // What an earlier training left that was ended before it had a model.
+            clear(&path)?;
         }
-        fs::create_dir_all(path).map_err(failed(path, "create"))?;
-        Ok(RunFolder { path: path.to_path_buf() })
+        fs::create_dir_all(&path).map_err(failed(&path, "create"))?;
+        Ok(RunFolder { path, place })
+    }
+
+    /// Puts this run in the place of the one that it replaces, which is removed. Does nothing for a
+    /// run that replaces none, and when called again.
+    ///
+    /// # Errors
+    /// [`RecError::Io`] when the system refuses; then both runs are where they were.
+    pub fn take_place(&mut self) -> Result<()> {
+        let Some(place) = self.place.take() else { return Ok(()) };
+        let old = beside(&place, OLD);
+        remove(&old)?;
+        SystemDisk.rename(&place, &old).map_err(failed(&place, "replace"))?;
+        if let Err(error) = SystemDisk.rename(&self.path, &place) {
+            // Best effort; if it fails too, `check` says where the old run is.
+            let _ = SystemDisk.rename(&old, &place);
+            self.place = Some(place);
+            return Err(failed(&self.path, "move")(error));
+        }
+        self.path = place;
+        SystemDisk.sync_dir(parent(&self.path)).map_err(failed(&self.path, "write"))?;
+        remove(&old)
+    }
+
+    /// Removes a run that came to nothing: one that was to replace another, or one that has neither
+    /// a checkpoint nor a line of metrics. True when it is gone.
+    ///
+    /// # Errors
+    /// [`RecError::Io`] when the system refuses.
+    pub fn discard(&self) -> Result<bool> {
+        let has_begun = || CHECKPOINTS.iter().chain([&METRICS]).any(|name| self.path.join(name).exists());
+        if self.place.is_none() && has_begun() {
+            return Ok(false);
+        }
+        remove(&self.path)?;
+        Ok(true)
     }
 
     /// Refuses what [`RunFolder::create`] would refuse, and changes nothing: so that it is known
@@ -66,9 +112,17 @@ impl RunFolder {
         if force && resume {
             return Err(usage("--force and --resume contradict each other".into(), "give one of them"));
         }
+        let old = beside(&real(path), OLD);
+        if !path.exists() && old.is_dir() && matches!(look(&old)?, Found::Run) {
+            let problem = format!("{} is not there, and {} is the run that it was", path.display(), old.display());
+            return Err(usage(problem, "a training with --force was ended while it replaced it; rename it back"));
+        }
         match look(path)? {
             Found::Nothing => Ok(()),
-            Found::Run if resume || force => Ok(()),
+            Found::Run if resume => Ok(()),
+            Found::Run if force => {
+                check_free_to_replace(&beside(&real(path), NEW)).and_then(|()| check_free_to_replace(&old))
+            }
             Found::Run => Err(usage(
                 format!("{} already holds a run", path.display()),
                 "give --force to replace it, --resume to go on with it, or another --out",
@@ -86,7 +140,7 @@ impl RunFolder {
     /// [`RecError::Missing`] when there is no such folder.
     pub fn open(path: &Path) -> Result<RunFolder> {
         if path.is_dir() {
-            return Ok(RunFolder { path: path.to_path_buf() });
+            return Ok(RunFolder { path: path.to_path_buf(), place: None });
         }
         Err(RecError::missing("run folder", path.display().to_string(), "check the path, or train first"))
     }
@@ -261,6 +315,9 @@ fn look(path: &Path) -> Result<Found> {
         let entry = entry.map_err(failed(path, "read"))?;
         let (name, kind) = (entry.file_name(), entry.file_type().map_err(failed(path, "read"))?);
         let name = name.to_string_lossy();
+        if kind.is_file() && name == LOCK {
+            continue;
+        }
         let unfinished = name.strip_suffix(".tmp").is_some_and(|name| FILES.contains(&name));
         let ours = if kind.is_dir() && name == MEMBERS {
             only_runs(&entry.path())?
@@ -290,27 +347,65 @@ fn look(path: &Path) -> Result<Found> {
 /// True for a folder of run folders and nothing else.
 fn only_runs(path: &Path) -> Result<bool> {
     for member in fs::read_dir(path).map_err(failed(path, "read"))? {
-        let member = member.map_err(failed(path, "read"))?.path();
-        if !member.is_dir() || matches!(look(&member)?, Found::Other(_)) {
+        let member = member.map_err(failed(path, "read"))?;
+        // A link is no folder of ours, wherever it leads.
+        let is_folder = member.file_type().map_err(failed(path, "read"))?.is_dir();
+        if !is_folder || matches!(look(&member.path())?, Found::Other(_)) {
             return Ok(false);
         }
     }
     Ok(true)
 }
 
-/// Removes a run that [`look`] recognised. `config.toml` goes last: until then the rest is still
-/// recognised.
-fn clear(path: &Path) -> Result<()> {
-    let gone = |result: std::io::Result<()>, at: &Path| match result {
+/// The folder itself where a link or `.` leads to it: what is renamed must have a name of its own.
+fn real(path: &Path) -> PathBuf {
+    let is_named = path.file_name().is_some() && !path.is_symlink();
+    if is_named { path.into() } else { fs::canonicalize(path).unwrap_or_else(|_| path.into()) }
+}
+
+/// The folder of this name with a suffix.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(suffix);
+    path.with_file_name(name)
+}
+
+/// Refuses a name that a replacement needs and that something else has.
+fn check_free_to_replace(path: &Path) -> Result<()> {
+    match look(path)? {
+        Found::Nothing | Found::Run => Ok(()),
+        Found::Other(what) => Err(usage(
+            format!("--force writes the new run into {} first, which is no run folder ({what})", path.display()),
+            "move it away, or give another --out",
+        )),
+    }
+}
+
+/// Removes a run that [`look`] recognised, its lock and its folder; nothing where there is none.
+fn remove(path: &Path) -> Result<()> {
+    if !path.exists() {
+        return Ok(());
+    }
+    clear(path)?;
+    gone(SystemDisk.remove_file(&path.join(LOCK)), path)?;
+    gone(fs::remove_dir(path), path)
+}
+
+fn gone(result: std::io::Result<()>, at: &Path) -> Result<()> {
+    match result {
         Err(e) if e.kind() != ErrorKind::NotFound => Err(failed(at, "remove")(e)),
         _ => Ok(()),
-    };
+    }
+}
+
+/// Removes what is in a run that [`look`] recognised. `config.toml` goes last: until then the rest
+/// is still recognised. A lock stays: it may be held.
+fn clear(path: &Path) -> Result<()> {
     let members = path.join(MEMBERS);
     if members.is_dir() {
         for member in fs::read_dir(&members).map_err(failed(&members, "read"))? {
             let member = member.map_err(failed(&members, "read"))?.path();
-            clear(&member)?;
-            gone(fs::remove_dir(&member), &member)?;
+            remove(&member)?;
         }
         gone(fs::remove_dir(&members), &members)?;
     }
@@ -349,9 +444,74 @@ mod tests {
         assert_eq!(refused.exit_code(), 2);
         assert!(refused.to_string().contains("--force") && refused.to_string().contains("--resume"), "{refused}");
         assert_eq!(RunFolder::create(run.path(), false, true).unwrap().read_metrics().unwrap(), [json!({"epoch": 1})]);
-        RunFolder::create(run.path(), true, false).unwrap();
-        assert_eq!(fs::read_dir(run.path()).unwrap().count(), 0);
         assert!(RunFolder::create(run.path(), true, true).is_err());
+        replace(run.path());
+        assert_eq!(fs::read_dir(run.path()).unwrap().count(), 0);
+    }
+
+    /// Replaces a run as a training does that has its first model at once.
+    fn replace(path: &Path) {
+        let mut new = RunFolder::create(path, true, false).unwrap();
+        new.take_place().unwrap();
+        assert_eq!(new.path(), path);
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "nothing is left beside it");
+    }
+
+    #[test]
+    fn a_run_answers_until_the_one_that_replaces_it_takes_its_place() {
+        let base = tempfile::tempdir().unwrap();
+        let path = base.path().join("run");
+        let old = run_in(&path);
+        let mut new = RunFolder::create(&path, true, false).unwrap();
+        assert_eq!(new.path(), base.path().join("run.new"));
+        new.write_config("seed = 2\n").unwrap();
+        assert!(old.read_config().unwrap().contains("seed = 1") && old.best().is_dir());
+        // A training that was ended before its first model leaves its start; the next one removes
+        // it.
+        new = RunFolder::create(&path, true, false).unwrap();
+        assert_eq!(fs::read_dir(new.path()).unwrap().count(), 0);
+        new.write_config("seed = 3\n").unwrap();
+        new.take_place().unwrap();
+        new.take_place().unwrap();
+        assert!(new.read_config().unwrap().contains("seed = 3"));
+        assert_eq!((new.path(), path.join("best").exists()), (&*path, false));
+        // One that came to nothing leaves the old one as it was.
+        let failed = RunFolder::create(&path, true, false).unwrap();
+        failed.write_config("seed = 4\n").unwrap();
+        failed.append_metrics(&json!({"epoch": 1})).unwrap();
+        assert!(failed.discard().unwrap());
+        assert!(new.read_config().unwrap().contains("seed = 3"));
+        assert_eq!(fs::read_dir(base.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_lies_where_a_replacement_would_be_written_is_not_touched() {
+        let base = tempfile::tempdir().unwrap();
+        let path = base.path().join("run");
+        run_in(&path);
+        for name in ["run.new", "run.replaced"] {
+            let thesis = base.path().join(name).join("thesis.txt");
+            fs::create_dir_all(thesis.parent().unwrap()).unwrap();
+            fs::write(&thesis, "years of work").unwrap();
+            let error = RunFolder::create(&path, true, false).unwrap_err();
+            assert!(error.exit_code() == 2 && error.to_string().contains(name), "{error}");
+            assert!(thesis.exists());
+            fs::remove_dir_all(thesis.parent().unwrap()).unwrap();
+        }
+        // Ended between the two renames: the old run is named and never forgotten.
+        fs::rename(&path, base.path().join("run.replaced")).unwrap();
+        let error = RunFolder::create(&path, false, false).unwrap_err();
+        assert!(error.to_string().contains("rename it back"), "{error}");
+    }
+
+    #[test]
+    fn a_run_with_a_checkpoint_or_an_epoch_is_not_discarded() {
+        let base = tempfile::tempdir().unwrap();
+        let run = run_in(&base.path().join("run"));
+        assert!(!run.discard().unwrap() && run.best().is_dir());
+        let unborn = RunFolder::create(&base.path().join("other"), false, false).unwrap();
+        unborn.write_config("seed = 1\n").unwrap();
+        assert!(unborn.discard().unwrap() && !unborn.path().exists());
     }
 
     #[test]
@@ -365,7 +525,7 @@ mod tests {
         fs::remove_file(run.member("2").join("thesis.txt")).unwrap();
         RunFolder::create(run.path(), false, true).unwrap();
         assert!(run.member("1").join("config.toml").exists());
-        RunFolder::create(run.path(), true, false).unwrap();
+        replace(run.path());
         assert_eq!(fs::read_dir(run.path()).unwrap().count(), 0);
     }
 

@@ -7,7 +7,7 @@ mod compare;
 mod devices;
 mod evaluate;
 mod inspect;
-mod interrupt;
+pub(crate) mod interrupt;
 pub(crate) mod log;
 pub(crate) mod output;
 mod progress;
@@ -31,7 +31,7 @@ Start here (no data needed, the demo world is built in):
   gcnrec recommend runs/lightgcn-1 --user user-0001
 
 Exit codes: 0 ok, 1 failure, 2 wrong usage, 3 data, 4 configuration, 5 resources or device, 6 damaged checkpoint,
-130 and 143 interrupted after a checkpoint was written (go on with --resume)")]
+129, 130 and 143 interrupted after a checkpoint was written (go on with --resume)")]
 pub(crate) struct Arguments {
     /// Also tell what is read, written and evaluated; twice (-vv): in more detail
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]

@@ -27,12 +27,16 @@ pub(super) struct OutputArgs {
 impl OutputArgs {
     /// Prints a table to stdout.
     pub(super) fn print(self, table: &Table) -> Result<()> {
-        let format = match self.output {
+        print(&table.render(self.format()))
+    }
+
+    /// The format that was asked for.
+    pub(super) fn format(self) -> Format {
+        match self.output {
             Output::Table => Format::Table,
             Output::Json => Format::Json,
             Output::Csv => Format::Csv,
-        };
-        print(&table.render(format))
+        }
     }
 
     /// True when a person reads the output, so that more than the table may be printed.
@@ -51,9 +55,11 @@ pub(super) fn print(text: &str) -> Result<()> {
     written.map_err(|source| RecError::Io { path: "stdout".into(), doing: "write", source })
 }
 
-/// Writes a line to stderr. Nobody can be told when that fails, so nothing is done about it.
-pub(crate) fn say(line: &str) {
-    let _ = writeln!(io::stderr().lock(), "{line}");
+/// Writes lines to stderr; names in them come from files, so that what would drive the terminal is
+/// spelt out. Nobody can be told when that fails, so nothing is done about it.
+pub(crate) fn say(lines: &str) {
+    let lines: Vec<String> = lines.split('\n').map(one_line).collect();
+    let _ = writeln!(io::stderr().lock(), "{}", lines.join("\n"));
 }
 
 /// Text for one line: characters that would end the line or drive the terminal are spelt out. They

@@ -20,11 +20,15 @@ pub(super) fn run(args: &Args) -> Result<()> {
     if args.run.resume && args.run.out.is_none() {
         return Err(RecError::usage("--resume does not say which run", "add --out with the folder of the run"));
     }
+    let stop = Stop::default();
+    interrupt::listen(&stop)?;
+    if args.run.obey_stdin {
+        interrupt::obey_stdin(&stop)?;
+    }
     let loaded = settings::settle(&args.sources()?, args.destination())?.load()?;
     say_loaded(&loaded);
     let prepared = loaded.prepare()?;
-    let (stop, mut progress) = (Stop::default(), Progress::new());
-    interrupt::listen(&stop)?;
+    let mut progress = Progress::new();
     let finished = prepared.train(&mut progress, &stop);
     progress.finish();
     show(args, &finished?)

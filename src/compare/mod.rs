@@ -104,7 +104,8 @@ pub fn run(
     tell: &mut dyn FnMut(&str),
 ) -> Result<Comparison> {
     let first_seed = plan.first_seed()?;
-    runs::claim_folder(plan, &contestants)?;
+    let lock = runs::claim_folder(plan, &contestants)?;
+    lock.warning().iter().for_each(|warning| tell(warning));
     let mut tuned = vec![None; contestants.len()];
     if let Some(tune) = &plan.tune {
         for (contestant, tuned) in contestants.iter_mut().zip(&mut tuned) {
@@ -131,6 +132,7 @@ pub fn run(
     let comparison = collect::collect(plan, contestants, tuned, results, tuning)?;
     runs::write(&plan.out.join("compare.html"), &comparison.to_html())?;
     runs::write(&plan.out.join("compare.json"), &comparison.to_json())?;
+    drop(lock);
     Ok(comparison)
 }
 

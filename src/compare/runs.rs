@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::Plan;
 use super::contestants::{Contestant, loaded};
 use super::metric::Tested;
-use crate::checkpoint::RunFolder;
+use crate::checkpoint::{FolderLock, LOCK, RunFolder, write_whole};
 use crate::config::Config;
 use crate::error::{RecError, Result};
 
@@ -70,17 +70,18 @@ impl RunResult {
 }
 
 /// Takes the folder of a comparison: a new or an empty one, or with `resume` one that holds its
-/// beginning.
+/// beginning. Nobody else writes into it while the lock lives.
 ///
 /// # Errors
-/// [`RecError::Usage`] for a folder that is taken, and for a file.
-pub fn claim_folder(plan: &Plan, contestants: &[Contestant]) -> Result<()> {
+/// [`RecError::Usage`] for a folder that is taken, for a file and for links in the folder; as
+/// [`FolderLock::take`].
+pub fn claim_folder(plan: &Plan, contestants: &[Contestant]) -> Result<FolderLock> {
     let out = &plan.out;
     let refuse = |what: &str, todo: &str| Err(RecError::usage(format!("{} {what}", out.display()), todo));
     if out.exists() && !out.is_dir() {
         return refuse("is a file", "a comparison takes a folder; give another --out");
     }
-    let is_taken = fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some());
+    let is_taken = entries(out).iter().any(|entry| *entry.file_name() != *LOCK);
     if is_taken && !plan.resume {
         return refuse("is not empty", "give --resume to go on with the comparison in it, or another --out");
     }
@@ -90,7 +91,27 @@ pub fn claim_folder(plan: &Plan, contestants: &[Contestant]) -> Result<()> {
             "give the --out that the comparison began with",
         );
     }
-    create_dir(out)
+    if let Some(link) = link_in(out) {
+        return refuse(
+            &format!("holds the link {}", link.display()),
+            "a comparison writes into its own folder; put the file in its place",
+        );
+    }
+    create_dir(out)?;
+    FolderLock::take(out)
+}
+
+fn entries(folder: &Path) -> Vec<fs::DirEntry> {
+    fs::read_dir(folder).into_iter().flatten().flatten().collect()
+}
+
+/// A link among what a comparison writes: it may lead anywhere.
+fn link_in(out: &Path) -> Option<PathBuf> {
+    let is_link = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_symlink());
+    let all = entries(out);
+    let below = all.iter().flat_map(|entry| entries(&entry.path()));
+    let found = all.iter().find(|entry| is_link(entry)).map(fs::DirEntry::path);
+    found.or_else(|| below.into_iter().find(is_link).map(|entry| entry.path()))
 }
 
 /// True for a folder with the result of a comparison, or with the configuration of one of its runs,
@@ -100,7 +121,6 @@ fn holds_comparison(out: &Path, contestants: &[Contestant]) -> bool {
     if out.join("config.toml").exists() {
         return false;
     }
-    let entries = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten().collect::<Vec<_>>();
     let is_of_run = |entry: &fs::DirEntry| {
         let (name, path) = (entry.file_name(), entry.path());
         let name = name.to_string_lossy();
@@ -109,7 +129,8 @@ fn holds_comparison(out: &Path, contestants: &[Contestant]) -> bool {
         path.is_file() && number.is_some_and(|number| number.parse::<u64>().is_ok())
     };
     // A kill may come between the folder of the first model and its first file.
-    let all = entries(out);
+    let mut all = entries(out);
+    all.retain(|entry| *entry.file_name() != *LOCK);
     let is_ours = |name: &std::ffi::OsStr| contestants.iter().any(|contestant| *contestant.name == *name);
     let is_empty = |entry: &fs::DirEntry| entry.path().is_dir() && entries(&entry.path()).is_empty();
     let has_begun = all.iter().all(|entry| is_ours(&entry.file_name()) && is_empty(entry));
@@ -197,8 +218,7 @@ fn create_dir(path: &Path) -> Result<()> {
 /// # Errors
 /// [`RecError::Io`] when the disk is full or refuses.
 pub fn write(path: &Path, text: &str) -> Result<()> {
-    let unfinished = path.with_extension("tmp");
-    fs::write(&unfinished, text).and_then(|()| fs::rename(&unfinished, path)).map_err(RecError::write(path))
+    write_whole(path, text.as_bytes())
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::checkpoint::RunFolder;
+use crate::checkpoint::{FolderLock, RunFolder};
 use crate::error::Result;
 
 /// Where run folders are put when no folder is named.
@@ -23,6 +23,12 @@ const RUNS: &str = "runs";
 pub struct Destination {
     folder: Place,
     existing: Existing,
+}
+
+/// A folder that this process alone writes into, as long as the value lives.
+pub(super) struct Taken {
+    pub(super) folder: RunFolder,
+    pub(super) locks: Vec<FolderLock>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +52,7 @@ impl Destination {
         Destination { folder: Place::Named(folder.into()), existing: Existing::Refuse }
     }
 
-    /// This folder; a run in it is removed.
+    /// This folder; a run in it is replaced as soon as the new one holds a model.
     pub fn replace(folder: impl Into<PathBuf>) -> Self {
         Destination { existing: Existing::Replace, ..Destination::new(folder) }
     }
@@ -62,27 +68,33 @@ impl Destination {
         Destination { folder: Place::NextFree(name.map(String::from)), existing: Existing::Refuse }
     }
 
-    /// Refuses a folder that holds something else; changes nothing.
+    /// Refuses a folder that holds something else or that another training has; changes nothing.
     ///
     /// # Errors
-    /// As [`RunFolder::check`].
+    /// As [`RunFolder::check`] and [`FolderLock::check`].
     pub fn check(&self) -> Result<()> {
-        match &self.folder {
-            Place::Named(folder) => RunFolder::check(folder, self.replaces(), self.resumes()),
-            Place::NextFree(_) => Ok(()),
-        }
+        let Place::Named(folder) = &self.folder else { return Ok(()) };
+        RunFolder::check(folder, self.replaces(), self.resumes())?;
+        FolderLock::check(folder)
     }
 
     /// Takes the folder; `model` names it where nothing else does.
     ///
     /// # Errors
-    /// As [`RunFolder::create`] and [`RunFolder::next_free`].
-    pub(super) fn create(&self, model: &str) -> Result<RunFolder> {
-        let folder = match &self.folder {
+    /// As [`RunFolder::create`], [`RunFolder::next_free`] and [`FolderLock::take`].
+    pub(super) fn create(&self, model: &str) -> Result<Taken> {
+        let path = match &self.folder {
             Place::Named(folder) => folder.clone(),
             Place::NextFree(name) => RunFolder::next_free(Path::new(RUNS), name.as_deref().unwrap_or(model))?,
         };
-        RunFolder::create(&folder, self.replaces(), self.resumes())
+        RunFolder::check(&path, self.replaces(), self.resumes())?;
+        // A run that is replaced is locked too: nobody goes on with it meanwhile.
+        let mut locks = if path.is_dir() { vec![FolderLock::take(&path)?] } else { Vec::new() };
+        let folder = RunFolder::create(&path, self.replaces(), self.resumes())?;
+        if locks.is_empty() || folder.path() != path {
+            locks.push(FolderLock::take(folder.path())?);
+        }
+        Ok(Taken { folder, locks })
     }
 
     /// True when a run in the folder goes on.

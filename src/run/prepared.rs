@@ -1,10 +1,11 @@
 //! A run that passed every check and can be trained.
 
-use super::destination::Destination;
+use super::destination::{Destination, Taken};
 use super::finished::Finished;
 use super::report;
+use crate::checkpoint::FolderLock;
 use crate::debias;
-use crate::error::Result;
+use crate::error::{RecError, Result};
 use crate::train::{self, Job, Observer, Outcome, RunStore, Stop};
 
 /// A run that passed every check. Nothing is written yet.
@@ -41,17 +42,35 @@ impl Prepared {
     /// Those of the folder, of [`train::run`], of the report, and of writing them.
     pub fn train(self, observer: &mut dyn Observer, stop: &Stop) -> Result<Finished> {
         let Prepared { job, destination, load_s } = self;
-        let folder = destination.create(job.model.name())?;
+        // The locks are held until the report is written.
+        let Taken { folder, locks } = destination.create(job.model.name())?;
+        let warnings: Vec<String> = locks.iter().filter_map(FolderLock::warning).collect();
+        warnings.iter().for_each(|warning| observer.on_message(warning));
         folder.write_config(&job.config_toml)?;
-        let mut store = RunStore::new(folder.clone(), &job);
-        let outcome = train::run(&job, &mut store, destination.resumes(), observer, stop)?;
-        let report = report::of(&job, &outcome, load_s, &folder)?;
+        let mut store = RunStore::new(folder, &job);
+        let trained = train::run(&job, &mut store, destination.resumes(), observer, stop);
+        let folder = store.into_folder().expect("a store should give back the folder it was made for");
+        let outcome = match trained {
+            Ok(outcome) => outcome,
+            // What was interrupted can go on.
+            Err(error @ RecError::Interrupted { .. }) => return Err(error),
+            Err(error) => {
+                if !destination.resumes() {
+                    // The reason to stop is the one to tell.
+                    let _ = folder.discard();
+                }
+                return Err(error);
+            }
+        };
+        let mut report = report::of(&job, &outcome, load_s, &folder)?;
+        report.warnings.extend(warnings);
         if let Some(learned) = &outcome.example_weights {
             let labels = learned.labels.as_ref().map(|labels| labels.as_slice());
             let (users, items) = (&job.split.users, &job.split.items);
             debias::export(&folder.weights(), users, items, &learned.pairs, labels, &learned.weights)?;
         }
         folder.write_report(&report.to_json(), &report.to_html())?;
+        drop(locks);
         Ok(Finished { report, outcome, folder, job })
     }
 

@@ -7,7 +7,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use super::job::Job;
-use super::observer::EpochRecord;
+use super::observer::{EpochRecord, Stage};
 use super::progress::Progress;
 use crate::checkpoint::{self, Contents, EXCLUDE_SEEN, HOLDS, Ids, RECOVERED_FROM, RunFolder};
 use crate::data::{self, IdMap, Part};
@@ -117,7 +117,13 @@ impl RunStore {
             checkpoint::save(&folder.best(), &contents)?;
             self.best_is_new = false;
         }
-        Ok(())
+        // There is a model now that can answer in the place of another.
+        self.folder.as_mut().map_or(Ok(()), RunFolder::take_place)
+    }
+
+    /// The folder, which is another one than at the start where the run has taken another's place.
+    pub fn into_folder(self) -> Option<RunFolder> {
+        self.folder
     }
 
     /// Writes `last/`.
@@ -190,6 +196,9 @@ impl RunStore {
         let progress: Progress = serde_json::from_value(fact("progress"))
             .map_err(|e| refuse(format!("its progress cannot be read: {e}"), "start again with --force"))?;
         folder.cut_metrics(progress.metrics_lines)?;
+        check_order(&folder.read_metrics()?).map_err(|problem| {
+            RecError::checkpoint(folder.path().join("metrics.jsonl"), problem, "start again with --force")
+        })?;
         let mut warnings = Vec::new();
         if let Some(from) = fact(RECOVERED_FROM).as_str() {
             warnings.push(format!("the newest checkpoint cannot be used; going on from {from}"));
@@ -236,6 +245,31 @@ impl RunStore {
     }
 }
 
+/// Refuses epochs that do not follow each other: two trainings have written into one folder.
+fn check_order(lines: &[Value]) -> Result<(), String> {
+    let place = |line: &Value| {
+        let stage = serde_json::from_value::<Stage>(line["stage"].clone()).ok()?;
+        Some((stage, line["epoch"].as_u64()?))
+    };
+    let mut before: Option<(Stage, u64)> = None;
+    for (number, line) in (1..).zip(lines) {
+        let (stage, epoch) = place(line).ok_or_else(|| format!("line {number} names no stage and no epoch"))?;
+        let follows = match before {
+            Some((stage_before, epoch_before)) if stage_before == stage => epoch == epoch_before + 1,
+            Some((stage_before, _)) => stage > stage_before && epoch == 1,
+            None => epoch == 1,
+        };
+        if !follows {
+            let of = |(stage, epoch): (Stage, u64)| format!("epoch {epoch} of stage {}", stage.name());
+            let after = before.map_or_else(|| "the beginning".into(), of);
+            let here = of((stage, epoch));
+            return Err(format!("line {number} is {here} after {after}: two trainings wrote into this folder"));
+        }
+        before = Some((stage, epoch));
+    }
+    Ok(())
+}
+
 /// A run as its last checkpoint has it.
 pub struct Resumed {
     /// The learner's state.
@@ -244,4 +278,28 @@ pub struct Resumed {
     pub progress: Progress,
     /// What the user should know before it goes on.
     pub warnings: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn epochs_that_do_not_ascend_are_refused_with_their_line() {
+        let lines = |places: &[(&str, u64)]| -> Vec<Value> {
+            places.iter().map(|(stage, epoch)| json!({"stage": stage, "epoch": epoch})).collect()
+        };
+        check_order(&[]).unwrap();
+        check_order(&lines(&[("layers", 1), ("layers", 2), ("train", 1), ("train", 2), ("refit", 1)])).unwrap();
+        for (places, line) in [
+            (&[("train", 2)][..], 1),
+            (&[("train", 1), ("train", 2), ("train", 2)], 3),
+            (&[("train", 1), ("train", 3)], 2),
+            (&[("train", 1), ("refit", 1), ("train", 2)], 3),
+            (&[("train", 1), ("refit", 2)], 2),
+        ] {
+            let problem = check_order(&lines(places)).unwrap_err();
+            assert!(problem.starts_with(&format!("line {line} is epoch ")), "{problem}");
+        }
+    }
 }

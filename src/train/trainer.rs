@@ -76,6 +76,7 @@ impl Trainer<'_> {
     ) -> Result<StageResult> {
         let metric = Selection::parse(&self.job.train.metric)?;
         let steps_per_epoch = learner.steps_per_epoch();
+        let _heeding = self.stop.heed();
         self.observer.on_stage(&StagePlan {
             stage: self.progress.stage,
             max_epochs,

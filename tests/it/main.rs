@@ -18,6 +18,8 @@ mod keys;
 #[cfg(unix)]
 mod kill;
 mod layering;
+#[cfg(unix)]
+mod locks;
 mod old_runs;
 #[cfg(any(feature = "cuda", feature = "vulkan"))]
 mod parity;

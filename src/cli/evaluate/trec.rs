@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use gcnrec::checkpoint::write_whole;
 use gcnrec::eval::trec::{TrecFiles, evaluate_files};
 use gcnrec::eval::{Config, Evaluator};
 use gcnrec::models::Scorer;
@@ -27,8 +28,8 @@ pub(super) fn write(folder: &Path, job: &Job, evaluator: &Evaluator, scorer: &dy
     })?;
     fs::create_dir_all(folder).map_err(RecError::write(folder))?;
     let qrels = folder.join("qrels.txt");
-    fs::write(&run, &files.run).map_err(RecError::write(&run))?;
-    fs::write(&qrels, &files.qrels).map_err(RecError::write(&qrels))?;
+    write_whole(&run, files.run.as_bytes())?;
+    write_whole(&qrels, files.qrels.as_bytes())?;
     say(&format!("wrote {} and {}", run.display(), qrels.display()));
     Ok(())
 }

@@ -51,7 +51,7 @@ pub(super) struct RunArgs {
     /// The run folder; default runs/NAME-n
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
-    /// Replace a run that is in the folder
+    /// Replace a run that is in the folder, as soon as the new one holds a model
     #[arg(long)]
     pub(super) force: bool,
     /// Go on with the run in the folder
@@ -60,6 +60,9 @@ pub(super) struct RunArgs {
     /// Set any key of the configuration, as in --set model.ease.l2=300
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
+    /// For gcnrec compare: a byte on stdin is an exit code to stop with, its end ends the process
+    #[arg(long, hide = true)]
+    pub(super) obey_stdin: bool,
 }
 
 impl RunArgs {

@@ -101,16 +101,115 @@ fn a_finished_run_is_never_overwritten_or_changed_by_accident() {
                 .refused(3, &["u.txt: found no user"]),
             line("a file of users in Latin-1", "recommend run --users u.txt")
                 .file("u.txt", b"caf\xe9")
-                .refused(3, &["u.txt: found a byte that is not UTF-8 at offset 3"]),
-            line("a file with one unknown user", "recommend run --users u.txt")
+                .refused(3, &["u.txt:1: found a byte that is not UTF-8 at position 4"]),
+            line("a file with one unknown user", "recommend run --users u.txt --strict")
                 .file("u.txt", "user-0001\nnobody\n")
                 .refused(3, &["user \"nobody\""]),
+            line("a file of unknown users alone", "recommend run --users u.txt --to lists.csv")
+                .file("u.txt", "nobody\nnobody else\n")
+                .refused(3, &["u.txt: found 2 users, none of whom this run can answer"]),
+            line("a file of users without end", "recommend run --users /dev/zero").refused(3, &["/dev/zero:1: found"]),
+            line("lists as Parquet", "recommend run --all -o lists.parquet")
+                .refused(2, &["-o lists.parquet: Parquet is not written yet", ".jsonl"]),
+            line("lists in a folder", "recommend run --all -o d.csv")
+                .file("d.csv/a", "")
+                .refused(2, &["-o d.csv: this is a folder"]),
             line("an unknown metric for a run", "evaluate run --metrics ndgc")
                 .refused(4, &["--metrics: unknown metric \"ndgc\"; did you mean \"ndcg\"?"]),
             line("a list of no length", "evaluate run --k 0").refused(4, &["--k: eval.k: found 0"]),
         ],
         Some(&base.path().join("run")),
     );
+}
+
+#[test]
+fn a_run_that_comes_to_nothing_leaves_nothing_and_takes_no_run_away() {
+    let base = tempfile::tempdir().unwrap();
+    trained(base.path());
+    let small = "--set data.demo.n_users=50 --set data.demo.n_items=60 --set data.demo.n_communities=2 \
+                 --set data.demo.interactions_per_user=8";
+    let once = "user,item,time\nu1,a,1\nu2,b,2\nu3,a,3\nu4,b,4\n";
+    judge_all(
+        &[
+            Case::new(
+                "a run that diverges in the place of another",
+                &format!("train --lr 1e30 --out run --force {small}"),
+            )
+            .refused(1, &["loss is"]),
+            Case::new("no history of two items", "train --train f.csv --model sasrec --out other")
+                .file("f.csv", once)
+                .refused(3, &["no history of two items"]),
+            Case::new(
+                "no history of two items in the place of a run",
+                "train --train f.csv --model sasrec --out run --force",
+            )
+            .file("f.csv", once)
+            .refused(3, &["no history of two items"]),
+            Case::new("a singular matrix", "train --train f.csv --model ease --l2 1e-30 --out other")
+                .file("f.csv", "user,item\nu,a\nu,b\nv,a\nv,b\nw,a\nw,b\nx,a\nx,b\n")
+                .refused(4, &["model.ease.l2", "singular"]),
+        ],
+        Some(&base.path().join("run")),
+    );
+}
+
+#[test]
+fn a_run_answers_until_the_one_that_replaces_it_has_a_model() {
+    let base = tempfile::tempdir().unwrap();
+    trained(base.path());
+    let run = |line: &str| {
+        let output = gcnrec(base.path()).args(words(line)).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let printed = run("train --model popularity --out run --force");
+    assert!(printed.ends_with("run: run\n"), "{printed}");
+    assert!(run("inspect run").contains("popularity"));
+    let names: Vec<_> = fs::read_dir(base.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["run"], "nothing is left beside it");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_is_not_written_through() {
+    let base = tempfile::tempdir().unwrap();
+    // Names without blanks, which TREC files cannot hold.
+    let rows = (0..60).map(|n| format!("u{},i{}\n", n / 6, (n / 6 * 7 + n % 6 * 3) % 20));
+    fs::write(base.path().join("f.csv"), format!("user,item\n{}", rows.collect::<String>())).unwrap();
+    let output = gcnrec(base.path()).args(words("train --data f.csv --model popularity --out run")).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let thesis = base.path().join("thesis.txt");
+    fs::write(&thesis, "years of work").unwrap();
+    fs::create_dir(base.path().join("lists")).unwrap();
+    for name in ["run.txt", "qrels.txt", "run.txt.tmp"] {
+        std::os::unix::fs::symlink(&thesis, base.path().join("lists").join(name)).unwrap();
+    }
+    let output = gcnrec(base.path()).args(["evaluate", "run", "--trec", "lists"]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(fs::read_to_string(&thesis).unwrap(), "years of work");
+    assert!(fs::read_to_string(base.path().join("lists/run.txt")).unwrap().lines().count() > 10);
+    // A comparison does not go on in a folder that leads elsewhere.
+    fs::create_dir_all(base.path().join("c/e")).unwrap();
+    fs::write(base.path().join("c/e/seed-2020.toml"), "").unwrap();
+    std::os::unix::fs::symlink(&thesis, base.path().join("c/e/seed-2020.log")).unwrap();
+    fs::write(base.path().join("e.toml"), "[model.ease]\n").unwrap();
+    let output = gcnrec(base.path()).args(["compare", "e.toml", "--out", "c", "--resume"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("c holds the link c/e/seed-2020.log"), "{said}");
+    assert_eq!(fs::read_to_string(&thesis).unwrap(), "years of work");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_limit_on_the_size_of_files_is_told_like_a_full_disk() {
+    let base = tempfile::tempdir().unwrap();
+    let mut shell = std::process::Command::new("sh");
+    let line = "ulimit -f 4; exec \"$0\" train --model popularity --out run";
+    let output = shell.current_dir(base.path()).args(["-c", line, env!("CARGO_BIN_EXE_gcnrec")]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(5), "{said}");
+    assert!(said.lines().last().unwrap().starts_with("error: run/best.tmp"), "{said}");
 }
 
 #[test]
