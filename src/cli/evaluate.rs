@@ -137,6 +137,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
         .evaluator(part, seen)?
         .ok_or_else(|| RecError::missing("part", name, format!("the data of this run have no {name} pairs")))?;
     let metrics = evaluation.evaluate(recommender.scorer())?;
+    warn_of_undefined(args.part, &evaluation.undefined());
     match (&args.trec, evaluation.lists()) {
         (Some(folder), Some(evaluator)) => trec::write(folder, &job, evaluator, recommender.scorer())?,
         (Some(_), None) => {
@@ -159,6 +160,13 @@ impl JudgedPart {
             JudgedPart::Valid => "valid",
             JudgedPart::Uniform => "uniform",
         }
+    }
+}
+
+/// Says which metrics have no value on a part, and why.
+fn warn_of_undefined(part: JudgedPart, undefined: &[(String, String)]) {
+    for (metric, reason) in undefined {
+        say(&format!("warning: {metric} is not defined on the {} part: {reason}", part.name()));
     }
 }
 

@@ -7,8 +7,8 @@ use super::Plan;
 use super::metric::Tested;
 use crate::config::{Config, Flag, Sources};
 use crate::data::Split;
-use crate::error::{RecError, Result};
-use crate::eval::MetricAt;
+use crate::error::{Place, RecError, Result};
+use crate::eval::{LabeledProtocol, MetricAt};
 use crate::run::{Destination, Loaded, Run};
 use crate::train::{METRICS_OF_LABELS, check_lists};
 
@@ -56,7 +56,10 @@ pub fn read(plan: &Plan, seed: u64) -> Result<Vec<Contestant>> {
         // Other data than the first file's are refused below.
         let contestant = entered(plan, file, &run.clone().with_split(split.clone())?, &contestants)?;
         match contestants.first() {
-            None => is_reported(&contestant)?,
+            None => {
+                is_reported(&contestant)?;
+                is_defined(&contestant, &split)?;
+            }
             Some(first) => {
                 same_judge(first, &contestant)?;
                 if contestant.config.data != first.config.data {
@@ -106,6 +109,19 @@ fn is_reported(first: &Contestant) -> Result<()> {
             Tested::Rows(_) => format!("give one of {}, or set train.metric", METRICS_OF_LABELS.join(", ")),
         },
     ))
+}
+
+/// Refuses to test what has no value on the labels of the test part, before anything is trained.
+fn is_defined(first: &Contestant, split: &Split) -> Result<()> {
+    let tested = first.metric.to_string();
+    if !first.labelled || split.test.is_empty() {
+        return Ok(());
+    }
+    let protocol = LabeledProtocol::parse(&[&tested])?;
+    let Some((_, found)) = protocol.undefined(&split.test.ratings).into_iter().next() else { return Ok(()) };
+    let expected = format!("rows for which {tested} is defined: positive and negative ones");
+    Err(RecError::input(Place::file(Path::new("test part")), found, expected)
+        .with_todo("compare by --metric nll, or give a test part with both"))
 }
 
 /// A file's run with a seed, with all that the plan sets.

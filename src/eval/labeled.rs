@@ -9,7 +9,7 @@
 use gcnrec_graphs::{ItemId, UserId};
 use gcnrec_kernels::KernelError;
 
-use super::metrics::{Metric, MetricAt, ValueMetric, classes, value_named};
+use super::metrics::{Metric, MetricAt, ValueMetric, classes, one_class, value_named};
 use super::values::Metrics;
 use crate::error::{RecError, Result};
 use crate::models::{Query, Scorer};
@@ -156,6 +156,23 @@ impl LabeledProtocol {
         matches!(self, LabeledProtocol::Values(metrics) if metrics.iter().any(|metric| metric.takes_ratings()))
     }
 
+    /// The metrics that have no value on rows with these labels, with the reason: `auc` needs rows
+    /// of both classes, and a ranking a positive row.
+    pub fn undefined(&self, labels: &[f32]) -> Vec<(String, String)> {
+        match self {
+            LabeledProtocol::Values(metrics) => metrics
+                .iter()
+                .filter_map(|metric| Some((metric.name().to_string(), metric.undefined(labels)?)))
+                .collect(),
+            LabeledProtocol::Ranking(metrics) => match one_class(labels) {
+                Some(reason) if labels.iter().all(|label| *label <= 0.0) => {
+                    metrics.iter().map(|metric| (metric.to_string(), reason.clone())).collect()
+                }
+                _ => Vec::new(),
+            },
+        }
+    }
+
     /// Reads names: `auc`, `logloss`, … or `ndcg@5`, `recall@5`, ….
     ///
     /// # Errors
@@ -195,16 +212,21 @@ pub(super) fn mixed(value: &str, ranked: &str) -> RecError {
         ))
 }
 
-/// The metrics of a scorer on labelled rows, in the order of the protocol.
+/// The metrics of a scorer on labelled rows, in the order of the protocol. Those that are
+/// [not defined](LabeledProtocol::undefined) are left out.
 ///
 /// # Errors
 /// Those of [`LabeledRows::scores`]; [`RecError::Input`] when the labels are not of the kind that a
-/// metric needs, or no user has a positive row.
+/// metric needs, or none of the metrics is defined.
 pub fn evaluate_labeled(scorer: &dyn Scorer, rows: &LabeledRows, protocol: &LabeledProtocol) -> Result<Metrics> {
     let scores = rows.scores(scorer)?;
     match protocol {
         LabeledProtocol::Values(metrics) => {
-            metrics.iter().map(|metric| Ok((metric.name().to_string(), metric.value(&scores, &rows.labels)?))).collect()
+            let mut judged = metrics.clone();
+            judged.retain(|metric| metric.undefined(&rows.labels).is_none());
+            // Where nothing is left, the reason is the answer.
+            let judged = if judged.is_empty() { metrics } else { &judged };
+            judged.iter().map(|metric| Ok((metric.name().to_string(), metric.value(&scores, &rows.labels)?))).collect()
         }
         LabeledProtocol::Ranking(metrics) => {
             let judged = rank(rows, &scores, metrics)?;

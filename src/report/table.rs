@@ -176,6 +176,7 @@ impl Cell {
     fn printed(&self) -> (String, bool) {
         match self {
             Cell::Text(text) => (printable(text), false),
+            Cell::Real(value, _) if value.is_nan() => (self.shown(), true),
             Cell::Real(value, digits) => (format!("{value:.digits$}"), true),
             other => (other.plain(), true),
         }

@@ -44,6 +44,9 @@ pub(super) fn of(job: &Job, outcome: &Outcome, load_s: f64, folder: &RunFolder) 
     let parts = [("valid", &outcome.valid), ("test", &outcome.test)];
     report.metrics =
         parts.into_iter().filter_map(|(part, metrics)| Some((part.into(), named(metrics.as_ref()?)))).collect();
+    for undefined in &outcome.undefined {
+        report.metrics.entry(undefined.part.into()).or_default().insert(undefined.metric.clone(), f64::NAN);
+    }
     let lines = folder.read_metrics()?;
     report.timing = Timing {
         load_s,
@@ -64,6 +67,7 @@ pub(super) fn of(job: &Job, outcome: &Outcome, load_s: f64, folder: &RunFolder) 
     report.stages = stages(job, outcome)?;
     (report.config, report.changed) = settings(&job.config_toml)?;
     report.warnings = outcome.warnings.clone();
+    report.warnings.extend(outcome.undefined.iter().map(ToString::to_string));
     // Labelled rows are judged one by one, and nothing is left out of them.
     if split.n_overlap > 0 && job.eval.exclude_seen && !split.labelled {
         report.warnings.push(format!(

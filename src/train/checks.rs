@@ -8,7 +8,7 @@ use super::selection::check_lists;
 use super::start::start_items;
 use crate::data::Part;
 use crate::error::{Place, RecError, Result};
-use crate::eval::Candidates;
+use crate::eval::{Candidates, LabeledProtocol};
 use crate::models::graph::lightgcn::{Combination, Fit};
 use crate::{debias, models, train};
 
@@ -30,9 +30,7 @@ impl Job {
         self.check_finetuning()?;
         self.check_steps()?;
         start_items(self)?;
-        if !self.split.labelled {
-            check_lists(&self.train.metric)?;
-        }
+        self.check_selection()?;
         self.model.check_device(&self.device)?;
         let size = models::TrainingSize {
             n_users: self.split.n_users(),
@@ -44,6 +42,26 @@ impl Job {
             loss: &self.objective,
         };
         self.model.memory(&size)?.check(&self.device)
+    }
+
+    /// Refuses a metric that could not pick an epoch: one of labels where there are none, and one
+    /// that is not defined for the labels of the validation part.
+    fn check_selection(&self) -> Result<()> {
+        let metric = &self.train.metric;
+        if !self.split.labelled {
+            return check_lists(metric);
+        }
+        let labels = &self.split.valid.ratings;
+        if labels.is_empty() || self.model.is_closed_form() {
+            return Ok(());
+        }
+        let protocol = LabeledProtocol::parse(&[metric])?;
+        let Some((_, found)) = protocol.undefined(labels).into_iter().next() else { return Ok(()) };
+        let expected = format!("rows for which train.metric = \"{metric}\" is defined: positive and negative ones");
+        Err(RecError::input(Place::file(Path::new("validation part")), found, expected).with_todo(
+            "set train.metric = \"nll\", which is defined for rows of one kind, or validate on rows of both \
+             (data.valid, data.uniform_ratios, data.min_rating, another seed)",
+        ))
     }
 
     /// Refuses a half-life where it would have no effect.

@@ -65,20 +65,35 @@ impl Evaluation {
                 })?;
                 Ok(per_user.users.into_iter().zip(values).collect())
             }
+            Evaluation::Rows { n_users: 0, .. } => Ok(Vec::new()),
             Evaluation::Rows { rows, .. } => labeled_by_user(scorer, rows, metric),
         }
     }
 
-    /// The metrics of a scorer.
+    /// The metrics that have no value on this part, whatever the scorer, with the reason.
+    pub fn undefined(&self) -> Vec<(String, String)> {
+        match self {
+            Evaluation::Lists(_) => Vec::new(),
+            Evaluation::Rows { rows, values, lists, .. } => {
+                let mut undefined = LabeledProtocol::Values(values.clone()).undefined(rows.labels());
+                undefined.extend(LabeledProtocol::Ranking(lists.clone()).undefined(rows.labels()));
+                undefined
+            }
+        }
+    }
+
+    /// The metrics of a scorer; those that are [not defined](Evaluation::undefined) are left out.
     ///
     /// # Errors
     /// Those of [`Evaluator::evaluate`] and of [`evaluate_labeled`].
     pub fn evaluate(&self, scorer: &dyn Scorer) -> Result<Metrics> {
         match self {
             Evaluation::Lists(evaluator) => evaluator.evaluate(scorer),
-            Evaluation::Rows { rows, values, lists, .. } => {
+            Evaluation::Rows { rows, values, lists, n_users } => {
                 let mut found: Vec<(String, f64)> = Vec::new();
-                for protocol in [LabeledProtocol::Values(values.clone()), LabeledProtocol::Ranking(lists.clone())] {
+                let mut protocols = vec![LabeledProtocol::Values(values.clone())];
+                protocols.extend((*n_users > 0).then(|| LabeledProtocol::Ranking(lists.clone())));
+                for protocol in protocols {
                     let part = evaluate_labeled(scorer, rows, &protocol)?;
                     found.extend(part.iter().map(|(name, value)| (name.to_string(), value)));
                 }

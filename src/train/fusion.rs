@@ -19,7 +19,7 @@ use std::time::Instant;
 use super::evaluation::Evaluation;
 use super::job::Job;
 use super::observer::{Observer, Stage, StagePlan};
-use super::outcome::Outcome;
+use super::outcome::{Outcome, Undefined};
 use super::progress::Progress;
 use super::selection::Selection;
 use super::stages;
@@ -73,13 +73,14 @@ pub fn run(
     let mut fusion = Fusion::new(first.into_iter().map(|trained| trained.scorer).collect(), equal)?;
 
     let started = Instant::now();
-    let mut valid = None;
+    let (mut valid, mut undefined) = (None, Vec::new());
     match job.evaluator(Part::Valid, &[Part::Train])? {
         Some(evaluation) => {
             let (weights, value) = fit(&fusion, &evaluation, &job.train.metric)?;
             runs.observer.on_message(&describe(&members, &weights, &job.train.metric, value));
             fusion = fusion.reweighted(&weights);
             valid = Some(evaluation.evaluate(&fusion)?);
+            undefined = Undefined::on(Some(&evaluation), None);
         }
         None => warnings.push("there is no validation part to fit weights on: the members count alike".into()),
     }
@@ -97,6 +98,7 @@ pub fn run(
     let started = Instant::now();
     let test = job.evaluator(Part::Test, &[Part::Train, Part::Valid])?;
     let judged = test.as_ref().map(|evaluation| evaluation.evaluate(&fusion)).transpose()?;
+    undefined.extend(Undefined::on(None, test.as_ref()));
     Ok(Outcome {
         protocol: job.protocol(Part::Test, valid.is_some(), test.as_ref().map_or(0, Evaluation::n_eval_users)),
         scorer: Box::new(fusion),
@@ -112,6 +114,7 @@ pub fn run(
         n_parameters,
         layer_weights: None,
         example_weights: None,
+        undefined,
         warnings,
     })
 }

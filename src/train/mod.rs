@@ -27,7 +27,7 @@ pub use evaluation::{Evaluation, METRICS_OF_LABELS};
 pub use insight::insight;
 pub use job::Job;
 pub use observer::{EpochRecord, Observer, Silent, Stage, StagePlan};
-pub use outcome::{ExampleWeightReport, Outcome};
+pub use outcome::{ExampleWeightReport, Outcome, Undefined};
 pub use progress::{Best, Chosen, Progress};
 pub use selection::{Selection, check_lists, check_metric};
 pub use stages::run;

@@ -1,9 +1,11 @@
 //! The outcome of a training: final model, metrics, times and learned weights.
 
+use std::fmt;
 use std::sync::Arc;
 
 use gcnrec_graphs::Interactions;
 
+use super::evaluation::Evaluation;
 use crate::debias::WeightRow;
 use crate::eval::{Metrics, Protocol};
 use crate::models::{LayerWeights, Scorer};
@@ -39,8 +41,38 @@ pub struct Outcome {
     pub layer_weights: Option<LayerWeights>,
     /// What the debiasing method made of the examples, in the epoch that was kept.
     pub example_weights: Option<ExampleWeightReport>,
+    /// Metrics that have no value on a part.
+    pub undefined: Vec<Undefined>,
     /// What the user should know.
     pub warnings: Vec<String>,
+}
+
+/// A metric that has no value on a part, whatever the model: AUC on rows of one class.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Undefined {
+    /// `valid` or `test`.
+    pub part: &'static str,
+    /// The metric.
+    pub metric: String,
+    /// What the part is like.
+    pub reason: String,
+}
+
+impl Undefined {
+    /// The metrics without a value on the parts that were judged.
+    pub(super) fn on(valid: Option<&Evaluation>, test: Option<&Evaluation>) -> Vec<Undefined> {
+        let parts = [("valid", valid), ("test", test)].into_iter();
+        let judged = parts.filter_map(|(part, evaluation)| Some((part, evaluation?.undefined())));
+        judged
+            .flat_map(|(part, list)| list.into_iter().map(move |(metric, reason)| Undefined { part, metric, reason }))
+            .collect()
+    }
+}
+
+impl fmt::Display for Undefined {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is not defined on the {} part: {}", self.metric, self.part, self.reason)
+    }
 }
 
 /// The weights of the training pairs.

@@ -11,7 +11,7 @@ use super::fusion;
 use super::job::Job;
 use super::learners::{StageLearner, learns_from_valid};
 use super::observer::{Observer, Stage};
-use super::outcome::{ExampleWeightReport, Outcome};
+use super::outcome::{ExampleWeightReport, Outcome, Undefined};
 use super::progress::{Best, Chosen, Progress};
 use super::selection::Selection;
 use super::stop::Stop;
@@ -212,6 +212,7 @@ impl Plan {
             n_parameters,
             layer_weights,
             example_weights,
+            undefined: Undefined::on(self.valid.as_ref(), self.test.as_ref()),
             warnings,
         })
     }

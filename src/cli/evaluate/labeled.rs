@@ -6,7 +6,7 @@ use gcnrec::eval::{LabeledProtocol, LabeledRows, evaluate_labeled};
 use gcnrec::models::Scorer;
 use gcnrec::{RecError, Result};
 
-use super::{Args, JudgedPart, show};
+use super::{Args, JudgedPart, show, warn_of_undefined};
 
 /// A rating of at least this is positive where `data.min_rating` says nothing.
 const THRESHOLD: f32 = 4.0;
@@ -44,6 +44,7 @@ pub(super) fn judge(args: &Args, config: &Config, split: &Split, scorer: &dyn Sc
         LabeledProtocol::Ranking(_) => "each user's rows ranked",
     };
     let metrics = evaluate_labeled(scorer, &rows, &protocol)?;
+    warn_of_undefined(args.part, &protocol.undefined(rows.labels()));
     let names: Vec<String> = metrics.iter().map(|(name, _)| name.to_string()).collect();
     show(args, &format!("{} labelled rows, {order}{what}", rows.len()), &names, &metrics)
 }

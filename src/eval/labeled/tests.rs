@@ -111,3 +111,23 @@ fn scores_that_are_no_numbers_and_scorers_of_another_catalogue_are_refused() {
     let negative = LabeledRows::new(&[0], &[1], &[0.0], vec![Vec::new()], 4).unwrap();
     assert!(evaluate_labeled(&scorer(), &negative, &LabeledProtocol::parse(&["ndcg@5"]).unwrap()).is_err());
 }
+
+#[test]
+fn rows_of_one_class_leave_auc_undefined_and_the_rest_as_it_is() {
+    let of_labels = |label: f32| LabeledRows::new(&[0, 1], &[3, 1], &[label, label], vec![Vec::new(); 2], 4).unwrap();
+    let protocol = |names: &[&str]| LabeledProtocol::parse(names).unwrap();
+    let (liked, disliked) = (of_labels(1.0), of_labels(-1.0));
+    let values = protocol(&["auc", "mae"]);
+    assert_eq!(values.undefined(liked.labels()), [("auc".to_string(), "2 rows, all positive".to_string())]);
+    assert!(values.undefined(rows().labels()).is_empty());
+    // Scores .5 and 1 against 1: half of .5.
+    let metrics = evaluate_labeled(&scorer(), &liked, &values).unwrap();
+    assert_eq!(metrics.iter().collect::<Vec<_>>(), [("mae", 0.25)]);
+    let error = evaluate_labeled(&scorer(), &liked, &protocol(&["auc"])).unwrap_err().to_string();
+    assert!(error.starts_with("labels: found 2 rows, all positive, expected"), "{error}");
+
+    let ranking = protocol(&["ndcg@5"]);
+    assert!(ranking.undefined(liked.labels()).is_empty());
+    assert_eq!(ranking.undefined(disliked.labels()), [("ndcg@5".to_string(), "2 rows, all negative".to_string())]);
+    assert_eq!(evaluate_labeled(&scorer(), &liked, &ranking).unwrap().get("ndcg@5"), Some(1.0));
+}

@@ -1,6 +1,6 @@
 //! Area under the ROC curve: how often a positive row is scored above a negative one.
 
-use super::{ValueMetric, classes};
+use super::{ValueMetric, classes, one_class};
 use crate::error::{Place, RecError, Result};
 
 /// The share of (positive, negative) pairs of rows in which the positive has the higher score, a
@@ -22,16 +22,16 @@ impl ValueMetric for Auc {
         true
     }
 
+    fn undefined(&self, labels: &[f32]) -> Option<String> {
+        one_class(labels)
+    }
+
     fn value(&self, scores: &[f32], labels: &[f32]) -> Result<f64> {
         let (n_positive, n_negative) = classes(labels)?;
-        if n_positive == 0 || n_negative == 0 {
-            let kind = if n_positive == 0 { "negative" } else { "positive" };
-            return Err(RecError::input(
-                Place::file("labels".as_ref()),
-                format!("{} rows, all {kind}", labels.len()),
-                "at least one positive and one negative row for auc",
-            )
-            .with_todo("judge a part with both, or ask for logloss"));
+        if let Some(found) = one_class(labels) {
+            let expected = "at least one positive and one negative row for auc";
+            return Err(RecError::input(Place::file("labels".as_ref()), found, expected)
+                .with_todo("judge a part with both, or ask for logloss"));
         }
         let mut order: Vec<u32> = (0..scores.len() as u32).collect();
         order.sort_unstable_by(|&a, &b| scores[a as usize].total_cmp(&scores[b as usize]));

@@ -28,8 +28,8 @@ mod value;
 pub use at::MetricAt;
 pub use item_counts::ItemCounts;
 pub use value::ValueMetric;
-pub(super) use value::classes;
 use value::mean;
+pub(super) use value::{classes, one_class};
 
 use crate::error::{RecError, Result};
 

@@ -15,6 +15,12 @@ pub trait ValueMetric: Send + Sync {
         false
     }
 
+    /// Why the metric has no value on rows with these labels; nothing where it has one.
+    fn undefined(&self, labels: &[f32]) -> Option<String> {
+        let _ = labels;
+        None
+    }
+
     /// The value over all rows. Sums run in f64, in the order of the rows.
     ///
     /// # Shapes
@@ -22,7 +28,8 @@ pub trait ValueMetric: Send + Sync {
     ///   for negative rows, or ratings where the metric compares numbers (`mae`, `rmse`)
     ///
     /// # Errors
-    /// [`RecError::Input`] when the labels are not of the kind that the metric needs.
+    /// [`RecError::Input`] when the labels are not of the kind that the metric needs, or the metric
+    /// is not defined for them.
     fn value(&self, scores: &[f32], labels: &[f32]) -> Result<f64>;
 }
 
@@ -41,6 +48,16 @@ pub(in crate::eval) fn classes(labels: &[f32]) -> Result<(usize, usize)> {
     }
     let n_positive = labels.iter().filter(|&&label| label > 0.0).count();
     Ok((n_positive, labels.len() - n_positive))
+}
+
+/// What rows are where they are all of one class: `121 rows, all positive`.
+pub(in crate::eval) fn one_class(labels: &[f32]) -> Option<String> {
+    let n_positive = labels.iter().filter(|&&label| label > 0.0).count();
+    match (n_positive, labels.len()) {
+        (0, n) => Some(format!("{n} rows, all negative")),
+        (n_positive, n) if n_positive == n => Some(format!("{n} rows, all positive")),
+        _ => None,
+    }
 }
 
 /// The mean of a function of score and label.

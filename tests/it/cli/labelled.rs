@@ -95,3 +95,63 @@ fn a_comparison_of_labelled_runs_picks_and_reports_what_train_does() {
         "{said}"
     );
 }
+
+/// Six users with six items each, and rows of random exposure that are rated as `rating` says.
+fn one_class(rating: impl Fn(usize) -> u8) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut train, mut random) = ("user,item\n".to_string(), "user,item,rating\n".to_string());
+    for user in 0..6 {
+        (0..6).for_each(|item| writeln!(train, "u{user},i{}", (user + item) % 9).unwrap());
+        (6..9).for_each(|item| writeln!(random, "u{user},i{},{}", (user + item) % 9, rating(user)).unwrap());
+    }
+    fs::write(folder.path().join("train.csv"), train).unwrap();
+    fs::write(folder.path().join("random.csv"), random).unwrap();
+    folder
+}
+
+const ONE_CLASS: &str =
+    "train --train train.csv --uniform random.csv --model mf --epochs 2 --set data.uniform_ratios=[1,1,1] --out r";
+
+#[test]
+fn a_validation_part_of_one_class_is_refused_before_training_and_nll_judges_it() {
+    let folder = one_class(|_| 5);
+    let folder = folder.path();
+    let refused = run(folder, ONE_CLASS);
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(3), "{said}");
+    for part in ["validation part: found", "all positive", "train.metric = \"auc\"", "set train.metric = \"nll\""] {
+        assert!(said.contains(part), "{part} is not in {said}");
+    }
+    assert!(!said.contains("epoch 1") && !folder.join("r").exists(), "{said}");
+
+    // The advice works: AUC is not defined and says so, and the rest is reported.
+    let output = run(folder, &format!("{ONE_CLASS} --set train.metric=nll"));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{said}");
+    let report = json(folder, "r/report.json");
+    for part in ["valid", "test"] {
+        let metrics = report["metrics"][part].as_object().unwrap();
+        assert!(metrics["nll"].is_f64() && metrics["ndcg@5"] == 1.0 && metrics["auc"].is_null(), "{metrics:?}");
+        let warned = format!("auc is not defined on the {part} part: ");
+        let warnings = report["warnings"].as_array().unwrap();
+        assert!(warnings.iter().any(|warning| warning.as_str().unwrap().starts_with(&warned)), "{warnings:?}");
+        assert!(said.contains(&warned), "{said}");
+    }
+    let judged = run(folder, "evaluate r");
+    assert!(judged.status.success());
+    assert!(String::from_utf8(judged.stderr).unwrap().contains("auc is not defined on the test part"));
+    assert!(!String::from_utf8(judged.stdout).unwrap().contains("auc"));
+    let verified = run(folder, "verify r");
+    assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
+}
+
+#[test]
+fn a_test_part_without_a_positive_row_has_no_ranking_and_no_auc() {
+    // Rows that teach and judge are drawn; where all are negative so is every part.
+    let folder = one_class(|_| 1);
+    let output = run(folder.path(), &format!("{ONE_CLASS} --set train.metric=nll"));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let test = &json(folder.path(), "r/report.json")["metrics"]["test"];
+    assert!(test["nll"].is_f64() && test["auc"].is_null() && test["ndcg@5"].is_null(), "{test}");
+    assert!(run(folder.path(), "train --train train.csv --uniform random.csv --model ease --out e").status.success());
+}
