@@ -1,7 +1,7 @@
 //! TREC files of ranked lists and held-out items: run (`user Q0 item rank score tag`) and qrels
 //! (`user 0 item relevance`).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Write;
 use std::path::Path;
 
@@ -58,30 +58,49 @@ impl TrecFiles {
     }
 }
 
+/// What a run file is worth under a qrels file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Judgement {
+    /// Means over the users.
+    pub metrics: Metrics,
+    /// Users with a held-out item.
+    pub n_users: usize,
+    /// The highest judgement; above 1 where relevance has grades.
+    pub highest_grade: i64,
+}
+
 /// The metrics of a run file under a qrels file.
 ///
 /// Items are ranked by falling score, ties in the order of the file; a judgement above 0 is a
-/// held-out item. Users of the qrels without a line in the run count with an empty list, users
-/// without a held-out item do not count.
+/// held-out item. Grades above 1 are gains for NDCG, as in trec_eval, and hits for the others.
+/// Users of the qrels without a line in the run count with an empty list, users without a held-out
+/// item do not count.
 ///
 /// # Errors
 /// [`RecError::Missing`], [`RecError::Io`] and [`RecError::Input`] for the files;
 /// [`RecError::Config`] for a metric that reads more than hits.
-pub fn evaluate_files(run: &Path, qrels: &Path, metrics: &[MetricAt]) -> Result<(Metrics, usize)> {
+pub fn evaluate_files(run: &Path, qrels: &Path, metrics: &[MetricAt]) -> Result<Judgement> {
     let relevant = read_qrels(qrels)?;
     let lists = read_run(run)?;
     let mut sums = vec![0.0; metrics.len()];
-    for (user, items) in &relevant {
+    for (user, grades) in &relevant {
         let empty = Vec::new();
         let list = lists.get(user).unwrap_or(&empty);
-        let hits: Vec<bool> = list.iter().map(|(item, _)| items.contains(item)).collect();
+        let gain = |(item, _): &(String, f64)| grades.get(item).map_or(0.0, |&grade| grade as f64);
+        let gains: Vec<f64> = list.iter().map(gain).collect();
+        let mut best: Vec<f64> = grades.values().map(|&grade| grade as f64).collect();
+        best.sort_by(|a, b| b.total_cmp(a));
         for (sum, at) in sums.iter_mut().zip(metrics) {
             let Metric::Hits(metric) = at.metric else { return Err(needs_more(*at)) };
-            *sum += metric.user_value(&hits[..hits.len().min(at.k)], items.len(), at.k);
+            *sum += metric.user_value_of_gains(&gains[..gains.len().min(at.k)], &best, at.k);
         }
     }
     let n = relevant.len();
-    Ok((metrics.iter().zip(sums).map(|(at, sum)| (at.to_string(), sum / n as f64)).collect(), n))
+    Ok(Judgement {
+        metrics: metrics.iter().zip(sums).map(|(at, sum)| (at.to_string(), sum / n as f64)).collect(),
+        n_users: n,
+        highest_grade: relevant.values().flat_map(HashMap::values).copied().max().unwrap_or(0),
+    })
 }
 
 fn needs_more(at: MetricAt) -> RecError {
@@ -110,7 +129,11 @@ fn lines(path: &Path, text: &str, n_fields: usize, fields: &str) -> Result<Vec<(
 }
 
 fn read_text(path: &Path) -> Result<String> {
-    let bytes = std::fs::read(path).map_err(RecError::read(path))?;
+    let mut bytes = std::fs::read(path).map_err(RecError::read(path))?;
+    // A byte-order mark would become part of the first user's name.
+    if bytes.starts_with("\u{feff}".as_bytes()) {
+        bytes.drain(..3);
+    }
     String::from_utf8(bytes).map_err(|error| {
         RecError::input(
             Place::file(path),
@@ -125,30 +148,30 @@ fn number<T: std::str::FromStr>(path: &Path, line: u64, column: (usize, &'static
         .map_err(|_| RecError::input(Place::column(path, line, column.0, column.1), format!("{text:?}"), "a number"))
 }
 
-/// The held-out items of every user who has one.
-fn read_qrels(path: &Path) -> Result<BTreeMap<String, Vec<String>>> {
-    let mut relevant: BTreeMap<String, Vec<String>> = BTreeMap::new();
+/// The held-out items of every user who has one, with their grades.
+fn read_qrels(path: &Path) -> Result<BTreeMap<String, HashMap<String, i64>>> {
+    let mut judged: BTreeMap<String, HashMap<String, i64>> = BTreeMap::new();
     for (line, row) in lines(path, &read_text(path)?, 4, "user 0 item relevance")? {
         let relevance: i64 = number(path, line, (4, "relevance"), &row[3])?;
-        let items = relevant.entry(row[0].clone()).or_default();
-        if items.contains(&row[2]) {
+        let items = judged.entry(row[0].clone()).or_default();
+        // Whatever it is judged to be: of two judgements nobody knows which is meant.
+        if items.insert(row[2].clone(), relevance).is_some() {
             return Err(twice(path, line, &row));
         }
-        if relevance > 0 {
-            items.push(row[2].clone());
-        }
     }
-    relevant.retain(|_, items| !items.is_empty());
-    if relevant.is_empty() {
+    judged.values_mut().for_each(|items| items.retain(|_, relevance| *relevance > 0));
+    judged.retain(|_, items| !items.is_empty());
+    if judged.is_empty() {
         return Err(RecError::input(Place::file(path), "no judgement above 0", "at least one held-out item")
             .with_todo("a line is: user 0 item 1"));
     }
-    Ok(relevant)
+    Ok(judged)
 }
 
 /// The list of every user, best item first.
 fn read_run(path: &Path) -> Result<HashMap<String, Vec<(String, f64)>>> {
     let mut lists: HashMap<String, Vec<(String, f64)>> = HashMap::new();
+    let mut listed: HashSet<(String, String)> = HashSet::new();
     for (line, row) in lines(path, &read_text(path)?, 6, "user Q0 item rank score tag")? {
         let score: f64 = number(path, line, (5, "score"), &row[4])?;
         if score.is_nan() {
@@ -158,11 +181,10 @@ fn read_run(path: &Path) -> Result<HashMap<String, Vec<(String, f64)>>> {
                 "a number that has a rank",
             ));
         }
-        let list = lists.entry(row[0].clone()).or_default();
-        if list.iter().any(|(item, _)| *item == row[2]) {
+        if !listed.insert((row[0].clone(), row[2].clone())) {
             return Err(twice(path, line, &row));
         }
-        list.push((row[2].clone(), score));
+        lists.entry(row[0].clone()).or_default().push((row[2].clone(), score));
     }
     // A stable sort keeps the order of the file among equal scores.
     lists.values_mut().for_each(|list| list.sort_by(|a, b| b.1.partial_cmp(&a.1).expect("no score should be NaN")));
@@ -181,7 +203,7 @@ fn twice(path: &Path, line: u64, row: &[String]) -> RecError {
 mod tests {
     use super::*;
 
-    fn metrics(run: &str, qrels: &str, names: &[&str]) -> Result<(Metrics, usize)> {
+    fn metrics(run: &str, qrels: &str, names: &[&str]) -> Result<Judgement> {
         let place = tempfile::tempdir().unwrap();
         let (run_file, qrels_file) = (place.path().join("run.txt"), place.path().join("qrels.txt"));
         std::fs::write(&run_file, run).unwrap();
@@ -195,10 +217,9 @@ mod tests {
         // User a: by score y, x (tied with z, first in the file), z; held out x. User b has no
         // line. User c holds nothing out.
         let run = "a Q0 x 1 0.5 t\na Q0 y 2 0.9 t\n\na Q0 z 3 0.5 t\nc Q0 x 1 1 t\n";
-        let (found, n) =
-            metrics(run, "a 0 x 1\na 0 q 0\nb 0 y 2\nc 0 x 0\n", &["mrr@10", "recall@1", "hit@2"]).unwrap();
-        assert_eq!(n, 2);
-        assert_eq!(found.iter().map(|(_, value)| value).collect::<Vec<_>>(), [0.25, 0.0, 0.5]);
+        let found = metrics(run, "a 0 x 1\na 0 q 0\nb 0 y 2\nc 0 x 0\n", &["mrr@10", "recall@1", "hit@2"]).unwrap();
+        assert_eq!((found.n_users, found.highest_grade), (2, 2));
+        assert_eq!(found.metrics.iter().map(|(_, value)| value).collect::<Vec<_>>(), [0.25, 0.0, 0.5]);
     }
 
     #[test]
@@ -207,13 +228,36 @@ mod tests {
         let list = [("x", 0.1f32), ("y", -1e-9)];
         files.add(Path::new("run.txt"), "ease", "a", list.into_iter(), ["y", "z"].into_iter()).unwrap();
         assert_eq!(files.run, "a Q0 x 1 0.1 ease\na Q0 y 2 -0.000000001 ease\n");
-        let (found, _) = metrics(&files.run, &files.qrels, &["recall@2", "mrr@2"]).unwrap();
+        let found = metrics(&files.run, &files.qrels, &["recall@2", "mrr@2"]).unwrap().metrics;
         assert_eq!((found.get("recall@2"), found.get("mrr@2")), (Some(0.5), Some(0.5)));
         let error = files.add(Path::new("run.txt"), "ease", "a b", [].into_iter(), [].into_iter()).unwrap_err();
         assert!(
             error.to_string().starts_with("run.txt: found the user \"a b\", expected names without blanks"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn grades_are_gains_for_ndcg_and_hits_for_the_others() {
+        let run = "a Q0 x 1 0.9 t\na Q0 y 2 0.5 t\n";
+        let found = metrics(run, "a 0 x 1\na 0 y 3\na 0 z -1\n", &["ndcg@10", "recall@10"]).unwrap();
+        // trec_eval's ndcg_cut_10: (1 + 3/log2(3)) / (3 + 1/log2(3)) = .7967.
+        assert!((found.metrics.get("ndcg@10").unwrap() - 0.796_708).abs() < 1e-6, "{found:?}");
+        assert_eq!((found.metrics.get("recall@10"), found.highest_grade), (Some(1.0), 3));
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_a_name() {
+        let (run, qrels) = ("\u{feff}a Q0 x 1 0.9 t\n", "\u{feff}a 0 x 1\n");
+        assert_eq!(metrics(run, qrels, &["hit@1"]).unwrap().metrics.get("hit@1"), Some(1.0));
+    }
+
+    #[test]
+    fn two_judgements_of_one_item_are_refused_in_either_order() {
+        for qrels in ["a 0 x 0\na 0 x 1\n", "a 0 x 1\na 0 x 0\n"] {
+            let error = metrics("a Q0 x 1 0.5 t\n", qrels, &["mrr@1"]).unwrap_err().to_string();
+            assert!(error.contains("qrels.txt:2: found item \"x\" of user \"a\" a second time"), "{error}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use gcnrec::checkpoint::write_whole;
-use gcnrec::eval::trec::{TrecFiles, evaluate_files};
+use gcnrec::eval::trec::{Judgement, TrecFiles, evaluate_files};
 use gcnrec::eval::{Config, Evaluator};
 use gcnrec::models::Scorer;
 use gcnrec::train::Job;
@@ -48,7 +48,13 @@ pub(super) fn judge(args: &Args, run: &Path, qrels: &Path) -> Result<()> {
         config.k = ks.iter().map(|&k| k as usize).collect();
     }
     config.validate()?;
-    let (metrics, n_users) = evaluate_files(run, qrels, &config.metrics_at()?)?;
+    let Judgement { metrics, n_users, highest_grade } = evaluate_files(run, qrels, &config.metrics_at()?)?;
+    if highest_grade > 1 {
+        say(&format!(
+            "{} has grades up to {highest_grade}: ndcg takes them as gains, the others count each above 0 as a hit",
+            qrels.display()
+        ));
+    }
     let names: Vec<String> = metrics.iter().map(|(name, _)| name.to_string()).collect();
     show(args, &format!("{n_users} users of {}, lists of {}", qrels.display(), run.display()), &names, &metrics)
 }

@@ -45,6 +45,17 @@ pub trait RankingMetric: Send + Sync {
     ///   fewer than `k` items could be ranked.
     /// - `n_relevant`: how many items are held out for this user, at least 1
     fn user_value(&self, hits: &[bool], n_relevant: usize, k: usize) -> f64;
+
+    /// The value where relevance has grades. Metrics that know right and wrong alone count every
+    /// gain above 0 as a hit.
+    ///
+    /// # Shapes
+    /// - `gains`: at most `k` long, what the item at each rank is worth; 0 where it is not relevant
+    /// - `best`: the gains of all relevant items, the highest first, at least one
+    fn user_value_of_gains(&self, gains: &[f64], best: &[f64], k: usize) -> f64 {
+        let hits: Vec<bool> = gains.iter().map(|&gain| gain > 0.0).collect();
+        self.user_value(&hits, best.len(), k)
+    }
 }
 
 /// What a list of items is, whoever it is for: how popular its items are. The metric of a part is
