@@ -54,7 +54,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
     let mut facts = Facts::new();
     if args.what.is_dir() {
         settings::settle_machine()?;
-        of_checkpoint(&mut facts, &folder_of(&args.what)?)?;
+        of_checkpoint(&mut facts, &folder_of(&args.what)?, &args.what.join("last"))?;
         of_report(&mut facts, &args.what.join("report.json"))?;
     } else {
         of_data(&mut facts, args)?;
@@ -131,8 +131,16 @@ fn degrees(stats: &DegreeStats) -> String {
     )
 }
 
-fn of_checkpoint(facts: &mut Facts, folder: &Path) -> Result<()> {
-    let contents = checkpoint::load(folder)?;
+/// What a checkpoint holds. How far the run is, its newest checkpoint `last` tells where there is
+/// one: the best model was written before the end was known.
+fn of_checkpoint(facts: &mut Facts, folder: &Path, last: &Path) -> Result<()> {
+    let mut contents = checkpoint::load(folder)?;
+    if last != folder && checkpoint::exists(last) {
+        match checkpoint::load(last) {
+            Ok(newest) => contents.facts.extend(newest.facts.into_iter().filter(|(name, _)| name == "progress")),
+            Err(error) => facts.add("checkpoint", "last", format!("cannot be read: {error}")),
+        }
+    }
     facts.add("checkpoint", "folder", folder.display());
     facts.add("checkpoint", "model", &contents.model);
     facts.add("checkpoint", "users", contents.ids.users.len());

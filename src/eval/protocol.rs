@@ -177,7 +177,8 @@ pub struct Protocol {
     pub exclude_seen: bool,
     /// Which part picked the epoch.
     pub selected_on: SelectedOn,
-    /// Whether the model was trained again on training and validation pairs before test was scored.
+    /// Whether the model that is scored on test has learnt from training and validation pairs:
+    /// trained again on both, or a closed form.
     pub refit: bool,
     /// Users with at least one held-out item: those the means are over.
     pub n_eval_users: usize,
@@ -203,7 +204,11 @@ impl fmt::Display for Protocol {
             SelectedOn::None => "nothing selected",
             SelectedOn::Uniform => "selected on uniform data",
         };
-        let refit = if self.refit { ", refitted with the validation pairs" } else { "" };
+        let refit = match (self.refit, self.selected_on) {
+            (false, _) => "",
+            (true, SelectedOn::None) => ", learnt from training and validation pairs",
+            (true, _) => ", refitted with the validation pairs",
+        };
         write!(f, "{} users, {candidates}, {seen}, {selected}{refit}", self.n_eval_users)
     }
 }
@@ -277,6 +282,14 @@ mod tests {
             "7 users, ranked among 99 uniform draws for each held-out pair, seen items left out, selected on validation, refitted with the \
              validation pairs"
         );
+    }
+
+    #[test]
+    fn a_closed_form_says_what_it_has_learnt_from() {
+        let (candidates, selected_on) = (Candidates::All, SelectedOn::None);
+        let protocol = Protocol { candidates, exclude_seen: true, selected_on, refit: true, n_eval_users: 7 };
+        let expected = "7 users, all items ranked, seen items left out, nothing selected, learnt from training and validation pairs";
+        assert_eq!(protocol.to_string(), expected);
     }
 
     #[test]

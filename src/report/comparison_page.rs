@@ -255,7 +255,7 @@ fn facts(comparison: &Comparison) -> Table {
     row("items ranked", protocol.candidates.clone());
     row("seen items left out", yes(protocol.exclude_seen).into());
     row("first model: epoch picked on", protocol.selected_on.clone());
-    row("first model: trained again on training and validation", yes(protocol.refit).into());
+    row("first model: learnt from the validation pairs too", yes(protocol.refit).into());
     row("pairs for training, validation, test", format!("{}, {}, {}", data.n_train, data.n_valid, data.n_test));
     row("memory", "the most that a run's own process had in use".into());
     row("fingerprint of the data, first seed", data.fingerprint.clone());

@@ -93,6 +93,10 @@ pub struct DatasetFacts {
     pub n_items: usize,
     /// Training pairs.
     pub n_train: usize,
+    /// Pairs that the model has learnt from in the end: those of the validation part too after a
+    /// refit, and for a closed form. Absent in reports of older versions.
+    #[serde(default)]
+    pub n_learnt: usize,
     /// Validation pairs.
     pub n_valid: usize,
     /// Test pairs.
@@ -109,7 +113,8 @@ pub struct ProtocolFacts {
     /// The part that picked the epoch: `valid`, `test` (where a published protocol does so) or
     /// `none`.
     pub selected_on: String,
-    /// The model was trained again on training and validation part before test was scored.
+    /// The model has learnt from the validation part too before test was scored: it was trained
+    /// again on both parts, or is a closed form.
     pub refit: bool,
     /// Users that the test metrics average over.
     pub n_eval_users: usize,
@@ -305,7 +310,7 @@ pub(super) mod tests {
             assert!(json.get(key).is_some(), "{key}");
         }
         let keys = |name: &str| json[name].as_object().unwrap().keys().cloned().collect::<Vec<_>>();
-        assert_eq!(keys("dataset"), ["fingerprint", "n_users", "n_items", "n_train", "n_valid", "n_test"]);
+        assert_eq!(keys("dataset"), ["fingerprint", "n_users", "n_items", "n_train", "n_learnt", "n_valid", "n_test"]);
         assert_eq!(keys("protocol"), ["candidates", "exclude_seen", "selected_on", "refit", "n_eval_users"]);
         assert_eq!(keys("timing"), ["load_s", "train_s", "epoch_s_median", "evaluate_s"]);
     }

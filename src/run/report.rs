@@ -25,6 +25,7 @@ pub(super) fn of(job: &Job, outcome: &Outcome, load_s: f64, folder: &RunFolder) 
         n_users: split.n_users(),
         n_items: split.n_items(),
         n_train: split.train.len(),
+        n_learnt: split.train.len() + if outcome.protocol.refit { split.valid.len() } else { 0 },
         n_valid: split.valid.len(),
         n_test: split.test.len(),
     };

@@ -67,7 +67,10 @@ impl Job {
             true => SelectedOn::Valid,
             false => SelectedOn::None,
         };
-        let (exclude_seen, refit) = (self.eval.exclude_seen, selected && self.train.refit);
+        // A closed form picks no epoch and learns from the validation pairs too.
+        let refit =
+            !self.split.valid.is_empty() && self.learns_from_valid() && (selected || self.model.is_closed_form());
+        let exclude_seen = self.eval.exclude_seen;
         Protocol { candidates, exclude_seen, selected_on, refit, n_eval_users }
     }
 }

@@ -182,6 +182,9 @@ fn inspect_shows_runs_data_files_and_run_files() {
         assert!(run.contains(words), "{words} is not in\n{run}");
     }
     fs::write(folder.path().join("f.csv"), "user,item\na,x\nb,x\nb,y\nc,z\n").unwrap();
+    // The best checkpoint was written before the end; the run is over all the same.
+    let finished = stdout(folder.path(), "inspect runs/lightgcn-1 --output csv");
+    assert!(finished.contains("checkpoint,progress.done,true"), "{finished}");
     let data = stdout(folder.path(), "inspect f.csv --output csv");
     // a-x-b-y hang together, c-z stand apart.
     for row in ["graph,users,3", "graph,items,3", "graph,pairs,4", "graph,components,2"] {
@@ -273,4 +276,23 @@ fn a_debiased_run_tells_what_its_examples_count() {
     for row in ["example weights,all", "example weights,\"imputed value, unobserved\""] {
         assert!(shown.contains(row), "{row} is not in\n{shown}");
     }
+}
+
+#[test]
+fn a_closed_form_says_that_it_has_learnt_from_the_validation_pairs() {
+    let folder = tempfile::tempdir().unwrap();
+    run(folder.path(), "train --model ease --out e");
+    let report: Value =
+        serde_json::from_str(&fs::read_to_string(folder.path().join("e/report.json")).unwrap()).unwrap();
+    let n = |key: &str| report["dataset"][key].as_u64().unwrap();
+    assert!(n("n_valid") > 0 && n("n_learnt") == n("n_train") + n("n_valid"), "{}", report["dataset"]);
+    assert_eq!((&report["protocol"]["refit"], &report["protocol"]["selected_on"]), (&true.into(), &"none".into()));
+    let judged = stdout(folder.path(), "evaluate e");
+    assert!(judged.contains("nothing selected, learnt from training and validation pairs"), "{judged}");
+    // Without a validation part there is nothing more to learn from.
+    run(folder.path(), "train --model ease --set data.valid_fraction=0 --out f");
+    let report: Value =
+        serde_json::from_str(&fs::read_to_string(folder.path().join("f/report.json")).unwrap()).unwrap();
+    assert_eq!(report["protocol"]["refit"], false);
+    assert_eq!(report["dataset"]["n_learnt"], report["dataset"]["n_train"]);
 }
