@@ -27,11 +27,22 @@ pub(super) fn run(args: &Args) -> Result<()> {
     }
     let loaded = settings::settle(&args.sources()?, args.destination())?.load()?;
     say_loaded(&loaded);
-    let prepared = loaded.prepare()?;
+    let prepared = loaded.prepare()?.with_command(command_line());
     let mut progress = Progress::new();
     let finished = prepared.train(&mut progress, &stop);
     progress.finish();
     show(args, &finished?)
+}
+
+/// The command line of this process, as a shell takes it.
+fn command_line() -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,:@%+".contains(c);
+    let quoted = |word: String| match !word.is_empty() && word.chars().all(is_plain) {
+        true => word,
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    };
+    let words = std::env::args_os().skip(1).map(|word| quoted(word.to_string_lossy().into_owned()));
+    std::iter::once("gcnrec".to_string()).chain(words).collect::<Vec<_>>().join(" ")
 }
 
 /// Says where the run computes and what its data are.

@@ -24,6 +24,8 @@ pub struct Report {
     pub seed: u64,
     /// Where it was trained (`cpu`, `cuda:0`).
     pub device: String,
+    /// When and by which command it was trained, and from which files.
+    pub origin: Origin,
     /// What was learnt from.
     pub dataset: DatasetFacts,
     /// How it was judged.
@@ -80,6 +82,32 @@ pub struct Changed {
     pub value: String,
     /// The default, as TOML; `not set` where the key has none.
     pub default: String,
+}
+
+/// Where a run comes from.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Origin {
+    /// When the training was started or went on, in UTC (`2026-02-03T04:05:06Z`).
+    pub date: String,
+    /// The command line, as a shell takes it; none where a program used the library.
+    pub command: Option<String>,
+    /// The data files; none for data in memory and for the demo world.
+    pub files: Vec<DataFile>,
+}
+
+/// A file that a run has read.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct DataFile {
+    /// The setting that names it (`data.train`).
+    pub key: String,
+    /// Where it was.
+    pub path: String,
+    /// Its size; none for a folder.
+    pub bytes: Option<u64>,
+    /// Its lines, a header counted; none where it is compressed or no text.
+    pub lines: Option<u64>,
+    /// SHA-256 of its bytes, in hex; none for a folder.
+    pub sha256: Option<String>,
 }
 
 /// The data set of a run.
@@ -167,6 +195,7 @@ impl Report {
             model: model.into(),
             seed,
             device: device.into(),
+            origin: Origin::default(),
             dataset: DatasetFacts::default(),
             protocol: ProtocolFacts::default(),
             best_epoch: 0,

@@ -3,32 +3,25 @@
 use maud::{Markup, html};
 
 use super::chart;
-use super::document::Report;
+use super::document::{DataFile, Report};
 use super::insight_page;
 use super::page::{self, note, section, table, warnings};
-use super::table::Table;
+use super::table::{Cell, Table};
 use super::weights_page;
 use crate::models::LayerWeights;
 
 /// The whole page.
 pub(super) fn page(report: &Report) -> String {
-    let title = format!("{} on {} users, {} items", report.model, report.dataset.n_users, report.dataset.n_items);
-    let mut run = format!(
-        "gcnrec {}, seed {}, {}; {} epochs run, epoch {} kept; {} numbers learnt",
-        report.gcnrec, report.seed, report.device, report.epochs_run, report.best_epoch, report.n_parameters
+    let title = title(report);
+    let run = format!(
+        "gcnrec {}, {}, {}; {} epochs run, epoch {} kept; {} numbers learnt",
+        report.gcnrec, report.origin.date, report.device, report.epochs_run, report.best_epoch, report.n_parameters
     );
-    // The loss, and the debiasing method where there is one.
-    for (family, noun) in [("objective", "loss"), ("debias", "debiasing")] {
-        if let Some(name) = report.config[family].as_object().and_then(|table| table.keys().next())
-            && name != "none"
-        {
-            run += &format!("; {noun} {name}");
-        }
-    }
     let body = html! {
         (note(&run))
         (warnings(&report.warnings))
         (section("Metrics", &table(&report.metrics_table())))
+        (settings(report))
         (curves(report))
         @if let Some(insight) = &report.insight {
             (insight_page::sections(&[(&report.model, insight)]))
@@ -36,9 +29,28 @@ pub(super) fn page(report: &Report) -> String {
         (layers(report))
         (weights_page::sections(report))
         (section("Data and protocol", &table(&facts(report))))
-        (settings(report))
     };
     page::frame(&title, &body)
+}
+
+/// What tells this run from others: model, loss, debiasing method, data, seed.
+fn title(report: &Report) -> String {
+    let mut title = report.model.clone();
+    for (family, noun) in [("objective", "loss"), ("debias", "debiasing")] {
+        if let Some(name) = report.config[family].as_object().and_then(|table| table.keys().next())
+            && name != "none"
+        {
+            title += &format!(", {noun} {name}");
+        }
+    }
+    let is_log = |file: &&DataFile| ["data.path", "data.train"].contains(&file.key.as_str());
+    let data = report.origin.files.iter().find(is_log).map(|file| {
+        let name = std::path::Path::new(&file.path).file_name();
+        name.map_or_else(|| file.path.clone(), |name| name.to_string_lossy().into_owned())
+    });
+    let (n_users, n_items) = (report.dataset.n_users, report.dataset.n_items);
+    let data = data.map_or_else(String::new, |name| format!("{name}, "));
+    format!("{title}, seed {}, on {data}{n_users} users, {n_items} items", report.seed)
 }
 
 fn curves(report: &Report) -> Markup {
@@ -81,15 +93,29 @@ pub(super) fn layer_bars(weights: &LayerWeights) -> Markup {
     }
 }
 
-/// What was run: the settings that are not defaults.
+/// What was run: command, files, and the settings that are not defaults.
 fn settings(report: &Report) -> Markup {
     let mut rows = Table::new(["setting", "value", "default"]);
     for changed in &report.changed {
         rows.row([changed.key.as_str(), &changed.value, &changed.default].map(|text| text.into()));
     }
-    let kept = "All other settings are the defaults; config.toml in the run folder has every one.";
-    let content = html! { (note(kept)) @if !report.changed.is_empty() { (table(&rows)) } };
-    section("Settings", &content)
+    let mut files = Table::new(["file", "path", "lines", "bytes", "SHA-256"]);
+    for DataFile { key, path, bytes, lines, sha256 } in &report.origin.files {
+        let whole = |n: Option<u64>| n.and_then(|n| i64::try_from(n).ok()).map_or(Cell::Empty, Cell::Whole);
+        let sum = sha256.as_deref().map_or(Cell::Empty, Cell::from);
+        files.row([key.as_str().into(), path.as_str().into(), whole(*lines), whole(*bytes), sum]);
+    }
+    let kept = match report.changed.is_empty() {
+        true => "All settings are the defaults; config.toml in the run folder has every one.",
+        false => "All other settings are the defaults; config.toml in the run folder has every one.",
+    };
+    let content = html! {
+        @if let Some(command) = &report.origin.command { p { code { (command) } } }
+        @if !report.changed.is_empty() { (table(&rows)) }
+        (note(kept))
+        @if !report.origin.files.is_empty() { (table(&files)) }
+    };
+    section("What was run", &content)
 }
 
 fn facts(report: &Report) -> Table {
@@ -130,8 +156,8 @@ fn facts(report: &Report) -> Table {
 
 #[cfg(test)]
 mod tests {
-    use super::super::document::Changed;
     use super::super::document::tests::full;
+    use super::super::document::{Changed, Origin};
     use super::*;
 
     #[test]
@@ -140,8 +166,18 @@ mod tests {
         report.config = serde_json::json!({"objective": {"mse": {}}, "debias": {"autodebias": {}}});
         let (key, value, default) = ("train.patience".into(), "3".into(), "10".into());
         report.changed = vec![Changed { key, value, default }];
+        report.origin = Origin {
+            date: "2026-02-03T04:05:06Z".into(),
+            command: Some("gcnrec train a.toml --set 'x = [1]'".into()),
+            files: vec![DataFile { key: "data.train".into(), path: "/d/coat.csv".into(), ..DataFile::default() }],
+        };
         let page = page(&report);
-        assert!(page.contains("; loss mse; debiasing autodebias"), "{page}");
+        let title = "lightgcn, loss mse, debiasing autodebias, seed 2020, on coat.csv, ";
+        for part in
+            [title, "2026-02-03T04:05:06Z", "<code>gcnrec train a.toml --set", "<td data-label=\"path\">/d/coat.csv"]
+        {
+            assert!(page.contains(part), "{part} is not in {page}");
+        }
         assert!(page.contains("<td>train.patience</td>"), "{page}");
     }
 

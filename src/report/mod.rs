@@ -14,5 +14,5 @@ mod weights_page;
 pub use comparison::{
     Compared, Comparison, Cost, Difference, LEVEL, Run, SeedTest, Summary, Trial, Tuned, Tuning, UserTest,
 };
-pub use document::{Changed, CurvePoint, DatasetFacts, ProtocolFacts, Report, Stage, Timing};
+pub use document::{Changed, CurvePoint, DataFile, DatasetFacts, Origin, ProtocolFacts, Report, Stage, Timing};
 pub use table::{Cell, Format, Table};

@@ -97,6 +97,7 @@ impl Loaded {
         if !self.run.settled && !self.run.destination.resumes() {
             self.run.check_unread()?;
         }
-        Prepared::new(job, self.run.destination, self.load_s)
+        let data = self.run.resolved.config.data;
+        Prepared::new(job, self.run.destination, data, self.load_s)
     }
 }

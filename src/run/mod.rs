@@ -46,6 +46,7 @@ mod destination;
 mod device;
 mod finished;
 mod loaded;
+mod origin;
 mod prepared;
 mod repeat;
 mod report;

@@ -2,25 +2,32 @@
 
 use super::destination::{Destination, Taken};
 use super::finished::Finished;
-use super::report;
+use super::{origin, report};
 use crate::checkpoint::FolderLock;
-use crate::debias;
 use crate::error::{RecError, Result};
 use crate::train::{self, Job, Observer, Outcome, RunStore, Stop};
+use crate::{data, debias};
 
 /// A run that passed every check. Nothing is written yet.
 #[derive(Debug, Clone)]
 pub struct Prepared {
     job: Job,
     destination: Destination,
+    data: data::Config,
+    command: Option<String>,
     load_s: f64,
 }
 
 impl Prepared {
     /// Checks a job and keeps where it goes; `load_s` are the seconds of reading its data.
-    pub(super) fn new(job: Job, destination: Destination, load_s: f64) -> Result<Prepared> {
+    pub(super) fn new(job: Job, destination: Destination, data: data::Config, load_s: f64) -> Result<Prepared> {
         job.check()?;
-        Ok(Prepared { job, destination, load_s })
+        Ok(Prepared { job, destination, data, command: None, load_s })
+    }
+
+    /// Tells the command line that asked for the run, for its report.
+    pub fn with_command(self, command: String) -> Prepared {
+        Prepared { command: Some(command), ..self }
     }
 
     /// A job that was put together in memory, after its checks.
@@ -28,7 +35,7 @@ impl Prepared {
     /// # Errors
     /// Those of [`Job::check`].
     pub fn of_job(job: Job, into: Destination) -> Result<Prepared> {
-        Prepared::new(job, into, 0.0)
+        Prepared::new(job, into, data::Config::default(), 0.0)
     }
 
     /// What will be trained: data, model, loss and settings.
@@ -41,12 +48,13 @@ impl Prepared {
     /// # Errors
     /// Those of the folder, of [`train::run`], of the report, and of writing them.
     pub fn train(self, observer: &mut dyn Observer, stop: &Stop) -> Result<Finished> {
-        let Prepared { job, destination, load_s } = self;
+        let Prepared { job, destination, data, command, load_s } = self;
         // The locks are held until the report is written.
         let Taken { folder, locks } = destination.create(job.model.name())?;
         let warnings: Vec<String> = locks.iter().filter_map(FolderLock::warning).collect();
         warnings.iter().for_each(|warning| observer.on_message(warning));
         folder.write_config(&job.config_toml)?;
+        let origin = origin::of(&data, command);
         let mut store = RunStore::new(folder, &job);
         let trained = train::run(&job, &mut store, destination.resumes(), observer, stop);
         let folder = store.into_folder().expect("a store should give back the folder it was made for");
@@ -64,6 +72,7 @@ impl Prepared {
         };
         let mut report = report::of(&job, &outcome, load_s, &folder)?;
         report.warnings.extend(warnings);
+        report.origin = origin;
         if let Some(learned) = &outcome.example_weights {
             let labels = learned.labels.as_ref().map(|labels| labels.as_slice());
             let (users, items) = (&job.split.users, &job.split.items);

@@ -296,3 +296,20 @@ fn a_closed_form_says_that_it_has_learnt_from_the_validation_pairs() {
     assert_eq!(report["protocol"]["refit"], false);
     assert_eq!(report["dataset"]["n_learnt"], report["dataset"]["n_train"]);
 }
+
+#[test]
+fn a_report_tells_the_command_the_date_and_the_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows: String = (0..40).map(|row| format!("u{},i{}\n", row % 5, row / 5)).collect();
+    fs::write(folder.path().join("my log.csv"), format!("user,item\n{rows}")).unwrap();
+    run(folder.path(), "train --data my~log.csv --model ease --out e");
+    let text = fs::read_to_string(folder.path().join("e/report.json")).unwrap();
+    let origin: Value = serde_json::from_str::<Value>(&text).unwrap()["origin"].take();
+    assert_eq!(origin["command"], "gcnrec train --data 'my log.csv' --model ease --out e");
+    let date = origin["date"].as_str().unwrap();
+    assert!(date.len() == 20 && date > "2026" && date.ends_with('Z'), "{date}");
+    let files = origin["files"].as_array().unwrap();
+    assert_eq!((files.len(), &files[0]["key"], &files[0]["lines"]), (1, &"data.path".into(), &41.into()));
+    let page = fs::read_to_string(folder.path().join("e/report.html")).unwrap();
+    assert!(page.contains("<h1>ease, seed 2020, on my log.csv, 5 users, 8 items</h1>"), "{page}");
+}
