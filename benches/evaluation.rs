@@ -6,11 +6,12 @@ mod common;
 use std::sync::Arc;
 
 use common::{Contender, Limits, compare, gowalla, line, numbers, product, ratio, threads, title};
-use gcnrec::eval::{Evaluator, HeldOut};
-use gcnrec::models::Learner;
-use gcnrec::models::graph::{Config, GraphLearner, Setup, WeightFit};
-use gcnrec::objectives::{self, Batching};
-use gcnrec::samplers::PairOrder;
+use gcnrec::internals::models::Learner;
+use gcnrec::internals::models::graph::{Config, GraphLearner, Setup, WeightFit};
+use gcnrec::internals::objectives;
+use gcnrec::internals::objectives::Batching;
+use gcnrec::internals::samplers::PairOrder;
+use gcnrec::{Evaluator, HeldOut};
 use gcnrec_graphs::Seed;
 use gcnrec_kernels::Device;
 

@@ -13,11 +13,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use common::{adjacency, generated, gowalla, numbers};
-use gcnrec::models::Learner;
-use gcnrec::models::graph::lightgcn::Combination;
-use gcnrec::models::graph::{Config, GraphLearner, Setup, WeightFit};
-use gcnrec::objectives::{self, Batching};
-use gcnrec::samplers::PairOrder;
+use gcnrec::internals::models::Learner;
+use gcnrec::internals::models::graph::lightgcn::Combination;
+use gcnrec::internals::models::graph::{Config, GraphLearner, Setup, WeightFit};
+use gcnrec::internals::objectives;
+use gcnrec::internals::objectives::Batching;
+use gcnrec::internals::samplers::PairOrder;
 use gcnrec_graphs::{Interactions, Seed};
 use gcnrec_kernels::ops::adam::{AdamConfig, adam_step};
 use gcnrec_kernels::ops::adjacency::Adjacency;

@@ -13,11 +13,13 @@ use std::process::Command;
 use std::sync::Arc;
 
 use common::{generated, memory_mib, timed};
-use gcnrec::data::{self, Format};
-use gcnrec::models::Learner;
-use gcnrec::models::graph::{Config, GraphLearner, Setup, WeightFit};
-use gcnrec::objectives::{self, Batching};
-use gcnrec::samplers::PairOrder;
+use gcnrec::Format;
+use gcnrec::internals::data;
+use gcnrec::internals::models::Learner;
+use gcnrec::internals::models::graph::{Config, GraphLearner, Setup, WeightFit};
+use gcnrec::internals::objectives;
+use gcnrec::internals::objectives::Batching;
+use gcnrec::internals::samplers::PairOrder;
 use gcnrec_graphs::{Purpose, Seed};
 use gcnrec_kernels::Device;
 use rand::RngExt;
@@ -79,7 +81,7 @@ fn read_whole(path: &Path) {
 fn read_rows(path: &Path) {
     let config = data::Config::default().with(|own| {
         (own.train, own.format) = (Some(path.to_path_buf()), Format::PAIRS);
-        (own.duplicates, own.valid_fraction) = (Some(data::Duplicates::KeepFirst), 0.0);
+        (own.duplicates, own.valid_fraction) = (Some(gcnrec::configs::Duplicates::KeepFirst), 0.0);
     });
     let mut n = 0;
     let time = timed(1, || {

@@ -8,8 +8,8 @@ mod common;
 use std::sync::Arc;
 
 use common::{Limits, line, median, threads, timed, title};
-use gcnrec::models::sequential::Setup;
-use gcnrec::models::{Config, Learner};
+use gcnrec::internals::models::sequential::Setup;
+use gcnrec::internals::models::{Config, Learner};
 use gcnrec_graphs::{ItemId, Purpose, Seed};
 use gcnrec_kernels::Device;
 use rand::RngExt;

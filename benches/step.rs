@@ -10,11 +10,12 @@ use std::sync::Arc;
 use common::{
     Contender, Limits, Time, adjacency, compare, gowalla, line, median, numbers, ratio, threads, timed, title, upload,
 };
-use gcnrec::models::Learner;
-use gcnrec::models::graph::lightgcn::Storage;
-use gcnrec::models::graph::{Config, GraphLearner, Setup, WeightFit};
-use gcnrec::objectives::{self, Batching};
-use gcnrec::samplers::{Batch, NegativeSampler, PairOrder, PairSampler, Sampler};
+use gcnrec::internals::models::Learner;
+use gcnrec::internals::models::graph::lightgcn::Storage;
+use gcnrec::internals::models::graph::{Config, GraphLearner, Setup, WeightFit};
+use gcnrec::internals::objectives;
+use gcnrec::internals::objectives::Batching;
+use gcnrec::internals::samplers::{Batch, NegativeSampler, PairOrder, PairSampler, Sampler};
 use gcnrec_graphs::{Interactions, Seed};
 use gcnrec_kernels::ops::adam::AdamConfig;
 use gcnrec_kernels::ops::propagate::{RowSet, propagate, propagate_add, propagate_from_rows_add, propagate_rows};

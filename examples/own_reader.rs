@@ -8,12 +8,9 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use gcnrec::config::Sources;
-use gcnrec::data::reader::{Columns, Evidence, Head, Reader, Row, Sink, Source};
-use gcnrec::data::{self, Format};
-use gcnrec::error::Place;
-use gcnrec::run::{Destination, Run};
-use gcnrec::train::{Silent, Stop};
+use gcnrec::internals::data;
+use gcnrec::reader::{Columns, Evidence, Head, Reader, Row, Sink, Source};
+use gcnrec::{Destination, Format, Place, Run, Silent, Sources, Stop};
 use gcnrec::{RecError, Seed};
 
 /// Lines such as `{"reader": "ann", "book": "b7", "at": 1700000000}`.

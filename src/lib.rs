@@ -31,35 +31,65 @@
 #[cfg(all(feature = "failpoints", not(debug_assertions)))]
 compile_error!("the feature failpoints is for tests: it must not be in a release build");
 
-pub mod checkpoint;
-pub mod compare;
-pub mod config;
-pub mod data;
-pub mod debias;
-pub mod error;
-pub mod eval;
-pub mod models;
-pub mod objectives;
-pub mod recommend;
-pub mod report;
-pub mod run;
-pub mod samplers;
-pub mod settings;
-pub mod train;
+mod checkpoint;
+mod compare;
+mod config;
+mod data;
+mod debias;
+mod error;
+mod eval;
+#[doc(hidden)]
+pub mod internals;
+mod models;
+mod objectives;
+mod recommend;
+mod report;
+mod run;
+mod samplers;
+mod settings;
+mod train;
 
-// What a service meets, under one roof. The modules hold the rest, which serves the program, its
-// tests and its benches.
+// The public interface. What the program, the tests and the benches need besides is in `internals`,
+// which promises nothing.
 pub use checkpoint::RunFolder;
 pub use config::{Config, Flag, Resolved, Sources};
+#[doc(inline)]
+pub use data::reader;
 pub use data::{Format, IdMap, Log, Part, Split, World};
 pub use error::{Place, RecError, Result};
 pub use eval::{Evaluator, HeldOut, LabeledRows, MetricAt, Metrics, Protocol};
 pub use models::state::{State, Tensor};
-pub use models::{LayerWeights, Query, Scorer};
+pub use models::{DegreeBucket, LayerWeights, Query, Scorer};
 pub use recommend::{Ranking, Recommender};
 pub use report::{Comparison, Report};
 pub use run::{Destination, Finished, Loaded, Prepared, Run};
 pub use train::{EpochRecord, Evaluation, Observer, Silent, Stage, StagePlan, Stop};
+
+/// The tables of a run file, typed: what the fields of [`Config`] hold.
+///
+/// A model, a loss and a debiasing method are chosen by name, with the keys of their table.
+///
+/// ```
+/// use gcnrec::configs::{Loss, Model};
+///
+/// # fn main() -> gcnrec::Result<()> {
+/// let mut config = gcnrec::Config::default();
+/// config.model = Model::parse("lightgcn", "layers = 2\nembedding_dim = 32")?;
+/// config.objective = Some(Loss::parse("ssm", "")?);
+/// config.validate()?;
+/// # Ok(())
+/// # }
+/// ```
+pub mod configs {
+    pub use crate::data::world::Config as Demo;
+    pub use crate::data::{Config as Data, Duplicates, Feedback, GroupBy, HoldOut, Order, Rule, ValidRows};
+    pub use crate::debias::Config as Debias;
+    pub use crate::eval::{Candidates, Config as Eval, SelectedOn};
+    pub use crate::models::Config as Model;
+    pub use crate::objectives::Config as Loss;
+    pub use crate::train::Config as Train;
+    pub use crate::train::config::Sampling;
+}
 
 // Types of other crates that stand in signatures of these.
 pub use gcnrec_graphs::{GraphError, Interactions, ItemId, Seed, UserId};

@@ -4,11 +4,12 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use gcnrec::models::Learner;
-use gcnrec::models::graph::lightgcn::Storage;
-use gcnrec::models::graph::{Config, GraphLearner, Setup, WeightFit};
-use gcnrec::objectives::{self, Batching};
-use gcnrec::samplers::PairOrder;
+use gcnrec::internals::models::Learner;
+use gcnrec::internals::models::graph::lightgcn::Storage;
+use gcnrec::internals::models::graph::{Config, GraphLearner, Setup, WeightFit};
+use gcnrec::internals::objectives;
+use gcnrec::internals::objectives::Batching;
+use gcnrec::internals::samplers::PairOrder;
 use gcnrec_graphs::{Interactions, ItemId, Seed, UserId};
 use gcnrec_kernels::Device;
 

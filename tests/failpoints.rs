@@ -11,7 +11,7 @@ mod trust;
 
 use std::os::unix::process::ExitStatusExt;
 
-use gcnrec::checkpoint;
+use gcnrec::internals::checkpoint;
 use trust::{CASES, end, fail, output, succeed, train};
 
 const SIGABRT: i32 = 6;

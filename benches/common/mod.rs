@@ -7,7 +7,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use gcnrec::data::{self, Format};
+use gcnrec::Format;
+use gcnrec::internals::data;
 use gcnrec_graphs::{
     BipartiteGraph, Interactions, ItemId, NodeOrder, Normalization, NormalizedAdjacency, Purpose, Seed, UserId,
 };
@@ -39,7 +40,7 @@ pub fn gowalla() -> (Interactions, Interactions) {
             });
             let split = data::load(&config, Seed(2020)).expect("Gowalla's files should be readable");
             let part = |part| split.interactions(part).expect("a loaded split should have its own ids");
-            (part(data::Part::Train), part(data::Part::Test))
+            (part(gcnrec::Part::Train), part(gcnrec::Part::Test))
         }
         None => {
             println!("data: generated pairs of Gowalla's size (no folder gowalla in $GCNREC_DATA or ../shared/data)");

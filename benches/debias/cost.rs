@@ -3,12 +3,18 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use gcnrec::debias;
-use gcnrec::models::Learner;
-use gcnrec::models::graph::{self, GraphLearner, Learning, Setup, WeightFit};
-use gcnrec::objectives::{self, Batching, Reduction};
-use gcnrec::samplers::PairOrder;
-use gcnrec::{Device, Seed, data};
+use gcnrec::internals::models::Learner;
+use gcnrec::internals::models::graph;
+use gcnrec::internals::models::graph::GraphLearner;
+use gcnrec::internals::models::graph::Learning;
+use gcnrec::internals::models::graph::Setup;
+use gcnrec::internals::models::graph::WeightFit;
+use gcnrec::internals::objectives;
+use gcnrec::internals::objectives::Batching;
+use gcnrec::internals::objectives::Reduction;
+use gcnrec::internals::samplers::PairOrder;
+use gcnrec::internals::{data, debias};
+use gcnrec::{Device, Seed};
 
 /// Rounds of five steps each; the middle one counts.
 const ROUNDS: usize = 15;

@@ -3,9 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use gcnrec::config::Sources;
-use gcnrec::run::{Destination, Loaded, Run};
-use gcnrec::train::{Outcome, Silent, Stop};
+use gcnrec::internals::train::Outcome;
+use gcnrec::{Destination, Loaded, Run, Silent, Sources, Stop};
 
 /// What the command line asks for.
 pub struct Asked {

@@ -4,10 +4,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use gcnrec::Seed;
-use gcnrec::data::Split;
-use gcnrec::data::world::World;
-use gcnrec::models::{Query, Scorer};
+use gcnrec::{Query, Scorer, Seed, Split, World};
 use gcnrec_graphs::{ItemId, UserId};
 
 use super::table::{Asked, cell, mean, stem, train};

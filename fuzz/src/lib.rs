@@ -8,12 +8,13 @@ use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use gcnrec::config::Config;
-use gcnrec::data::reader::{self, Columns, Source};
-use gcnrec::data::{Format, Log, Split};
-use gcnrec::run::{Destination, Prepared};
-use gcnrec::train::{self, Job, Silent, Stop};
-use gcnrec::{RecError, Recommender, models, objectives};
+use gcnrec::internals::train;
+use gcnrec::internals::train::Job;
+use gcnrec::internals::{models, objectives};
+use gcnrec::reader;
+use gcnrec::reader::Columns;
+use gcnrec::reader::Source;
+use gcnrec::{Config, Destination, Format, Log, Prepared, RecError, Recommender, Silent, Split, Stop};
 use gcnrec_graphs::Seed;
 use gcnrec_kernels::Device;
 use serde_json::{Map, Value, json};
@@ -245,9 +246,9 @@ fn trained(model: usize) -> BTreeMap<String, Vec<u8>> {
         split: Arc::new(split),
         model: models::Config::parse(name, settings).expect("the model should exist"),
         objective: objectives::Config::named("softmax").expect("the loss should exist"),
-        debias: gcnrec::debias::Config::default(),
+        debias: gcnrec::internals::debias::Config::default(),
         train: train::Config::default().with(|own| own.max_epochs = 1),
-        eval: gcnrec::eval::Config::default(),
+        eval: gcnrec::internals::eval::Config::default(),
         seed: Seed(1),
         device: Device::Cpu,
         config_toml: "seed = 1\n".into(),

@@ -2,10 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use gcnrec::checkpoint::RunFolder;
-use gcnrec::compare::{self, Plan, Program, Search, Tune};
-use gcnrec::train::Stop;
+use gcnrec::internals::compare;
+use gcnrec::internals::compare::Plan;
+use gcnrec::internals::compare::Program;
+use gcnrec::internals::compare::Search;
+use gcnrec::internals::compare::Tune;
 use gcnrec::{RecError, Result};
+use gcnrec::{RunFolder, Stop};
 
 use super::output::{OutputArgs, print, say};
 use super::{interrupt, settings};

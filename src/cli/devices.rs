@@ -1,7 +1,7 @@
 //! `gcnrec devices`: where this build can compute.
 
 use gcnrec::Result;
-use gcnrec::report::{Cell, Table};
+use gcnrec::internals::report::{Cell, Table};
 use gcnrec_kernels::Device;
 use gcnrec_kernels::probe::{Kind, probe};
 

@@ -6,11 +6,9 @@ mod trec;
 
 use std::path::PathBuf;
 
-use gcnrec::config::Flag;
-use gcnrec::data::Part;
-use gcnrec::eval::Metrics;
-use gcnrec::eval::metrics::{METRICS, VALUE_METRICS};
-use gcnrec::report::{Cell, Table};
+use gcnrec::internals::eval::metrics::{METRICS, VALUE_METRICS};
+use gcnrec::internals::report::{Cell, Table};
+use gcnrec::{Flag, Metrics, Part};
 use gcnrec::{RecError, Result};
 
 use super::output::{OutputArgs, print, say, wrapped};

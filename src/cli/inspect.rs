@@ -2,15 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use gcnrec::checkpoint::{self, Contents};
-use gcnrec::config::{Flag, Sources};
-use gcnrec::data;
-use gcnrec::error::Place;
-use gcnrec::models::state::Tensor;
-use gcnrec::models::{DegreeBucket, LayerWeights, load_scorer};
-use gcnrec::report::{Cell, Table};
-use gcnrec::run::Destination;
-use gcnrec::{RecError, Result};
+use gcnrec::internals::checkpoint;
+use gcnrec::internals::checkpoint::Contents;
+use gcnrec::internals::models::load_scorer;
+use gcnrec::internals::report::{Cell, Table};
+use gcnrec::{DegreeBucket, Destination, Flag, LayerWeights, Part, Place, RecError, Result, Sources, Tensor};
 use gcnrec_graphs::{DegreeStats, GraphStats, Interactions, ItemId, UserId};
 use gcnrec_kernels::Device;
 use serde_json::Value;
@@ -98,7 +94,7 @@ fn of_data(facts: &mut Facts, args: &Args) -> Result<()> {
         parts.iter().for_each(|(name, log)| facts.add("data", &format!("{name} pairs"), log.len()));
         facts.add("data", "test pairs seen before", split.n_overlap);
     }
-    let all = split.joint_interactions(&[data::Part::Train, data::Part::Valid, data::Part::Test])?;
+    let all = split.joint_interactions(&[Part::Train, Part::Valid, Part::Test])?;
     of_graph(facts, &all);
     Ok(())
 }
@@ -232,7 +228,7 @@ fn of_layers(facts: &mut Facts, weights: &LayerWeights) {
 
 #[cfg(test)]
 mod tests {
-    use gcnrec::report::Format;
+    use gcnrec::internals::report::Format;
 
     use super::*;
 

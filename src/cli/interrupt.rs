@@ -8,7 +8,7 @@ use std::io::{ErrorKind, Read};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use gcnrec::train::Stop;
+use gcnrec::Stop;
 use gcnrec::{RecError, Result};
 
 use super::output::say;

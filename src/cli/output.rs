@@ -2,7 +2,7 @@
 
 use std::io::{self, ErrorKind, Write};
 
-use gcnrec::report::{Format, Table};
+use gcnrec::internals::report::{Format, Table};
 use gcnrec::{RecError, Result};
 
 /// What a table is printed as.

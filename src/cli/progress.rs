@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal, stderr};
 
-use gcnrec::train::{EpochRecord, Observer, Stage, StagePlan};
+use gcnrec::{EpochRecord, Observer, Stage, StagePlan};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::log;

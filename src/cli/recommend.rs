@@ -5,8 +5,8 @@ mod sink;
 
 use std::path::{Path, PathBuf};
 
-use gcnrec::recommend::Ranking;
-use gcnrec::report::{Cell, Table};
+use gcnrec::Ranking;
+use gcnrec::internals::report::{Cell, Table};
 use gcnrec::{RecError, Recommender, Result};
 
 use super::output::{OutputArgs, say, score};

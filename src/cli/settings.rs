@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use gcnrec::config::{Config, Flag, Sources};
-use gcnrec::run::{Destination, Run};
+use gcnrec::{Config, Destination, Flag, Run, Sources};
 use gcnrec::{RecError, Result};
 
 use super::output::say;

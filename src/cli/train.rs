@@ -2,11 +2,7 @@
 
 mod args;
 
-use gcnrec::data::{self, Split};
-use gcnrec::report::Report;
-use gcnrec::run::{Finished, Loaded};
-use gcnrec::train::Stop;
-use gcnrec::{RecError, Result};
+use gcnrec::{Finished, Loaded, Part, RecError, Report, Result, Split, Stop};
 
 pub(super) use args::Args;
 
@@ -111,10 +107,10 @@ fn samples(finished: &Finished) -> Result<String> {
     let recommender = recommend::open(finished.folder.path())?;
     let name = job.split.users.key(user);
     let title = |item: &str| recommender.title(item).map_or_else(|| item.to_string(), String::from);
-    let recent = job.split.histories(&[data::Part::Train]).swap_remove(user as usize);
+    let recent = job.split.histories(&[Part::Train]).swap_remove(user as usize);
     let liked: Vec<String> = recent.iter().rev().take(3).map(|item| title(job.split.items.key(item.0))).collect();
     let table = recommend::table_of(&recommender, &recommender.for_user(name, 3)?);
-    let table = table.render(gcnrec::report::Format::Table);
+    let table = table.render(gcnrec::internals::report::Format::Table);
     // Names and titles come from files: what would drive a terminal is spelt out.
     let said = one_line(&format!("user {name} lately had {}; recommended:", liked.join(", ")));
     Ok(format!("{said}\n{table}"))

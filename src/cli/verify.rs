@@ -2,9 +2,8 @@
 
 use std::path::PathBuf;
 
-use gcnrec::Result;
-use gcnrec::run::repeat;
-use gcnrec::train::Stop;
+use gcnrec::internals::run::repeat;
+use gcnrec::{Result, Stop};
 
 use super::output::print;
 use super::progress::Progress;

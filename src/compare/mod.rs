@@ -34,9 +34,8 @@ use std::path::{Path, PathBuf};
 use crate::error::{RecError, Result};
 use crate::report::{Compared, Comparison, Tuning};
 pub use contestants::Contestant;
-pub use metric::Tested;
 pub use program::Program;
-pub use runs::{Ended, Order, Runner};
+pub use runs::Runner;
 pub use search::Search;
 
 /// What to compare.

@@ -39,7 +39,8 @@ mod tests {
     use crate::models::graph::lightgcn;
     use crate::models::sequential::gru4rec::{self, Batches, Optimizer};
     use crate::models::sequential::{Loss, bert4rec, fmlp, sasrec};
-    use crate::objectives::{Bpr, Negatives};
+    use crate::objectives::Negatives;
+    use crate::objectives::bpr::Bpr;
     use crate::train::config::Sampling;
 
     #[test]

@@ -6,7 +6,8 @@ use std::path::Path;
 use super::layers::resolve_text;
 use super::{Config, Flag, Resolved, Sources, resolve};
 use crate::error::{RecError, Result};
-use crate::objectives::{Softmax, Ssm};
+use crate::objectives::Softmax;
+use crate::objectives::ssm::Ssm;
 use crate::{models, objectives};
 
 /// All layers that a test wants, none by default.

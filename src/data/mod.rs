@@ -22,5 +22,5 @@ pub use load::load;
 pub use log::Log;
 pub use parts::{Clock, Part, Split};
 pub use reader::Format;
-pub use split::{carve, carve_last, leave_one_out_counts, ratio_counts, split};
+pub use split::carve;
 pub use world::World;

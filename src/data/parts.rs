@@ -108,7 +108,7 @@ impl Split {
     ///
     /// # Errors
     /// [`crate::RecError::Graph`] when a row has an id that the split does not know: impossible for
-    /// a split that [`super::load`] made.
+    /// a split that was read from files or made by the demo world.
     pub fn interactions(&self, part: Part) -> Result<Interactions> {
         Ok(self.part(part).interactions(self.n_users(), self.n_items())?)
     }

@@ -40,23 +40,11 @@ use crate::error::Result;
 use crate::models::graph::Learning;
 use crate::objectives::{Loss, Nodes};
 use crate::settings::{Chosen, Family, Row, Settings, Unread};
-pub use autodebias::Autodebias;
-pub use cause::Cause;
-pub use combine::Combine;
-pub use doubly_robust::DoublyRobust;
-pub use dr::Dr;
-pub use dr_jl::DrJl;
 pub use inputs::{MethodInputs, TrainingRows};
 pub use ips::Ips;
-pub use kd_label::KdLabel;
-pub use meta_weight_net::MetaWeightNet;
-pub use none::NoDebiasing;
-pub use prepare::{Prepared, Training, check, prepare, prepare_on, uniform_batch};
+pub use prepare::{Training, check, prepare, prepare_on, uniform_batch};
 pub use propensity::Propensity;
-pub use reweight::Reweight;
-pub use snips::Snips;
 pub use table::{IMPUTED, WeightRow, export, weight_table};
-pub use uniform::UniformOnly;
 pub use uniform_log::UniformLog;
 
 /// A method with its settings: `[debias.NAME]` holds exactly one.

@@ -2,7 +2,7 @@
 //! already met, and compares the top of the list with the held-out items. Of models only
 //! [`crate::models::Scorer`] is known.
 
-mod breakdown;
+pub(crate) mod breakdown;
 mod evaluator;
 mod held_out;
 mod insight;
@@ -12,11 +12,11 @@ mod protocol;
 pub mod trec;
 mod values;
 
-pub use breakdown::{Breakdown, ItemGroup, Lists, UserGroup};
+pub use breakdown::{Breakdown, ItemGroup};
 pub use evaluator::Evaluator;
-pub use held_out::{HeldOut, HeldOutUser};
+pub use held_out::HeldOut;
 pub use insight::{Example, Insight, Listed};
 pub use labeled::{LabeledProtocol, LabeledRows, evaluate_labeled, labeled_by_user};
-pub use metrics::{ItemCounts, Metric, MetricAt, RankingMetric, ValueMetric};
+pub use metrics::{ItemCounts, MetricAt};
 pub use protocol::{Candidates, Config, Protocol, SelectedOn};
-pub use values::{Metrics, PerUser};
+pub use values::Metrics;

@@ -99,7 +99,7 @@ pub enum Candidates {
     PopularityOfAll(u32),
     /// Those of a file, for the test part; every item for the validation part.
     Given,
-    /// No list is ranked, or only the user's own labelled rows are: see [`super::labeled`].
+    /// No list is ranked, or only the user's own labelled rows are, as the metric of labelled rows asks.
     Labeled,
 }
 

@@ -5,7 +5,7 @@
 //!
 //! A loss is one file: its settings, which implement [`Loss`], and a row in the list below.
 
-mod bpr;
+pub(crate) mod bpr;
 mod bsl;
 mod cosine_softmax;
 mod logistic;
@@ -15,26 +15,20 @@ mod pair;
 mod point;
 mod slots;
 mod softmax;
-mod ssm;
+pub(crate) mod ssm;
 mod task;
 mod uniform_loss;
 mod weights;
 
 use crate::error::Result;
 use crate::settings::{Chosen, Family, Row, Settings, Unread};
-pub use bpr::Bpr;
-pub use bsl::Bsl;
-pub use cosine_softmax::Candidates;
-pub use logistic::Logistic;
-pub use mse::Mse;
 pub use objective::{Nodes, Objective};
 pub use point::Pointwise;
 pub use slots::Slots;
 pub use softmax::Softmax;
-pub use ssm::Ssm;
 pub use task::{Batching, Negatives, Regulariser, Task, TaskInputs, build};
 pub use uniform_loss::UniformLoss;
-pub use weights::{AuxiliaryTerm, ExampleWeights, Examples, Mean, Parameters, Reduction, Sum};
+pub use weights::{AuxiliaryTerm, ExampleWeights, Examples, Mean, Parameters, Reduction};
 
 /// Above this number of items a row of scores per user costs too much: the default
 /// loss is `ssm`.

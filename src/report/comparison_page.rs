@@ -271,7 +271,8 @@ mod tests {
 
     use super::super::comparison::{Cost, Run, SeedTest, Summary, Trial, Tuned, Tuning, UserTest};
     use super::*;
-    use crate::eval::{Breakdown, Example, ItemGroup, Listed, UserGroup};
+    use crate::eval::breakdown::UserGroup;
+    use crate::eval::{Breakdown, Example, ItemGroup, Listed};
     use crate::report::table::Format;
 
     fn model(name: &str, mean: f64) -> Compared {

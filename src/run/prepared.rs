@@ -46,7 +46,7 @@ impl Prepared {
     /// Creates the run folder, trains, judges, and writes checkpoints, report and weights.
     ///
     /// # Errors
-    /// Those of the folder, of [`train::run`], of the report, and of writing them.
+    /// Those of the folder, of training, of the report, and of writing them.
     pub fn train(self, observer: &mut dyn Observer, stop: &Stop) -> Result<Finished> {
         let Prepared { job, destination, data, command, load_s } = self;
         // The locks are held until the report is written.
@@ -86,7 +86,7 @@ impl Prepared {
     /// Trains and judges, and leaves no folder behind.
     ///
     /// # Errors
-    /// Those of [`train::run`].
+    /// Those of training.
     pub fn train_in_memory(&self, observer: &mut dyn Observer, stop: &Stop) -> Result<Outcome> {
         train::run(&self.job, &mut RunStore::discarding(&self.job), false, observer, stop)
     }

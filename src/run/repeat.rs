@@ -18,7 +18,7 @@ use crate::train::{self, Observer, Stop, Verdict};
 /// is written.
 ///
 /// # Errors
-/// [`RecError::Different`] with the first difference; those of [`Run::load`] and [`train::verify`].
+/// [`RecError::Different`] with the first difference; those of [`Run::load`] and of training.
 pub fn repeat(
     run: Run,
     folder: &Path,

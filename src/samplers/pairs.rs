@@ -17,7 +17,7 @@ pub enum PairOrder {
     /// As many draws as training pairs: a user with items uniformly, then one of the user's items.
     UserUniform,
     /// No pairs drawn at all: blocks of users times items, each pair of both once an epoch (see
-    /// [`super::BlockSampler`]).
+    /// `BlockSampler`).
     Blocks {
         /// Users of a block.
         users: usize,

@@ -54,7 +54,7 @@ impl Evaluation {
     /// One ranking metric of every user that it is defined for.
     ///
     /// # Errors
-    /// Those of [`Evaluator::evaluate_per_user`] and of [`labeled_by_user`]; [`RecError::Missing`]
+    /// Those of [`Evaluator::evaluate_per_user`], of ranking labelled rows; [`RecError::Missing`]
     /// for a metric that is not computed.
     pub fn by_user(&self, scorer: &dyn Scorer, metric: MetricAt) -> Result<Vec<(UserId, f64)>> {
         match self {

@@ -4,12 +4,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use gcnrec::RecError;
-use gcnrec::compare::Search;
-use gcnrec::config::{PRESETS, Sources};
-use gcnrec::models::Procedure;
-use gcnrec::run::{Destination, Loaded, Run};
-use gcnrec::train::{Observer, Stop};
+use gcnrec::internals::compare::Search;
+use gcnrec::internals::config::PRESETS;
+use gcnrec::internals::models::Procedure;
+use gcnrec::{Destination, Loaded, Observer, RecError, Run, Sources, Stop};
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))

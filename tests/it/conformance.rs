@@ -3,11 +3,10 @@
 
 use std::sync::OnceLock;
 
-use gcnrec::data::{Part, Split};
-use gcnrec::models::graph::lightgcn::Combination;
-use gcnrec::models::{self, Query, Scorer};
-use gcnrec::train::{Job, Outcome, Silent, Stop};
-use gcnrec::{RecError, Recommender, objectives};
+use gcnrec::internals::models::graph::lightgcn::Combination;
+use gcnrec::internals::train::{Job, Outcome};
+use gcnrec::internals::{models, objectives};
+use gcnrec::{Part, Query, RecError, Recommender, Scorer, Silent, Split, Stop};
 use gcnrec_graphs::{ItemId, Seed, UserId};
 
 use crate::jobs::{COMBINATIONS, digest, job, lightgcn, loss, run_in, split};

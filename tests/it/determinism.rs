@@ -1,11 +1,11 @@
 //! The same job gives the same bits: for any number of threads, and however often it is
 //! interrupted.
 
-use gcnrec::RecError;
-use gcnrec::data::{Split, World, world};
-use gcnrec::models;
-use gcnrec::models::graph::lightgcn::{Combination, Fit};
-use gcnrec::train::{Job, Observer, Outcome, Silent, Stop};
+use gcnrec::internals::data::world;
+use gcnrec::internals::models;
+use gcnrec::internals::models::graph::lightgcn::{Combination, Fit};
+use gcnrec::internals::train::{Job, Outcome};
+use gcnrec::{Observer, RecError, Silent, Split, Stop, World};
 use gcnrec_graphs::Seed;
 
 use crate::jobs::{COMBINATIONS, change, digest, fingerprint, job, lightgcn, loss, metrics_lines, run_in, taught};

@@ -6,9 +6,8 @@
 use gcnrec::ndarray::Array2;
 use std::collections::BTreeMap;
 
-use gcnrec::eval::{Evaluator, HeldOut, ItemCounts, LabeledProtocol, LabeledRows, MetricAt, Metrics, evaluate_labeled};
-use gcnrec::models::state::State;
-use gcnrec::models::{Query, Scorer};
+use gcnrec::internals::eval::{ItemCounts, LabeledProtocol, evaluate_labeled};
+use gcnrec::{Evaluator, HeldOut, LabeledRows, MetricAt, Metrics, Query, Scorer, State};
 use gcnrec_graphs::{Interactions, ItemId, UserId};
 use serde::Deserialize;
 

@@ -4,14 +4,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use gcnrec::checkpoint::RunFolder;
-use gcnrec::data::{IdMap, Log, Split};
-use gcnrec::models::graph::lightgcn::{Combination, Fit};
-use gcnrec::models::state::{State, Tensor};
-use gcnrec::models::{self, graph};
-use gcnrec::run::{Destination, Prepared};
-use gcnrec::train::{Job, Observer, Outcome, Silent, Stop};
-use gcnrec::{Result, eval, objectives, train};
+use gcnrec::internals::models;
+use gcnrec::internals::models::graph;
+use gcnrec::internals::models::graph::lightgcn::{Combination, Fit};
+use gcnrec::internals::train;
+use gcnrec::internals::train::Job;
+use gcnrec::internals::train::Outcome;
+use gcnrec::internals::{eval, objectives};
+use gcnrec::{Destination, IdMap, Log, Observer, Prepared, Result, RunFolder, Silent, Split, State, Stop, Tensor};
 use gcnrec_graphs::Seed;
 use gcnrec_kernels::Device;
 use sha2::{Digest, Sha256};
@@ -73,7 +73,7 @@ pub fn job(split: Split, model: models::Config, objective: objectives::Config) -
         split: Arc::new(split),
         model,
         objective,
-        debias: gcnrec::debias::Config::default(),
+        debias: gcnrec::internals::debias::Config::default(),
         train: train::Config::default().with(|own| {
             (own.learning_rate, own.max_epochs, own.validate_every) = (Some(1e-2), 4, 1);
             // Only stops write checkpoints: time must not help a test to pass.
@@ -115,7 +115,7 @@ pub fn digest(state: &State) -> String {
 /// Everything of an outcome that must not depend on luck: weights, metrics to the bit, epochs,
 /// protocol.
 pub fn fingerprint(outcome: &Outcome) -> String {
-    let bits = |metrics: &Option<eval::Metrics>| -> Vec<(String, u64)> {
+    let bits = |metrics: &Option<gcnrec::Metrics>| -> Vec<(String, u64)> {
         metrics
             .iter()
             .flat_map(|m| m.iter().map(|(name, x)| (name.to_string(), x.to_bits())).collect::<Vec<_>>())

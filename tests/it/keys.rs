@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use gcnrec::config::keys;
-use gcnrec::settings::{Key, Takes};
+use gcnrec::internals::config::keys;
+use gcnrec::internals::settings::{Key, Takes};
 
 /// Every dotted key that holds a value, in alphabetical order.
 pub fn all() -> BTreeSet<String> {

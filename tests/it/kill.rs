@@ -7,8 +7,8 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use gcnrec::checkpoint;
-use gcnrec::models::state::Tensor;
+use gcnrec::Tensor;
+use gcnrec::internals::checkpoint;
 
 use crate::trust::{CASES, Case, Draws, End, end, start, succeed, train};
 

@@ -8,15 +8,17 @@ mod sequences;
 
 use std::sync::Arc;
 
-use gcnrec::data::{Split, World, world};
-use gcnrec::debias;
-use gcnrec::models::graph::lightgcn::{Combination, Fit, Storage};
-use gcnrec::models::graph::{GraphLearner, Learning, Optimizer, Setup, WeightFit};
-use gcnrec::models::{self, Learner};
-use gcnrec::objectives::{Batching, Config as Objective, Reduction};
-use gcnrec::samplers::PairOrder;
-use gcnrec::train::Job;
-use gcnrec::train::config::Sampling;
+use gcnrec::configs::Sampling;
+use gcnrec::internals::data::world;
+use gcnrec::internals::debias;
+use gcnrec::internals::models;
+use gcnrec::internals::models::Learner;
+use gcnrec::internals::models::graph::lightgcn::{Combination, Fit, Storage};
+use gcnrec::internals::models::graph::{GraphLearner, Learning, Optimizer, Setup, WeightFit};
+use gcnrec::internals::objectives::{Batching, Config as Objective, Reduction};
+use gcnrec::internals::samplers::PairOrder;
+use gcnrec::internals::train::Job;
+use gcnrec::{Split, World};
 use gcnrec_graphs::Seed;
 use gcnrec_kernels::Device;
 

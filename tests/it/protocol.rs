@@ -4,12 +4,13 @@
 use gcnrec::ndarray::Array2;
 use std::sync::{Arc, Mutex};
 
-use gcnrec::data::{Part, Split, World, world};
-use gcnrec::eval::{Candidates, SelectedOn};
-use gcnrec::models::graph::lightgcn::{Combination, Fit};
-use gcnrec::models::state::State;
-use gcnrec::models::{self, Query, Scorer};
-use gcnrec::train::Job;
+use gcnrec::configs::Candidates;
+use gcnrec::internals::data::world;
+use gcnrec::internals::eval::SelectedOn;
+use gcnrec::internals::models;
+use gcnrec::internals::models::graph::lightgcn::{Combination, Fit};
+use gcnrec::internals::train::Job;
+use gcnrec::{Part, Query, Scorer, Split, State, World};
 use gcnrec_graphs::{Interactions, ItemId, Seed};
 use gcnrec_kernels::ops::top_k::TopK;
 
@@ -258,7 +259,7 @@ fn the_kept_model_is_that_of_the_best_validation() {
     // Longer training can only find a better one.
     let mut longer = job.clone();
     longer.train.max_epochs = 12;
-    let best = |metrics: &Option<gcnrec::eval::Metrics>| metrics.as_ref().unwrap().get("ndcg@20").unwrap();
+    let best = |metrics: &Option<gcnrec::Metrics>| metrics.as_ref().unwrap().get("ndcg@20").unwrap();
     assert!(best(&run(&longer).valid) >= best(&outcome.valid));
 }
 
@@ -325,7 +326,7 @@ fn a_half_life_moves_every_model_that_weighs_pairs_and_equal_ages_move_none() {
             job.train.max_epochs = 2;
             run(&job)
         };
-        let scores = |outcome: &gcnrec::train::Outcome| {
+        let scores = |outcome: &gcnrec::internals::train::Outcome| {
             let query = Query { user: Some(gcnrec_graphs::UserId(3)), history: &[ItemId(1), ItemId(4)] };
             outcome.scorer.scores(&[query]).unwrap()
         };

@@ -8,8 +8,11 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use flate2::read::GzDecoder;
-use gcnrec::eval::{Config, Evaluator, HeldOut, Metrics};
-use gcnrec::models::{self, Fit, Scorer, load_scorer};
+use gcnrec::internals::eval::Config;
+use gcnrec::internals::models;
+use gcnrec::internals::models::Fit;
+use gcnrec::internals::models::load_scorer;
+use gcnrec::{Evaluator, HeldOut, Metrics, Scorer};
 use gcnrec_graphs::{Interactions, ItemId, UserId};
 use gcnrec_kernels::Device;
 

@@ -1,7 +1,7 @@
 //! Models of first order learn a rule of first order, from the data to the report of a run.
 
-use gcnrec::data::Split;
-use gcnrec::models;
+use gcnrec::Split;
+use gcnrec::internals::models;
 
 use crate::jobs::{job, loss, run, split};
 

@@ -1,9 +1,7 @@
 //! Labelled rows: the uniform part, or rows of a part with their ratings.
 
-use gcnrec::config::Config;
-use gcnrec::data::{Part, Split};
-use gcnrec::eval::{LabeledProtocol, LabeledRows, evaluate_labeled};
-use gcnrec::models::Scorer;
+use gcnrec::internals::eval::{LabeledProtocol, evaluate_labeled};
+use gcnrec::{Config, LabeledRows, Part, Scorer, Split};
 use gcnrec::{RecError, Result};
 
 use super::{Args, JudgedPart, show, warn_of_undefined};

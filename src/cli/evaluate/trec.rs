@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::Path;
 
-use gcnrec::checkpoint::write_whole;
-use gcnrec::eval::trec::{Judgement, TrecFiles, evaluate_files};
-use gcnrec::eval::{Config, Evaluator};
-use gcnrec::models::Scorer;
-use gcnrec::train::Job;
+use gcnrec::internals::checkpoint::write_whole;
+use gcnrec::internals::eval::Config;
+use gcnrec::internals::eval::trec::{Judgement, TrecFiles, evaluate_files};
+use gcnrec::internals::train::Job;
+use gcnrec::{Evaluator, Scorer};
 use gcnrec::{RecError, Result};
 
 use super::{Args, show};

@@ -3,9 +3,9 @@
 
 use std::path::Path;
 
-use gcnrec::data::reader::Source;
-use gcnrec::error::Place;
-use gcnrec::report::Table;
+use gcnrec::Place;
+use gcnrec::internals::report::Table;
+use gcnrec::reader::Source;
 use gcnrec::{RecError, Recommender, Result};
 
 use super::sink::Sink;

@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use gcnrec::report::{Format, Table};
+use gcnrec::internals::report::{Format, Table};
 use gcnrec::{RecError, Result};
 
 use crate::cli::output::{OutputArgs, print};
@@ -159,7 +159,7 @@ impl Drop for Beside {
 
 #[cfg(test)]
 mod tests {
-    use gcnrec::report::Cell;
+    use gcnrec::internals::report::Cell;
 
     use super::*;
 

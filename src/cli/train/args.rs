@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use clap::builder::ValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches, value_parser};
-use gcnrec::config::{Config, FLAGS, Flag, FlagRow, PRESETS, Sources, keys};
-use gcnrec::run::Destination;
-use gcnrec::settings::Takes;
+use gcnrec::internals::config::{FLAGS, FlagRow, PRESETS, keys};
+use gcnrec::internals::settings::Takes;
+use gcnrec::{Config, Destination, Flag, Sources};
 use gcnrec::{RecError, Result};
 use toml::Value;
 
@@ -241,7 +241,8 @@ impl Args {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
-    use gcnrec::config::{self, Config};
+    use gcnrec::Config;
+    use gcnrec::internals::config;
 
     use super::*;
 

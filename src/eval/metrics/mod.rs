@@ -146,7 +146,7 @@ impl Metric {
     }
 }
 
-/// Every metric of ranked lists, in the order of reports. The first [`N_DEFAULT`] are reported
+/// Every metric of ranked lists, in the order of reports. The first `N_DEFAULT` are reported
 /// where nothing else is asked for.
 pub static METRICS: [Metric; 17] = [
     Metric::Hits(&recall::Recall),

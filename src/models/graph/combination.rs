@@ -370,6 +370,7 @@ impl Combination {
     }
 
     /// The gradient of the last `backward`, one flat array per group.
+    #[cfg(test)]
     pub fn gradients(&self, device: &Device) -> Vec<Vec<f32>> {
         self.groups().iter().map(|group| device.read(&group.gradient)).collect()
     }

@@ -21,7 +21,7 @@ pub use init::normal;
 pub use learner::GraphLearner;
 pub use lightgcn::Config;
 pub use meta::{MetaBatch, Optimizer};
-pub use scorer::{GraphScorer, Scoring};
+pub use scorer::GraphScorer;
 pub use setup::{Learning, Setup, WeightFit};
 
 /// The models of this folder, in the order of lists.

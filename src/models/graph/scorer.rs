@@ -155,11 +155,6 @@ impl GraphScorer {
         ArrayView2::from_shape((self.nodes.n_users, self.dim), &self.users).expect("users should be n_users x dim")
     }
 
-    /// The final embeddings of all items, as trained: `[n_items, dim]`.
-    pub fn item_vectors(&self) -> ArrayView2<'_, f32> {
-        ArrayView2::from_shape((self.nodes.n_items, self.dim), &self.items).expect("items should be n_items x dim")
-    }
-
     fn place_new_user(&self, history: &[ItemId]) -> Result<Vec<f32>> {
         let dim = self.dim;
         if let Some(item) = history.iter().find(|item| item.index() >= self.nodes.n_items) {

@@ -113,11 +113,6 @@ pub fn load(state: &State) -> Result<Box<dyn Scorer>> {
 }
 
 impl Ease {
-    /// `B`: `[n_items, n_items]`, row-major, zero diagonal.
-    pub fn weights(&self) -> &[f32] {
-        &self.weights
-    }
-
     fn row(&self, item: usize) -> &[f32] {
         &self.weights[item * self.n_items..(item + 1) * self.n_items]
     }

@@ -136,11 +136,6 @@ impl GfCf {
         GfCf { weight, users, by_item, per_user, per_item, factors, vectors, table }
     }
 
-    /// Number of singular vectors in use.
-    pub fn factors(&self) -> usize {
-        self.factors
-    }
-
     /// `r D_I^-1/2 V`: `[factors]`.
     fn project(&self, items: &[u32]) -> Vec<f32> {
         let mut sum = vec![0.0; self.factors];

@@ -106,6 +106,7 @@ impl SparseItemModel {
     }
 
     /// The weights that having met an item adds, with the items they are added to, rising.
+    #[cfg(test)]
     pub fn weights_of(&self, item: ItemId) -> Vec<(ItemId, f32)> {
         self.weights.row(item.0).map(|(item, weight)| (ItemId(item), weight)).collect()
     }

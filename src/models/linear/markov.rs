@@ -82,26 +82,16 @@ pub struct Markov {
     last: Vec<u32>,
 }
 
-/// Counts what follows what.
-///
-/// # Shapes
-/// - `histories`: `[n_users]`, each oldest first
-///
-/// # Errors
-/// [`RecError::Config`] for a value outside its range, [`RecError::Resources`] when the transitions
-/// do not fit into memory.
-pub fn fit(train: &Interactions, histories: &[Vec<ItemId>], config: &Config) -> Result<Markov> {
-    fit_weighted(train, None, histories, config)
-}
-
 /// Counts what follows what; a follower counts as much as its pair weighs, in the transitions and
 /// in the popularity.
 ///
 /// # Shapes
+/// - `histories`: `[n_users]`, each oldest first
 /// - `weights`: `[n_edges]`; none means that all count 1
 ///
 /// # Errors
-/// As [`fit`].
+/// [`RecError::Config`] for a value outside its range, [`RecError::Resources`] when the transitions
+/// do not fit into memory.
 pub fn fit_weighted(
     train: &Interactions,
     weights: Option<&[f32]>,
@@ -245,7 +235,7 @@ mod tests {
             [vec![0, 1, 2], vec![0, 1], vec![2], vec![]].map(|h: Vec<u32>| h.into_iter().map(ItemId).collect());
         let pairs = [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (2, 2)].map(|(u, i)| (UserId(u), ItemId(i)));
         let train = Interactions::from_pairs(4, 3, pairs).unwrap();
-        fit(&train, &histories, &Config { smoothing, window }).unwrap()
+        fit_weighted(&train, None, &histories, &Config { smoothing, window }).unwrap()
     }
 
     fn scores(model: &Markov, user: Option<u32>, history: &[u32]) -> Vec<f32> {

@@ -12,11 +12,6 @@ mod user_items;
 
 use super::Model;
 use crate::settings::Row;
-pub use ease::Ease;
-pub use gf_cf::GfCf;
-pub use item_weights::SparseItemModel;
-pub use markov::Markov;
-pub use popularity::Popularity;
 pub(super) use user_items::check_item;
 
 /// The models of this folder, in the order of lists.

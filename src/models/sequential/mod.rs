@@ -34,7 +34,7 @@ pub use learner::SequenceLearner;
 pub use losses::{Loss, Objective};
 pub use parameters::{Init, Noise, Parameter, Rule, Weights};
 pub use scorer::SequenceScorer;
-pub use training::{BATCH_SIZE, LEARNING_RATE, SequentialModel, Setup};
+pub use training::{BATCH_SIZE, SequentialModel, Setup};
 
 /// The models of this folder, in the order of lists.
 pub(super) const ROWS: &[&Row<dyn Model>] =

@@ -36,9 +36,9 @@ pub struct Setup {
     pub histories: Arc<Vec<Vec<ItemId>>>,
     /// Number of items.
     pub n_items: usize,
-    /// Sequences in a batch; none takes [`BATCH_SIZE`].
+    /// Sequences in a batch; none takes `BATCH_SIZE`.
     pub batch_size: Option<usize>,
-    /// Adam's step size; none takes [`LEARNING_RATE`].
+    /// Adam's step size; none takes `LEARNING_RATE`.
     pub learning_rate: Option<f32>,
     /// The seed of the run.
     pub seed: Seed,

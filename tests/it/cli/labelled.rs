@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Output;
 
-use gcnrec::Seed;
-use gcnrec::data::world::{Config, World};
+use gcnrec::internals::data::world::Config;
+use gcnrec::{Seed, World};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -19,7 +19,7 @@ fn files() -> TempDir {
     let mut demo = Config::default();
     (demo.n_users, demo.n_items, demo.n_communities, demo.interactions_per_user) = (60, 60, 3, 10);
     let split = World::generate(&demo, 0.0, Seed(1)).unwrap().split;
-    let write = |name: &str, header: &str, log: &gcnrec::data::Log| {
+    let write = |name: &str, header: &str, log: &gcnrec::Log| {
         let mut text = format!("{header}\n");
         for (row, (user, item)) in log.pairs().enumerate() {
             let label = log.ratings.get(row).map_or(String::new(), |label| format!(",{label}"));

@@ -3,11 +3,12 @@
 
 use std::sync::Arc;
 
-use gcnrec::models::sequential::Setup;
-use gcnrec::models::sequential::gru4rec::{self, Optimizer};
-use gcnrec::models::state::State;
-use gcnrec::models::{Config, Learner, TrainingSize};
-use gcnrec::train::Job;
+use gcnrec::State;
+use gcnrec::internals::models::sequential::Setup;
+use gcnrec::internals::models::sequential::gru4rec;
+use gcnrec::internals::models::sequential::gru4rec::Optimizer;
+use gcnrec::internals::models::{Config, Learner, TrainingSize};
+use gcnrec::internals::train::Job;
 use gcnrec_graphs::{ItemId, Seed};
 use gcnrec_kernels::Device;
 
@@ -93,8 +94,8 @@ const NO_GRADIENT: f64 = 3e-4;
 
 fn values<'a>(state: &'a State, name: &str) -> &'a [f32] {
     match &state.tensors[name] {
-        gcnrec::models::state::Tensor::F32 { values, .. } => values,
-        gcnrec::models::state::Tensor::U32 { .. } => panic!("{name} should be floats"),
+        gcnrec::internals::models::state::Tensor::F32 { values, .. } => values,
+        gcnrec::internals::models::state::Tensor::U32 { .. } => panic!("{name} should be floats"),
     }
 }
 

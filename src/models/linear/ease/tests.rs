@@ -37,7 +37,7 @@ fn the_weights_of_three_items_are_those_worked_out_by_hand() {
     // P = [[3/8, -1/4, 0], [-1/4, 1/2, 0], [0, 0, 1/2]].
     // B[0,1] = (1/4) / (1/2) = 1/2; B[1,0] = (1/4) / (3/8) = 2/3; item 2 stands alone.
     let expected = [0.0, 0.5, 0.0, 2.0 / 3.0, 0.0, 0.0, 0.0, 0.0, 0.0];
-    assert_abs_diff_eq!(fit_tiny().weights(), &expected[..], epsilon = 1e-7);
+    assert_abs_diff_eq!(&fit_tiny().weights[..], &expected[..], epsilon = 1e-7);
 }
 
 #[test]

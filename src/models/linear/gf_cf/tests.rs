@@ -41,7 +41,7 @@ fn with_every_singular_vector_the_ideal_filter_returns_the_items_themselves() {
         fit(&tiny(), &Config { factors: 0, ..Config::default() }).unwrap(),
         fit(&tiny(), &Config { factors: 9, weight: 2.0 }).unwrap(),
     );
-    assert_eq!(both.factors(), 3);
+    assert_eq!(both.factors, 3);
     for (user, items) in [(0, [2.0, 2.0, 0.0, 0.0]), (3, [0.0, 0.0, 2.0, 0.0])] {
         let query = Query { user: Some(UserId(user)), history: &[] };
         let (a, b) = (scores(&linear, query), scores(&both, query));
