@@ -71,7 +71,7 @@ impl Destination {
     /// Refuses a folder that holds something else or that another training has; changes nothing.
     ///
     /// # Errors
-    /// As [`RunFolder::check`]; [`RecError::Usage`] while another process writes into the folder.
+    /// As [`RunFolder::check`]; [`crate::RecError::Usage`] while another process writes into the folder.
     pub fn check(&self) -> Result<()> {
         let Place::Named(folder) = &self.folder else { return Ok(()) };
         RunFolder::check(folder, self.replaces(), self.resumes())?;
