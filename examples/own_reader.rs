@@ -8,10 +8,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use gcnrec::internals::data;
 use gcnrec::reader::{Columns, Evidence, Head, Reader, Row, Sink, Source};
-use gcnrec::{Destination, Format, Place, Run, Silent, Sources, Stop};
-use gcnrec::{RecError, Seed};
+use gcnrec::{Destination, Format, Place, RecError, Run, Seed, Silent, Sources, Stop};
 
 /// Lines such as `{"reader": "ann", "book": "b7", "at": 1700000000}`.
 struct Events;
@@ -52,7 +50,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let run = Run::resolve(&Sources { set, ..Sources::default() }, Destination::replace(folder))?;
     let mut settings = run.config().data.clone();
     settings.format = Format::of(&Events);
-    let split = data::load(&settings, Seed(run.config().seed))?;
+    let split = gcnrec::load_data(&settings, Seed(run.config().seed))?;
     println!("{} readers, {} books, {} training rows", split.n_users(), split.n_items(), split.train.len());
     let finished = run.with_split(Arc::new(split))?.prepare()?.train(&mut Silent, &Stop::default())?;
     println!("for r1: {:?}", finished.recommender()?.for_user("r1", 3)?);

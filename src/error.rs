@@ -12,6 +12,13 @@ use gcnrec_kernels::KernelError;
 pub type Result<T, E = RecError> = std::result::Result<T, E>;
 
 /// A place in an input file.
+///
+/// ```
+/// use std::path::Path;
+///
+/// let place = gcnrec::Place::column(Path::new("ratings.csv"), 12, 3, "rating");
+/// assert_eq!(place.to_string(), "ratings.csv:12: column 3 (rating)");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     /// The file as it was named by the user.

@@ -12,7 +12,7 @@ pub mod compare {
 }
 
 pub mod config {
-    pub use crate::config::{FLAGS, FlagRow, PRESETS, keys, resolve};
+    pub use crate::config::{FLAGS, FlagRow, PRESETS, keys};
 }
 
 pub mod data {

@@ -52,10 +52,10 @@ mod train;
 // The public interface. What the program, the tests and the benches need besides is in `internals`,
 // which promises nothing.
 pub use checkpoint::RunFolder;
-pub use config::{Config, Flag, Resolved, Sources};
+pub use config::{Config, Flag, Origins, Resolved, Sources, resolve};
 #[doc(inline)]
 pub use data::reader;
-pub use data::{Format, IdMap, Log, Part, Split, World};
+pub use data::{Format, IdMap, Log, Part, Split, World, load as load_data};
 pub use error::{Place, RecError, Result};
 pub use eval::{Evaluator, HeldOut, LabeledRows, MetricAt, Metrics, Protocol};
 pub use models::state::{State, Tensor};
@@ -74,7 +74,7 @@ pub use train::{EpochRecord, Evaluation, Observer, Silent, Stage, StagePlan, Sto
 ///
 /// # fn main() -> gcnrec::Result<()> {
 /// let mut config = gcnrec::Config::default();
-/// config.model = Model::parse("lightgcn", "layers = 2\nembedding_dim = 32")?;
+/// config.model = Model::parse("lightgcn", "layers = 2\ndim = 32")?;
 /// config.objective = Some(Loss::parse("ssm", "")?);
 /// config.validate()?;
 /// # Ok(())

@@ -14,6 +14,12 @@ use crate::error::{RecError, Result};
 use crate::models::{self, Query, Scorer};
 
 /// Items by name with their scores, best first.
+///
+/// ```
+/// let ranking: gcnrec::Ranking = vec![("Alien".into(), 3.2), ("Brazil".into(), 2.9)];
+/// let names: Vec<&str> = ranking.iter().map(|(item, _)| item.as_str()).collect();
+/// assert_eq!(names, ["Alien", "Brazil"]);
+/// ```
 pub type Ranking = Vec<(String, f32)>;
 
 /// Scores that a block of queries may take at once (16 MB of f32): what one thread of

@@ -12,6 +12,15 @@ pub const MAX_EDGES: usize = (u32::MAX / 2) as usize;
 ///
 /// Costs 8 bytes per edge: the item, and the user again so that an edge number leads to its user
 /// without a search.
+///
+/// ```
+/// use gcnrec_graphs::{Interactions, ItemId, UserId};
+///
+/// let pairs = [(0, 2), (0, 0), (1, 2), (0, 2)].map(|(user, item)| (UserId(user), ItemId(item)));
+/// let liked = Interactions::from_pairs(2, 3, pairs)?;
+/// assert_eq!((liked.n_edges(), liked.items_of(UserId(0))), (3, &[0, 2][..]));
+/// # Ok::<(), gcnrec_graphs::GraphError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Interactions {
     n_items: usize,

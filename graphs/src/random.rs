@@ -10,6 +10,14 @@ use rand_chacha::rand_core::SeedableRng;
 use serde::{Deserialize, Serialize};
 
 /// The seed of a run.
+///
+/// ```
+/// use gcnrec_graphs::{Purpose, Seed};
+///
+/// // The numbers of epoch 7, batch 31, without having drawn any others.
+/// let (first, again) = (Seed(1).stream(Purpose::Batch, 7, 31), Seed(1).stream(Purpose::Batch, 7, 31));
+/// assert_eq!(first, again);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Seed(pub u64);

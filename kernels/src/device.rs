@@ -13,6 +13,15 @@ use crate::simd;
 use crate::stored::Precision;
 
 /// A place to compute. Cheap to clone; every clone names the same device.
+///
+/// ```
+/// use gcnrec_kernels::Device;
+///
+/// let device = Device::open("cpu")?;
+/// let buffer = device.upload(&[1.0f32, 2.0]);
+/// assert_eq!(device.read(&buffer), [1.0, 2.0]);
+/// # Ok::<(), gcnrec_kernels::KernelError>(())
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Device {

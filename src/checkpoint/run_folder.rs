@@ -30,6 +30,17 @@ const CHECKPOINTS: [&str; 6] = ["best", "best.tmp", "best.old", "last", "last.tm
 const MARK: &str = "# gcnrec run: the resolved configuration";
 
 /// An open run folder.
+///
+/// ```
+/// use gcnrec::RunFolder;
+///
+/// # fn main() -> gcnrec::Result<()> {
+/// # let place = tempfile::tempdir().expect("a folder for temporary files");
+/// let folder = RunFolder::create(&place.path().join("run"), false, false)?;
+/// assert!(folder.best().ends_with("run/best"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunFolder {
     path: PathBuf,

@@ -14,6 +14,15 @@ use crate::settings::Takes;
 use crate::train;
 
 /// A flag with its value, as the command line gives it.
+///
+/// ```
+/// use gcnrec::{Destination, Flag, Run, Sources};
+///
+/// let flags = vec![Flag::new("--model", "mf"), Flag::new("--epochs", 5)];
+/// let run = Run::resolve(&Sources { flags, ..Sources::default() }, Destination::new("runs/mf"))?;
+/// assert_eq!((run.config().model.name(), run.config().train.max_epochs), ("mf", 5));
+/// # Ok::<(), gcnrec::RecError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Flag {
     /// With its dashes, as in `--lr`.

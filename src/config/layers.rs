@@ -21,7 +21,7 @@ const DATA_FOLDER: &str = "GCNREC_DATA";
 /// its current folder.
 ///
 /// ```
-/// use gcnrec::{Sources, config::resolve};
+/// use gcnrec::{Sources, resolve};
 ///
 /// let set = vec!["model=ease".into(), "model.ease.l2=300".into()];
 /// let resolved = resolve(&Sources { set, ..Sources::default() })?;
@@ -82,6 +82,16 @@ impl Origins {
 }
 
 /// A complete configuration.
+///
+/// ```
+/// use gcnrec::{Sources, resolve};
+///
+/// let set = vec!["train.patience=3".into()];
+/// let resolved = resolve(&Sources { set, ..Sources::default() })?;
+/// assert_eq!(resolved.config.train.patience, 3);
+/// assert!(resolved.origins.of("train.patience").contains("--set"));
+/// # Ok::<(), gcnrec::RecError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Resolved {
     /// The values, checked.

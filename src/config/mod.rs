@@ -24,7 +24,7 @@ mod tree;
 mod unread;
 
 pub use flags::{FLAGS, Flag, FlagRow};
-pub use layers::{Resolved, Sources, resolve};
+pub use layers::{Origins, Resolved, Sources, resolve};
 pub use paths::check_files;
 pub use presets::NAMES as PRESETS;
 pub use run::Config;

@@ -10,6 +10,17 @@ use crate::{data, debias, eval, models, objectives, train};
 
 settings! {
     /// Everything that decides what a run computes. Every key has a default.
+    ///
+    /// ```
+    /// let mut config = gcnrec::Config::default();
+    /// config.seed = 7;
+    /// config.train.max_epochs = 20;
+    /// config.validate()?;
+    /// // What is written reads back equal.
+    /// let text = config.to_toml()?;
+    /// assert_eq!(gcnrec::Config::from_toml(&text, "run.toml".as_ref())?, config);
+    /// # Ok::<(), gcnrec::RecError>(())
+    /// ```
     pub struct Config {
         /// All randomness is a function of it.
         seed: u64 = 2020, takes "0 to 2^63 - 1", flag "--seed";

@@ -4,6 +4,15 @@ use gcnrec_graphs::{GraphError, Interactions, ItemId, UserId};
 
 /// Interactions in file order. `ratings` and `times` are empty when the source has none, otherwise
 /// as long as `users`.
+///
+/// ```
+/// use gcnrec::Log;
+///
+/// let log = Log { users: vec![0, 0, 1], items: vec![2, 2, 0], ..Log::default() };
+/// // A set of pairs: the repeat counts once.
+/// assert_eq!(log.interactions(2, 3)?.n_edges(), 2);
+/// # Ok::<(), gcnrec::GraphError>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Log {
     /// Dense user ids.

@@ -8,9 +8,9 @@ use crate::error::Result;
 /// A data set divided into parts that share one set of ids: the union of all parts.
 ///
 /// ```
-/// use gcnrec::{Part, Seed, data};
+/// use gcnrec::{Part, Seed, configs, load_data};
 ///
-/// let demo = data::load(&data::Config::default(), Seed(2020))?;
+/// let demo = load_data(&configs::Data::default(), Seed(2020))?;
 /// assert_eq!((demo.n_users(), demo.n_items()), (1000, 600));
 /// let known = demo.joint_interactions(&[Part::Train, Part::Valid])?;
 /// assert_eq!(known.n_users(), 1000);
@@ -71,6 +71,14 @@ pub enum Clock {
 }
 
 /// The part of a data set.
+///
+/// ```
+/// use gcnrec::{Part, Seed, World, configs};
+///
+/// let split = World::generate(&configs::Demo::default(), 0.1, Seed(1))?.split;
+/// assert!(split.part(Part::Train).len() > split.part(Part::Test).len());
+/// # Ok::<(), gcnrec::RecError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
     /// What models learn from.

@@ -70,6 +70,16 @@ impl Config {
 }
 
 /// The demo world: its data, and the truth behind them.
+///
+/// ```
+/// use gcnrec::{ItemId, Seed, UserId, World, configs};
+///
+/// let world = World::generate(&configs::Demo::default(), 0.1, Seed(1))?;
+/// assert_eq!(world.split.n_users(), 1000);
+/// // What no real data set can tell: how much a user would like an item that was never shown.
+/// assert!((0.0..=1.0).contains(&world.true_preference(UserId(0), ItemId(0))));
+/// # Ok::<(), gcnrec::RecError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct World {
     /// The data: for each user the first 80 % in time is training (of which the validation part was

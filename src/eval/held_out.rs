@@ -19,6 +19,16 @@ pub struct HeldOutUser {
 }
 
 /// The users of a held-out part. Users without held-out items do not count.
+///
+/// ```
+/// use gcnrec::{HeldOut, Interactions, ItemId, UserId};
+///
+/// let pairs = |items: &[u32]| Interactions::from_pairs(1, 4, items.iter().map(|&i| (UserId(0), ItemId(i))));
+/// let (relevant, seen) = (pairs(&[3])?, pairs(&[0, 1])?);
+/// let held_out = HeldOut::new(&relevant, &seen, &[vec![ItemId(0), ItemId(1)]])?;
+/// assert_eq!(held_out.users()[0].excluded, [0, 1]);
+/// # Ok::<(), gcnrec::RecError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeldOut {
     users: Vec<HeldOutUser>,

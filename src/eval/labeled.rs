@@ -18,6 +18,13 @@ use crate::models::{Query, Scorer};
 const BLOCK: usize = 256;
 
 /// Labelled rows, in file order, with what each user had met before.
+///
+/// ```
+/// // Two users, three items: user 0 liked item 2 and disliked item 0, user 1 liked item 1.
+/// let rows = gcnrec::LabeledRows::new(&[0, 0, 1], &[2, 0, 1], &[1.0, -1.0, 1.0], vec![vec![]; 2], 3)?;
+/// # let _ = rows;
+/// # Ok::<(), gcnrec::RecError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct LabeledRows {
     users: Vec<u32>,

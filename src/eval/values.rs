@@ -10,6 +10,12 @@ use super::metrics::MetricAt;
 
 /// Mean values by name (`ndcg@20`), in the order in which the metrics were asked for. Written as a
 /// JSON object.
+///
+/// ```
+/// let metrics: gcnrec::Metrics = [("recall@20".to_string(), 0.18), ("ndcg@20".to_string(), 0.15)].into_iter().collect();
+/// assert_eq!(metrics.get("ndcg@20"), Some(0.15));
+/// assert_eq!(metrics.iter().next(), Some(("recall@20", 0.18)));
+/// ```
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Metrics(Vec<(String, f64)>);
 

@@ -9,6 +9,15 @@ use super::state::State;
 use crate::error::{RecError, Result};
 
 /// One question: what should come next for this user?
+///
+/// ```
+/// use gcnrec::{ItemId, Query, UserId};
+///
+/// let known = Query { user: Some(UserId(3)), history: &[] };
+/// // Somebody whom the model was not trained on: what they met, the newest last.
+/// let stranger = Query { user: None, history: &[ItemId(5), ItemId(2)] };
+/// assert!(known.history.is_empty() && stranger.user.is_none());
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Query<'a> {
     /// The user, if the model was trained on them. A model that has no table of users ignores this.
@@ -115,6 +124,15 @@ pub trait Scorer: Send + Sync {
 }
 
 /// The learned layer weights, as a report shows them.
+///
+/// ```
+/// use gcnrec::{DegreeBucket, LayerWeights};
+///
+/// // Nodes of few edges lean on the layers above their own vector.
+/// let cold = DegreeBucket { min_degree: 1, max_degree: 9, n: 40, weights: vec![0.2, 0.5, 0.3] };
+/// let weights = LayerWeights { mean: vec![0.3, 0.4, 0.3], users: vec![cold], items: vec![] };
+/// assert_eq!(weights.users[0].weights.len(), weights.mean.len());
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LayerWeights {
     /// Mean weight of each layer, 0 first, over all users and items with at least one edge.

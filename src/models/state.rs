@@ -24,6 +24,20 @@ pub enum Tensor {
 }
 
 /// Named tensors and named scalars.
+///
+/// ```
+/// use gcnrec::{State, Tensor};
+///
+/// let mut state = State::default();
+/// state.put_f32("weights", &[2, 2], vec![0.0, 0.5, 0.5, 0.0]);
+/// state.put_fact("step", 7);
+/// assert_eq!(state.f32("weights", &[2, 2])?[1], 0.5);
+/// assert_eq!(state.fact::<u64>("step")?, 7);
+/// // A shape that is not there is an error, never a panic.
+/// assert!(state.f32("weights", &[4]).is_err());
+/// assert!(matches!(state.tensors["weights"], Tensor::F32 { .. }));
+/// # Ok::<(), gcnrec::RecError>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct State {
     /// Arrays by name (`base`, `adam.m`).

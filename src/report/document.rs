@@ -12,6 +12,24 @@ use crate::models::LayerWeights;
 
 /// Everything that a finished run says about itself. A number that is not defined (no user to
 /// average over) is NaN here and null in JSON.
+///
+/// ```
+/// # use gcnrec::{Destination, Run, Silent, Sources, Stop};
+/// # fn main() -> gcnrec::Result<()> {
+/// # let place = tempfile::tempdir().expect("a folder for temporary files");
+/// # let folder = place.path().join("run");
+/// # let demo = ["n_users=60", "n_items=50", "interactions_per_user=8"];
+/// # let mut set: Vec<String> = demo.map(|size| format!("data.demo.{size}")).to_vec();
+/// # set.push("model.ease.l2=20".into());
+/// # let sources = Sources { set, ..Sources::default() };
+/// let report = Run::prepare(&sources, Destination::new(&folder))?.train(&mut Silent, &Stop::default())?.report;
+/// assert_eq!(report.model, "ease");
+/// // What the run folder holds as `report.json`.
+/// let json: gcnrec::serde_json::Value = gcnrec::serde_json::from_str(&report.to_json()).expect("it is JSON");
+/// assert_eq!(json["metrics"]["test"]["ndcg@20"], report.metrics["test"]["ndcg@20"]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
     /// The layout of this document: 1.

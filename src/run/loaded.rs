@@ -16,6 +16,24 @@ use crate::recommend::Recommender;
 use crate::train::Job;
 
 /// A run with its data and its device.
+///
+/// ```
+/// # use gcnrec::{Destination, Run, Sources};
+/// # fn main() -> gcnrec::Result<()> {
+/// # let place = tempfile::tempdir().expect("a folder for temporary files");
+/// # let folder = place.path().join("run");
+/// # let demo = ["n_users=60", "n_items=50", "interactions_per_user=8"];
+/// # let mut set: Vec<String> = demo.map(|size| format!("data.demo.{size}")).to_vec();
+/// # set.push("model.ease.l2=20".into());
+/// # let sources = Sources { set, ..Sources::default() };
+/// let loaded = Run::resolve(&sources, Destination::new(&folder))?.load()?;
+/// // Every default that depends on the data is filled in now.
+/// assert_eq!((loaded.split().n_users(), loaded.config().model.name()), (60, "ease"));
+/// let prepared = loaded.prepare()?;
+/// # let _ = prepared;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Loaded {
     run: Run,

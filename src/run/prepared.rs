@@ -9,6 +9,23 @@ use crate::train::{self, Job, Observer, Outcome, RunStore, Stop};
 use crate::{data, debias};
 
 /// A run that passed every check. Nothing is written yet.
+///
+/// ```
+/// # use gcnrec::{Destination, Run, Silent, Sources, Stop};
+/// # fn main() -> gcnrec::Result<()> {
+/// # let place = tempfile::tempdir().expect("a folder for temporary files");
+/// # let folder = place.path().join("run");
+/// # let demo = ["n_users=60", "n_items=50", "interactions_per_user=8"];
+/// # let mut set: Vec<String> = demo.map(|size| format!("data.demo.{size}")).to_vec();
+/// # set.push("model.ease.l2=20".into());
+/// # let sources = Sources { set, ..Sources::default() };
+/// let prepared = Run::prepare(&sources, Destination::new(&folder))?;
+/// assert!(!folder.exists()); // All checks have passed, and nothing is written yet.
+/// let finished = prepared.train(&mut Silent, &Stop::default())?;
+/// assert!(finished.folder.path().join("report.json").exists());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Prepared {
     job: Job,

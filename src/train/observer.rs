@@ -33,6 +33,19 @@ impl Stage {
 }
 
 /// The plan of a stage.
+///
+/// ```
+/// use gcnrec::{Observer, Stage, StagePlan};
+///
+/// struct Plans(Vec<Stage>);
+///
+/// impl Observer for Plans {
+///     fn on_stage(&mut self, plan: &StagePlan) {
+///         println!("{}: at most {} epochs of {} steps", plan.stage.name(), plan.max_epochs, plan.steps_per_epoch);
+///         self.0.push(plan.stage);
+///     }
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct StagePlan {
     /// Which one.
@@ -50,6 +63,19 @@ pub struct StagePlan {
 }
 
 /// One line of `metrics.jsonl`.
+///
+/// ```
+/// use gcnrec::{EpochRecord, Observer};
+///
+/// struct Progress;
+///
+/// impl Observer for Progress {
+///     fn on_epoch(&mut self, record: &EpochRecord) {
+///         let judged = record.valid.as_ref().and_then(|metrics| metrics.get("ndcg@20"));
+///         println!("epoch {}: loss {:.4}, validation {judged:?}", record.epoch, record.loss);
+///     }
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EpochRecord {
     /// The stage.
@@ -110,6 +136,12 @@ pub trait Observer {
 }
 
 /// Watches nothing.
+///
+/// ```
+/// use gcnrec::{Observer, Silent};
+///
+/// Silent.on_message("nobody reads this");
+/// ```
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Silent;
 

@@ -21,6 +21,12 @@ mod gpu;
 const ITEMS: usize = 256;
 
 /// The best items of each query, best first.
+///
+/// ```
+/// let mut top = gcnrec_kernels::ops::top_k::TopK::new(2);
+/// top.push(&[7, 3], &[0.9, 0.4]);
+/// assert_eq!((top.n_queries, &top.items[..]), (1, &[7, 3][..]));
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct TopK {
     /// Number of queries.

@@ -242,7 +242,7 @@ impl Args {
 mod tests {
     use clap::Parser;
     use gcnrec::Config;
-    use gcnrec::internals::config;
+    use gcnrec::resolve;
 
     use super::*;
 
@@ -264,7 +264,7 @@ mod tests {
             flags: args.flags.given()?,
             ..Sources::default()
         };
-        Ok(config::resolve(&sources)?.config)
+        Ok(resolve(&sources)?.config)
     }
 
     #[test]

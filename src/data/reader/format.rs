@@ -10,6 +10,15 @@ use super::{READERS, Reader};
 use crate::error::{RecError, Result};
 
 /// A format by name, or [`Format::AUTO`]. Each reader's file declares the constant of its format.
+///
+/// ```
+/// use gcnrec::Format;
+///
+/// assert_eq!(Format::named("csv")?.name(), "csv");
+/// assert!(Format::named("xlsx").is_err());
+/// assert!(Format::AUTO.reader().is_none());
+/// # Ok::<(), gcnrec::RecError>(())
+/// ```
 #[derive(Clone, Copy, Default)]
 pub struct Format(Option<&'static dyn Reader>);
 

@@ -7,6 +7,14 @@ use crate::error::{Place, RecError, Result};
 
 /// Which columns hold what, as far as the user named them: a header's name, or a number from 1
 /// where there is no header.
+///
+/// ```
+/// use gcnrec::reader::Columns;
+///
+/// // A header that no built-in name fits.
+/// let columns = Columns { user: Some("customer".into()), item: Some("sku".into()), ..Columns::default() };
+/// assert!(columns.rating.is_none());
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Columns {
     /// The user's name.

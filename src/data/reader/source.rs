@@ -18,6 +18,16 @@ const HEAD: usize = 64 << 10;
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// An opened input file. Whether it is compressed is told by its first two bytes, not by its name.
+///
+/// ```
+/// use std::path::Path;
+///
+/// use gcnrec::reader::Source;
+///
+/// let mut source = Source::from_reader(Path::new("events.csv"), "ann,b7\nbob,b2\n".as_bytes())?;
+/// assert_eq!(source.next_line()?, Some((1, "ann,b7")));
+/// # Ok::<(), gcnrec::RecError>(())
+/// ```
 pub struct Source {
     path: PathBuf,
     input: Box<dyn BufRead>,
