@@ -14,7 +14,7 @@ fn root() -> PathBuf {
 }
 
 /// Where the benchmark data are, if they are anywhere.
-fn data_folder() -> Option<PathBuf> {
+pub fn data_folder() -> Option<PathBuf> {
     std::env::var_os("GCNREC_DATA")
         .map(PathBuf::from)
         .or_else(|| Some(root().join("../shared/data")))

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use gcnrec::internals::data::world::Config;
@@ -11,6 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::case::{gcnrec, words};
+use crate::configs::data_folder;
 
 /// The run files of `configs/debias/world`, made smaller, on a demo world that is written to files:
 /// its biased log, and rows of random exposure with labels.
@@ -94,6 +95,41 @@ fn a_comparison_of_labelled_runs_picks_and_reports_what_train_does() {
         said.contains("--metric: found rmse, expected a metric that plain.toml reports; give one of nll, auc"),
         "{said}"
     );
+}
+
+/// Every run file for Coat, made shorter, by both commands. Skipped where the data are absent.
+#[test]
+fn the_debiasing_run_files_are_judged_alike_by_train_and_compare() {
+    let Some(data) = data_folder().filter(|data| data.join("coat").is_dir()) else {
+        println!("skipped: no coat in $GCNREC_DATA or ../shared/data");
+        return;
+    };
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/debias");
+    let is_run_file = |path: &PathBuf| path.extension().is_some_and(|kind| kind == "toml");
+    let mut files: Vec<PathBuf> =
+        fs::read_dir(&shipped).unwrap().map(|entry| entry.unwrap().path()).filter(is_run_file).collect();
+    files.sort();
+    assert!(files.len() >= 12, "{files:?}");
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let succeed = |command: &[&str], files: &[PathBuf], out: &str| {
+        let short = ["--set", "train.max_epochs=4", "--set", "train.validate_from=1", "--out", out];
+        let mut line = gcnrec(folder);
+        line.args(command).args(files).args(short).env("GCNREC_DATA", &data);
+        let output = line.output().unwrap();
+        assert!(output.status.success(), "{line:?}: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    succeed(&["compare", "--seeds", "1"], &files, "all");
+    for file in files {
+        let name = file.file_stem().unwrap().to_str().unwrap().to_string();
+        succeed(&["train"], &[file], &name);
+        let trained = json(folder, &format!("{name}/report.json"));
+        let compared = json(folder, &format!("all/{name}/seed-2020/report.json"));
+        for key in ["best_epoch", "selection_metric", "protocol", "metrics", "learning_curve"] {
+            assert!(!trained[key].is_null(), "{name}: {key}");
+            assert_eq!(trained[key], compared[key], "{name}: {key}");
+        }
+    }
 }
 
 /// Six users with six items each, and rows of random exposure that are rated as `rating` says.
