@@ -34,7 +34,7 @@ impl Reader for Events {
             let (Some(user), Some(item)) = (event["reader"].as_str(), event["book"].as_str()) else {
                 return Err(RecError::input(Place::line(&path, line), text, "an object with reader and book"));
             };
-            sink(Row { user, item, rating: None, time: event["at"].as_i64(), line })?;
+            sink(Row { user, item, rating: None, time: event["at"].as_i64().map(Into::into), line })?;
         }
         Ok(())
     }

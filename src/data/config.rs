@@ -60,7 +60,10 @@ settings! {
         /// K-core of `data.path`: items with fewer rows are dropped likewise.
         min_item_interactions: u32 = 0;
         /// What happens to a pair that stands in a part more than once.
-        duplicates: Option<Duplicates> = None, or "`keep_first`; `keep_all` for `sessions`";
+        duplicates: Option<Duplicates> = None, or "`keep_all` for `sessions` and for models that read an order; \
+            `keep_last` where rows count by their age; otherwise `keep_first`";
+        /// What happens to held-out rows of users or items that training lacks.
+        unknown: Option<Unknown> = None, or "`sessions` where the column of users is named so; otherwise `refuse`";
         /// How `data.path` is split.
         split: Rule = Rule::Ratio, flag "--split";
         /// Shares of training, validation and test for `ratio` and `time`; they need not sum to 1.
@@ -94,6 +97,7 @@ settings! {
 name_setting!(Feedback, "kind of feedback");
 name_setting!(Format, "format");
 name_setting!(Duplicates, "way to treat duplicates");
+name_setting!(Unknown, "way to treat unknown users");
 name_setting!(Rule, "split");
 name_setting!(ValidRows, "choice of validation rows");
 name_setting!(GroupBy, "value");
@@ -124,6 +128,20 @@ pub enum Duplicates {
     KeepAll,
     /// An error that names the line.
     Refuse,
+}
+
+/// What happens to held-out rows of users or items that training lacks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unknown {
+    /// A part of which training lacks more than half the users or items is refused.
+    #[default]
+    Refuse,
+    /// They stay, however many they are.
+    Keep,
+    /// Users that training lacks are sessions: the newest row of each is to be found, and those
+    /// before it are given.
+    Sessions,
 }
 
 /// How a file is split.
@@ -272,7 +290,13 @@ impl Config {
 
     /// What is done with repeats in files of a format.
     pub fn duplicates(&self, format: Format) -> Duplicates {
-        self.duplicates.unwrap_or(if format.is_of_sessions() { Duplicates::KeepAll } else { Duplicates::KeepFirst })
+        let by_age = self.half_life_days.is_some() || self.recent_days.is_some() || self.recent_fraction.is_some();
+        self.duplicates.unwrap_or(match format.is_of_sessions() {
+            true => Duplicates::KeepAll,
+            // Who comes back is as recent as the last visit.
+            false if by_age => Duplicates::KeepLast,
+            false => Duplicates::KeepFirst,
+        })
     }
 
     /// Which rows are carved out of a training part of a format.

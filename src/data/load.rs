@@ -7,12 +7,14 @@ use std::path::Path;
 use gcnrec_graphs::{ItemId, Purpose, Seed, UserId, k_core};
 use rand::seq::SliceRandom;
 
-use super::config::{Config, Duplicates, Feedback};
+use super::config::{Config, Duplicates, Feedback, Order, Unknown};
 use super::fingerprint::fingerprint;
 use super::reader::{self, Columns, Format, Source, read_titles};
 use super::split::{carve, carve_last, distinct_rows, split};
+use super::ticks::{Times, finer};
+use super::unknown::{are_sessions, note_strangers, refuse_strange_ids, take_sessions_apart};
 use super::world::World;
-use super::{Clock, IdMap, Log, Split, ValidRows, recency};
+use super::{Clock, IdMap, Log, PerSecond, Split, ValidRows, recency};
 use crate::error::{Place, RecError, Result};
 
 /// A uniform rating of at least this is the label +1 where `min_rating` says nothing (as in
@@ -50,27 +52,35 @@ pub fn load(config: &Config, seed: Seed) -> Result<Split> {
             log = loader.keep_core(path, &log)?;
         }
         [data.train, data.valid, data.test] = split(&log, config, seed)?;
+        data.held_out_at_random = config.order() == Order::Random && !(data.valid.is_empty() && data.test.is_empty());
         loader.training_is_read();
+        loader.answer_sessions(&mut data);
     } else if let Some(train) = &config.train {
         data.train = loader.read_part(train)?;
         loader.training_is_read();
         // Beside a uniform part, held-out rows with ratings were shown at random too: they are
         // judged by their labels.
         let beside_uniform = config.uniform.is_some();
-        let parts = [(&config.valid, &mut data.valid, "valid-"), (&config.test, &mut data.test, "test-")];
-        for (file, part, prefix) in parts {
+        for (file, is_test, prefix) in [(&config.valid, false, "valid-"), (&config.test, true, "test-")] {
             let Some(file) = file else { continue };
             loader.prefix = prefix;
-            *part = if beside_uniform {
+            let mut log = if beside_uniform {
                 loader.read_held_out(file, &mut data.labelled)?
             } else {
                 loader.read_part(file)?
             };
+            loader.count_alike(&mut data, file)?;
             if config.format.is_of_sessions() {
-                let (given, held_out) = last_of_sessions(part, file)?;
+                let (given, held_out) = last_of_sessions(&log, file)?;
                 data.context.append(&given);
-                *part = held_out;
+                log = held_out;
+            } else if config.unknown != Some(Unknown::Keep) && !loader.are_sessions() && !data.labelled {
+                refuse_strange_ids(&data, &loader.users, &loader.items, &log, file)?;
             }
+            *if is_test { &mut data.test } else { &mut data.valid } = log;
+        }
+        if !config.format.is_of_sessions() && !data.labelled {
+            loader.answer_sessions(&mut data);
         }
     } else {
         let mut data = World::generate(&config.demo, config.valid_fraction, seed)?.split;
@@ -80,7 +90,9 @@ pub fn load(config: &Config, seed: Seed) -> Result<Split> {
     data.clock = loader.clock;
     if let Some(uniform) = &config.uniform {
         loader.only_trained = true;
-        data.uniform = loader.read_uniform(uniform)?;
+        let rows = loader.read_uniform(uniform)?;
+        loader.count_alike(&mut data, uniform)?;
+        data.uniform = rows;
         if config.divides_uniform() {
             divide_uniform(&mut data, config, seed);
         } else {
@@ -95,11 +107,13 @@ pub fn load(config: &Config, seed: Seed) -> Result<Split> {
         data.candidates = loader.read_candidates(candidates, &data.test)?;
     }
     let rows = config.valid_rows(config.format);
+    (data.ticks, data.notes) = (loader.ticks, loader.notes);
     (data.users, data.items) = (loader.users, loader.items);
     // A biased part cannot pick the epoch where test is uniform.
     let fraction = if data.labelled { 0.0 } else { config.valid_fraction };
     finish(&mut data, fraction, rows, seed);
     look_back(&mut data, config)?;
+    note_strangers(&mut data);
     Ok(data)
 }
 
@@ -210,6 +224,15 @@ struct Loader<'a> {
     prefix: &'static str,
     /// What the times of the training part are.
     clock: Clock,
+    /// How finely times are counted: as the finest part so far has them.
+    ticks: PerSecond,
+    /// How much more finely than the parts before the last one was.
+    finer: u64,
+    /// What the numbers of the first column of times count.
+    unit: Option<(u64, &'static str)>,
+    /// True where the header of the training part calls its users sessions.
+    column_of_sessions: bool,
+    notes: Vec<String>,
 }
 
 impl<'a> Loader<'a> {
@@ -226,7 +249,93 @@ impl<'a> Loader<'a> {
             only_trained: false,
             prefix: "",
             clock: Clock::None,
+            ticks: PerSecond::default(),
+            finer: 1,
+            unit: None,
+            column_of_sessions: false,
+            notes: Vec::new(),
         }
+    }
+
+    fn are_sessions(&self) -> bool {
+        are_sessions(self.config.unknown, self.column_of_sessions)
+    }
+
+    /// Takes held-out sessions apart that training lacks, where they are some.
+    fn answer_sessions(&mut self, data: &mut Split) {
+        if !self.are_sessions() {
+            return;
+        }
+        for is_test in [false, true] {
+            let log = if is_test { &data.test } else { &data.valid };
+            let (given, held_out, n) = take_sessions_apart(log, &data.train, self.users.len());
+            if n > 0 {
+                let part = if is_test { "test" } else { "validation" };
+                self.notes.push(format!(
+                    "{n} sessions of the {part} part are not in training: the newest item of each is to be found, \
+                     and those before it are given (data.unknown)"
+                ));
+                data.context.append(&given);
+                *if is_test { &mut data.test } else { &mut data.valid } = held_out;
+            }
+        }
+    }
+
+    /// Counts the times of earlier parts as finely as those of the part that was read last.
+    fn count_alike(&mut self, data: &mut Split, file: &Path) -> Result<()> {
+        let factor = std::mem::replace(&mut self.finer, 1);
+        if factor == 1 || self.clock != Clock::Seconds {
+            return Ok(());
+        }
+        for log in [&mut data.train, &mut data.valid, &mut data.test, &mut data.context] {
+            finer(&mut log.times, factor).ok_or_else(|| {
+                RecError::input(
+                    Place::file(file),
+                    "times that are counted so finely that those of the training part do not fit 64 bits",
+                    "times of the same unit in all parts",
+                )
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The times of a part, in the unit of the finest part so far.
+    fn settle_times(&mut self, times: Times, path: &Path) -> Vec<i64> {
+        if times.is_empty() {
+            return Vec::new();
+        }
+        let mut read = times.finish();
+        let (unit, name) = read.unit;
+        match self.unit {
+            None => {
+                self.unit = Some(read.unit);
+                let by_age = [("recent_days", self.config.recent_days), ("half_life_days", self.config.half_life_days)];
+                for (key, _) in by_age.iter().filter(|(_, days)| days.is_some() && unit > 1) {
+                    self.notes.push(format!("times are {name}, told by their size: data.{key} is converted"));
+                }
+                self.ticks = read.ticks;
+            }
+            Some((_, before)) => {
+                if before != name {
+                    self.notes.push(format!(
+                        "times of {} are {name}, told by their size, and those of the training part {before}: they are \
+                         compared as such",
+                        file_name(path)
+                    ));
+                }
+                if read.ticks > self.ticks {
+                    self.finer = read.ticks.0 / self.ticks.0;
+                    self.ticks = read.ticks;
+                } else if finer(&mut read.times, self.ticks.0 / read.ticks.0).is_none() {
+                    read.times.clear();
+                    self.notes.push(format!(
+                        "times of {} do not fit 64 bits in the unit of training: they are not used",
+                        file_name(path)
+                    ));
+                }
+            }
+        }
+        read.times
     }
 
     /// What follows are parts beside the training part.
@@ -248,6 +357,8 @@ impl<'a> Loader<'a> {
                 return Err(no_ratings(path, "a rating for every row, because data.feedback is explicit"));
             }
             self.label(&mut log);
+        } else if min_rating.is_none() {
+            self.note_low_ratings(&log, path);
         }
         let keep_last = match duplicates {
             Duplicates::KeepAll | Duplicates::Refuse => return Ok(log),
@@ -255,7 +366,31 @@ impl<'a> Loader<'a> {
             Duplicates::KeepLast => true,
         };
         let rows = distinct_rows(&log, keep_last);
-        Ok(if rows.len() == log.len() { log } else { log.select(&rows) })
+        if rows.len() == log.len() {
+            return Ok(log);
+        }
+        self.notes.push(format!(
+            "{} of {} rows of {} repeat a pair of user and item and were dropped, the {} stayed; \
+             data.duplicates = \"keep_all\" keeps them",
+            log.len() - rows.len(),
+            log.len(),
+            file_name(path),
+            if keep_last { "newest" } else { "oldest" }
+        ));
+        Ok(log.select(&rows))
+    }
+
+    /// Says that rows which look like dislikes count as likes.
+    fn note_low_ratings(&mut self, log: &Log, path: &Path) {
+        let n_low = log.ratings.iter().filter(|rating| **rating <= 0.0).count();
+        if n_low > 0 {
+            self.notes.push(format!(
+                "{n_low} of {} rows of {} are rated 0 or less and count as likes like all others; \
+                 data.min_rating (--min-rating) drops them",
+                log.len(),
+                file_name(path)
+            ));
+        }
     }
 
     /// The uniform part: all rows, with ratings turned into labels.
@@ -294,7 +429,10 @@ impl<'a> Loader<'a> {
 
     fn read(&mut self, path: &Path, min_rating: Option<f32>, refuse_duplicates: bool) -> Result<Log> {
         let source = Source::open(path)?;
-        let (mut log, mut pairs) = (Log::default(), HashSet::new());
+        if self.like.is_none() {
+            self.column_of_sessions = reader::names_sessions(&source, &self.columns);
+        }
+        let (mut log, mut pairs, mut times) = (Log::default(), HashSet::new(), Times::default());
         let (mut n_dropped, mut n_seen) = (0usize, std::mem::take(&mut self.n_seen));
         let (users, items, columns) = (&mut self.users, &mut self.items, &self.columns);
         let (notes_dropped, dropped) = (self.config.uniform.is_some(), &mut self.dropped_users);
@@ -339,9 +477,16 @@ impl<'a> Loader<'a> {
             log.users.push(user);
             log.items.push(item);
             log.ratings.extend(row.rating);
-            log.times.extend(if of_sessions { Some(row.line as i64) } else { row.time });
+            match (of_sessions, row.time) {
+                (true, _) => log.times.push(row.line as i64),
+                (false, Some(time)) => times.push(time),
+                (false, None) => {}
+            }
             Ok(())
         })?;
+        if !of_sessions && !log.is_empty() {
+            log.times = self.settle_times(times, path);
+        }
         tracing::info!(path = %path.display(), format = format.name(), n_rows = log.len(), n_dropped, "read interactions");
         if log.is_empty() {
             return Err(RecError::input(
@@ -421,6 +566,10 @@ impl<'a> Loader<'a> {
         self.items = renumber(&self.items, &mut core.items);
         Ok(core)
     }
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
 }
 
 /// The name of the session on a line, written into `name`.

@@ -21,8 +21,8 @@ pub struct Log {
     pub items: Vec<u32>,
     /// Ratings or labels.
     pub ratings: Vec<f32>,
-    /// Times, in the source's unit (usually seconds). Sources with an order but no times count 0,
-    /// 1, 2 … per user.
+    /// Times in the source's unit, which is usually seconds, or in a finer one where they have
+    /// fractions. Sources with an order but no times count 0, 1, 2 … per user.
     pub times: Vec<i64>,
 }
 

@@ -9,13 +9,15 @@ mod parts;
 pub mod reader;
 mod recency;
 mod split;
+mod ticks;
+mod unknown;
 mod unread;
 pub mod world;
 
 #[cfg(test)]
 mod tests;
 
-pub use config::{Config, Duplicates, Feedback, GroupBy, HoldOut, Order, Rule, ValidRows};
+pub use config::{Config, Duplicates, Feedback, GroupBy, HoldOut, Order, Rule, Unknown, ValidRows};
 pub use fingerprint::part_fingerprints;
 pub use ids::IdMap;
 pub use load::load;
@@ -23,4 +25,5 @@ pub use log::Log;
 pub use parts::{Clock, Part, Split};
 pub use reader::Format;
 pub use split::carve;
+pub use ticks::PerSecond;
 pub use world::World;

@@ -2,7 +2,7 @@
 
 use gcnrec_graphs::{Interactions, ItemId};
 
-use super::{IdMap, Log};
+use super::{IdMap, Log, PerSecond};
 use crate::error::Result;
 
 /// A data set divided into parts that share one set of ids: the union of all parts.
@@ -39,8 +39,15 @@ pub struct Split {
     pub candidates: Vec<Vec<u32>>,
     /// What the times are.
     pub clock: Clock,
-    /// Seconds in which the weight of a training pair halves; none where all count alike.
+    /// How many units of `times` are one second.
+    pub ticks: PerSecond,
+    /// Time in which the weight of a training pair halves, in the unit of `times`; none where all
+    /// count alike.
     pub half_life: Option<f64>,
+    /// What reading did other than its user may mean, one sentence each.
+    pub notes: Vec<String>,
+    /// True where held-out rows were drawn at random, so that training has rows that are newer.
+    pub held_out_at_random: bool,
     /// True when training rows are liked and disliked ones, told by the labels +1 and -1 in their
     /// `ratings`; otherwise all are liked.
     pub explicit: bool,

@@ -21,16 +21,17 @@ pub(super) fn apply(split: &mut Split, config: &Config) -> Result<()> {
     let needs = |key: &str, found: f64, enough: bool| {
         if enough { Ok(found) } else { Err(no_times(&format!("data.{key}"), found, split.clock)) }
     };
+    let day = DAY * split.ticks.0 as f64;
     let in_seconds = split.clock == Clock::Seconds;
     let in_order = in_seconds || split.clock == Clock::Lines;
     if let Some(days) = config.half_life_days {
-        split.half_life = Some(needs("half_life_days", days, in_seconds)? * DAY);
+        split.half_life = Some(needs("half_life_days", days, in_seconds)? * day);
     }
     let times = &split.train.times;
     let start = match (config.recent_days, config.recent_fraction) {
         (Some(days), _) => {
             let newest = needs("recent_days", days, in_seconds).map(|_| times.iter().copied().max())?;
-            newest.map(|newest| newest as f64 - days * DAY)
+            newest.map(|newest| newest as f64 - days * day)
         }
         (_, Some(fraction)) => {
             needs("recent_fraction", fraction, in_order)?;

@@ -7,8 +7,9 @@ use crate::settings::{Unread, as_toml};
 /// Keys on how one file is split.
 const SPLIT: [&str; 5] = ["split", "ratios", "group_by", "order", "hold_out"];
 /// Keys on how files are read.
-const FILES: [&str; 11] = [
+const FILES: [&str; 12] = [
     "format",
+    "unknown",
     "min_rating",
     "feedback",
     "duplicates",

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::Row;
+use super::{Row, Time};
 use crate::error::{Place, RecError, Result};
 
 /// Which columns hold what, as far as the user named them: a header's name, or a number from 1
@@ -30,6 +30,8 @@ pub struct Columns {
 }
 
 const USERS: [&str; 7] = ["user", "userid", "uid", "userindex", "username", "reviewerid", "visitorid"];
+/// Read as users where no column has one of the names above.
+const MORE_USERS: [&str; 4] = ["session", "sessionid", "usersession", "sid"];
 const ITEMS: [&str; 12] =
     ["item", "itemid", "iid", "movie", "movieid", "product", "productid", "book", "bookid", "asin", "track", "trackid"];
 const RATINGS: [&str; 8] = ["rating", "ratings", "score", "stars", "count", "weight", "label", "overall"];
@@ -58,7 +60,7 @@ impl Layout {
     /// [`RecError::Input`] when a column that the user named is not there, or when a column that is
     /// read is there twice.
     pub(super) fn from_header(header: &[&str], columns: &Columns, place: &Place) -> Result<Option<Self>> {
-        let user = find(header, columns.user.as_deref(), &USERS, "user", place)?;
+        let user = user_column(header, columns, place)?;
         let item = find(header, columns.item.as_deref(), &ITEMS, "item", place)?;
         let rating = find(header, columns.rating.as_deref(), &RATINGS, "rating", place)?;
         let time = find(header, columns.time.as_deref(), &TIMES, "time", place)?;
@@ -92,7 +94,8 @@ impl Layout {
         if n_fields != self.n_columns {
             return Err(RecError::input(Place::line(path, line), count(n_fields), count(self.n_columns)));
         }
-        let name = |column: usize, what: &'static str| match field(column) {
+        // Blanks around a name are none of it, as in the header.
+        let name = |column: usize, what: &'static str| match field(column).trim() {
             "" => Err(RecError::input(
                 Place::column(path, line, column + 1, what),
                 "nothing",
@@ -109,6 +112,22 @@ impl Layout {
             line,
         })
     }
+}
+
+/// The column of users.
+fn user_column(header: &[&str], columns: &Columns, place: &Place) -> Result<Option<usize>> {
+    let named = columns.user.as_deref();
+    match find(header, named, &USERS, "user", place)? {
+        None => find(header, named, &MORE_USERS, "user", place),
+        found => Ok(found),
+    }
+}
+
+/// True where the names of a header say that its users are sessions.
+pub(super) fn names_sessions(header: &[&str], columns: &Columns) -> bool {
+    let place = Place::file(Path::new("header"));
+    let user = user_column(header, columns, &place).ok().flatten();
+    user.is_some_and(|user| MORE_USERS.contains(&plain(header[user]).as_str()))
 }
 
 /// The positions of an item's name and title in a header.
@@ -152,17 +171,10 @@ fn rating(text: &str, place: impl Fn() -> Place) -> Result<f32> {
     }
 }
 
-/// A time: a number, rounded down. Files that passed through a table of floats have `881250949.0`.
-fn time(text: &str, place: impl Fn() -> Place) -> Result<i64> {
-    let text = text.trim();
-    if let Ok(value) = text.parse::<i64>() {
-        return Ok(value);
-    }
-    match text.parse::<f64>() {
-        // Beyond 2^63 the conversion would saturate without a word.
-        Ok(value) if value.is_finite() && value.abs() < 9.2e18 => Ok(value.floor() as i64),
-        _ => Err(not_a_number(text, place(), "a number, such as seconds since 1970")),
-    }
+/// A time: a number or a date.
+fn time(text: &str, place: impl Fn() -> Place) -> Result<Time> {
+    let expected = "a number such as seconds since 1970, or a date such as 2022-06-01T21:20:01Z";
+    Time::read(text).ok_or_else(|| not_a_number(text, place(), expected))
 }
 
 fn not_a_number(text: &str, place: Place, expected: &str) -> RecError {
@@ -205,7 +217,7 @@ mod tests {
         for bad in ["NaN", "inf", "-infinity", "1e60", ""] {
             assert!(row(&["u", "i", bad, "0"]).is_err(), "{bad}");
         }
-        for bad in ["NaN", "inf", "1e30", "2020-01-01", ""] {
+        for bad in ["NaN", "inf", "1e30", "2020-13-01", "yesterday", ""] {
             assert!(message(&["u", "i", "1", bad]).starts_with("r.tsv:7: column 4 (time): found "), "{bad}");
         }
         assert_eq!(
@@ -217,9 +229,18 @@ mod tests {
 
     #[test]
     fn times_may_be_fractions_or_before_1970() {
-        assert_eq!(row(&["u", "i", "1", "881250949.9"]).unwrap().time, Some(881_250_949));
-        assert_eq!(row(&["u", "i", "1", "-1.5"]).unwrap().time, Some(-2));
-        assert_eq!(row(&["u", "i", "1", "-9223372036854775808"]).unwrap().time, Some(i64::MIN));
+        let time = |text| row(&["u", "i", "1", text]).unwrap().time.map(|time| (time.whole, time.nanos));
+        assert_eq!(time("881250949.9"), Some((881_250_949, 900_000_000)));
+        assert_eq!(time("-1.5"), Some((-2, 500_000_000)));
+        assert_eq!(time("-9223372036854775808"), Some((i64::MIN, 0)));
+    }
+
+    #[test]
+    fn blanks_around_a_name_are_none_of_it() {
+        let named = row(&[" u 1", "\ti ", "1", "0"]).unwrap();
+        assert_eq!((named.user, named.item), ("u 1", "i"));
+        let error = row(&["u", "  ", "1", "0"]).unwrap_err().to_string();
+        assert_eq!(error, "r.tsv:7: column 2 (item): found nothing, expected the name of an item");
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod pairs;
 mod sequence;
 mod sessions;
 mod source;
+mod time;
 mod titles;
 
 use crate::error::{RecError, Result};
@@ -23,6 +24,7 @@ pub use detect::{Evidence, Head, detect};
 pub use format::Format;
 pub use layout::Columns;
 pub use source::Source;
+pub use time::Time;
 pub use titles::read_titles;
 
 /// Every format, in the order in which help and messages name them.
@@ -75,14 +77,24 @@ pub struct Row<'a> {
     pub item: &'a str,
     /// The rating or count, finite. Either all rows of a file have one or none has.
     pub rating: Option<f32>,
-    /// The time, rounded down to a whole number. Either all rows of a file have one or none has.
-    pub time: Option<i64>,
+    /// The time. Either all rows of a file have one or none has.
+    pub time: Option<Time>,
     /// The line on which the row starts, from 1.
     pub line: u64,
 }
 
 /// What takes the rows; an error of the sink ends the reading.
 pub type Sink<'a> = &'a mut dyn FnMut(Row<'_>) -> Result<()>;
+
+/// True where a source has a header that calls its users sessions.
+pub(super) fn names_sessions(source: &Source, columns: &Columns) -> bool {
+    let first = source.first_lines(1).pop().unwrap_or_default();
+    if let Some(fields) = atomic::typed_names(&first) {
+        return layout::names_sessions(&fields.iter().map(|(name, _)| *name).collect::<Vec<_>>(), columns);
+    }
+    let divider = char::from(csv::delimiter(&first));
+    layout::names_sessions(&first.split(divider).map(|name| name.trim_matches('"')).collect::<Vec<_>>(), columns)
+}
 
 /// Reads all rows of a source and returns the format that it was read in. `like` is the format of a
 /// sister file (the training part), if any.

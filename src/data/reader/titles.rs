@@ -19,7 +19,7 @@ pub fn read_titles(source: Source, columns: &Columns, items: &IdMap) -> Result<V
     let mut titles: Vec<String> = items.keys().map(String::from).collect();
     let mut n_known = 0usize;
     each_title(source, columns, &mut |item, title| {
-        if let Some(id) = items.get(item) {
+        if let Some(id) = items.get(item.trim()) {
             title.clone_into(&mut titles[id as usize]);
             n_known += 1;
         }

@@ -1,6 +1,7 @@
 //! Helpers of the tests in this folder, and the tests that need more than one of its files.
 
 mod load;
+mod notes;
 mod real;
 mod robust;
 mod world;
@@ -26,7 +27,7 @@ pub(super) fn read_columns(format: Format, bytes: &[u8], columns: &Columns) -> R
     let source = Source::from_reader(Path::new("test"), Cursor::new(bytes.to_vec()))?;
     let mut rows = Vec::new();
     reader::read(source, format, None, columns, &mut |row: Row<'_>| {
-        rows.push((row.user.to_string(), row.item.to_string(), row.rating, row.time));
+        rows.push((row.user.to_string(), row.item.to_string(), row.rating, row.time.map(|time| time.whole)));
         Ok(())
     })?;
     Ok(rows)

@@ -87,9 +87,10 @@ proptest! {
     }
 }
 
-/// Rows with names of the given pattern.
+/// Rows with names of the given pattern, without blanks around them.
 fn rows(name: &'static str) -> impl Strategy<Value = Vec<OwnedRow>> {
-    let row = (name, name, -10i32..=10, any::<i64>());
+    let trimmed = |name: String| if name.trim().is_empty() { "x".into() } else { name.trim().to_string() };
+    let row = (name.prop_map(trimmed), name.prop_map(trimmed), -10i32..=10, any::<i64>());
     let row = row.prop_map(|(user, item, rating, time)| (user, item, Some(rating as f32 / 2.0), Some(time)));
     prop::collection::vec(row, 1..30)
 }
