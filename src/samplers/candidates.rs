@@ -26,11 +26,9 @@ pub fn draw_candidates(
 ) -> Vec<Vec<u32>> {
     let users: Vec<UserId> =
         (0..relevant.n_users() as u32).map(UserId).filter(|&user| !relevant.items_of(user).is_empty()).collect();
-    let can_be_drawn = |item: &u32| sampler.probability(*item) > 0.0;
-    let n_drawable = (0..sampler.n_items() as u32).filter(can_be_drawn).count();
+    let finds_none = sampler.finds_none(known);
     let draw = |&user: &UserId| {
-        let known_ones = known.items_of(user).iter().copied().filter(can_be_drawn).count();
-        if known_ones == n_drawable {
+        if finds_none[user.index()] {
             return Vec::new();
         }
         let mut random = seed.stream(Purpose::Negative, EPOCH, u64::from(user.0));

@@ -4,13 +4,14 @@ use gcnrec_graphs::{Interactions, UserId};
 use rand::Rng;
 use rand::RngExt;
 
-/// A user with this share of all items or more is rare enough to scan instead of rejecting draws
-/// without end.
-const MAX_REJECTIONS: usize = 10_000;
+/// After so many rejections the items that are left are gone through: the user has nearly all of
+/// them.
+const MAX_REJECTIONS: usize = 1000;
 
 /// Draws items uniformly or in proportion to `count^alpha`, rejecting the user's training items.
 ///
-/// A user who has every item gets whatever was drawn last: there is no negative to find.
+/// A user who has every item that can be drawn gets whatever was drawn last: there is no negative to
+/// find. [`NegativeSampler::finds_none`] tells who they are.
 #[derive(Debug, Clone)]
 pub struct NegativeSampler {
     n_items: u32,
@@ -60,14 +61,43 @@ impl NegativeSampler {
     /// One negative for a user.
     pub fn draw(&self, train: &Interactions, user: UserId, random: &mut impl Rng) -> u32 {
         let seen = train.items_of(user);
-        let mut item = self.any(random);
         for _ in 0..MAX_REJECTIONS {
+            let item = self.any(random);
             if seen.binary_search(&item).is_err() {
-                break;
+                return item;
             }
-            item = self.any(random);
         }
-        item
+        self.among_the_others(seen, random).unwrap_or_else(|| self.any(random))
+    }
+
+    /// An item outside of `seen` by the same chances, from a list of all of them.
+    fn among_the_others(&self, seen: &[u32], random: &mut impl Rng) -> Option<u32> {
+        let others: Vec<u32> = (0..self.n_items).filter(|item| seen.binary_search(item).is_err()).collect();
+        let total: f64 = others.iter().map(|&item| self.probability(item)).sum();
+        let mut point = random.random::<f64>() * total;
+        let mut found = None;
+        for item in others {
+            let chance = self.probability(item);
+            if chance > 0.0 {
+                found = Some(item);
+                if point < chance {
+                    break;
+                }
+                point -= chance;
+            }
+        }
+        found
+    }
+
+    /// The users of whom no negative can be found, because they have every item that can be drawn.
+    pub fn finds_none(&self, train: &Interactions) -> Vec<bool> {
+        let can_be_drawn = |item: &u32| self.probability(*item) > 0.0;
+        let n_drawable = (0..self.n_items).filter(can_be_drawn).count();
+        let has_all = |user: u32| {
+            let items = train.items_of(UserId(user));
+            items.len() >= n_drawable && items.iter().filter(|item| can_be_drawn(item)).count() == n_drawable
+        };
+        (0..train.n_users() as u32).map(has_all).collect()
     }
 
     /// An item of all.
@@ -136,6 +166,26 @@ mod tests {
         let mut items = vec![7, 8, 9, 4, 5, 6];
         keep_hardest(&mut items, &[0.5, 2.0, 1.0, -1.0, -3.0, -1.0], 3);
         assert_eq!(items, [8, 4]);
+    }
+
+    #[test]
+    fn a_user_who_lacks_one_item_of_many_always_gets_that_one() {
+        let all_but_one = (0..5000).filter(|&item| item != 777).map(|item| (UserId(0), ItemId(item)));
+        let train = Interactions::from_pairs(2, 5000, all_but_one.chain([(UserId(1), ItemId(777))])).unwrap();
+        let mut random = Seed(1).stream(Purpose::Analysis, 0, 0);
+        for sampler in [NegativeSampler::uniform(5000), NegativeSampler::popularity(&train, 0.75)] {
+            assert!((0..20).all(|_| sampler.draw(&train, UserId(0), &mut random) == 777));
+            assert_eq!(sampler.finds_none(&train), [false, false]);
+        }
+    }
+
+    #[test]
+    fn a_user_who_has_all_that_can_be_drawn_is_told() {
+        // Nobody has item 2: by popularity it is never drawn, so user 1 lacks nothing.
+        let pairs = [(0, 0), (1, 0), (1, 1)].map(|(u, i)| (UserId(u), ItemId(i)));
+        let train = Interactions::from_pairs(2, 3, pairs).unwrap();
+        assert_eq!(NegativeSampler::popularity(&train, 1.0).finds_none(&train), [false, true]);
+        assert_eq!(NegativeSampler::uniform(3).finds_none(&train), [false, false]);
     }
 
     #[test]

@@ -33,8 +33,9 @@ pub struct PairSampler {
     order: PairOrder,
     batch_size: usize,
     negatives: Option<(NegativeSampler, usize)>,
-    n_edges: usize,
-    /// Users with at least one item: the others cannot be drawn.
+    /// The pairs that are drawn.
+    edges: Vec<u32>,
+    /// Users with at least one of them: the others cannot be drawn.
     active_users: Vec<u32>,
     /// The shuffled edges of the epoch in `shuffled_for`; empty for `UserUniform`.
     shuffled: Vec<u32>,
@@ -43,7 +44,7 @@ pub struct PairSampler {
 
 impl PairSampler {
     /// A sampler over the pairs of `train`; `negatives` are the sampler and how many it draws for
-    /// each pair.
+    /// each pair. Users who have every item that can be drawn are left out where negatives are.
     pub fn new(
         train: &Interactions,
         seed: Seed,
@@ -51,14 +52,21 @@ impl PairSampler {
         batch_size: usize,
         negatives: Option<(NegativeSampler, usize)>,
     ) -> Self {
-        let active_users = (0..train.n_users() as u32).filter(|&u| !train.items_of(UserId(u)).is_empty()).collect();
-        let n_edges = train.n_edges();
+        let finds_none = match &negatives {
+            Some((sampler, n_negatives)) if *n_negatives > 0 => sampler.finds_none(train),
+            _ => vec![false; train.n_users()],
+        };
+        let is_drawn = |&user: &u32| !finds_none[user as usize];
+        let has_items = |user: &u32| !train.items_of(UserId(*user)).is_empty();
+        let active_users: Vec<u32> = (0..train.n_users() as u32).filter(is_drawn).filter(has_items).collect();
+        let edges =
+            active_users.iter().flat_map(|&user| train.edges_of(UserId(user))).map(|edge| edge as u32).collect();
         PairSampler {
             seed,
             order,
             batch_size,
             negatives,
-            n_edges,
+            edges,
             active_users,
             shuffled: Vec::new(),
             shuffled_for: None,
@@ -67,8 +75,7 @@ impl PairSampler {
 
     fn shuffle(&mut self, epoch: u64) {
         if self.order == PairOrder::PairUniform && self.shuffled_for != Some(epoch) {
-            self.shuffled.clear();
-            self.shuffled.extend(0..self.n_edges as u32);
+            self.shuffled.clone_from(&self.edges);
             self.shuffled.shuffle(&mut self.seed.stream(Purpose::Batch, epoch, u64::MAX));
             self.shuffled_for = Some(epoch);
         }
@@ -77,17 +84,17 @@ impl PairSampler {
 
 impl Sampler for PairSampler {
     fn n_batches(&self) -> usize {
-        self.n_edges.div_ceil(self.batch_size)
+        self.edges.len().div_ceil(self.batch_size)
     }
 
     fn n_examples(&self) -> usize {
-        self.n_edges
+        self.edges.len()
     }
 
     fn batch(&mut self, train: &Interactions, epoch: u64, step: usize, batch: &mut Batch) {
         self.shuffle(epoch);
         batch.clear();
-        let examples = step * self.batch_size..((step + 1) * self.batch_size).min(self.n_edges);
+        let examples = step * self.batch_size..((step + 1) * self.batch_size).min(self.edges.len());
         match self.order {
             PairOrder::PairUniform => {
                 for &edge in &self.shuffled[examples] {
@@ -150,6 +157,22 @@ mod tests {
         assert_ne!(first, epoch(PairOrder::PairUniform, 1));
         first.sort_unstable();
         assert_eq!(first, [(0, 0), (0, 1), (0, 2), (0, 3), (0, 4), (2, 0), (2, 5)]);
+    }
+
+    #[test]
+    fn a_user_who_has_every_item_is_drawn_only_where_no_negative_is() {
+        let pairs = [(0, 0), (0, 1), (0, 2), (1, 1)].map(|(u, i)| (UserId(u), ItemId(i)));
+        let train = Interactions::from_pairs(2, 3, pairs).unwrap();
+        for order in [PairOrder::PairUniform, PairOrder::UserUniform] {
+            let users = |negatives| {
+                let mut sampler = PairSampler::new(&train, Seed(3), order, 10, negatives);
+                let mut batch = Batch::default();
+                sampler.batch(&train, 0, 0, &mut batch);
+                (sampler.n_examples(), batch.users, batch.edges)
+            };
+            assert_eq!(users(Some((NegativeSampler::uniform(3), 2))), (1, vec![1], vec![3]), "{order:?}");
+            assert_eq!(users(None).0, 4, "{order:?}");
+        }
     }
 
     #[test]
