@@ -1,6 +1,7 @@
 //! A frozen sequential model: encodes a history and scores every item by the inner product with it.
 //!
-//! A known user without a history is answered by popularity; any other user without one is refused.
+//! A user who had no history in training is answered by popularity. Anybody else has to bring one: a
+//! model of sequences keeps none, a recommender does.
 
 use gcnrec_graphs::ItemId;
 use gcnrec_kernels::burn_bridge::{Flex, Sequences};
@@ -16,6 +17,9 @@ use crate::models::ranking::{inner_products, most_similar_by_cosine};
 use crate::models::state::{State, foreign};
 use crate::models::{Query, Scorer};
 
+/// The name of the users without a history in a state.
+const WITHOUT_HISTORY: &str = "without_history";
+
 /// Queries that are encoded at once: what a layer holds of them stays small.
 const BLOCK: usize = 64;
 
@@ -24,6 +28,8 @@ pub struct SequenceScorer<M: Encoder> {
     model: M,
     weights: Weights<Flex>,
     n_users: usize,
+    /// Users who had no history in training, rising; none where an older version did not say who.
+    without_history: Option<Vec<u32>>,
     n_items: usize,
     /// What [`Scorer::state`] answers.
     state: State,
@@ -40,6 +46,9 @@ impl<M: Encoder> SequenceScorer<M> {
         histories.iter().flatten().for_each(|item| counts[item.index()] += 1.0 / n_pairs);
         state.put_f32("popularity", &[n_items], counts);
         state.put_fact("n_users", histories.len());
+        let nobody = (0..).zip(histories).filter(|(_, history)| history.is_empty()).map(|(user, _)| user);
+        let nobody: Vec<u32> = nobody.collect();
+        state.put_u32(WITHOUT_HISTORY, &[nobody.len()], nobody);
         // As text: what is read back is what was written, to the last digit.
         let settings =
             serde_json::to_string(&model).expect("settings are plain tables: they should be writable as JSON");
@@ -80,7 +89,16 @@ impl<M: Encoder> SequenceScorer<M> {
             table.extend([bias.map_or(0.0, |bias| bias[item]), popularity[item]]);
         }
         let (table, n_users) = (Device::Cpu.upload(&table), state.fact("n_users")?);
-        Ok(SequenceScorer { model, weights: Weights::frozen(parameters), n_users, n_items, dim, table, state })
+        let is_told = state.tensors.contains_key(WITHOUT_HISTORY);
+        let without_history = is_told.then(|| state.u32(WITHOUT_HISTORY).map(<[u32]>::to_vec)).transpose()?;
+        let weights = Weights::frozen(parameters);
+        Ok(SequenceScorer { model, weights, n_users, without_history, n_items, dim, table, state })
+    }
+
+    /// True for a user who had nothing to learn from.
+    fn had_no_history(&self, query: &Query<'_>) -> bool {
+        let is_listed = |ids: &Vec<u32>| query.user.is_some_and(|user| ids.binary_search(&user.0).is_ok());
+        self.without_history.as_ref().is_none_or(is_listed)
     }
 
     /// What meets the table: `[queries.len(), dim + 2]`.
@@ -102,10 +120,16 @@ impl<M: Encoder> SequenceScorer<M> {
                 starts.push(items.len() as u32);
                 asked.push(place);
                 vectors[place * width + self.dim] = 1.0;
-            } else if query.user.is_some_and(|user| user.index() < self.n_users) {
+            } else if query.user.is_none_or(|user| user.index() >= self.n_users) {
+                return Err(RecError::stranger(M::ROW.name));
+            } else if self.had_no_history(query) {
                 vectors[place * width + self.dim + 1] = 1.0;
             } else {
-                return Err(RecError::stranger(M::ROW.name));
+                return Err(RecError::unsupported(
+                    M::ROW.name,
+                    "a user of the training data was asked for without their history",
+                )
+                .with_todo("pass it in the query, as Recommender does"));
             }
         }
         if asked.is_empty() {
