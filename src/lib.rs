@@ -55,7 +55,7 @@ pub use checkpoint::RunFolder;
 pub use config::{Config, Flag, Origins, Resolved, Sources, resolve};
 #[doc(inline)]
 pub use data::reader;
-pub use data::{Format, IdMap, Log, Part, Split, World, load as load_data};
+pub use data::{Format, IdMap, Log, Part, PerSecond, Split, World, load as load_data};
 pub use error::{Place, RecError, Result};
 pub use eval::{Evaluator, HeldOut, LabeledRows, MetricAt, Metrics, Protocol};
 pub use models::state::{State, Tensor};
@@ -82,7 +82,7 @@ pub use train::{EpochRecord, Evaluation, Observer, Silent, Stage, StagePlan, Sto
 /// ```
 pub mod configs {
     pub use crate::data::world::Config as Demo;
-    pub use crate::data::{Config as Data, Duplicates, Feedback, GroupBy, HoldOut, Order, Rule, ValidRows};
+    pub use crate::data::{Config as Data, Duplicates, Feedback, GroupBy, HoldOut, Order, Rule, Unknown, ValidRows};
     pub use crate::debias::Config as Debias;
     pub use crate::eval::{Candidates, Config as Eval, SelectedOn};
     pub use crate::models::Config as Model;

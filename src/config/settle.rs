@@ -2,7 +2,7 @@
 //! what a run folder's `config.toml` holds.
 
 use super::layers::Resolved;
-use crate::{eval, objectives};
+use crate::{data, eval, objectives};
 
 impl Resolved {
     /// Sets what judges labelled rows where nobody set it: the AUC picks the epoch, and NDCG@5 is
@@ -30,6 +30,35 @@ impl Resolved {
         if config.data.format.is_of_sessions() && origins.of("eval.exclude_seen").is_empty() {
             config.eval.exclude_seen = false;
         }
+    }
+
+    /// Models that read an order keep repeats: what comes back is part of it.
+    pub(crate) fn settle_repeats(&mut self) {
+        let Resolved { config, origins, .. } = self;
+        let data = &mut config.data;
+        let has_files = data.path.is_some() || data.train.is_some();
+        if has_files && config.model.reads_order() && origins.of("data.duplicates").is_empty() {
+            data.duplicates = Some(data::Duplicates::KeepAll);
+        }
+    }
+
+    /// Ranks what was seen where most of what is held out was: nothing else could be found.
+    /// Answers what the user should know of it.
+    pub(crate) fn settle_returns(&mut self, split: &data::Split) -> Option<String> {
+        let Resolved { config, origins, .. } = self;
+        let keeps = config.data.duplicates(config.data.format) == data::Duplicates::KeepAll;
+        let most_return = 2 * split.n_overlap > split.test.len();
+        let is_open = config.eval.exclude_seen && origins.of("eval.exclude_seen").is_empty();
+        if !(keeps && most_return && is_open) || split.labelled {
+            return None;
+        }
+        config.eval.exclude_seen = false;
+        Some(format!(
+            "{} of {} test rows are items that their user had before: seen items are ranked too \
+             (eval.exclude_seen = false)",
+            split.n_overlap,
+            split.test.len()
+        ))
     }
 
     /// Fills the loss and its temperature (where none was named), the learning rate, the batch size

@@ -4,6 +4,7 @@
 //! A model is one file in the folder of its family: settings that implement [`Model`], and a row in
 //! the list of that folder's `mod.rs`.
 
+pub(crate) mod cold;
 pub mod fusion;
 pub mod graph;
 mod learner;
@@ -77,5 +78,9 @@ pub fn load_scorer(device: &Device, model: &str, state: &State) -> Result<Box<dy
         let problem = format!("model \"{model}\" is unknown to this version");
         RecError::checkpoint("manifest.json", problem, "use the version of gcnrec that wrote it")
     };
-    Config::named(model).map_err(unknown)?.load(device, state)
+    let config = Config::named(model).map_err(unknown)?;
+    match cold::take(state)? {
+        None => config.load(device, state),
+        Some((cold, state)) => cold::put_back(&cold, config.load(device, &state)?),
+    }
 }

@@ -91,6 +91,11 @@ pub trait ClosedForm {
     fn weighs_pairs(&self) -> bool {
         false
     }
+
+    /// True for a model that asks for [`Fit::histories`]: the order of the items means something.
+    fn reads_order(&self) -> bool {
+        false
+    }
 }
 
 /// What a closed form is computed from.
@@ -172,6 +177,16 @@ impl dyn Model {
     /// True for a model whose training can go on from where another one ended, on other rows.
     pub fn can_be_finetuned(&self) -> bool {
         self.sequential().is_some_and(|model| model.can_be_finetuned())
+    }
+
+    /// True for a model to which the order of a user's items means something.
+    pub fn reads_order(&self) -> bool {
+        match self.procedure() {
+            Procedure::Graph(_) => false,
+            Procedure::Sequential(_) => true,
+            Procedure::ClosedForm(model) => model.reads_order(),
+            Procedure::Fusion(fusion) => fusion.members().iter().any(|member| member.model.reads_order()),
+        }
     }
 
     /// True for a model whose training pairs can count more or less.

@@ -36,6 +36,10 @@ impl Loss for Bpr {
         self.check_ranges("objective.bpr")
     }
 
+    fn negatives(&self) -> Option<(Negatives, f64)> {
+        Some((self.negatives, self.alpha))
+    }
+
     fn task(&self, inputs: &TaskInputs<'_>) -> Task {
         let sampler = self.negatives.sampler(inputs.train, self.alpha);
         Task {

@@ -6,7 +6,7 @@
 use gcnrec_kernels::ops::point_loss::PointLoss;
 use serde::{Deserialize, Serialize};
 
-use super::{Loss, Pointwise, Task, TaskInputs, UniformLoss};
+use super::{Loss, Negatives, Pointwise, Task, TaskInputs, UniformLoss};
 use crate::error::Result;
 use crate::settings::{Key, Row, row};
 
@@ -34,6 +34,10 @@ impl Loss for Logistic {
 
     fn uniform_loss(&self) -> UniformLoss {
         UniformLoss::Logistic
+    }
+
+    fn negatives(&self) -> Option<(Negatives, f64)> {
+        (self.0.n_negatives > 0).then_some((self.0.negatives, self.0.alpha))
     }
 
     fn task(&self, inputs: &TaskInputs<'_>) -> Task {

@@ -64,6 +64,12 @@ pub trait Loss: Settings {
         false
     }
 
+    /// Where single items that a user does not have are drawn from, and the exponent of their
+    /// popularity; none for a loss that draws none.
+    fn negatives(&self) -> Option<(Negatives, f64)> {
+        None
+    }
+
     /// The loss of the uniform log that belongs to this one, on inner products.
     fn uniform_loss(&self) -> UniformLoss {
         UniformLoss::Bpr

@@ -104,7 +104,7 @@ name_setting!(Negatives, "negative sampler");
 
 impl Negatives {
     /// Draws single items; `alpha` is the exponent of popularity.
-    pub(super) fn sampler(self, train: &Interactions, alpha: f64) -> NegativeSampler {
+    pub(crate) fn sampler(self, train: &Interactions, alpha: f64) -> NegativeSampler {
         match self {
             Negatives::Uniform => NegativeSampler::uniform(train.n_items()),
             Negatives::Popularity => NegativeSampler::popularity(train, alpha),

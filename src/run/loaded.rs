@@ -45,9 +45,12 @@ pub struct Loaded {
 
 impl Loaded {
     /// Fills in every default that depends on the data.
-    pub(super) fn new(mut run: Run, split: Arc<Split>, device: Device, note: Option<String>, load_s: f64) -> Self {
+    pub(super) fn new(mut run: Run, mut split: Arc<Split>, device: Device, note: Option<String>, load_s: f64) -> Self {
         if !run.settled {
             run.resolved.settle(split.n_users(), split.n_items());
+            if let Some(note) = run.resolved.settle_returns(&split) {
+                Arc::make_mut(&mut split).notes.push(note);
+            }
             if split.labelled {
                 run.resolved.settle_labels();
             }

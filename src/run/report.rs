@@ -67,12 +67,14 @@ pub(super) fn of(job: &Job, outcome: &Outcome, load_s: f64, folder: &RunFolder) 
     report.learning_curve = learning_curve(&lines, &job.train.metric);
     report.stages = stages(job, outcome)?;
     (report.config, report.changed) = settings(&job.config_toml)?;
-    report.warnings = outcome.warnings.clone();
+    report.warnings = job.notes()?;
+    report.warnings.extend(outcome.warnings.clone());
     report.warnings.extend(outcome.undefined.iter().map(ToString::to_string));
     // Labelled rows are judged one by one, and nothing is left out of them.
     if split.n_overlap > 0 && job.eval.exclude_seen && !split.labelled {
         report.warnings.push(format!(
-            "{} test pairs are also in the training or the validation part; they stay in the denominator and cannot be found",
+            "{} test pairs are also in the training or the validation part; they stay in the denominator and cannot be found; \
+             where items return, set eval.exclude_seen = false",
             split.n_overlap
         ));
     }

@@ -84,6 +84,15 @@ impl Run {
     /// # Errors
     /// Those of [`Destination::check`] and of [`resolve`].
     pub fn resolve(sources: &Sources, into: Destination) -> Result<Run> {
+        let mut run = Run::read(sources, into)?;
+        // A run that goes on, by its own file, keeps the data that it began with.
+        if run.destination.begun().is_none() || sources.run_file.is_some() {
+            run.resolved.settle_repeats();
+        }
+        Ok(run)
+    }
+
+    fn read(sources: &Sources, into: Destination) -> Result<Run> {
         into.check()?;
         let resolved = match (into.begun(), &sources.run_file) {
             (Some(folder), None) => {
@@ -113,7 +122,7 @@ impl Run {
         let counts = |(name, _): &&(String, String)| WITHOUT_EFFECT.contains(&name.as_str());
         let environment = environment.iter().filter(counts).cloned().collect();
         let sources = Sources { run_file: Some(file), environment, flags, ..Sources::default() };
-        Ok(Run { settled: true, ..Run::resolve(&sources, Destination::default())? })
+        Ok(Run { settled: true, ..Run::read(&sources, Destination::default())? })
     }
 
     /// A run of settings that are complete: no default is left that depends on the data.

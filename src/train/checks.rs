@@ -27,6 +27,7 @@ impl Job {
         self.check_candidates()?;
         self.check_recency()?;
         self.check_debias()?;
+        self.check_negatives()?;
         self.check_finetuning()?;
         self.check_steps()?;
         start_items(self)?;
@@ -62,6 +63,20 @@ impl Job {
             "set train.metric = \"nll\", which is defined for rows of one kind, or validate on rows of both \
              (data.valid, data.uniform_ratios, data.min_rating, another seed)",
         ))
+    }
+
+    /// Refuses a loss of drawn negatives where there is none of anybody.
+    fn check_negatives(&self) -> Result<()> {
+        let n_left_out = self.users_without_negatives()?;
+        if n_left_out == 0 || n_left_out < self.train_pairs()?.user_counts().iter().filter(|&&n| n > 0).count() {
+            return Ok(());
+        }
+        Err(RecError::input(
+            Place::file(Path::new("training part")),
+            "no item that some user does not have",
+            format!("at least one: the loss {} holds pairs against items that are drawn", self.objective.name()),
+        )
+        .with_todo("train another model, such as popularity, or add items"))
     }
 
     /// Refuses a half-life where it would have no effect.

@@ -93,15 +93,18 @@ pub fn run(
         let weights = fusion.weights().to_vec();
         fusion = Fusion::new(all.into_iter().map(|trained| trained.scorer).collect(), weights)?;
     }
+    // Its members put items without a training row last, and their sum may not.
+    let learnt = if job.train.refit { &[Part::Train, Part::Valid][..] } else { &[Part::Train] };
+    let fusion = job.cold(&job.split.joint_interactions(learnt)?)?.wrap(Box::new(fusion));
     let progress = Progress { train_s, done: true, ..Progress::start(Stage::Train) };
-    store.save_best(&fusion, &progress)?;
+    store.save_best(&*fusion, &progress)?;
     let started = Instant::now();
     let test = job.evaluator(Part::Test, &[Part::Train, Part::Valid])?;
-    let judged = test.as_ref().map(|evaluation| evaluation.evaluate(&fusion)).transpose()?;
+    let judged = test.as_ref().map(|evaluation| evaluation.evaluate(&*fusion)).transpose()?;
     undefined.extend(Undefined::on(None, test.as_ref()));
     Ok(Outcome {
         protocol: job.protocol(Part::Test, valid.is_some(), test.as_ref().map_or(0, Evaluation::n_eval_users)),
-        scorer: Box::new(fusion),
+        scorer: fusion,
         best_epoch: 0,
         finetuned: None,
         epochs_run,
@@ -159,6 +162,7 @@ impl Runs<'_> {
         let weights = job.split.recency_weights(&pairs);
         if let Some(model) = job.model.closed_form() {
             let scorer = model.fit(&Fit { train: &pairs, weights: weights.as_deref(), histories: &histories })?;
+            let scorer = job.cold(&pairs)?.wrap(scorer);
             let n_parameters = stages::n_numbers(&scorer.state());
             let train_s = started.elapsed().as_secs_f64();
             let warnings = Vec::new();

@@ -8,6 +8,7 @@ mod fusion;
 mod insight;
 mod job;
 mod learners;
+mod notes;
 mod observer;
 mod outcome;
 mod progress;

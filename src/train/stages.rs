@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use gcnrec_graphs::Interactions;
+use gcnrec_graphs::{Interactions, UserId};
 
 use super::evaluation::Evaluation;
 use super::fusion;
@@ -20,12 +20,15 @@ use super::trainer::{StageResult, Trainer, diverged};
 use super::weight_fit::FitPlan;
 use crate::data::Part;
 use crate::debias::UniformLog;
-use crate::error::Result;
+use crate::error::{RecError, Result};
 use crate::models::state::{State, Tensor};
-use crate::models::{Fit, Procedure, Scorer};
+use crate::models::{Fit, Procedure, Query, Scorer};
 
 /// A mean layer weight above this is worth a warning: the other layers no longer matter.
 const COLLAPSED: f64 = 0.95;
+
+/// Users whose scores are looked at before a model is kept.
+const LOOKED_AT: usize = 16;
 
 /// Runs a job that passed [`Job::check`], from the start or from the checkpoint in the store.
 ///
@@ -47,7 +50,10 @@ pub fn run(job: &Job, store: &mut RunStore, resume: bool, observer: &mut dyn Obs
     let weights = job.split.recency_weights(&plan.final_pairs);
     let data = Fit { train: &plan.final_pairs, weights: weights.as_deref(), histories: &histories };
     match job.model.closed_form().map(|model| model.fit(&data)).transpose()? {
-        Some(scorer) => plan.finish_closed_form(job, store, scorer),
+        Some(scorer) => {
+            let scorer = job.cold(&plan.final_pairs)?.wrap(scorer);
+            plan.finish_closed_form(job, store, scorer)
+        }
         None => plan.run_learner(job, store, checkpoint, observer, stop),
     }
 }
@@ -114,13 +120,15 @@ impl Plan {
             Some(Resumed { state, progress, .. }) => (Some(state), progress),
             None => (None, Progress::start(first)),
         };
-        let mut trainer = Trainer { job, store, observer, stop, progress, epoch_seconds: Vec::new() };
+        let cold = job.cold(&self.train)?;
+        let mut trainer = Trainer { job, store, observer, stop, progress, epoch_seconds: Vec::new(), cold };
         let uniform = UniformLog::fitted(&job.debias, &job.split, job.seed)?;
         // The model that the stage before ended with, where this process trained it.
         let mut before: Option<Box<dyn Scorer>> = None;
         loop {
             let stage = trainer.progress.stage;
             let pairs = if learns_from_valid(job, stage) { &self.final_pairs } else { &self.train };
+            trainer.cold = job.cold(pairs)?;
             let mut learner =
                 StageLearner::new(job, self.fit_plan, &uniform, stage, pairs.clone(), trainer.progress.prior.clone())?;
             match (state.take(), before.as_deref()) {
@@ -154,6 +162,7 @@ impl Plan {
                 }
                 continue;
             }
+            check_scores(job, &*result.scorer).map_err(|error| diverged(error, result.epoch))?;
             trainer.store.save_best(&*result.scorer, &trainer.progress)?;
             trainer.progress.done = true;
             trainer.store.save_last(learner.as_dyn().state(), &trainer.progress)?;
@@ -215,6 +224,29 @@ impl Plan {
             undefined: Undefined::on(self.valid.as_ref(), self.test.as_ref()),
             warnings,
         })
+    }
+}
+
+/// Refuses a model whose scores are no numbers: the last step may have diverged, and where nothing
+/// is held out nobody else would look at it.
+fn check_scores(job: &Job, scorer: &dyn Scorer) -> Result<()> {
+    let histories = job.split.histories(&[Part::Train]);
+    let asked: Vec<Query<'_>> = (0..)
+        .map(UserId)
+        .zip(&histories)
+        .filter(|(_, history)| !history.is_empty())
+        .take(LOOKED_AT)
+        .map(|(user, history)| Query { user: Some(user), history })
+        .collect();
+    let scores = scorer.scores(&asked)?;
+    match scores.iter().find(|score| !score.is_finite()) {
+        None => Ok(()),
+        Some(&score) => Err(RecError::NotFinite {
+            what: "score",
+            value: f64::from(score),
+            place: "the end of training".into(),
+            todo: "lower the learning rate".into(),
+        }),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The training loop of every model: steps, epochs, validation, early stopping, checkpoints,
 //! resume, interruption.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use gcnrec_kernels::KernelError;
@@ -15,6 +16,7 @@ use super::store::RunStore;
 use crate::checkpoint::failpoint;
 use crate::error::{RecError, Result};
 use crate::eval::Metrics;
+use crate::models::cold::Cold;
 use crate::models::{Learner, Scorer};
 
 /// Runs the stages of a job, one at a time.
@@ -31,6 +33,8 @@ pub struct Trainer<'a> {
     pub progress: Progress,
     /// Seconds of each epoch of this process.
     pub epoch_seconds: Vec<f64>,
+    /// Who has no training row in the stage that runs.
+    pub(super) cold: Arc<Cold>,
 }
 
 /// Scores that are no numbers, of a model that has just taken steps: they say where, and what to
@@ -127,7 +131,7 @@ impl Trainer<'_> {
                 logits: best.logits.clone(),
             },
             _ => StageResult {
-                scorer: learner.freeze()?,
+                scorer: self.cold.wrap(learner.freeze()?),
                 epoch: self.progress.epoch,
                 metrics: None,
                 logits: learner.layer_logits(),
@@ -179,7 +183,7 @@ impl Trainer<'_> {
         best_scorer: &mut Option<Box<dyn Scorer>>,
     ) -> Result<()> {
         let started = Instant::now();
-        let scorer = learner.freeze()?;
+        let scorer = self.cold.wrap(learner.freeze()?);
         let metrics = evaluator.evaluate(&*scorer).map_err(|error| diverged(error, record.epoch))?;
         let value = metrics.get(&metric.name).expect("the evaluator should hold the selecting metric: see Job");
         if self.progress.best.as_ref().is_none_or(|best| metric.improves(value, best.value)) {

@@ -66,6 +66,10 @@ impl ClosedForm for Config {
     fn weighs_pairs(&self) -> bool {
         true
     }
+
+    fn reads_order(&self) -> bool {
+        true
+    }
 }
 
 /// Counted transitions, and the last item of every user.

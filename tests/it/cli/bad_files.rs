@@ -99,7 +99,7 @@ fn numbers_that_are_none_are_refused_with_line_and_column() {
         data(name, format!("user,item,rating\n1,2,3\n1,3,{text}\n")).refused(3, &[&says])
     };
     let time = |name: &str, text: &str| {
-        let says = format!("f.csv:2: column 3 (time): found \"{text}\", expected a number, such as seconds since 1970");
+        let says = format!("f.csv:2: column 3 (time): found \"{text}\", expected a number such as seconds since 1970");
         data(name, format!("user,item,timestamp\n1,2,{text}\n")).refused(3, &[&says])
     };
     judge_all(
@@ -112,7 +112,7 @@ fn numbers_that_are_none_are_refused_with_line_and_column() {
             rating("a rating too large for a float", "1e39"),
             rating("a rating with a comma for a point", "3;5"),
             time("a time in words", "yesterday"),
-            time("a date for a time", "2020-01-01"),
+            time("a day that there is not", "2020-02-30"),
             time("a time too large for 64 bits", "99999999999999999999999"),
             time("a time that is NaN", "nan"),
         ],

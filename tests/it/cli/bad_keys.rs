@@ -16,6 +16,7 @@ const OUT_OF_RANGE: &[(&str, &str, &str)] = &[
     ("data.min_user_interactions", "-1", "a whole number of 0 or more"),
     ("data.min_item_interactions", "many", "a whole number of 0 or more"),
     ("data.duplicates", "keep", "unknown way to treat duplicates \"keep\""),
+    ("data.unknown", "ignore", "unknown way to treat unknown users \"ignore\""),
     ("data.valid_rows", "first", "unknown choice of validation rows \"first\""),
     ("data.recent_days", "0", "a number above 0"),
     ("data.recent_fraction", "1.5", "a number above 0, up to 1"),

@@ -9,3 +9,4 @@ pub mod case;
 mod commands;
 mod compare;
 mod labelled;
+mod said;
