@@ -8,6 +8,7 @@ mod csv;
 mod delimited;
 mod detect;
 mod format;
+mod gzip;
 mod layout;
 mod lightgcn;
 mod movielens;

@@ -5,8 +5,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
 
-use flate2::bufread::MultiGzDecoder;
-
+use super::gzip::Members;
 use crate::error::{Place, RecError, Result};
 
 /// Longest line of a format with a fixed number of fields.
@@ -66,11 +65,8 @@ impl Source {
         raw.by_ref().take(2).read_to_end(&mut magic).map_err(RecError::read(path))?;
         let compressed = magic == [0x1f, 0x8b];
         let raw = Cursor::new(magic).chain(raw);
-        let mut input: Box<dyn BufRead> = if compressed {
-            Box::new(BufReader::with_capacity(1 << 16, MultiGzDecoder::new(raw)))
-        } else {
-            Box::new(raw)
-        };
+        let mut input: Box<dyn BufRead> =
+            if compressed { Box::new(BufReader::with_capacity(1 << 16, Members::new(raw))) } else { Box::new(raw) };
         let mut head = Vec::new();
         let read = input.by_ref().take(HEAD as u64).read_to_end(&mut head);
         let mut source = Source {
