@@ -14,7 +14,10 @@ pub(super) struct Progress {
     on_terminal: bool,
     plan: Option<StagePlan>,
     best: Option<(u64, f64)>,
+    since_best: u64,
+    /// The last validation, in a line of its own and within 80 columns.
     validation: String,
+    brief: String,
     speed: String,
 }
 
@@ -22,8 +25,8 @@ impl Progress {
     /// A bar if stderr is a terminal that no log is written to.
     pub(super) fn new() -> Self {
         let on_terminal = stderr().is_terminal() && !log::is_on();
-        let (validation, speed) = (String::new(), String::new());
-        Progress { bar: None, on_terminal, plan: None, best: None, validation, speed }
+        let (validation, brief, speed) = Default::default();
+        Progress { bar: None, on_terminal, plan: None, best: None, since_best: 0, validation, brief, speed }
     }
 
     fn say(&self, line: &str) {
@@ -71,12 +74,11 @@ impl Observer for Progress {
     fn on_stage(&mut self, plan: &StagePlan) {
         self.finish();
         say(&describe(plan));
-        self.best = None;
-        (self.validation, self.speed) = (String::new(), String::new());
+        (self.best, self.since_best) = (None, plan.since_best);
+        (self.validation, self.brief, self.speed) = Default::default();
         if self.on_terminal {
             let bar = ProgressBar::with_draw_target(Some(plan.max_epochs), ProgressDrawTarget::stderr());
-            let style =
-                ProgressStyle::with_template("epoch {pos}/{len} {bar:12} {elapsed}, at most {eta} left; {wide_msg}");
+            let style = ProgressStyle::with_template("epoch {pos}/{len} {bar:6} {eta} {wide_msg}");
             bar.set_style(style.expect("the template should be well formed: it is a constant"));
             bar.set_position(plan.done_epochs);
             self.bar = Some(bar);
@@ -90,7 +92,8 @@ impl Observer for Progress {
             // The losses of an epoch may still be on a device: 0 is not shown as if it were one.
             let loss = if loss == 0.0 { String::new() } else { format!("loss {loss:.4}, ") };
             let step = format!("step {}/{}", step + 1, plan.steps_per_epoch);
-            bar.set_message(format!("{loss}{step}{}{}", self.validation, self.speed));
+            // A narrow terminal cuts the end off, so what people watch stands first.
+            bar.set_message(format!("{}{loss}{step}{}", self.brief, self.speed));
         }
     }
 
@@ -98,15 +101,22 @@ impl Observer for Progress {
         let metric = self.plan.as_ref().and_then(|plan| plan.metric.clone());
         let value = metric.as_ref().and_then(|metric| record.valid.as_ref()?.get(metric));
         if let (Some(metric), Some(value)) = (metric, value) {
+            self.since_best = if record.best { 0 } else { self.since_best + 1 };
             if record.best {
                 self.best = Some((record.epoch, value));
             }
+            let left = self.plan.as_ref().map_or(0, |plan| plan.patience.saturating_sub(self.since_best));
             let best = match self.best {
                 Some((epoch, _)) if epoch == record.epoch => " (best)".to_string(),
                 Some((epoch, best)) => format!(" (best {best:.4} at epoch {epoch})"),
                 None => String::new(),
             };
-            self.validation = format!(", {metric} {value:.4}{best}");
+            self.validation = format!(", {metric} {value:.4}{best}, stop in {left}");
+            let best = match self.best {
+                Some((epoch, best)) if epoch != record.epoch => format!(" (best {best:.4} at {epoch})"),
+                _ => String::new(),
+            };
+            self.brief = format!("{metric} {value:.4}{best}, stop in {left}; ");
         }
         self.speed = format!(", {:.2} s an epoch", record.seconds);
         match &self.bar {
@@ -135,7 +145,40 @@ mod tests {
             steps_per_epoch: 7,
             n_parameters: 640,
             metric: metric.map(String::from),
+            patience: 10,
+            since_best: 0,
         }
+    }
+
+    fn record(epoch: u64, value: f64, best: bool) -> EpochRecord {
+        EpochRecord {
+            stage: Stage::Train,
+            epoch,
+            loss: 1.0,
+            seconds: 0.5,
+            examples_per_s: 1.0,
+            valid: Some([("ndcg@20".to_string(), value)].into_iter().collect()),
+            validate_s: None,
+            best,
+        }
+    }
+
+    #[test]
+    fn a_bar_of_80_columns_shows_the_metric_and_counts_towards_the_early_stop() {
+        let mut progress = Progress { on_terminal: false, ..Progress::new() };
+        progress.on_stage(&StagePlan { max_epochs: 1000, ..plan(Some("ndcg@20"), 0) });
+        progress.on_epoch(&record(10, 0.25, true));
+        assert_eq!(progress.brief, "ndcg@20 0.2500, stop in 10; ");
+        progress.on_epoch(&record(20, 0.2, false));
+        progress.on_epoch(&record(30, 0.2, false));
+        assert_eq!(progress.brief, "ndcg@20 0.2000 (best 0.2500 at 10), stop in 8; ");
+        // What the template puts before it.
+        let before = "epoch 1000/1000 ###### 59m ";
+        assert!(before.len() + progress.brief.len() <= 80, "{}", before.len() + progress.brief.len());
+        // A run that goes on counts on.
+        progress.on_stage(&StagePlan { since_best: 7, ..plan(Some("ndcg@20"), 30) });
+        progress.on_epoch(&record(40, 0.2, false));
+        assert_eq!(progress.brief, "ndcg@20 0.2000, stop in 2; ");
     }
 
     #[test]

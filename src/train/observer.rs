@@ -60,6 +60,10 @@ pub struct StagePlan {
     pub n_parameters: usize,
     /// The metric that picks the epoch; `None` when nothing is selected.
     pub metric: Option<String>,
+    /// Validations in a row without a better one that end the stage.
+    pub patience: u64,
+    /// How many of them there have been, after a resume.
+    pub since_best: u64,
 }
 
 /// One line of `metrics.jsonl`.

@@ -88,6 +88,8 @@ impl Trainer<'_> {
             steps_per_epoch,
             n_parameters: learner.n_parameters(),
             metric: evaluator.map(|_| metric.name.clone()),
+            patience: self.job.train.patience,
+            since_best: self.progress.since_best,
         });
         let mut best_scorer = match (&self.progress.best, best) {
             (Some(_), None) => Some(self.store.load_best(&self.progress)?),
