@@ -227,6 +227,15 @@ impl RunFolder {
         fs::read_to_string(&path).map_err(RecError::read(&path))
     }
 
+    /// `config.toml` as it was given to [`RunFolder::write_config`].
+    ///
+    /// # Errors
+    /// As [`RunFolder::read_config`].
+    pub fn settings(&self) -> Result<String> {
+        let text = self.read_config()?;
+        Ok(text.strip_prefix(MARK).map_or(&*text, |rest| rest.trim_start_matches(['\r', '\n'])).to_string())
+    }
+
     /// Adds one line to `metrics.jsonl` and waits until the disk has it, so that a later checkpoint
     /// never counts a line that is lost.
     ///
@@ -634,6 +643,7 @@ mod tests {
         assert_eq!(text, format!("{MARK}\nseed = 1\n"));
         run.write_config(&text).unwrap();
         assert_eq!(run.read_config().unwrap(), text, "the mark is written once");
+        assert_eq!(run.settings().unwrap(), "seed = 1\n");
         run.write_report("{}", "<html></html>").unwrap();
         assert_eq!(fs::read_to_string(base.path().join("report.json")).unwrap(), "{}");
     }

@@ -76,7 +76,8 @@ pub(super) fn run(args: &Args) -> Result<()> {
         seeds: (0..u64::from(args.seeds)).map(|n| args.first_seed + n).collect(),
         out: args.out.clone().unwrap_or_default(),
         resume: args.resume,
-        metric: args.metric.clone(),
+        // As papers write it, NDCG@10.
+        metric: args.metric.as_ref().map(|metric| metric.to_lowercase()),
         threads: args.threads,
         set: args.set.clone(),
         environment: settings::environment()?,

@@ -11,6 +11,7 @@ use gcnrec::internals::report::{Cell, Table};
 use gcnrec::{Flag, Metrics, Part};
 use gcnrec::{RecError, Result};
 
+use super::flags::KeyFlags;
 use super::output::{OutputArgs, print, say, wrapped};
 use super::{recommend, settings};
 
@@ -25,7 +26,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "PART", value_enum, default_value_t = JudgedPart::Test)]
     part: JudgedPart,
     /// Metrics, separated by commas; default those of the run
-    #[arg(long, value_name = "NAME,NAME", value_delimiter = ',')]
+    #[arg(long, value_name = "NAME,NAME", value_delimiter = ',', value_parser = |name: &str| Ok::<_, std::convert::Infallible>(name.to_lowercase()))]
     metrics: Option<Vec<String>>,
     /// Lengths of the lists that are judged; default those of the run
     #[arg(long, value_name = "K,K", value_delimiter = ',', allow_negative_numbers = true)]
@@ -39,11 +40,13 @@ pub(super) struct Args {
     #[arg(long, value_name = "DIR", conflicts_with = "run_file")]
     trec: Option<PathBuf>,
     /// Judge the lists of any tool: a TREC run file, together with --qrels
-    #[arg(long, value_name = "FILE", requires = "qrels", conflicts_with_all = ["run", "part", "candidates"])]
+    #[arg(long, value_name = "FILE", requires = "qrels", conflicts_with_all = ["run", "part", "candidates", "data", "train", "valid", "test", "uniform", "items", "candidates-file"])]
     run_file: Option<PathBuf>,
     /// The held-out items for --run-file: a TREC qrels file
     #[arg(long, value_name = "FILE", requires = "run_file")]
     qrels: Option<PathBuf>,
+    #[command(flatten)]
+    files: KeyFlags<true>,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -65,6 +68,7 @@ Examples:
   gcnrec evaluate runs/lightgcn-1 --candidates uni100
   gcnrec evaluate runs/lightgcn-1 --part uniform --candidates labeled --metrics auc,logloss
   gcnrec evaluate runs/lightgcn-1 --trec lists
+  gcnrec evaluate runs/lightgcn-1 --data ratings.csv          the same data, which lie elsewhere now
   gcnrec evaluate --run-file lists/run.txt --qrels lists/qrels.txt";
 
 /// The examples, and below them every metric there is.
@@ -105,7 +109,9 @@ pub(super) fn run(args: &Args) -> Result<()> {
         ));
     }
     // What is judged is a frozen model, which is on the CPU.
-    let recorded = settings::of_run(run, if labeled { Vec::new() } else { flags(args) })?.on_cpu();
+    let mut flags = if labeled { Vec::new() } else { flags(args) };
+    flags.extend(args.files.given()?);
+    let recorded = settings::of_run(run, flags)?.on_cpu();
     recorded.check_files()?;
     let recommender = recommend::open(run)?;
     let loaded = recorded.load()?;

@@ -5,8 +5,6 @@
 //! where nothing is trained by steps, ends the process at once.
 
 use std::io::{ErrorKind, Read};
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use gcnrec::Stop;
 use gcnrec::{RecError, Result};
@@ -68,8 +66,9 @@ fn is_default(signal: i32) -> bool {
 /// [`RecError::Io`] when the system refuses.
 #[cfg(unix)]
 pub(crate) fn outlive_file_limits() -> Result<()> {
-    let flag = Arc::new(AtomicBool::new(false));
-    signal_hook::flag::register(signal_hook::consts::SIGXFSZ, flag).map(drop).map_err(refused)
+    // Whether it was heard does not matter: that somebody listens keeps the process alive.
+    let heard = std::sync::Arc::default();
+    signal_hook::flag::register(signal_hook::consts::SIGXFSZ, heard).map(drop).map_err(refused)
 }
 
 /// Nothing to do where there are no such limits.

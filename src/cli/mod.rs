@@ -6,6 +6,7 @@
 mod compare;
 mod devices;
 mod evaluate;
+mod flags;
 mod inspect;
 pub(crate) mod interrupt;
 pub(crate) mod log;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use gcnrec::internals::run::repeat;
 use gcnrec::{Result, Stop};
 
+use super::flags::KeyFlags;
 use super::output::print;
 use super::progress::Progress;
 use super::{interrupt, settings};
@@ -19,7 +20,8 @@ use super::{interrupt, settings};
 #[command(after_help = "\
 Examples:
   gcnrec verify runs/lightgcn-1
-  gcnrec verify runs/lightgcn-1 --steps 100     only the epochs within the first 100 steps, at least one")]
+  gcnrec verify runs/lightgcn-1 --steps 100     only the epochs within the first 100 steps, at least one
+  gcnrec verify runs/lightgcn-1 --data here.csv the same data, which lie elsewhere now")]
 pub(super) struct Args {
     /// The folder of a run, such as runs/lightgcn-1
     #[arg(value_name = "RUN")]
@@ -27,11 +29,13 @@ pub(super) struct Args {
     /// Repeat only the first N training steps, to the end of their epoch
     #[arg(long, value_name = "N")]
     steps: Option<u64>,
+    #[command(flatten)]
+    files: KeyFlags<true>,
 }
 
 /// Prints one line that begins with `identical`, or fails with the first difference.
 pub(super) fn run(args: &Args) -> Result<()> {
-    let recorded = settings::of_run(&args.run, Vec::new())?;
+    let recorded = settings::of_run(&args.run, args.files.given()?)?;
     let (stop, mut progress) = (Stop::default(), Progress::new());
     interrupt::listen(&stop)?;
     let verdict = repeat(recorded, &args.run, args.steps, &mut progress, &stop);

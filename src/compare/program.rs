@@ -48,6 +48,9 @@ impl Runner for Program {
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("GCNREC_")) {
             command.env_remove(name);
         }
+        if let Some(folder) = &order.data_folder {
+            command.env("GCNREC_DATA", folder);
+        }
         // What the terminal says to this process, this process tells the child.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
@@ -125,7 +128,7 @@ mod tests {
 
     fn order(folder: &Path) -> Order {
         let place = |name: &str| folder.join(name);
-        Order { config: place("c.toml"), folder: place("run"), log: place("run.log") }
+        Order { config: place("c.toml"), folder: place("run"), log: place("run.log"), data_folder: None }
     }
 
     fn run(script: &str) -> (Result<Ended>, tempfile::TempDir) {

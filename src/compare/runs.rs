@@ -9,7 +9,7 @@ use super::Plan;
 use super::contestants::{Contestant, loaded};
 use super::metric::Tested;
 use crate::checkpoint::{FolderLock, LOCK, RunFolder, write_whole};
-use crate::config::Config;
+use crate::config::{Config, is_data_file};
 use crate::error::{RecError, Result};
 
 /// What a runner is asked to do: train as `config` says into `folder`.
@@ -21,6 +21,9 @@ pub struct Order {
     pub folder: PathBuf,
     /// Where what the run says is kept.
     pub log: PathBuf,
+    /// The folder in which the files are found that the configuration names by relative paths:
+    /// `GCNREC_DATA`.
+    pub data_folder: Option<PathBuf>,
 }
 
 /// How a run ended.
@@ -143,12 +146,17 @@ fn holds_comparison(out: &Path, contestants: &[Contestant]) -> bool {
 pub fn run_one(plan: &Plan, contestant: &Contestant, seed: u64, runner: &mut dyn Runner) -> Result<RunResult> {
     let loaded = loaded(plan, contestant, &[], seed)?;
     let (config, place) = (loaded.config().clone(), plan.out.join(&contestant.name));
-    let report = make(&place, &format!("seed-{seed}"), &config, &loaded.split().fingerprint, runner)?;
+    let name = format!("seed-{seed}");
+    let report = make(plan, &place, &name, &loaded.stored(), &loaded.split().fingerprint, runner)?;
     Ok(RunResult { seed, folder: place.join(format!("seed-{seed}")), config, report })
 }
 
-/// Makes or finds the run of a configuration: its report, or the line with which it failed.
+/// Makes or finds the run of a configuration, as [`Loaded::stored`] gives it: its report, or the line
+/// with which it failed.
+///
+/// [`Loaded::stored`]: crate::run::Loaded::stored
 pub fn make(
+    plan: &Plan,
     place: &Path,
     name: &str,
     config: &Config,
@@ -156,7 +164,10 @@ pub fn make(
     runner: &mut dyn Runner,
 ) -> Result<std::result::Result<Value, String>> {
     let beside = |suffix: &str| place.join(format!("{name}.{suffix}"));
-    let order = Order { config: beside("toml"), folder: place.join(name), log: beside("log") };
+    let (config_file, folder, log) = (beside("toml"), place.join(name), beside("log"));
+    let data_folder = plan.environment.iter().find(|(name, _)| name == "GCNREC_DATA");
+    let data_folder = data_folder.map(|(_, path)| path.into());
+    let order = Order { config: config_file, folder, log, data_folder };
     if let Some(report) = finished(&order.folder, config, fingerprint)? {
         return Ok(Ok(report));
     }
@@ -178,8 +189,8 @@ fn finished(folder: &Path, config: &Config, fingerprint: &str) -> Result<Option<
     let stored = folder.join("config.toml");
     if stored.is_file() {
         let stored = Config::from_toml(&RunFolder::open(folder)?.read_config()?, &stored)?;
-        // Results depend on neither.
-        let counts = |(key, ..): &(String, String, String)| key != "threads" && key != "device";
+        // Results depend on none of them: data are told by their fingerprint.
+        let counts = |(key, ..): &(String, String, String)| key != "threads" && key != "device" && !is_data_file(key);
         if let Some((key, found, expected)) = stored.differences(config)?.into_iter().find(counts) {
             return Err(RecError::range(key, found, format!("{expected}, as the run files say now"))
                 .with_origin(folder.join("config.toml").display().to_string())

@@ -141,11 +141,11 @@ fn on_validation(
     if loaded.config().model.is_closed_form() {
         return closed_form_on_validation(loaded, selection);
     }
-    let mut config = loaded.config().clone();
+    let mut config = loaded.stored();
     // A model that has learnt from the validation part cannot be judged on it.
     config.train.refit = false;
     let place = plan.out.join(&contestant.name);
-    let report = runs::make(&place, &format!("trial-{n}"), &config, &loaded.split().fingerprint, runner)?;
+    let report = runs::make(plan, &place, &format!("trial-{n}"), &config, &loaded.split().fingerprint, runner)?;
     Ok(report.and_then(|report| {
         let value = report["metrics"]["valid"][&selection.name].as_f64();
         value.ok_or_else(|| format!("its report has no {} on validation", selection.name))

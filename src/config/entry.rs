@@ -13,12 +13,19 @@ pub(super) struct Entry {
     /// Where it was written, as a message shows it: `run.toml:12`, `--lr`, `--set
     /// train.patience=3`, `GCNREC_SEED`.
     pub(super) origin: String,
+    /// The path as it was written, where its file was found in the data folder.
+    pub(super) in_data_folder: Option<String>,
 }
 
 impl Entry {
     /// An entry at a dotted key.
     pub(super) fn new(key: &str, value: impl Into<Value>, origin: impl Into<String>) -> Self {
-        Entry { path: key.split('.').map(String::from).collect(), value: value.into(), origin: origin.into() }
+        Entry::at(key.split('.').map(String::from).collect(), value, origin)
+    }
+
+    /// An entry at a key, one name per level.
+    pub(super) fn at(path: Vec<String>, value: impl Into<Value>, origin: impl Into<String>) -> Self {
+        Entry { path, value: value.into(), origin: origin.into(), in_data_folder: None }
     }
 
     /// The dotted key.

@@ -8,6 +8,7 @@ use super::choice::{Choice, Family};
 use super::entry::Entry;
 use super::losses::{Losses, losses_of};
 use super::run::Config;
+use super::spelling::spell;
 use super::tree;
 use crate::error::{RecError, Result};
 use crate::settings::Takes;
@@ -80,6 +81,7 @@ pub static FLAGS: &[FlagRow] = &[
         "FILE",
         "What the test items are ranked among: user item item … a line. Without it all items are ranked",
     ),
+    flag(DATA, "--items", "FILE", "Titles of the items"),
     flag(
         DATA,
         "--feedback",
@@ -131,6 +133,11 @@ impl FlagRow {
         key.expect("every flag should be named by the row of a key").takes
     }
 
+    /// True for a flag that names a file of the data.
+    pub fn is_of_data_file(&self) -> bool {
+        self.heading == DATA && matches!(self.takes(), Takes::Path)
+    }
+
     /// The line in help.
     pub fn help(&self) -> String {
         self.help.replace("{names}", &self.takes().names().join(", "))
@@ -140,11 +147,11 @@ impl FlagRow {
 /// The entries of the flags that choose a model, a loss or a debiasing method.
 pub(super) fn choices(flags: &[Flag]) -> Vec<Entry> {
     let entry = |flag: &Flag| match (Family::of_flag(flag.name), &flag.value) {
-        (Some(family), Value::String(name)) => Some(Entry {
-            path: vec![family.key.into(), name.clone()],
-            value: Value::Table(toml::Table::new()),
-            origin: flag.name.into(),
-        }),
+        (Some(family), Value::String(name)) => {
+            let mut entry = Entry::at(vec![family.key.into(), name.clone()], toml::Table::new(), flag.name);
+            spell(&mut entry);
+            Some(entry)
+        }
         _ => None,
     };
     flags.iter().filter_map(entry).collect()
@@ -174,7 +181,9 @@ pub(super) fn settings(
         if is_step && losses_of(&model.name) == Losses::None {
             notes.push(format!("{} has no effect: {} is not trained by steps", flag.name, model.name));
         }
-        entries.push(Entry::new(key, flag.value.clone(), flag.name));
+        let mut entry = Entry::new(key, flag.value.clone(), flag.name);
+        spell(&mut entry);
+        entries.push(entry);
     }
     Ok(entries)
 }

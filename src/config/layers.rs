@@ -100,6 +100,16 @@ pub struct Resolved {
     pub origins: Origins,
     /// What was written without effect, one sentence each, for the user to read.
     pub notes: Vec<String>,
+    /// Paths as they were written, by key, where their files were found in the data folder.
+    pub(super) in_data_folder: BTreeMap<String, String>,
+}
+
+impl Resolved {
+    /// Of a complete configuration.
+    pub(crate) fn of(config: Config) -> Resolved {
+        let (origins, notes, in_data_folder) = Default::default();
+        Resolved { config, origins, notes, in_data_folder }
+    }
 }
 
 /// A source of values.
@@ -169,12 +179,14 @@ pub(super) fn resolve_text(sources: &Sources, run_file: Option<(&str, &Path)>) -
         merged.extend(layer.entries.into_iter().map(|entry| (entry.path.clone(), entry)));
     }
     let chosen = [(models, Some(&model)), (Family::loss(), loss.as_ref()), (methods, Some(&method))];
+    let written = |entry: &Entry| Some((entry.key(), entry.in_data_folder.clone()?));
+    let in_data_folder = merged.values().filter_map(written).collect();
     let (mut config, origins) = build(merged, &chosen)?;
     if loss.is_none() {
         config.objective = None;
     }
     config.check_parts().map_err(|(key, error)| origins.explain(key, error))?;
-    Ok(Resolved { config, origins, notes })
+    Ok(Resolved { config, origins, notes, in_data_folder })
 }
 
 /// Another source of data in a higher layer makes what lower layers say about theirs void. `--set`

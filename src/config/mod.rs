@@ -20,12 +20,14 @@ mod presets;
 mod run;
 mod run_file;
 mod settle;
+mod spelling;
 mod tree;
 mod unread;
 
 pub use flags::{FLAGS, Flag, FlagRow};
 pub use layers::{Origins, Resolved, Sources, resolve};
 pub use paths::check_files;
+pub(crate) use paths::is_data_file;
 pub use presets::NAMES as PRESETS;
 pub use run::Config;
 pub use tree::keys;

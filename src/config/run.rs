@@ -108,6 +108,10 @@ impl Config {
                 let expected = "auto, cpu, cuda, cuda:N, vulkan or vulkan:N with a device number N";
                 Err(("device", RecError::range("device", format!("\"{}\"", self.device), expected)))
             }
+            "gpu" => {
+                let expected = "cuda or vulkan, or auto for the best device that is there";
+                Err(("device", RecError::range("device", format!("\"{}\"", self.device), expected)))
+            }
             _ => {
                 let known = ["auto", "cpu", "cuda", "vulkan"].map(String::from).to_vec();
                 let name = self.device.clone();

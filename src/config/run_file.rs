@@ -9,6 +9,7 @@ use toml::{Spanned, Value};
 use super::check::check;
 use super::choice::Family;
 use super::entry::Entry;
+use super::spelling::spell;
 use crate::error::{RecError, Result};
 
 /// The values of a run file in file order, each checked, with `file:line` as their origin.
@@ -20,7 +21,7 @@ pub(super) fn entries(text: &str, file: &Path) -> Result<Vec<Entry>> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let root = DeTable::parse(text).map_err(|error| syntax(text, file, &error))?;
     let values: toml::Table = text.parse().map_err(|error| syntax(text, file, &error))?;
-    let mut walk = Walk { text, file, entries: Vec::new() };
+    let mut walk = Walk { line_ends: line_ends(text), file, entries: Vec::new() };
     walk.table(root.get_ref(), &values, &mut Vec::new());
     let mut entries = Vec::with_capacity(walk.entries.len());
     for entry in walk.entries {
@@ -34,7 +35,8 @@ pub(super) fn entries(text: &str, file: &Path) -> Result<Vec<Entry>> {
 }
 
 struct Walk<'a> {
-    text: &'a str,
+    /// Counting them for every key would take the square of a long file's time.
+    line_ends: Vec<usize>,
     file: &'a Path,
     entries: Vec<Entry>,
 }
@@ -56,13 +58,14 @@ impl Walk<'_> {
     }
 
     fn leaf<K>(&mut self, key: &Spanned<K>, value: &Value, path: &[String]) {
-        let (line, _) = line_and_column(self.text, key.span().start);
+        let start = key.span().start;
+        let line = 1 + self.line_ends.partition_point(|&end| end < start);
         let origin = format!("{}:{line}", self.file.display());
-        self.entries.push(Entry { path: path.to_vec(), value: value.clone(), origin });
+        self.entries.push(Entry::at(path.to_vec(), value.clone(), origin));
     }
 }
 
-/// `model = "ease"` means `[model.ease]`; an empty `[model]` means nothing.
+/// `model = "ease"` means `[model.ease]`; an empty `[model]` means nothing. Names are spelt as here.
 pub(super) fn choice(mut entry: Entry) -> Option<Entry> {
     if let [key] = &entry.path[..]
         && Family::at(key).is_some()
@@ -75,6 +78,7 @@ pub(super) fn choice(mut entry: Entry) -> Option<Entry> {
             entry.value = Value::Table(toml::Table::new());
         }
     }
+    spell(&mut entry);
     Some(entry)
 }
 
@@ -102,6 +106,11 @@ fn syntax(text: &str, file: &Path, error: &toml::de::Error) -> RecError {
         .with_todo(error.message().lines().collect::<Vec<_>>().join(", "))
 }
 
+/// The byte offsets of all line ends.
+fn line_ends(text: &str) -> Vec<usize> {
+    text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at).collect()
+}
+
 /// Line and column (in characters) of a byte offset, both from 1.
 fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
     let before = &text.as_bytes()[..offset.min(text.len())];
@@ -127,7 +136,7 @@ pub(super) fn from_text(path: Vec<String>, text: &str, origin: String) -> Result
     ];
     let mut first_error = None;
     for value in readings.into_iter().flatten() {
-        let entry = choice(Entry { path: path.clone(), value, origin: origin.clone() });
+        let entry = choice(Entry::at(path.clone(), value, origin.clone()));
         let Some(entry) = entry else { continue };
         match check(&entry) {
             Ok(()) => return Ok(entry),

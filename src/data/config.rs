@@ -38,7 +38,7 @@ settings! {
         feedback: Feedback = Feedback::Implicit, flag "--feedback";
         /// Items with titles: `u.item`, `movies.dat`, an atomic `.item` file, or delimited text
         /// with a header.
-        items: Option<PathBuf> = None, or "none";
+        items: Option<PathBuf> = None, or "none", flag "--items";
         /// Format of all parts.
         format: Format = Format::AUTO, flag "--format";
         /// Rows rated lower are dropped before anything else, where a file has ratings; in the

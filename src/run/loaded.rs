@@ -83,7 +83,14 @@ impl Loaded {
     /// # Errors
     /// As [`Config::to_toml`].
     pub fn job(&self) -> Result<Job> {
-        self.config().job(self.split.clone(), self.device.clone())
+        let config_toml = self.stored().to_toml()?;
+        Ok(Job { config_toml, ..self.config().job(self.split.clone(), self.device.clone())? })
+    }
+
+    /// The complete settings as the run folder keeps them: files that were found in the data folder
+    /// are named by their paths in it.
+    pub fn stored(&self) -> Config {
+        self.run.resolved.stored(self.config())
     }
 
     /// Refuses data other than those that a model was trained on; `run` is its folder.
@@ -100,7 +107,7 @@ impl Loaded {
             "data that are not those that the run was trained on",
             format!("the fingerprint {}", recorded.unwrap_or("of the checkpoint, which has none")),
         )
-        .with_todo("restore the files, or train again"))
+        .with_todo("restore the files, name them with --data or --train, or train again"))
     }
 
     /// Refuses whatever cannot be trained. Nothing is written.
@@ -111,7 +118,7 @@ impl Loaded {
     pub fn prepare(self) -> Result<Prepared> {
         let mut job = self.job()?;
         if let Some(folder) = self.run.destination.begun() {
-            job.config_toml = recorded_text(folder, &self.run.resolved)?;
+            job.config_toml = recorded_text(folder, &self.run.resolved, &self.device)?;
         }
         // A run that has begun goes on as it is, and recorded settings were checked when they were
         // new.

@@ -8,7 +8,7 @@ use super::destination::Destination;
 use super::prepared::Prepared;
 use super::setup::Run;
 use crate::checkpoint::{self, RunFolder};
-use crate::config::Config;
+use crate::config::{Config, is_data_file};
 use crate::error::{RecError, Result};
 use crate::eval::Metrics;
 use crate::train::{self, Observer, Stop, Verdict};
@@ -53,8 +53,9 @@ fn same_config(folder: &RunFolder, config: &Config) -> Result<String> {
     };
     let stored = checkpoint::load(place)?.config_toml;
     let recorded = Config::from_toml(&stored, &folder.path().join("config.toml"))?;
-    // Results depend on neither: the device's arithmetic is a fact of its own.
-    let counts = |(key, ..): &(String, String, String)| key != "threads" && key != "device";
+    // Results depend on none of them: the device's arithmetic is a fact of its own, and data are
+    // told by their fingerprint.
+    let counts = |(key, ..): &(String, String, String)| key != "threads" && key != "device" && !is_data_file(key);
     match recorded.differences(config)?.into_iter().find(counts) {
         None => Ok(stored),
         Some((key, there, here)) => Err(RecError::Different {

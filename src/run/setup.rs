@@ -101,11 +101,15 @@ impl Run {
             _ => resolve(sources)?,
         };
         let data_folder = sources.data_folder().map(Path::to_path_buf);
+        let mut resolved = resolved;
+        if into.begun().is_some() && sources.run_file.is_none() {
+            resolved.relocate(data_folder.as_deref());
+        }
         Ok(Run { resolved, settled: false, destination: into, data_folder, device: None })
     }
 
     /// The settings of a finished run. Of the environment only threads, device and the data folder
-    /// count; `flags` choose what is judged.
+    /// count; `flags` choose what is judged and where the data are.
     ///
     /// # Errors
     /// [`RecError::Missing`] when there is no such run; one that another version wrote; settings that do not resolve.
@@ -122,13 +126,20 @@ impl Run {
         let counts = |(name, _): &&(String, String)| WITHOUT_EFFECT.contains(&name.as_str());
         let environment = environment.iter().filter(counts).cloned().collect();
         let sources = Sources { run_file: Some(file), environment, flags, ..Sources::default() };
-        Ok(Run { settled: true, ..Run::read(&sources, Destination::default())? })
+        let mut run = Run { settled: true, ..Run::read(&sources, Destination::default())? };
+        run.resolved.relocate(run.data_folder.as_deref());
+        Ok(run)
     }
 
     /// A run of settings that are complete: no default is left that depends on the data.
     pub fn settled(config: Config) -> Run {
-        let resolved = Resolved { config, origins: Default::default(), notes: Vec::new() };
-        Run { resolved, settled: true, destination: Destination::default(), data_folder: None, device: None }
+        Run {
+            resolved: Resolved::of(config),
+            settled: true,
+            destination: Destination::default(),
+            data_folder: None,
+            device: None,
+        }
     }
 
     /// Computes on the CPU, whatever device the settings name.

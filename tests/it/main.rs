@@ -20,6 +20,7 @@ mod kill;
 mod layering;
 #[cfg(unix)]
 mod locks;
+mod moved;
 mod old_runs;
 #[cfg(any(feature = "cuda", feature = "vulkan"))]
 mod parity;

@@ -148,7 +148,8 @@ fn names_that_do_not_exist_get_the_nearest_that_does() {
                 .refused(4, &["unknown metric \"recal\"; did you mean \"recall\"?"]),
             line("an unknown metric to select by", "train --set train.metric=ndgc@20")
                 .refused(4, &["did you mean \"ndcg\"?"]),
-            line("an unknown device", "train --device gpu").refused(4, &["--device: unknown device \"gpu\""]),
+            line("an unknown device", "train --device gpu")
+                .refused(4, &["--device: device: found \"gpu\", expected cuda or vulkan, or auto"]),
             line("an unknown debiasing method", "train --debias magic")
                 .refused(4, &["--debias: unknown debiasing method \"magic\""]),
             line("an unknown key", "train --set train.patiense=3")

@@ -259,6 +259,16 @@ const COLUMNS: [&str; 6] = [
 ];
 
 #[test]
+fn a_run_file_of_many_unknown_keys_is_refused_at_its_first() {
+    // Lines that were counted from the start for every key took minutes here.
+    let text: String = (0..32_000).map(|n| format!("key_{n} = {n}\n")).collect();
+    judge_all(
+        &[Case::new("32,000 unknown keys", "train r.toml").file("r.toml", text).refused(4, &["r.toml:1: unknown key"])],
+        None,
+    );
+}
+
+#[test]
 fn every_key_refuses_what_is_out_of_its_range_and_says_what_it_takes() {
     let cases: Vec<Case> = OUT_OF_RANGE
         .iter()

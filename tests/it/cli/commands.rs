@@ -195,6 +195,29 @@ fn inspect_shows_runs_data_files_and_run_files() {
 }
 
 #[test]
+fn names_and_titles_of_any_length_and_kind_are_printed_and_drive_no_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let (long, loud) = ("x".repeat(70_000), "\u{1b}[31mred\u{9b}2J");
+    let items = [&*long, loud, "plain", "other"];
+    let mut text = String::from("user,item\n");
+    for user in 0..12 {
+        (0..3).for_each(|n| text += &format!("\u{1b}[1mu{user},{}\n", items[(user + n) % 4]));
+    }
+    let titles = items.map(|item| format!("{item},\u{1b}]0;title of {item}\n"));
+    fs::write(folder.path().join("f.csv"), text + &format!("{long},plain\n{long},other\n")).unwrap();
+    fs::write(folder.path().join("t.csv"), format!("item,title\n{}", titles.concat())).unwrap();
+    let train = run(folder.path(), "train --data f.csv --items t.csv --model popularity --out run");
+    for output in
+        [train, run(folder.path(), "recommend run --history plain"), run(folder.path(), "recommend run --all")]
+    {
+        for printed in [output.stdout, output.stderr] {
+            let printed = String::from_utf8(printed).unwrap();
+            assert!(!printed.contains(['\u{1b}', '\u{9b}']), "{}", printed.chars().take(2000).collect::<String>());
+        }
+    }
+}
+
+#[test]
 fn devices_lists_the_processor() {
     let folder = tempfile::tempdir().unwrap();
     assert!(stdout(folder.path(), "devices").lines().any(|line| line.starts_with("cpu ")));
@@ -236,11 +259,14 @@ fn help_names_every_flag_of_the_design() {
                    --attn-layers --layers --dim --loss --tau --epochs --batch-size --lr --l2 --debias --k --device --threads --seed --out \
                    --force --resume --set --output",
         ),
-        ("evaluate", "--part --metrics --k --candidates --trec --run-file --qrels --output"),
+        (
+            "evaluate",
+            "--part --metrics --k --candidates --trec --run-file --qrels --output --data --train --valid --test --uniform --items",
+        ),
         ("recommend", "--user --users --all --strict --history -k -o --to --output"),
         ("similar", "--item -k --output"),
         ("inspect", "--format --output"),
-        ("verify", "--steps"),
+        ("verify", "--steps --data --train --valid --test --uniform --items"),
         ("devices", "--output"),
     ];
     for (command, flags) in flags {
