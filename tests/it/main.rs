@@ -26,6 +26,7 @@ mod old_runs;
 mod parity;
 mod protocol;
 mod published;
+mod readme;
 mod rules;
 mod trust;
 mod verify;
