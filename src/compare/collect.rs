@@ -170,6 +170,8 @@ fn summaries(scores: &Scores) -> BTreeMap<String, Summary> {
     }
     let summary = |values: &[f64]| {
         let Spread { mean, deviation } = Spread::of(values);
+        // One value has no deviation.
+        let deviation = if values.len() > 1 { deviation } else { f64::NAN };
         Summary { mean, deviation, n: values.len() }
     };
     by_metric.into_iter().map(|(name, values)| (name.clone(), summary(&values))).collect()

@@ -6,7 +6,7 @@ use gcnrec_graphs::Seed;
 
 use super::metric::Tested;
 use super::statistics::{Spread, holm, paired_t, sign_flip};
-use crate::report::{Compared, Difference, SeedTest, UserTest};
+use crate::report::{BothTest, Compared, Difference, SeedTest, UserTest};
 
 /// Values of the tested metric by user's name.
 pub type ByUser = BTreeMap<String, f64>;
@@ -24,13 +24,17 @@ pub fn compare_with_first(models: &mut [Compared], scores: &[Scores], metric: Te
         others.iter().map(|other| difference(first, other, metric, seed)).collect();
     let users: Vec<f64> = differences.iter().flatten().filter_map(|difference| Some(difference.users?.p)).collect();
     let seeds: Vec<f64> = differences.iter().flatten().filter_map(|difference| Some(difference.seeds?.p)).collect();
-    let (mut users, mut seeds) = (holm(&users).into_iter(), holm(&seeds).into_iter());
+    let both: Vec<f64> = differences.iter().flatten().filter_map(|difference| Some(difference.both?.p)).collect();
+    let [mut users, mut seeds, mut both] = [users, seeds, both].map(|p| holm(&p).into_iter());
     for difference in differences.iter_mut().flatten() {
         if let Some(test) = &mut difference.users {
             test.p_corrected = users.next().expect("every test over users should have been corrected");
         }
         if let Some(test) = &mut difference.seeds {
             test.p_corrected = seeds.next().expect("every test over seeds should have been corrected");
+        }
+        if let Some(test) = &mut difference.both {
+            test.p_corrected = both.next().expect("every test over both should have been corrected");
         }
     }
     for (compared, difference) in models.iter_mut().skip(1).zip(differences) {
@@ -50,11 +54,17 @@ fn difference(first: &Scores, other: &Scores, metric: Tested, seed: Seed) -> Opt
     let per_seed = of_metric(&metric.to_string());
     let is_better = |difference: &&f64| if metric.higher_is_better() { **difference > 0.0 } else { **difference < 0.0 };
     let names = common[0].1.0.keys();
+    let users = metric.over_users().map(|_| over_users(&common, seed));
+    let over_seeds = paired_t(&per_seed);
     Some(Difference {
         mean: Spread::of(&per_seed).mean,
+        both: users.zip(over_seeds).map(|(users, seeds)| {
+            let p = users.p.max(seeds.p);
+            BothTest { p, p_corrected: p }
+        }),
         metrics: names.map(|name| (name.clone(), Spread::of(&of_metric(name)).mean)).collect(),
-        users: metric.over_users().map(|_| over_users(&common, seed)),
-        seeds: paired_t(&per_seed).map(|test| SeedTest {
+        users,
+        seeds: over_seeds.map(|test| SeedTest {
             n: per_seed.len(),
             n_better: per_seed.iter().filter(is_better).count(),
             t: test.t,
@@ -118,6 +128,8 @@ mod tests {
         assert_eq!((seeds.n, seeds.n_better), (2, 2));
         // Mean .1875, error .0625: t = 3; with one degree P = 1 - 2/pi atan 3 = .2048.
         assert!((seeds.t - 3.0).abs() < 1e-12 && (seeds.p - 0.20483).abs() < 1e-5);
+        // The larger of .5 and .2048.
+        assert_eq!(difference.both.unwrap().p, 0.5);
         assert!(super::difference(&first, &Scores::new(), ndcg(), Seed(1)).is_none());
     }
 
@@ -132,6 +144,34 @@ mod tests {
         let corrected: Vec<_> =
             models.iter().map(|m| m.difference.as_ref().map(|d| d.users.unwrap().p_corrected)).collect();
         assert_eq!(corrected, [None, Some(0.5), None, Some(0.5)]);
+    }
+
+    /// Over both, only what would convince over users and over seeds alike counts; the larger p is
+    /// corrected by itself.
+    #[test]
+    fn the_test_over_both_is_the_larger_p_corrected_for_the_number_of_models() {
+        let users = ["a", "b", "c", "d", "e", "f"];
+        let run = |values: [f64; 6]| users.into_iter().zip(values).collect::<Vec<_>>();
+        let of = |seeds: [[f64; 6]; 2]| {
+            let [one, two] = seeds.map(run);
+            scores(&[(1, &one), (2, &two)])
+        };
+        let first = of([[0.0; 6]; 2]);
+        // Every user gains in every seed (2 of 64 sign patterns: .03125), by .5 and .75 in the mean:
+        // t = .625 / .125 = 5, P = 1 - 2/pi atan 5 = .12567.
+        let better = of([[0.5; 6], [0.75; 6]]);
+        // Differences of the seeds 1 and -1: no mean, so both p are 1.
+        let mixed = of([[1.0; 6], [-1.0; 6]]);
+        let mut models = vec![Compared::default(), Compared::default(), Compared::default()];
+        compare_with_first(&mut models, &[first, better, mixed], ndcg(), Seed(1));
+        let both: Vec<BothTest> = models[1..].iter().map(|m| m.difference.as_ref().unwrap().both.unwrap()).collect();
+        let p = 1.0 - 2.0 / std::f64::consts::PI * 5f64.atan();
+        assert!((both[0].p - p).abs() < 1e-9 && (both[0].p_corrected - 2.0 * p).abs() < 1e-9, "{both:?}");
+        assert_eq!((both[1].p, both[1].p_corrected), (1.0, 1.0));
+        // One seed says nothing about other trainings, and so nothing about both.
+        let alone = |values: [f64; 6]| scores(&[(1, &run(values))]);
+        let difference = difference(&alone([0.0; 6]), &alone([0.5; 6]), ndcg(), Seed(1)).unwrap();
+        assert!(difference.users.is_some() && difference.seeds.is_none() && difference.both.is_none());
     }
 
     #[test]

@@ -113,7 +113,7 @@ pub struct Run {
 pub struct Summary {
     /// The mean.
     pub mean: f64,
-    /// The standard deviation over seeds (n - 1); 0 for one seed.
+    /// The standard deviation over seeds (n - 1); not defined (NaN) for one seed.
     pub deviation: f64,
     /// Number of seeds.
     pub n: usize,
@@ -131,6 +131,9 @@ pub struct Difference {
     /// The test over users; nothing for a metric that has no value for one user.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub users: Option<UserTest>,
+    /// The test over users and seeds together; nothing where one of the two is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub both: Option<BothTest>,
     /// The test over seeds; nothing for one seed, and nothing when all seeds differ equally.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seeds: Option<SeedTest>,
@@ -161,6 +164,16 @@ pub struct SeedTest {
     /// Student's t.
     pub t: f64,
     /// Two-sided probability.
+    pub p: f64,
+    /// The same after Holm's correction over all models of the comparison.
+    pub p_corrected: f64,
+}
+
+/// A test over users and over seeds: the larger of the two probabilities. A test over users alone
+/// takes the luck of a training, which all its users share, for a difference of the models.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct BothTest {
+    /// The larger of both two-sided probabilities.
     pub p: f64,
     /// The same after Holm's correction over all models of the comparison.
     pub p_corrected: f64,
@@ -213,7 +226,7 @@ impl Comparison {
 
     /// One row per model: quality, difference to the first with its tests, and cost.
     pub fn table(&self) -> Table {
-        let header = ["mean", "sd", "difference", "p users", "p seeds", "better"].map(String::from);
+        let header = ["mean", "sd", "difference", "p both", "p users", "p seeds", "better"].map(String::from);
         let cost = ["train s", "peak MB", "parameters", "runs"].map(String::from);
         let mut table = Table::new([format!("model ({})", self.metric)].into_iter().chain(header).chain(cost));
         for compared in &self.models {
@@ -226,14 +239,22 @@ impl Comparison {
                 Some(None) => NO_USER_VALUES.into(),
                 tested => real(tested.flatten().map(|test| test.p_corrected), 4),
             };
+            let both = difference.and_then(|difference| difference.both);
             let has_run = compared.n_finished() > 0;
             table.row([
                 compared.name.as_str().into(),
                 real(summary.map(|summary| summary.mean), 5),
-                real(summary.map(|summary| summary.deviation), 5),
+                summary.map_or(Cell::Empty, Summary::deviation_cell),
                 real(difference.map(|difference| difference.mean), 5),
+                match (difference, both) {
+                    (Some(_), None) => Cell::Undefined,
+                    (_, both) => real(both.map(|test| test.p_corrected), 4),
+                },
                 users,
-                real(seeds.map(|test| test.p_corrected), 4),
+                match (difference, seeds) {
+                    (Some(_), None) => Cell::Undefined,
+                    (_, seeds) => real(seeds.map(|test| test.p_corrected), 4),
+                },
                 better,
                 real(has_run.then_some(compared.cost.train_s), 1),
                 if has_run { Cell::Whole(compared.cost.peak_rss_mb as i64) } else { Cell::Empty },
@@ -258,7 +279,7 @@ impl Comparison {
                     name.as_str().into(),
                     compared.name.as_str().into(),
                     Cell::Real(summary.mean, 5),
-                    Cell::Real(summary.deviation, 5),
+                    summary.deviation_cell(),
                     difference.map_or(Cell::Empty, |&difference| Cell::Real(difference, 5)),
                 ]);
             }
@@ -278,11 +299,13 @@ impl Comparison {
         };
         let over_users = difference.users.map(|test| test.p_corrected < LEVEL);
         let over_seeds = difference.seeds.map(|test| test.p_corrected < LEVEL);
+        let over_both = difference.both.is_some_and(|test| test.p_corrected < LEVEL);
         let what = match (over_users, over_seeds) {
             (None, Some(true)) => "more than luck over seeds; users have no value of their own",
             (None, Some(false)) => "not distinguishable from luck over seeds; users have no value of their own",
             (None, None) => "too few seeds to tell, and users have no value of their own",
-            (Some(true), Some(true)) => "more than luck over users and over seeds",
+            (Some(true), Some(true)) if over_both => "more than luck over users and seeds",
+            (Some(true), Some(true)) => "more than luck over users and over seeds one by one, not over both together",
             (Some(true), Some(false)) => "more than luck over users, not over seeds",
             (Some(false), Some(true)) => "more than luck over seeds, not over users",
             (Some(false), Some(false)) => "not distinguishable from luck",
@@ -293,6 +316,13 @@ impl Comparison {
         };
         let way = if difference.mean >= 0.0 { "above" } else { "below" };
         format!("{} is {:.4} {way} {} in {}: {what}", compared.name, difference.mean.abs(), first.name, self.metric)
+    }
+}
+
+impl Summary {
+    /// The deviation as a table shows it.
+    pub(super) fn deviation_cell(&self) -> Cell {
+        if self.deviation.is_nan() { Cell::Undefined } else { Cell::Real(self.deviation, 5) }
     }
 }
 

@@ -11,6 +11,8 @@ mod plots;
 mod table;
 mod weights_page;
 
-pub use comparison::{Compared, Comparison, Cost, Difference, Run, SeedTest, Summary, Trial, Tuned, Tuning, UserTest};
+pub use comparison::{
+    BothTest, Compared, Comparison, Cost, Difference, Run, SeedTest, Summary, Trial, Tuned, Tuning, UserTest,
+};
 pub use document::{Changed, CurvePoint, DataFile, DatasetFacts, Origin, ProtocolFacts, Report, Stage, Timing};
 pub use table::{Cell, Format, Table};

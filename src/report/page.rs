@@ -70,7 +70,7 @@ pub(super) fn legend(entries: &[(String, String)]) -> Markup {
 pub(super) fn table(table: &Table) -> Markup {
     let is_number = |column: usize| {
         let mut cells = table.rows().iter().map(|row| &row[column]).filter(|cell| **cell != Cell::Empty);
-        cells.next().is_some_and(|cell| matches!(cell, Cell::Real(..) | Cell::Whole(_)))
+        cells.next().is_some_and(|cell| matches!(cell, Cell::Real(..) | Cell::Whole(_) | Cell::Undefined))
     };
     let label = |column: usize| (column > 0).then(|| table.header()[column].as_str());
     html! {

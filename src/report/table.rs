@@ -45,6 +45,8 @@ pub enum Cell {
     /// A number with this many digits after the point in a printed table; JSON and CSV get all of
     /// them.
     Real(f64, usize),
+    /// A number that cannot be told, such as the deviation of one value: a dash, null for programs.
+    Undefined,
     /// Nothing.
     Empty,
 }
@@ -169,6 +171,7 @@ impl Cell {
         match self {
             Cell::Real(value, _) if !value.is_finite() => "not defined".into(),
             Cell::Real(value, digits) => format!("{value:.digits$}"),
+            Cell::Undefined => "–".into(),
             other => other.plain(),
         }
     }
@@ -177,6 +180,7 @@ impl Cell {
         match self {
             Cell::Text(text) => (printable(text), false),
             Cell::Real(value, _) if value.is_nan() => (self.shown(), true),
+            Cell::Undefined => (self.shown(), true),
             Cell::Real(value, digits) => (format!("{value:.digits$}"), true),
             other => (other.plain(), true),
         }
@@ -187,7 +191,7 @@ impl Cell {
             Cell::Text(text) => text.clone(),
             Cell::Whole(value) => value.to_string(),
             Cell::Real(value, _) => value.to_string(),
-            Cell::Empty => String::new(),
+            Cell::Undefined | Cell::Empty => String::new(),
         }
     }
 
@@ -196,7 +200,7 @@ impl Cell {
             Cell::Text(text) => Value::from(text.as_str()),
             Cell::Whole(value) => Value::from(*value),
             Cell::Real(value, _) => Value::from(*value),
-            Cell::Empty => Value::Null,
+            Cell::Undefined | Cell::Empty => Value::Null,
         }
     }
 }
