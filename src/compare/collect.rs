@@ -44,7 +44,7 @@ pub fn collect(
         });
     }
     for (at, result) in results.iter().enumerate().map(|(position, result)| (position % n, result)) {
-        let run = run_of(plan, result);
+        let run = run_of(plan, result, &metric.to_string());
         if let Ok(report) = &result.report {
             let is_first = models[at].n_finished() == 0;
             let by_user = look(&mut data, result, metric, is_first.then_some(&mut models[at]))?;
@@ -71,6 +71,8 @@ pub fn collect(
         dataset: serde_json::from_value(of_report("dataset")).unwrap_or_default(),
         protocol: serde_json::from_value(of_report("protocol")).unwrap_or_default(),
         tuning,
+        // Of a report of an older version there is none.
+        popularity: serde_json::from_value(of_report("popularity")).unwrap_or_default(),
         models,
         warnings,
     })
@@ -137,7 +139,7 @@ fn look(data: &mut Data, result: &RunResult, metric: Tested, page: Option<&mut C
     Ok(by_user.into_iter().map(named).collect())
 }
 
-fn run_of(plan: &Plan, result: &RunResult) -> Run {
+fn run_of(plan: &Plan, result: &RunResult, tested: &str) -> Run {
     let folder = result.folder.strip_prefix(&plan.out).unwrap_or(&result.folder);
     let run = Run { seed: result.seed, folder: folder.display().to_string(), ..Run::default() };
     let report = match &result.report {
@@ -146,7 +148,10 @@ fn run_of(plan: &Plan, result: &RunResult) -> Run {
     };
     let metrics = report["metrics"]["test"].as_object();
     let real = |(name, value): (&String, &Value)| (name.clone(), value.as_f64().unwrap_or(f64::NAN));
+    let error = report["insight"]["breakdown"]["errors"][tested].as_f64();
+    let value = metrics.and_then(|metrics| metrics.get(tested)?.as_f64());
     Run {
+        interval: value.zip(error).map(|(value, error)| (value - 1.96 * error, value + 1.96 * error)),
         best_epoch: report["best_epoch"].as_u64().unwrap_or(0),
         metrics: metrics.into_iter().flatten().map(real).collect(),
         train_s: report["timing"]["train_s"].as_f64().unwrap_or(f64::NAN),

@@ -5,6 +5,8 @@
 //! The groups of items have equal shares of the known pairs, so a list that followed the data would
 //! take one part in five from each: what lies above or below is the popularity bias of the lists.
 
+use std::collections::BTreeMap;
+
 use gcnrec_graphs::Interactions;
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +31,9 @@ pub struct Breakdown {
     pub items: Vec<ItemGroup>,
     /// The share of all items that stand in at least one list, 0..=1.
     pub coverage: f64,
+    /// The standard error, over the users, of every metric that is a mean over users.
+    #[serde(default)]
+    pub errors: BTreeMap<String, f64>,
 }
 
 /// The evaluated users with about equally many known items.
@@ -81,11 +86,21 @@ impl Breakdown {
         let per_user = evaluator.evaluate_per_user(scorer)?;
         let found = metrics.iter().find_map(|&metric| Some((metric, per_user.column(metric)?)));
         let Some((metric, values)) = found else { return Ok(None) };
+        let errors = evaluator.metrics().iter().filter_map(|&at| Some((at.to_string(), error(&per_user.column(at)?)?)));
+        let errors = errors.collect();
         let lists = lists(scorer, evaluator, metric.k)?;
         let users = user_groups(evaluator, known, &values);
         let (items, coverage) = item_groups(evaluator, known, &lists);
-        Ok(Some((Breakdown { metric: metric.to_string(), users, items, coverage }, lists)))
+        Ok(Some((Breakdown { metric: metric.to_string(), users, items, coverage, errors }, lists)))
     }
+}
+
+/// The standard error of a mean: the deviation (n - 1) over the root of n. Nothing for one value.
+fn error(values: &[f64]) -> Option<f64> {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+    (values.len() > 1).then(|| (squares / (n - 1.0) / n).sqrt())
 }
 
 fn lists(scorer: &dyn Scorer, evaluator: &Evaluator, k: usize) -> Result<Lists> {

@@ -10,7 +10,7 @@ pub(super) const HEIGHT: f64 = 220.0;
 pub(super) const LEFT: f64 = 64.0;
 pub(super) const RIGHT: f64 = 16.0;
 pub(super) const TOP: f64 = 14.0;
-pub(super) const BOTTOM: f64 = 30.0;
+pub(super) const BOTTOM: f64 = 34.0;
 /// A line with more points than this has no dots.
 pub(super) const MOST_DOTS: usize = 60;
 
@@ -35,14 +35,13 @@ pub(super) fn line(label: &str, points: &[(u64, f64)], last_epoch: u64, mark: Op
     let span = if high > low { high - low } else { 1.0 };
     let x = |epoch: u64| LEFT + (WIDTH - LEFT - RIGHT) * epoch as f64 / last_epoch.max(1) as f64;
     let y = |value: f64| TOP + (HEIGHT - TOP - BOTTOM) * (high - value) / span;
-    let levels = if high > low { vec![low, (low + high) / 2.0, high] } else { vec![high] };
+    let levels = ticks(low, high, 4);
     let path: Vec<String> = points.iter().map(|&(epoch, value)| format!("{:.1},{:.1}", x(epoch), y(value))).collect();
     let content = html! {
-        @for value in levels {
-            (level(value, y(value)))
+        @for (value, words) in levels {
+            (level(&words, y(value)))
         }
-        (text(x(0), HEIGHT - 8.0, "start", "epoch 0"))
-        (text(x(last_epoch), HEIGHT - 8.0, "end", &format!("epoch {last_epoch}")))
+        (epochs(0.0, last_epoch as f64, |epoch| LEFT + (WIDTH - LEFT - RIGHT) * epoch / last_epoch.max(1) as f64))
         @if let Some(epoch) = mark {
             line.mark x1=(Px(x(epoch))) x2=(Px(x(epoch))) y1=(TOP) y2=(HEIGHT - BOTTOM) {}
         }
@@ -56,6 +55,40 @@ pub(super) fn line(label: &str, points: &[(u64, f64)], last_epoch: u64, mark: Op
         }
     };
     Some(drawing(label, HEIGHT, &content))
+}
+
+/// Round epochs under a drawing, from `first` to `last`.
+pub(super) fn epochs(first: f64, last: f64, x: impl Fn(f64) -> f64) -> Markup {
+    // Epochs are whole: never more ticks than there are.
+    let most = (last - first).clamp(1.0, 6.0) as usize;
+    html! {
+        @for (epoch, words) in ticks(first, last, most) {
+            (text(x(epoch), HEIGHT - BOTTOM + 14.0, "middle", &words))
+        }
+        (text((LEFT + WIDTH - RIGHT) / 2.0, HEIGHT - 4.0, "middle", "epoch"))
+    }
+}
+
+/// About `n` round numbers within an interval, which are multiples of 1, 2 or 5 times a power of
+/// ten, with as many digits as tell them apart. The ends where there is no such number.
+pub(super) fn ticks(low: f64, high: f64, n: usize) -> Vec<(f64, String)> {
+    let least = (high - low) / n.max(1) as f64;
+    let power = 10f64.powf(least.log10().floor());
+    // A hair for what is round but for its rounding.
+    let step = [1.0, 2.0, 5.0].map(|factor| factor * power).into_iter().find(|step| *step >= least * (1.0 - 1e-9));
+    let step = step.unwrap_or(10.0 * power);
+    let (first, last) = ((low / step - 1e-9).ceil(), (high / step + 1e-9).floor());
+    let is_usual = step > 1e-9 && first.abs().max(last.abs()) < 1e6;
+    if !is_usual || last <= first {
+        let ends = if high > low { vec![low, high] } else { vec![low] };
+        return ends.into_iter().map(|value| (value, short(value))).collect();
+    }
+    let digits = (-step.log10().floor()).max(0.0) as usize;
+    let tick = |number: i64| {
+        let value = number as f64 * step;
+        (value, format!("{value:.digits$}"))
+    };
+    (first as i64..=last as i64).map(tick).collect()
 }
 
 /// One bar per row, divided by the row's shares. Class `layer0`, `layer1` … colours the parts.
@@ -95,9 +128,9 @@ pub(super) fn drawing(label: &str, height: f64, content: &Markup) -> Markup {
 }
 
 /// A value's line across the drawing, with its number.
-pub(super) fn level(value: f64, at: f64) -> Markup {
+pub(super) fn level(words: &str, at: f64) -> Markup {
     html! {
-        (text(LEFT - 8.0, at + 4.0, "end", &short(value)))
+        (text(LEFT - 8.0, at + 4.0, "end", words))
         line.grid x1=(LEFT) x2=(Px(WIDTH - RIGHT)) y1=(Px(at)) y2=(Px(at)) {}
     }
 }
@@ -126,9 +159,9 @@ mod tests {
     #[test]
     fn the_highest_point_is_at_the_top_and_the_last_epoch_at_the_right() {
         // Width 640, margins 64 and 16: epoch 5 of 10 is at 64 + 560 / 2 = 344. Height 220, margins
-        // 14 and 30: the ends are 14 and 190.
+        // 14 and 34: the ends are 14 and 186.
         let svg = line("loss", &[(5, 1.0), (10, 3.0)], 10, Some(5)).unwrap().0;
-        assert!(svg.contains("points=\"344.0,190.0 624.0,14.0\""), "{svg}");
+        assert!(svg.contains("points=\"344.0,186.0 624.0,14.0\""), "{svg}");
         assert!(svg.contains("class=\"mark\" x1=\"344.0\""), "{svg}");
     }
 
@@ -142,6 +175,20 @@ mod tests {
         );
         assert!(line("loss", &[(0, 2.0)], 0, None).is_some());
         assert!(line("loss", &[(1, f64::NAN)], 1, None).is_none());
+    }
+
+    #[test]
+    fn ticks_are_round_and_have_the_digits_that_tell_them_apart() {
+        let words = |low, high, n| ticks(low, high, n).into_iter().map(|(_, words)| words).collect::<Vec<_>>();
+        assert_eq!(words(0.2513, 0.3187, 4), ["0.26", "0.28", "0.30"]);
+        assert_eq!(words(-0.0031, 0.0142, 4), ["0.000", "0.005", "0.010"]);
+        assert_eq!(words(0.0, 300.0, 6), ["0", "50", "100", "150", "200", "250", "300"]);
+        assert_eq!(words(0.0, 3.0, 3), ["0", "1", "2", "3"]);
+        assert_eq!(words(0.3, 0.6, 3), ["0.3", "0.4", "0.5", "0.6"]);
+        // Nothing round, and no interval at all.
+        assert_eq!(words(1.0, 1.0, 4), ["1.000"]);
+        assert_eq!(words(1e12, 1e12 + 1.0, 4), ["1.000e12", "1.000e12"]);
+        assert_eq!(words(f64::NAN, f64::NAN, 4).len(), 1);
     }
 
     #[test]

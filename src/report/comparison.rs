@@ -35,6 +35,9 @@ pub struct Comparison {
     /// What the settings were searched for, when they were.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tuning: Option<Tuning>,
+    /// What the most popular items are worth on the test part with the first seed, by metric.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub popularity: BTreeMap<String, f64>,
     /// The models; the first is what the others are compared with.
     pub models: Vec<Compared>,
     /// What the reader should know before trusting the numbers.
@@ -100,6 +103,10 @@ pub struct Run {
     pub best_epoch: u64,
     /// Metrics on the test part.
     pub metrics: BTreeMap<String, f64>,
+    /// The ends of a 95 % interval of the tested metric, 1.96 standard errors over the users; none
+    /// where users have no value of their own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interval: Option<(f64, f64)>,
     /// Seconds of training.
     pub train_s: f64,
     /// Seconds of evaluation.
@@ -242,7 +249,7 @@ impl Comparison {
             let both = difference.and_then(|difference| difference.both);
             let has_run = compared.n_finished() > 0;
             table.row([
-                compared.name.as_str().into(),
+                compared.label().into(),
                 real(summary.map(|summary| summary.mean), 5),
                 summary.map_or(Cell::Empty, Summary::deviation_cell),
                 real(difference.map(|difference| difference.mean), 5),
@@ -277,7 +284,7 @@ impl Comparison {
                 let difference = compared.difference.as_ref().and_then(|difference| difference.metrics.get(name));
                 table.row([
                     name.as_str().into(),
-                    compared.name.as_str().into(),
+                    compared.label().into(),
                     Cell::Real(summary.mean, 5),
                     summary.deviation_cell(),
                     difference.map_or(Cell::Empty, |&difference| Cell::Real(difference, 5)),
@@ -295,7 +302,7 @@ impl Comparison {
 
     fn verdict(&self, first: &Compared, compared: &Compared) -> String {
         let Some(difference) = &compared.difference else {
-            return format!("{}: nothing to compare with {}", compared.name, first.name);
+            return format!("{}: nothing to compare with {}", compared.label(), first.label());
         };
         let over_users = difference.users.map(|test| test.p_corrected < LEVEL);
         let over_seeds = difference.seeds.map(|test| test.p_corrected < LEVEL);
@@ -315,7 +322,8 @@ impl Comparison {
             }
         };
         let way = if difference.mean >= 0.0 { "above" } else { "below" };
-        format!("{} is {:.4} {way} {} in {}: {what}", compared.name, difference.mean.abs(), first.name, self.metric)
+        let (name, first, size) = (compared.label(), first.label(), difference.mean.abs());
+        format!("{name} is {size:.4} {way} {first} in {}: {what}", self.metric)
     }
 }
 
@@ -327,6 +335,14 @@ impl Summary {
 }
 
 impl Compared {
+    /// The name, with what a search has chosen: `uniform-3 (layers = 2)` has two layers.
+    pub fn label(&self) -> String {
+        let values = self.tuned.iter().flat_map(|tuned| &tuned.values);
+        let short = |key: &str| key.rsplit('.').next().unwrap_or(key).to_string();
+        let chosen: Vec<String> = values.map(|(key, value)| format!("{} = {value}", short(key))).collect();
+        if chosen.is_empty() { self.name.clone() } else { format!("{} ({})", self.name, chosen.join(", ")) }
+    }
+
     /// Runs with a result.
     pub fn n_finished(&self) -> usize {
         self.runs.iter().filter(|run| run.error.is_none()).count()

@@ -13,7 +13,7 @@ use crate::models::LayerWeights;
 
 /// The whole page.
 pub(super) fn page(comparison: &Comparison) -> String {
-    let names: Vec<&str> = comparison.models.iter().map(|compared| compared.name.as_str()).collect();
+    let names: Vec<String> = comparison.models.iter().map(Compared::label).collect();
     let title = match names.split_first() {
         Some((first, others)) if !others.is_empty() => format!("{} compared with {first}", others.join(", ")),
         _ => names.join(", "),
@@ -28,8 +28,11 @@ pub(super) fn page(comparison: &Comparison) -> String {
         data.n_train,
         comparison.protocol.n_eval_users
     );
-    let looked: Vec<(&str, &Insight)> =
-        comparison.models.iter().filter_map(|c| Some((c.name.as_str(), c.insight.as_ref()?))).collect();
+    let looked: Vec<(&str, &Insight)> = names
+        .iter()
+        .zip(&comparison.models)
+        .filter_map(|(name, compared)| Some((name.as_str(), compared.insight.as_ref()?)))
+        .collect();
     let body = html! {
         (note(&what))
         (warnings(&comparison.warnings))
@@ -66,7 +69,7 @@ fn cards(comparison: &Comparison) -> Markup {
         div.cards {
             @for compared in &comparison.models {
                 div.card {
-                    span { (compared.name) }
+                    span { (compared.label()) }
                     b { (mean(compared)) }
                     span.soft { (in_short(compared.difference.as_ref())) }
                 }
@@ -108,6 +111,9 @@ fn result(comparison: &Comparison) -> Markup {
             }
         }
         (table(&comparison.table()))
+        @if let Some(value) = comparison.popularity.get(&comparison.metric) {
+            (note(&format!("The most popular items, the same for everybody, have {value:.5} (first seed).")))
+        }
         (note(&words))
     }
 }
@@ -119,26 +125,29 @@ fn differences(comparison: &Comparison) -> Markup {
         .enumerate()
         .filter_map(|(n, compared)| {
             let difference = compared.difference.as_ref()?;
+            let ends = difference.users.map(|test| (test.low, test.high));
+            let within = ends.map_or_else(String::new, |(low, high)| format!(" ({low:+.4} to {high:+.4})"));
             Some(Interval {
-                name: compared.name.clone(),
+                name: format!("{}  {:+.4}{within}", compared.label(), difference.mean),
                 class: class_of(n),
-                ends: difference.users.map_or((difference.mean, difference.mean), |test| (test.low, test.high)),
+                ends: ends.unwrap_or((difference.mean, difference.mean)),
                 mean: difference.mean,
                 values: difference.per_seed.clone(),
             })
         })
         .collect();
     let Some(first) = comparison.models.first() else { return html! {} };
-    let heading = format!("Differences to {} in {}", first.name, comparison.metric);
-    let Some(svg) = intervals(&heading, &rows) else { return html! {} };
-    let words = "Large dot: the mean. Pale dots: single seeds. Band: 95 % interval of the mean over users.";
+    let heading = format!("Differences to {} in {}", first.label(), comparison.metric);
+    let axis = format!("difference in {}; left of zero {} is higher", comparison.metric, first.label());
+    let Some(svg) = intervals(&heading, &axis, &rows) else { return html! {} };
+    let words = "Large dot: the mean. Pale dots: single seeds. Band: 95 % interval of the mean over users (its ends in brackets).";
     section(&heading, &html! { (note(words)) (svg) })
 }
 
 /// One series per model with a result.
 fn series(comparison: &Comparison, points: impl Fn(&Compared) -> Vec<(f64, f64)>) -> Vec<Series> {
     let one = |(n, compared): (usize, &Compared)| Series {
-        name: compared.name.clone(),
+        name: compared.label(),
         class: class_of(n),
         points: points(compared),
     };
@@ -154,8 +163,14 @@ fn cost(comparison: &Comparison) -> Markup {
         let mean = compared.metrics.get(&comparison.metric).map(|summary| summary.mean);
         mean.map(|mean| (compared.cost.train_s, mean)).into_iter().collect()
     });
-    let Some(svg) = scatter("quality against cost", "s of training", &series) else { return html! {} };
-    let words = format!("{} (upwards) against seconds of training, means over the seeds.", comparison.metric);
+    let popularity = comparison.popularity.get(&comparison.metric).map(|&value| ("popularity", value));
+    let Some(svg) = scatter("quality against cost", "seconds of training", &series, popularity) else {
+        return html! {};
+    };
+    let words = format!(
+        "{} (upwards) against seconds of training, means over the seeds. The dashed line is what the most popular items give.",
+        comparison.metric
+    );
     section("Quality and cost", &html! { (note(&words)) (legend_of(&series)) (svg) })
 }
 
@@ -164,9 +179,7 @@ fn curves(comparison: &Comparison) -> Markup {
         let point = |point: &super::document::CurvePoint| Some((point.epoch as f64, point.metric?));
         compared.learning_curve.iter().filter_map(point).collect()
     });
-    let last = series.iter().flat_map(|series| series.points.iter().map(|point| point.0)).fold(0.0, f64::max);
-    let ticks = [(last, format!("epoch {last}"))];
-    let Some(svg) = lines("learning curves", &series, &ticks, false) else { return html! {} };
+    let Some(svg) = lines("learning curves", &series) else { return html! {} };
     let seed = comparison.seeds.first().copied().unwrap_or_default();
     let words = format!(
         "The metric that picks the epoch, on validation, over the epochs of the first finished run (seed {seed} where it did not fail)."
@@ -179,7 +192,7 @@ fn layers(comparison: &Comparison) -> Markup {
     let content = html! {
         @for compared in &comparison.models {
             @if let Some(weights) = weights(compared) {
-                h3 { (compared.name) }
+                h3 { (compared.label()) }
                 (layer_bars(&without_repeats(&weights)))
             }
         }
@@ -226,19 +239,29 @@ fn tuning(comparison: &Comparison) -> Markup {
 }
 
 fn runs(comparison: &Comparison) -> Table {
-    let mut table = Table::new(["model", "seed", &comparison.metric, "epoch", "train s", "peak MB", "folder or error"]);
+    let mut table = Table::new([
+        "model",
+        "seed",
+        &comparison.metric,
+        "95 % over users",
+        "epoch",
+        "train s",
+        "peak MB",
+        "folder or error",
+    ]);
     for compared in &comparison.models {
         for run in &compared.runs {
-            let (name, seed) = (Cell::from(compared.name.as_str()), Cell::Whole(run.seed as i64));
+            let (name, seed) = (Cell::from(compared.label()), Cell::Whole(run.seed as i64));
             match &run.error {
                 Some(error) => {
-                    let empty = [Cell::Empty, Cell::Empty, Cell::Empty, Cell::Empty];
+                    let empty = [const { Cell::Empty }; 5];
                     table.row([name, seed].into_iter().chain(empty).chain([error.as_str().into()]));
                 }
                 None => table.row([
                     name,
                     seed,
                     run.metrics.get(&comparison.metric).map_or(Cell::Empty, |&value| Cell::Real(value, 5)),
+                    run.interval.map_or(Cell::Empty, |(low, high)| format!("{low:.4} to {high:.4}").into()),
                     Cell::Whole(run.best_epoch as i64),
                     Cell::Real(run.train_s, 1),
                     Cell::Whole(run.peak_rss_mb as i64),
@@ -289,6 +312,7 @@ mod tests {
             users: vec![UserGroup { min_degree: 1, max_degree: 2, n: 3, value: mean }],
             items: vec![group],
             coverage: 0.5,
+            errors: BTreeMap::new(),
         };
         let example = Example {
             user: "<u>".into(),
@@ -332,6 +356,7 @@ mod tests {
             dataset: Default::default(),
             protocol: Default::default(),
             tuning: Some(Tuning { n_trials: 1, seed: 2020, metric: "ndcg@20".into(), search: BTreeMap::new() }),
+            popularity: BTreeMap::from([("ndcg@20".to_string(), 0.125)]),
             models: vec![model("plain", 0.25), better],
             warnings: vec!["a < b".into()],
         }
@@ -363,6 +388,21 @@ mod tests {
         let json: serde_json::Value = serde_json::from_str(&comparison.to_json()).unwrap();
         assert!(json["models"][0]["metrics"]["ndcg@20"]["deviation"].is_null());
         assert!(page(&comparison).contains("<td class=\"right\" data-label=\"sd\">–</td>"));
+    }
+
+    #[test]
+    fn a_model_is_called_what_the_search_made_of_it() {
+        let mut comparison = comparison();
+        let values = BTreeMap::from([("model.lightgcn.layers".to_string(), "2".to_string())]);
+        comparison.models[1].tuned = Some(Tuned { values, trials: Vec::new() });
+        let name = "<b>attention</b> (layers = 2)";
+        assert!(comparison.table().render(Format::Csv).contains(name));
+        assert!(comparison.verdicts()[0].starts_with(name));
+        let page = page(&comparison);
+        assert!(page.contains("<span>&lt;b&gt;attention&lt;/b&gt; (layers = 2)</span>"), "{page}");
+        for part in [">popularity 0.1250<", "have 0.12500 (first seed)", "(+0.0100 to +0.0900)"] {
+            assert!(page.contains(part), "{part} is not in {page}");
+        }
     }
 
     #[test]

@@ -54,6 +54,9 @@ pub struct Report {
     pub epochs_run: u64,
     /// Metrics by part (`valid`, `test`, `uniform`), then by name (`ndcg@20`).
     pub metrics: BTreeMap<String, BTreeMap<String, f64>>,
+    /// What the most popular items are worth on the test part, the same for everybody.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub popularity: BTreeMap<String, f64>,
     /// Where the time went.
     pub timing: Timing,
     /// Seconds of validation over seconds of training, for models that are validated while they
@@ -219,6 +222,7 @@ impl Report {
             best_epoch: 0,
             epochs_run: 0,
             metrics: BTreeMap::new(),
+            popularity: BTreeMap::new(),
             timing: Timing::default(),
             evaluation_share: None,
             peak_rss_mb: 0,

@@ -20,7 +20,7 @@ pub(super) fn page(report: &Report) -> String {
     let body = html! {
         (note(&run))
         (warnings(&report.warnings))
-        (section("Metrics", &table(&report.metrics_table())))
+        (metrics(report))
         (settings(report))
         (curves(report))
         @if let Some(insight) = &report.insight {
@@ -31,6 +31,45 @@ pub(super) fn page(report: &Report) -> String {
         (section("Data and protocol", &table(&facts(report))))
     };
     page::frame(&title, &body)
+}
+
+/// Metrics by part; on the test part with an interval, and beside what popularity alone gives.
+fn metrics(report: &Report) -> Markup {
+    let errors = report.insight.as_ref().map(|insight| &insight.breakdown.errors);
+    let numbers = report.metrics_table();
+    let (has_errors, has_popularity) = (errors.is_some_and(|e| !e.is_empty()), !report.popularity.is_empty());
+    let more = [(has_errors, "test, 95 %"), (has_popularity, "popularity, test")];
+    let more = more.into_iter().filter(|(is_there, _)| *is_there).map(|(_, name)| name.to_string());
+    let mut wider = Table::new(numbers.header().iter().cloned().chain(more));
+    for row in numbers.rows() {
+        let Some(Cell::Text(name)) = row.first() else { continue };
+        let test = report.metrics.get("test").and_then(|test| test.get(name));
+        let mut row = row.clone();
+        row.truncate(numbers.header().len());
+        if has_errors {
+            let error = errors.and_then(|errors| errors.get(name));
+            row.push(match (test, error) {
+                (Some(value), Some(error)) => {
+                    format!("{:.4} to {:.4}", value - 1.96 * error, value + 1.96 * error).into()
+                }
+                _ => Cell::Empty,
+            });
+        }
+        if has_popularity {
+            row.push(report.popularity.get(name).map_or(Cell::Empty, |&value| Cell::Real(value, 5)));
+        }
+        wider.row(row);
+    }
+    let mut words = Vec::new();
+    if has_errors {
+        words.push(
+            "The interval is 1.96 standard errors over the users of this one training: other seeds may differ by more.",
+        );
+    }
+    if has_popularity {
+        words.push("Popularity recommends the most popular items to everybody: what a model should beat.");
+    }
+    section("Metrics", &html! { (table(&wider)) @if !words.is_empty() { (note(&words.join(" "))) } })
 }
 
 /// What tells this run from others: model, loss, debiasing method, data, seed.

@@ -4,7 +4,7 @@
 use maud::{Markup, html};
 
 use super::page::{legend, note, section};
-use super::plots::{Series, class_of, lines};
+use super::plots::{Series, bars, class_of};
 use crate::eval::{Breakdown, Example, Insight, ItemGroup, Listed};
 
 /// Groups of users, groups of items, and a few users' lists. Models are named; all have looked at
@@ -36,8 +36,7 @@ fn legend_of(entries: &[(String, String)]) -> Markup {
 fn users(models: &[(&str, &Breakdown)]) -> Markup {
     let groups = &models[0].1.users;
     let degrees = |min: usize, max: usize| if min == max { min.to_string() } else { format!("{min}-{max}") };
-    let ticks: Vec<(f64, String)> =
-        groups.iter().enumerate().map(|(n, group)| (n as f64, degrees(group.min_degree, group.max_degree))).collect();
+    let names_of: Vec<String> = groups.iter().map(|group| degrees(group.min_degree, group.max_degree)).collect();
     let series: Vec<Series> = models
         .iter()
         .enumerate()
@@ -48,7 +47,7 @@ fn users(models: &[(&str, &Breakdown)]) -> Markup {
         })
         .collect();
     let heading = format!("{} by activity of the user", models[0].1.metric);
-    let Some(svg) = lines(&heading, &series, &ticks, true) else { return html! {} };
+    let Some(svg) = bars(&heading, &names_of, &series, None) else { return html! {} };
     let counts: Vec<String> = groups.iter().map(|group| group.n.to_string()).collect();
     let words = format!(
         "Users in groups by the number of items that are known of them, from few (left) to many; {} users.",
@@ -60,7 +59,7 @@ fn users(models: &[(&str, &Breakdown)]) -> Markup {
 fn items(models: &[(&str, &Breakdown)]) -> Markup {
     let groups = &models[0].1.items;
     let words_of = |group: &ItemGroup| format!("{} item{}", group.n, if group.n == 1 { "" } else { "s" });
-    let ticks: Vec<(f64, String)> = groups.iter().enumerate().map(|(n, group)| (n as f64, words_of(group))).collect();
+    let names_of: Vec<String> = groups.iter().map(words_of).collect();
     let of = |value: fn(&ItemGroup) -> f64, breakdown: &Breakdown| -> Vec<(f64, f64)> {
         breakdown.items.iter().enumerate().map(|(at, group)| (at as f64, 100.0 * value(group))).collect()
     };
@@ -77,22 +76,26 @@ fn items(models: &[(&str, &Breakdown)]) -> Markup {
         class: "plain".into(),
         points: of(|group| group.held_out, models[0].1),
     };
-    let mut listed = series(|group| group.listed);
-    listed.push(held_out);
     let mut entries = names(models);
     let found_legend = legend_of(&entries);
     entries.push(("plain".into(), "what the users went on to choose".into()));
-    let popularity = lines("share of the lists by popularity of the items", &listed, &ticks, true).map(|svg| {
+    let popularity = bars(
+        "share of the lists by popularity of the items",
+        &names_of,
+        &series(|group| group.listed),
+        Some(&held_out),
+    );
+    let popularity = popularity.map(|svg| {
         let coverage: Vec<String> =
             models.iter().map(|(name, breakdown)| format!("{name} {:.1} %", 100.0 * breakdown.coverage)).collect();
         let words = format!(
-            "Percent of the places in the lists that go to each group of items. Every group holds a fifth of the known interactions: few popular \
+            "Percent of the places in the lists that go to each group of items; the line across a group is the share of what the users went on to choose. Every group holds a fifth of the known interactions: few popular \
              items on the left, many rare ones on the right. Items that stand in at least one list: {}.",
             coverage.join(", ")
         );
         section("Popularity of what is recommended", &html! { (note(&words)) (legend(&entries)) (svg) })
     });
-    let found = lines("share of the held-out items that are found", &series(|group| group.found), &ticks, true);
+    let found = bars("share of the held-out items that are found", &names_of, &series(|group| group.found), None);
     let found = found.map(|svg| {
         let words = "Percent of the held-out items of each group that stand in their user's list.";
         section("Found, by popularity of the item", &html! { (note(words)) (found_legend) (svg) })

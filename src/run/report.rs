@@ -48,6 +48,7 @@ pub(super) fn of(job: &Job, outcome: &Outcome, load_s: f64, folder: &RunFolder) 
     for undefined in &outcome.undefined {
         report.metrics.entry(undefined.part.into()).or_default().insert(undefined.metric.clone(), f64::NAN);
     }
+    report.popularity = train::popularity(job)?.map(|metrics| named(&metrics)).unwrap_or_default();
     let lines = folder.read_metrics()?;
     report.timing = Timing {
         load_s,

@@ -5,8 +5,9 @@ use super::evaluation::Evaluation;
 use super::job::Job;
 use crate::data::Part;
 use crate::error::Result;
-use crate::eval::{Breakdown, Evaluator, Example, Insight, Listed};
+use crate::eval::{Breakdown, Evaluator, Example, Insight, Listed, Metrics};
 use crate::models::Scorer;
+use crate::models::linear::popularity;
 
 /// Items of a user's past, and places of a list, that an example shows.
 const SHOWN: usize = 10;
@@ -43,6 +44,18 @@ pub fn insight(job: &Job, scorer: &dyn Scorer) -> Result<Option<Insight>> {
         }
     };
     Ok(Some(Insight { examples: shown_rows(evaluator).into_iter().map(example).collect(), breakdown }))
+}
+
+/// What the most popular items are worth on the test part, by the same rule: the least that a model
+/// should beat. Counted over what the model has learnt from.
+///
+/// # Errors
+/// Those of [`Evaluation::evaluate`].
+pub fn popularity(job: &Job) -> Result<Option<Metrics>> {
+    let Some(evaluation) = job.evaluator(Part::Test, &[Part::Train, Part::Valid])? else { return Ok(None) };
+    let learnt: &[Part] = if job.learns_from_valid() { &[Part::Train, Part::Valid] } else { &[Part::Train] };
+    let scorer = popularity::fit(&job.split.joint_interactions(learnt)?);
+    evaluation.evaluate(&scorer).map(Some)
 }
 
 /// The users at a tenth, at the half and at nine tenths of all evaluated users in the order of

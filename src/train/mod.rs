@@ -25,7 +25,7 @@ mod weight_fit;
 
 pub use config::Config;
 pub use evaluation::{Evaluation, METRICS_OF_LABELS};
-pub use insight::insight;
+pub use insight::{insight, popularity};
 pub use job::Job;
 pub use observer::{EpochRecord, Observer, Silent, Stage, StagePlan};
 pub use outcome::Outcome;
