@@ -62,7 +62,7 @@ pub use models::state::{State, Tensor};
 pub use models::{DegreeBucket, LayerWeights, Query, Scorer};
 pub use recommend::{Ranking, Recommender};
 pub use report::{Comparison, Report};
-pub use run::{Destination, Finished, Loaded, Prepared, Run};
+pub use run::{Destination, Finished, Judged, JudgedPart, Loaded, Prepared, Run};
 pub use train::{EpochRecord, Evaluation, Observer, Silent, Stage, StagePlan, Stop};
 
 /// The tables of a run file, typed: what the fields of [`Config`] hold.

@@ -1,15 +1,13 @@
 //! `gcnrec evaluate`: the metrics of a finished run, computed again from its checkpoint and its
 //! data.
 
-mod labeled;
 mod trec;
 
 use std::path::PathBuf;
 
 use gcnrec::internals::eval::metrics::{METRICS, VALUE_METRICS};
 use gcnrec::internals::report::{Cell, Table};
-use gcnrec::{Flag, Metrics, Part};
-use gcnrec::{RecError, Result};
+use gcnrec::{Flag, Judged, JudgedPart, Metrics, RecError, Result};
 
 use super::flags::KeyFlags;
 use super::output::{OutputArgs, print, say, wrapped};
@@ -23,8 +21,8 @@ pub(super) struct Args {
     #[arg(value_name = "RUN", required_unless_present = "run_file")]
     run: Option<PathBuf>,
     /// Which part of the data is judged
-    #[arg(long, value_name = "PART", value_enum, default_value_t = JudgedPart::Test)]
-    part: JudgedPart,
+    #[arg(long, value_name = "PART", value_enum, default_value_t = PartName::Test)]
+    part: PartName,
     /// Metrics, separated by commas; default those of the run
     #[arg(long, value_name = "NAME,NAME", value_delimiter = ',', value_parser = |name: &str| Ok::<_, std::convert::Infallible>(name.to_lowercase()))]
     metrics: Option<Vec<String>>,
@@ -52,7 +50,7 @@ pub(super) struct Args {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum JudgedPart {
+enum PartName {
     /// What is scored once, at the end
     Test,
     /// What picked the epoch
@@ -96,7 +94,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
     }
     let run = args.run.as_deref().expect("RUN should be there: it is required without --run-file");
     let labeled = args.candidates.as_deref() == Some("labeled");
-    if args.part == JudgedPart::Uniform && !labeled {
+    if args.part == PartName::Uniform && !labeled {
         return Err(RecError::usage(
             "--part uniform has labelled rows and no held-out items to rank",
             "add --candidates labeled",
@@ -116,67 +114,52 @@ pub(super) fn run(args: &Args) -> Result<()> {
     let recommender = recommend::open(run)?;
     let loaded = recorded.load()?;
     loaded.check_trained(&recommender, run)?;
-    let (config, split) = (loaded.config(), loaded.split());
-    let learnt_from_valid = config.train.refit || config.model.is_closed_form();
-    if args.part == JudgedPart::Valid && learnt_from_valid && !split.labelled && !split.valid.is_empty() {
-        say("warning: this model has learnt from the validation pairs, so these numbers are too good");
+    let part = JudgedPart::from(args.part);
+    if let Some(warning) = loaded.warning_of(part) {
+        say(&format!("warning: {warning}"));
     }
     if labeled {
-        return labeled::judge(args, config, split, recommender.scorer());
+        return show(args, &loaded.judge_rows(part, args.metrics.as_deref(), recommender.scorer())?);
     }
-    if let (true, Some(candidates)) = (split.labelled, &args.candidates) {
+    if let (true, Some(candidates)) = (loaded.split().labelled, &args.candidates) {
         return Err(RecError::usage(
             format!("--candidates {candidates} ranks items, and this run is judged on labelled rows"),
             "drop --candidates",
         ));
     }
-
-    let job = loaded.job()?;
-    let (part, seen) = match args.part {
-        JudgedPart::Valid => (Part::Valid, &[Part::Train][..]),
-        JudgedPart::Test | JudgedPart::Uniform => (Part::Test, &[Part::Train, Part::Valid][..]),
-    };
-    let name = args.part.name();
-    let evaluation = job
-        .evaluator(part, seen)?
-        .ok_or_else(|| RecError::missing("part", name, format!("the data of this run have no {name} pairs")))?;
-    let metrics = evaluation.evaluate(recommender.scorer())?;
-    warn_of_undefined(args.part, &evaluation.undefined());
-    match (&args.trec, evaluation.lists()) {
-        (Some(folder), Some(evaluator)) => trec::write(folder, &job, evaluator, recommender.scorer())?,
-        (Some(_), None) => {
-            return Err(RecError::usage("--trec writes lists, and this run is judged on labelled rows", "drop --trec"));
-        }
-        (None, _) => {}
+    let judged = loaded.judge(part, recommender.scorer())?;
+    if let Some(folder) = &args.trec {
+        let lists = judged.ranked.as_ref().and_then(|(job, evaluation)| Some((job, evaluation.lists()?)));
+        let (job, evaluator) = lists.ok_or_else(|| {
+            RecError::usage("--trec writes lists, and this run is judged on labelled rows", "drop --trec")
+        })?;
+        trec::write(folder, job, evaluator, recommender.scorer())?;
     }
-    let selected = !config.model.is_closed_form() && !job.split.valid.is_empty();
-    let protocol = job.protocol(part, selected, evaluation.n_eval_users());
-    let asked: Vec<String> = config.eval.metrics_at()?.iter().map(ToString::to_string).collect();
-    // Labelled rows are also judged by what no list has.
-    let names = if job.split.labelled { metrics.iter().map(|(name, _)| name.to_string()).collect() } else { asked };
-    show(args, &protocol.to_string(), &names, &metrics)
+    show(args, &judged)
 }
 
-impl JudgedPart {
-    fn name(self) -> &'static str {
-        match self {
-            JudgedPart::Test => "test",
-            JudgedPart::Valid => "valid",
-            JudgedPart::Uniform => "uniform",
+impl From<PartName> for JudgedPart {
+    fn from(name: PartName) -> JudgedPart {
+        match name {
+            PartName::Test => JudgedPart::Test,
+            PartName::Valid => JudgedPart::Valid,
+            PartName::Uniform => JudgedPart::Uniform,
         }
     }
 }
 
-/// Says which metrics have no value on a part, and why.
-fn warn_of_undefined(part: JudgedPart, undefined: &[(String, String)]) {
-    for (metric, reason) in undefined {
-        say(&format!("warning: {metric} is not defined on the {} part: {reason}", part.name()));
+/// Says which metrics have no value and why, and prints the protocol with the others.
+fn show(args: &Args, judged: &Judged) -> Result<()> {
+    let part = JudgedPart::from(args.part).name();
+    for (metric, reason) in &judged.undefined {
+        say(&format!("warning: {metric} is not defined on the {part} part: {reason}"));
     }
+    print_metrics(args, &judged.protocol, &judged.names, &judged.metrics)
 }
 
 /// Prints the protocol, and below it the metrics of these names.
-fn show(args: &Args, protocol: &str, names: &[String], metrics: &Metrics) -> Result<()> {
-    let part = args.part.name();
+fn print_metrics(args: &Args, protocol: &str, names: &[String], metrics: &Metrics) -> Result<()> {
+    let part = JudgedPart::from(args.part).name();
     if args.output.for_people() {
         print(&format!("{part}: {protocol}\n"))?;
     } else {

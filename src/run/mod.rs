@@ -7,6 +7,7 @@ mod coat_tests;
 mod destination;
 mod device;
 mod finished;
+mod judge;
 mod loaded;
 mod origin;
 mod prepared;
@@ -17,6 +18,7 @@ mod setup;
 
 pub use destination::Destination;
 pub use finished::Finished;
+pub use judge::{Judged, JudgedPart};
 pub use loaded::Loaded;
 pub use prepared::Prepared;
 pub use repeat::repeat;

@@ -112,7 +112,8 @@ impl Run {
     /// count; `flags` choose what is judged and where the data are.
     ///
     /// # Errors
-    /// [`RecError::Missing`] when there is no such run; one that another version wrote; settings that do not resolve.
+    /// [`RecError::Missing`] when there is no such run; settings of another version or that do not
+    /// resolve.
     pub fn reopen(folder: &Path, environment: &[(String, String)], flags: Vec<Flag>) -> Result<Run> {
         let file = folder.join("config.toml");
         if !file.is_file() {

@@ -10,7 +10,7 @@ use gcnrec::internals::train::Job;
 use gcnrec::{Evaluator, Scorer};
 use gcnrec::{RecError, Result};
 
-use super::{Args, show};
+use super::{Args, print_metrics};
 use crate::cli::output::say;
 
 /// Writes `run.txt` and `qrels.txt` into a folder: lists as long as the largest cut-off of the run.
@@ -56,5 +56,10 @@ pub(super) fn judge(args: &Args, run: &Path, qrels: &Path) -> Result<()> {
         ));
     }
     let names: Vec<String> = metrics.iter().map(|(name, _)| name.to_string()).collect();
-    show(args, &format!("{n_users} users of {}, lists of {}", qrels.display(), run.display()), &names, &metrics)
+    print_metrics(
+        args,
+        &format!("{n_users} users of {}, lists of {}", qrels.display(), run.display()),
+        &names,
+        &metrics,
+    )
 }
