@@ -40,7 +40,7 @@ pub mod eval {
 }
 
 pub mod models {
-    pub use crate::models::{Config, Fit, Learner, Procedure, TrainingSize, load_scorer};
+    pub use crate::models::{Config, Fit, Learner, Nodes, Procedure, TrainingSize, load_scorer};
 
     pub mod graph {
         pub use crate::models::graph::{Config, GraphLearner, Learning, Optimizer, Setup, WeightFit};

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::checkpoint::{self, Contents, EXCLUDE_SEEN, Ids, RECOVERED_FROM};
 use crate::error::{RecError, Result};
-use crate::models::{self, Query, Scorer};
+use crate::models::{Query, Scorer};
 
 /// Items by name with their scores, best first.
 ///
@@ -77,14 +77,13 @@ impl Recommender {
     /// # Errors
     /// [`RecError::Missing`] when there is no checkpoint; [`RecError::Input`] for a file, and for a
     /// training in progress; [`RecError::Checkpoint`] when the checkpoint is damaged, foreign or
-    /// newer than this program; those of [`models::load_scorer`].
+    /// newer than this program; those of [`Contents::scorer`].
     pub fn open(run: impl AsRef<Path>) -> Result<Recommender> {
         let (folder, contents) = checkpoint::load_frozen(run.as_ref())?;
-        let scorer =
-            models::load_scorer(&Device::Cpu, &contents.model, &contents.state).map_err(|error| match error {
-                RecError::Checkpoint { problem, todo, .. } => RecError::checkpoint(&folder, problem, todo),
-                other => other,
-            })?;
+        let scorer = contents.scorer(&Device::Cpu).map_err(|error| match error {
+            RecError::Checkpoint { problem, todo, .. } => RecError::checkpoint(&folder, problem, todo),
+            other => other,
+        })?;
         Recommender::from_contents(contents, scorer)
     }
 
@@ -149,6 +148,7 @@ impl Recommender {
     pub fn similar_items(&self, item: &str, k: usize) -> Result<Ranking> {
         let item = self.items.find(item, "check its name in the training data")?;
         let similar = self.scorer.similar_items(ItemId(item), k.min(self.n_items()))?;
+        finite(similar.iter().map(|(_, score)| score))?;
         Ok(similar.into_iter().map(|(item, score)| (self.items.key(item.0), score)).collect())
     }
 
@@ -242,6 +242,7 @@ impl Recommender {
             return Ok(vec![Vec::new(); queries.len()]);
         }
         let top = self.scorer.top_k(queries, excluded, k)?;
+        finite(&top.scores)?;
         let ranking = |q: usize| {
             let row = q * top.k..q * top.k + top.len[q] as usize;
             let pairs = top.items[row.clone()].iter().zip(&top.scores[row]);
@@ -262,6 +263,20 @@ impl Recommender {
         items.sort_unstable();
         items.dedup();
         items
+    }
+}
+
+/// Refuses to answer with scores that are no numbers or have overflowed. Minus infinity is a legal
+/// "never".
+fn finite<'a>(scores: impl IntoIterator<Item = &'a f32>) -> Result<()> {
+    match scores.into_iter().find(|score| score.is_nan() || **score == f32::INFINITY) {
+        None => Ok(()),
+        Some(score) => Err(RecError::NotFinite {
+            what: "score",
+            value: f64::from(*score),
+            place: "an answer".into(),
+            todo: "the model has diverged; train it again with a lower learning rate".into(),
+        }),
     }
 }
 

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use gcnrec::internals::train;
@@ -19,6 +20,12 @@ use gcnrec_graphs::Seed;
 use gcnrec_kernels::Device;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
+
+/// Checkpoints that somebody wrote to do harm.
+pub mod attacks;
+
+/// The files of a checkpoint by name.
+type Files = BTreeMap<String, Vec<u8>>;
 
 /// An error is one line and has one of these exit codes.
 fn check_error(error: &RecError, codes: &[u8]) {
@@ -100,7 +107,8 @@ const MODELS: [&str; 16] = [
     "bert4rec",
 ];
 
-fn model_names() -> Vec<&'static str> {
+/// The names of all models, each in its place.
+pub fn model_names() -> Vec<&'static str> {
     let newer = models::Config::names().into_iter().filter(|name| !MODELS.contains(name));
     MODELS.into_iter().chain(newer).collect()
 }
@@ -133,17 +141,46 @@ pub fn checkpoint(bytes: &[u8]) {
     if file != 0 {
         seal(&mut files);
     }
-    let folder = folder().join("opened");
-    fs::create_dir_all(&folder).expect("the folder for temporary files should be writable");
-    for name in FILES {
-        fs::write(folder.join(name), &files[name]).expect("the folder for temporary files should be writable");
-    }
+    open(&files);
+}
+
+/// Opens the files of a checkpoint and asks what opens. True when they were refused.
+pub fn open(files: &Files) -> bool {
+    static N_OPENED: AtomicUsize = AtomicUsize::new(0);
+    let folder = folder().join(format!("opened-{}", N_OPENED.fetch_add(1, Ordering::Relaxed)));
+    write(files, &folder);
     let opened = Recommender::open(&folder);
-    fs::remove_dir_all(self::folder()).expect("what was written should be removable");
-    match opened {
-        Ok(recommender) => ask(&recommender),
-        Err(error) => check_error(&error, &[6]),
+    fs::remove_dir_all(&folder).expect("what was written should be removable");
+    match &opened {
+        Ok(recommender) => ask(recommender),
+        Err(error) => check_error(error, &[6]),
     }
+    opened.is_err()
+}
+
+/// Writes the files of a checkpoint into a folder.
+pub fn write(files: &Files, folder: &Path) {
+    fs::create_dir_all(folder).expect("the folder for temporary files should be writable");
+    for (name, bytes) in files {
+        fs::write(folder.join(name), bytes).expect("the folder for temporary files should be writable");
+    }
+}
+
+/// The first bytes choose a model and one or two attacks on it, whose changes are put together
+/// where they are to different files; the checksums fit again.
+pub fn run_folder(bytes: &[u8]) {
+    static ATTACKS: OnceLock<Vec<Vec<attacks::Attack>>> = OnceLock::new();
+    let all = ATTACKS.get_or_init(|| (0..model_names().len()).map(attacks::attacks).collect());
+    let Some((&[model, a, b, c, d], _)) = bytes.split_first_chunk::<5>() else { return };
+    let of_model = &all[usize::from(model) % all.len()];
+    let pick = |high: u8, low: u8| &of_model[(usize::from(high) * 256 + usize::from(low)) % of_model.len()].files;
+    let (first, second, sound) = (pick(a, b), pick(c, d), base(usize::from(model) % all.len()));
+    let mut files = first.clone();
+    files.extend(
+        second.iter().filter(|(name, bytes)| sound[*name] != **bytes).map(|(name, b)| (name.clone(), b.clone())),
+    );
+    seal(&mut files);
+    open(&files);
 }
 
 fn ask(recommender: &Recommender) {
@@ -152,7 +189,10 @@ fn ask(recommender: &Recommender) {
         recommender.items().iter().take(5).map(String::as_str).collect(),
     );
     let answered = |answer: Result<Vec<(String, f32)>, RecError>| match answer {
-        Ok(ranking) => assert!(ranking.len() <= recommender.n_items()),
+        Ok(ranking) => {
+            assert!(ranking.len() <= recommender.n_items());
+            assert!(ranking.iter().all(|(_, score)| *score < f32::INFINITY), "{ranking:?}");
+        }
         // A model may refuse a question, and a score may be no number: both are failures that name
         // themselves.
         Err(error) => check_error(&error, &[1, 3]),
@@ -177,7 +217,8 @@ pub fn checkpoint_seeds() -> Vec<Vec<u8>> {
     seeds
 }
 
-fn manifest_of(files: &BTreeMap<String, Vec<u8>>) -> Map<String, Value> {
+/// The manifest of a checkpoint.
+pub fn manifest_of(files: &Files) -> Map<String, Value> {
     match serde_json::from_slice(&files[FILES[0]]) {
         Ok(Value::Object(manifest)) => manifest,
         other => panic!("the manifest should be an object: {other:?}"),
@@ -185,7 +226,7 @@ fn manifest_of(files: &BTreeMap<String, Vec<u8>>) -> Map<String, Value> {
 }
 
 /// Makes the checksums fit the files, and the manifest's own checksum fit the manifest.
-fn seal(files: &mut BTreeMap<String, Vec<u8>>) {
+pub fn seal(files: &mut Files) {
     let hex = |bytes: &[u8]| Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let mut manifest = manifest_of(files);
     let sums = FILES[1..]
@@ -221,12 +262,12 @@ fn folder() -> &'static Path {
 }
 
 /// The files of a good checkpoint of a model, trained once for a moment.
-fn base(model: usize) -> &'static BTreeMap<String, Vec<u8>> {
-    static BASES: OnceLock<Vec<BTreeMap<String, Vec<u8>>>> = OnceLock::new();
+fn base(model: usize) -> &'static Files {
+    static BASES: OnceLock<Vec<Files>> = OnceLock::new();
     &BASES.get_or_init(|| (0..model_names().len()).map(trained).collect())[model]
 }
 
-fn trained(model: usize) -> BTreeMap<String, Vec<u8>> {
+fn trained(model: usize) -> Files {
     let split = Split {
         users: ["a", "b", "c"].into_iter().collect(),
         items: ["w", "x", "y", "z"].into_iter().collect(),

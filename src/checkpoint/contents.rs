@@ -4,11 +4,13 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
+use gcnrec_kernels::Device;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::{RecError, Result};
 use crate::models::state::{State, Tensor};
+use crate::models::{Nodes, Scorer, load_scorer};
 
 /// The fact that [`super::load`] adds when it had to take the older checkpoint: which folder, and
 /// why. Never written to disk.
@@ -62,6 +64,31 @@ impl Contents {
         self.contradiction().map_or(Ok(()), |problem| {
             Err(RecError::checkpoint(path, problem, "its files do not belong together; train again"))
         })
+    }
+
+    /// Refuses what was read with a number that is not finite. What is written may have one: the
+    /// moments of a training that is about to end for it.
+    ///
+    /// # Errors
+    /// [`RecError::Checkpoint`] naming the first one.
+    pub(super) fn check_numbers(&self, path: &Path) -> Result<()> {
+        for (name, tensor) in &self.state.tensors {
+            let Tensor::F32 { values, .. } = tensor else { continue };
+            if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+                let problem = format!("tensor \"{name}\" holds {} at {at}, which no model learns", values[at]);
+                return Err(RecError::checkpoint(path, problem, "train again, with a lower learning rate"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The frozen model, after a check of its state against the names around it.
+    ///
+    /// # Errors
+    /// Those of [`load_scorer`].
+    pub fn scorer(&self, device: &Device) -> Result<Box<dyn Scorer>> {
+        let nodes = Nodes { n_users: self.ids.users.len(), n_items: self.ids.items.len() };
+        load_scorer(device, &self.model, &self.state, nodes)
     }
 
     fn contradiction(&self) -> Option<String> {

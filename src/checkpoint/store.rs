@@ -300,7 +300,7 @@ fn read_folder(folder: &Path) -> Result<Contents, Refusal> {
     };
     let state = State { tensors: tensors_of(MODEL)?, facts: manifest.state.clone() };
     let contents = Contents { model: manifest.model, state, ids, seen, config_toml, facts: manifest.facts };
-    contents.check(folder).map_err(Refusal::Damaged)?;
+    contents.check(folder).and_then(|()| contents.check_numbers(folder)).map_err(Refusal::Damaged)?;
     Ok(contents)
 }
 

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use gcnrec::internals::checkpoint;
 use gcnrec::internals::checkpoint::Contents;
-use gcnrec::internals::models::load_scorer;
 use gcnrec::internals::report::{Cell, Table};
 use gcnrec::{DegreeBucket, Destination, Flag, LayerWeights, Part, Place, RecError, Result, Sources, Tensor};
 use gcnrec_graphs::{DegreeStats, GraphStats, Interactions, ItemId, UserId};
@@ -158,8 +157,7 @@ fn of_checkpoint(facts: &mut Facts, folder: &Path, last: &Path) -> Result<()> {
         of_graph(facts, &pairs);
     }
     let in_training = contents.facts.get(checkpoint::HOLDS).and_then(Value::as_str) == Some("learner");
-    if !in_training && let Some(weights) = load_scorer(&Device::Cpu, &contents.model, &contents.state)?.layer_weights()
-    {
+    if !in_training && let Some(weights) = contents.scorer(&Device::Cpu)?.layer_weights() {
         of_layers(facts, weights);
     }
     Ok(())

@@ -14,7 +14,7 @@ use ndarray::{Array2, ArrayView1};
 
 use super::linear::check_item;
 use super::state::{State, damaged};
-use super::{LayerWeights, Query, Scorer};
+use super::{LayerWeights, Nodes, Query, Scorer};
 use crate::error::{RecError, Result};
 
 /// What the names of this file's tensors begin with.
@@ -63,8 +63,8 @@ impl Cold {
 ///
 /// # Errors
 /// [`RecError::Checkpoint`] where its parts do not fit together.
-pub(super) fn take(state: &State) -> Result<Option<(Arc<Cold>, State)>> {
-    if !state.tensors.contains_key(COUNTS) {
+pub(super) fn take(state: &State, nodes: Nodes) -> Result<Option<(Arc<Cold>, State)>> {
+    if !state.tensors.keys().any(|name| name.starts_with(PREFIX)) {
         return Ok(None);
     }
     let cold = Cold {
@@ -75,7 +75,9 @@ pub(super) fn take(state: &State) -> Result<Option<(Arc<Cold>, State)>> {
     let rises = |ids: &[u32]| ids.windows(2).all(|pair| pair[0] < pair[1]);
     if !rises(&cold.items)
         || !rises(&cold.users)
-        || cold.items.last().is_some_and(|&item| item as usize >= cold.counts.len())
+        || cold.counts.len() != nodes.n_items
+        || cold.items.last().is_some_and(|&item| item as usize >= nodes.n_items)
+        || cold.users.last().is_some_and(|&user| user as usize >= nodes.n_users)
     {
         return Err(damaged("what it says about items without a training row does not fit together"));
     }
@@ -396,12 +398,16 @@ mod tests {
         let popularity = Cold::of(&train(), std::iter::empty()).wrap(popularity);
         let state = popularity.state();
         assert_eq!((state.u32(ITEMS).unwrap(), state.u32(USERS).unwrap()), (&[3][..], &[2][..]));
-        let loaded = load_scorer(&Device::Cpu, "popularity", &state).unwrap();
+        let nodes = Nodes { n_users: 3, n_items: 4 };
+        let loaded = load_scorer(&Device::Cpu, "popularity", &state, nodes).unwrap();
         assert_eq!((loaded.state(), top(&*loaded, 2, &[], 4)), (state.clone(), vec![1, 0, 2, 3]));
         for (name, values) in [(ITEMS, vec![9]), (USERS, vec![2, 1]), (COUNTS, vec![1, 2])] {
             let mut damaged = state.clone();
             damaged.put_u32(name, &[values.len()], values);
-            assert_eq!(load_scorer(&Device::Cpu, "popularity", &damaged).err().map(|error| error.exit_code()), Some(6));
+            assert_eq!(
+                load_scorer(&Device::Cpu, "popularity", &damaged, nodes).err().map(|error| error.exit_code()),
+                Some(6)
+            );
         }
     }
 }

@@ -12,6 +12,7 @@
 //! place of the raw ones.
 
 use ndarray::Array2;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use gcnrec_graphs::ItemId;
@@ -20,10 +21,10 @@ use gcnrec_kernels::Device;
 use super::graph::lightgcn;
 use super::linear::ease;
 use super::ranking::most_similar;
-use super::state::{State, Tensor, damaged};
+use super::state::{State, damaged};
 use super::{Memory, Model, Procedure, Query, Scorer, Settled, TrainingSize, load_scorer};
 use crate::error::{RecError, Result};
-use crate::objectives;
+use crate::objectives::{self, Nodes};
 use crate::settings::{Row, Unread, above, row, settings};
 
 /// The one model of this kind.
@@ -134,8 +135,8 @@ impl Model for Config {
         Ok(largest)
     }
 
-    fn load(&self, device: &Device, state: &State) -> Result<Box<dyn Scorer>> {
-        load(device, state)
+    fn load(&self, device: &Device, state: &State, nodes: Nodes) -> Result<Box<dyn Scorer>> {
+        load(device, state, nodes)
     }
 
     fn procedure(&self) -> Procedure<'_> {
@@ -266,23 +267,33 @@ fn prefix(member: usize) -> String {
     format!("members.{member}.")
 }
 
+/// What belongs to a member, by the names that the member gave. Nothing else is looked at: a state
+/// of many members stays linear to read.
+fn part_of<T: Clone>(all: &BTreeMap<String, T>, member: usize) -> BTreeMap<String, T> {
+    let prefix = prefix(member);
+    let own = all.range(prefix.clone()..).map_while(|(key, value)| Some((key.strip_prefix(&prefix)?, value)));
+    own.map(|(key, value)| (key.to_string(), value.clone())).collect()
+}
+
 /// Rebuilds the scorer from its state, each member from its own part of it.
 ///
 /// # Errors
 /// [`RecError::Checkpoint`] when the state belongs to another model or its parts do not fit
 /// together.
-pub fn load(device: &Device, state: &State) -> Result<Box<dyn Scorer>> {
+pub fn load(device: &Device, state: &State, nodes: Nodes) -> Result<Box<dyn Scorer>> {
     let names: Vec<String> = state.fact("members")?;
     let weights = state.f32("weights", &[names.len()])?.to_vec();
+    let sum: f32 = weights.iter().sum();
+    if weights.iter().any(|&weight| weight < 0.0) || (sum - 1.0).abs() > 1e-3 {
+        return Err(damaged(format!("its weights {weights:?} are not of 0 or more, with sum 1")));
+    }
     let mut members = Vec::with_capacity(names.len());
     for (n, name) in names.iter().enumerate() {
         if name == ROW.name {
             return Err(damaged("a fusion stands within a fusion"));
         }
-        let part = |key: &String| key.strip_prefix(&prefix(n)).map(String::from);
-        let tensors = state.tensors.iter().filter_map(|(key, tensor): (_, &Tensor)| Some((part(key)?, tensor.clone())));
-        let facts = state.facts.iter().filter_map(|(key, value)| Some((part(key)?, value.clone())));
-        members.push(load_scorer(device, name, &State { tensors: tensors.collect(), facts: facts.collect() })?);
+        let own = State { tensors: part_of(&state.tensors, n), facts: part_of(&state.facts, n) };
+        members.push(load_scorer(device, name, &own, nodes)?);
     }
     Ok(Box::new(Fusion::new(members, weights)?))
 }
@@ -332,14 +343,17 @@ mod tests {
     fn members_live_in_the_checkpoint_and_a_part_that_is_missing_is_refused() {
         let fusion = Fusion::new(vec![popular(&[1, 3]), popular(&[2, 0])], vec![0.5, 0.5]).unwrap();
         let state = fusion.state();
-        let loaded = load(&Device::Cpu, &state).unwrap();
+        let nodes = Nodes { n_users: 9, n_items: 2 };
+        let loaded = load(&Device::Cpu, &state, nodes).unwrap();
         assert_eq!((loaded.state(), scores(&*loaded)), (state.clone(), scores(&fusion)));
         let mut cut = state.clone();
         cut.tensors.remove("members.1.counts");
-        assert!(load(&Device::Cpu, &cut).is_err());
+        assert!(load(&Device::Cpu, &cut, nodes).is_err());
         let mut nested = state;
         nested.put_fact("members", vec!["popularity", "fusion"]);
-        assert!(load(&Device::Cpu, &nested).err().unwrap().to_string().contains("a fusion stands within a fusion"));
+        assert!(
+            load(&Device::Cpu, &nested, nodes).err().unwrap().to_string().contains("a fusion stands within a fusion")
+        );
         assert!(Fusion::new(vec![popular(&[1, 3]), popular(&[2])], vec![0.5, 0.5]).is_err());
         assert!(Fusion::new(vec![], vec![]).is_err());
     }

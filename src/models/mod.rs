@@ -23,6 +23,7 @@ use std::sync::{Arc, LazyLock};
 use gcnrec_kernels::Device;
 
 use crate::error::{RecError, Result};
+pub use crate::objectives::Nodes;
 use crate::settings::{Chosen, Family, Row};
 pub use learner::{Learner, StepReport};
 pub use memory::{Memory, Room, TrainingSize};
@@ -69,18 +70,25 @@ impl Config {
     }
 }
 
-/// A scorer from its checkpointed state, by the name that is stored beside it.
+/// A scorer from its checkpointed state, by the name that is stored beside it; `nodes` says how
+/// many users and items have names there.
+///
+/// A state is data, not ours: somebody may have written it to do harm. What it claims is compared
+/// with its own settings and with the names before anything is allocated.
 ///
 /// # Errors
-/// [`RecError::Checkpoint`] when the name is unknown or the state belongs to another model.
-pub fn load_scorer(device: &Device, model: &str, state: &State) -> Result<Box<dyn Scorer>> {
+/// [`RecError::Checkpoint`] when the name is unknown, the state belongs to another model, its
+/// tensors have other shapes than its settings and `nodes` ask for, or it holds numbers that no
+/// trained model has.
+pub fn load_scorer(device: &Device, model: &str, state: &State, nodes: Nodes) -> Result<Box<dyn Scorer>> {
     let unknown = |_| {
         let problem = format!("model \"{model}\" is unknown to this version");
         RecError::checkpoint("manifest.json", problem, "use the version of gcnrec that wrote it")
     };
     let config = Config::named(model).map_err(unknown)?;
-    match cold::take(state)? {
-        None => config.load(device, state),
-        Some((cold, state)) => cold::put_back(&cold, config.load(device, &state)?),
+    state.check_numbers()?;
+    match cold::take(state, nodes)? {
+        None => config.load(device, state, nodes),
+        Some((cold, state)) => cold::put_back(&cold, config.load(device, &state, nodes)?),
     }
 }

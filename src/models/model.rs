@@ -9,7 +9,7 @@ use super::sequential::SequentialModel;
 use super::state::State;
 use super::{Config, Scorer, fusion, graph};
 use crate::error::Result;
-use crate::objectives;
+use crate::objectives::{self, Nodes};
 use crate::settings::{Row, Settings, Unread};
 
 /// A model with its settings, which are `self`: what `[model.NAME]` holds.
@@ -57,10 +57,14 @@ pub trait Model: Settings {
     /// A scorer from its checkpointed state, which holds the settings that it was trained with:
     /// those of `self` are not read. Graph models answer on `device`, others on the processor.
     ///
+    /// The state may be anybody's: every shape must follow from `nodes` and the stored settings,
+    /// and is checked before anything of that size is made. Call [`super::load_scorer`], which has
+    /// looked at the numbers.
+    ///
     /// # Errors
     /// [`crate::RecError::Checkpoint`] when the state belongs to another model or its parts do not
     /// fit together.
-    fn load(&self, device: &Device, state: &State) -> Result<Box<dyn Scorer>>;
+    fn load(&self, device: &Device, state: &State, nodes: Nodes) -> Result<Box<dyn Scorer>>;
 
     /// How the model comes to its numbers.
     fn procedure(&self) -> Procedure<'_>;

@@ -23,6 +23,12 @@ pub enum Tensor {
     },
 }
 
+/// The numbers of a trained model stay far below this, and products of numbers below it are finite.
+const LARGEST: f32 = 1e15;
+
+/// More steps than any training takes, and few enough that the next ones can be counted.
+const MOST_STEPS: u64 = 1 << 53;
+
 /// Named tensors and named scalars.
 ///
 /// ```
@@ -94,6 +100,34 @@ impl State {
         match self.tensors.get(name) {
             Some(Tensor::U32 { shape, values }) if shape.len() == 1 => Ok(values),
             other => Err(mismatch(name, "a u32 vector", other)),
+        }
+    }
+
+    /// Refuses a number that is not finite, or so large that scores would not be.
+    ///
+    /// # Errors
+    /// [`RecError::Checkpoint`] naming the first one.
+    pub(super) fn check_numbers(&self) -> Result<()> {
+        for (name, tensor) in &self.tensors {
+            let Tensor::F32 { values, .. } = tensor else { continue };
+            if let Some(at) = values.iter().position(|value| value.is_nan() || value.abs() > LARGEST) {
+                let value = values[at];
+                return Err(damaged(format!(
+                    "tensor \"{name}\" holds {value} at {at}, expected a number within {LARGEST:e}"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// The number of steps that a model in training has taken.
+    ///
+    /// # Errors
+    /// [`RecError::Checkpoint`] when it is missing, no whole number, or more than anybody trains.
+    pub(super) fn steps(&self) -> Result<u64> {
+        match self.fact("step")? {
+            steps if steps <= MOST_STEPS => Ok(steps),
+            steps => Err(damaged(format!("the fact \"step\" is {steps}, expected at most {MOST_STEPS}"))),
         }
     }
 

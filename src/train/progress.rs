@@ -2,9 +2,14 @@
 //! far; everything but the learner's own state.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+use super::job::Job;
 use super::observer::Stage;
 use crate::eval::Metrics;
+
+/// More epochs, steps or examples than any run has, and few enough that the next ones can be counted.
+const MOST: u64 = 1 << 53;
 
 /// The run's position and its decisions so far.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -107,6 +112,54 @@ impl Progress {
     pub fn enter(&mut self, stage: Stage) {
         let Progress { prior, chosen, metrics_lines, epochs_run, train_s, validate_s, .. } = self.clone();
         *self = Progress { prior, chosen, metrics_lines, epochs_run, train_s, validate_s, ..Progress::start(stage) };
+    }
+
+    /// What a checkpoint of this job says about its progress. The checkpoint may be anybody's: its
+    /// numbers must be ones that the job can have reached, because epochs are counted on from them
+    /// and a refit runs for as many as they say.
+    ///
+    /// # Errors
+    /// What is wrong, in words.
+    pub fn read(fact: Option<&Value>, job: &Job) -> Result<Progress, String> {
+        let progress: Progress = serde_json::from_value(fact.cloned().unwrap_or_default())
+            .map_err(|error| format!("its progress cannot be read: {error}"))?;
+        progress
+            .contradiction(job)
+            .map_or(Ok(progress), |problem| Err(format!("its progress contradicts itself: {problem}")))
+    }
+
+    fn contradiction(&self, job: &Job) -> Option<String> {
+        let train = &job.train;
+        let chosen =
+            self.chosen.as_ref().map(|chosen| (chosen.epoch, chosen.epochs_run, chosen.finetuned.unwrap_or(0)));
+        let (chosen_epoch, chosen_run, finetuned) = chosen.unwrap_or_default();
+        let planned = match self.stage {
+            Stage::Layers | Stage::Train => train.max_epochs,
+            Stage::Refit => chosen_epoch,
+            Stage::Finetune => train.finetune_epochs,
+        };
+        let all_planned = train.max_epochs.saturating_mul(3).saturating_add(train.finetune_epochs);
+        let counts = [
+            ("epoch", self.epoch, planned),
+            ("the best epoch", self.best.as_ref().map_or(0, |best| best.epoch), self.epoch),
+            ("validations since the best", self.since_best, self.epoch),
+            ("the chosen epoch", chosen_epoch, chosen_run),
+            ("epochs until the choice", chosen_run, train.max_epochs),
+            ("epochs of fine-tuning", finetuned, train.finetune_epochs),
+            ("epochs of the stage", self.epoch, self.epochs_run),
+            ("epochs of all stages", self.epochs_run, all_planned.min(MOST)),
+            ("lines of metrics", self.metrics_lines as u64, self.epochs_run),
+            ("steps of an epoch", self.step as u64, MOST),
+            ("examples of an epoch", self.n_examples, MOST),
+        ];
+        if let Some((what, found, most)) = counts.into_iter().find(|(_, found, most)| found > most) {
+            return Some(format!("{what}: found {found}, expected at most {most}"));
+        }
+        let n_logits = job.model.graph().map(|graph| graph.layers + 1);
+        let logits = self.prior.iter().chain(self.best.iter().filter_map(|best| best.logits.as_ref()));
+        let mut others =
+            logits.filter(|logits| Some(logits.len()) != n_logits || logits.iter().any(|x| !x.is_finite()));
+        others.next().map(|logits| format!("layer logits {logits:?}, expected {} finite ones", n_logits.unwrap_or(0)))
     }
 
     /// Seconds of validation over seconds of training, all stages together; `None` where nothing

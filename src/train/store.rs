@@ -12,8 +12,8 @@ use super::progress::Progress;
 use crate::checkpoint::{self, Contents, EXCLUDE_SEEN, HOLDS, Ids, RECOVERED_FROM, RunFolder};
 use crate::data::{self, IdMap, Part};
 use crate::error::{RecError, Result};
+use crate::models::Scorer;
 use crate::models::state::State;
-use crate::models::{Scorer, load_scorer};
 
 /// The fact that holds a fingerprint of every part of the data.
 pub(super) const PARTS: &str = "parts";
@@ -150,8 +150,7 @@ impl RunStore {
         let refuse = |problem: String| {
             RecError::checkpoint(folder.best(), problem, "restore the folder from a copy, or start again with --force")
         };
-        let saved: Progress = serde_json::from_value(contents.facts.get("progress").cloned().unwrap_or_default())
-            .map_err(|e| refuse(format!("its progress cannot be read: {e}")))?;
+        let saved = Progress::read(contents.facts.get("progress"), &self.job).map_err(refuse)?;
         let place = |progress: &Progress| (progress.stage, progress.best.as_ref().map_or(0, |best| best.epoch));
         let ((_, found), (_, expected)) = (place(&saved), place(progress));
         if place(&saved) < place(progress) {
@@ -162,7 +161,7 @@ impl RunStore {
         }
         self.best_is_new = false;
         // Judged where the others were: another device may round a score to another bit.
-        load_scorer(&self.job.device, &contents.model, &contents.state)
+        contents.scorer(&self.job.device)
     }
 
     /// What is in `last/`, after `metrics.jsonl` was cut back to it. `None` when there is no
@@ -193,8 +192,8 @@ impl RunStore {
                 "leave the flags away that differ, or start again with --force",
             ));
         }
-        let progress: Progress = serde_json::from_value(fact("progress"))
-            .map_err(|e| refuse(format!("its progress cannot be read: {e}"), "start again with --force"))?;
+        let progress = Progress::read(contents.facts.get("progress"), &self.job)
+            .map_err(|problem| refuse(problem, "start again with --force"))?;
         folder.cut_metrics(progress.metrics_lines)?;
         check_order(&folder.read_metrics()?).map_err(|problem| {
             RecError::checkpoint(folder.path().join("metrics.jsonl"), problem, "start again with --force")

@@ -3,7 +3,7 @@
 
 #[allow(dead_code, missing_docs)]
 #[path = "../../fuzz/src/lib.rs"]
-mod checks;
+pub mod checks;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -6,6 +6,7 @@
 // clippy.toml allows `unwrap` inside test functions; here the functions beside them are tests too.
 #![allow(clippy::unwrap_used)]
 
+mod attacks;
 mod cli;
 mod configs;
 mod conformance;

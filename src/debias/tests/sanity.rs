@@ -291,7 +291,8 @@ fn a_frozen_model_remembers_the_weights_of_its_epoch() {
     let kept = learner.freeze().unwrap().state();
     train(&mut learner, 6..9);
     assert_ne!((learner.pair_weights().unwrap(), learner.imputed_values()), (weights.clone(), imputed));
-    let reloaded = crate::models::load_scorer(&Device::Cpu, "mf", &kept).unwrap().state();
+    let nodes = Nodes { n_users: split.n_users(), n_items: split.n_items() };
+    let reloaded = crate::models::load_scorer(&Device::Cpu, "mf", &kept, nodes).unwrap().state();
     assert_eq!(reloaded, kept);
     learner.restore_learned(&reloaded).unwrap();
     assert_eq!((learner.pair_weights().unwrap(), learner.imputed_values()), (weights, imputed));

@@ -410,6 +410,22 @@ impl Combination {
         Ok(())
     }
 
+    /// Refuses a frozen state that has other parameters than these settings ask for, before
+    /// anything is made for them.
+    ///
+    /// # Errors
+    /// [`crate::RecError::Checkpoint`] with the first one.
+    pub fn check(config: &lightgcn::Config, dim: usize, state: &State) -> Result<()> {
+        let (prior, hidden) = (config.layers + 1, config.attention.hidden);
+        let (n_groups, length) = match config.combination {
+            lightgcn::Combination::Uniform => (0, 0),
+            lightgcn::Combination::Global => (1, prior),
+            lightgcn::Combination::Additive => (2, prior + hidden * dim + 2 * hidden),
+            lightgcn::Combination::Dot => (2, prior + 2 * dim * hidden + dim * dim),
+        };
+        (0..n_groups).try_for_each(|group| state.f32(&format!("combination.{group}.value"), &[length]).map(drop))
+    }
+
     fn groups(&self) -> &[Parameters] {
         match &self.kind {
             Kind::Uniform => &[],

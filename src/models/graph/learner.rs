@@ -236,7 +236,7 @@ impl Learner for GraphLearner {
         device.write(&mut self.propagation.hops[0], state.f32("base", &shape)?);
         device.write(&mut self.m, state.f32("adam.m", &shape)?);
         device.write(&mut self.v, state.f32("adam.v", &shape)?);
-        self.n_steps = state.fact("step")?;
+        self.n_steps = state.steps()?;
         self.combination.load(device, state, true)?;
         self.restore_learned(state)
     }

@@ -13,7 +13,7 @@ use super::{GraphScorer, memory};
 use crate::error::{RecError, Result};
 use crate::models::state::State;
 use crate::models::{Memory, Model, Procedure, Scorer, Settled, TrainingSize};
-use crate::objectives;
+use crate::objectives::{self, Nodes};
 use crate::settings::{
     Row, Unread, above, at_least, between, from_to_below, name_setting, row, settings, strictly_between,
 };
@@ -196,8 +196,8 @@ impl Model for Config {
         Ok(memory::of(ROW.name, self, size))
     }
 
-    fn load(&self, device: &Device, state: &State) -> Result<Box<dyn Scorer>> {
-        Ok(Box::new(GraphScorer::load(device.clone(), ROW.name, state)?))
+    fn load(&self, device: &Device, state: &State, nodes: Nodes) -> Result<Box<dyn Scorer>> {
+        Ok(Box::new(GraphScorer::load(device.clone(), ROW.name, state, nodes)?))
     }
 
     fn procedure(&self) -> Procedure<'_> {

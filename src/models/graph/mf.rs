@@ -8,7 +8,7 @@ use super::{GraphScorer, memory};
 use crate::error::Result;
 use crate::models::state::State;
 use crate::models::{Memory, Model, Procedure, Scorer, Settled, TrainingSize};
-use crate::objectives;
+use crate::objectives::{self, Nodes};
 use crate::settings::{Row, Unread, above, between, row, settings};
 
 /// Matrix factorisation in the list of models.
@@ -75,8 +75,8 @@ impl Model for Config {
         Ok(memory::of(ROW.name, &self.as_lightgcn(), size))
     }
 
-    fn load(&self, device: &Device, state: &State) -> Result<Box<dyn Scorer>> {
-        Ok(Box::new(GraphScorer::load(device.clone(), ROW.name, state)?))
+    fn load(&self, device: &Device, state: &State, nodes: Nodes) -> Result<Box<dyn Scorer>> {
+        Ok(Box::new(GraphScorer::load(device.clone(), ROW.name, state, nodes)?))
     }
 
     fn procedure(&self) -> Procedure<'_> {

@@ -17,11 +17,12 @@ use ndarray::{Array2, ArrayView2};
 
 use super::combination::{BatchLayers, Combination, RowGroups, Scratch};
 use super::lightgcn::Config;
+use super::mf;
 use super::propagation::Propagation;
 use super::weights_report::summarise;
 use crate::error::{RecError, Result};
 use crate::models::ranking::inner_products;
-use crate::models::state::{State, Tensor, foreign};
+use crate::models::state::{State, Tensor, damaged, foreign};
 use crate::models::{LayerWeights, Query, Scorer};
 use crate::objectives::Nodes;
 
@@ -100,28 +101,60 @@ impl GraphScorer {
         device.check()?;
         // A model in training is judged where it is trained. Loaded from its folder it answers on
         // the CPU, where a score may differ in its last bits.
-        Self::assemble(device.clone(), scoring, &state)
+        Self::assemble(device.clone(), scoring, &state, nodes)
     }
 
     /// A scorer from what [`Scorer::state`] gave.
     ///
     /// # Errors
     /// [`RecError::Checkpoint`] when the state belongs to another model.
-    pub fn load(device: Device, model: &'static str, state: &State) -> Result<Self> {
+    pub fn load(device: Device, model: &'static str, state: &State, nodes: Nodes) -> Result<Self> {
         let config: Config = state.fact("config")?;
-        config.check("config").map_err(|error| foreign(error.to_string()))?;
-        let scoring = Scoring { model, config, norm_power: state.fact("norm_power")?, bound: state.fact("bound")? };
-        Self::assemble(device, scoring, state)
+        let (norm_power, bound): (f32, f32) = (state.fact("norm_power")?, state.fact("bound")?);
+        // The ranges of the settings hold for what they became, too.
+        let settled = Config { norm_power: Some(norm_power), ..config.clone() };
+        settled.check("config").map_err(|error| foreign(error.to_string()))?;
+        if !bound.is_finite() || bound < 0.0 {
+            return Err(foreign(format!("the fact \"bound\" is {bound}, expected 0 or more")));
+        }
+        if model == mf::ROW.name && config.layers > 0 {
+            return Err(foreign(format!("config.layers is {}, and {model} has none", config.layers)));
+        }
+        let scorer = Self::assemble(device, Scoring { model, config, norm_power, bound }, state, nodes)?;
+        scorer.check_numbers()?;
+        Ok(scorer)
     }
 
-    fn assemble(device: Device, scoring: Scoring, state: &State) -> Result<Self> {
-        let (n_users, dim, users) = state.matrix("users")?;
-        let (n_items, _, items) = state.matrix("items")?;
+    /// Refuses what no training gives although every number is finite: fractions of edges, layer
+    /// weights of other layers, and lengths whose product is too large for a score.
+    fn check_numbers(&self) -> Result<()> {
+        if let Some(degree) = self.item_degrees.iter().find(|&&degree| degree < 0.0 || degree.fract() != 0.0) {
+            return Err(damaged(format!("\"item_degrees\" holds {degree}, expected a number of users")));
+        }
+        let LayerWeights { mean, users, items } = &self.layer_weights;
+        let n_weights = if self.nodes.is_empty() { mean.len() } else { self.scoring.config.layers + 1 };
+        let rows = users.iter().chain(items).map(|bucket| &bucket.weights);
+        if let Some(row) = rows.chain([mean]).find(|row| row.len() != n_weights) {
+            return Err(damaged(format!("\"layer_weights\" has a row of {}, expected {n_weights}", row.len())));
+        }
+        let [of_users, of_items] =
+            [&self.users, &self.items].map(|rows| longest(rows, self.dim, self.scoring.norm_power));
+        let largest = (of_users * of_items).max(of_users).max(of_items);
+        if largest > f64::from(f32::MAX) {
+            return Err(damaged(format!("scores of up to {largest:e} are more than 32 bits hold")));
+        }
+        Ok(())
+    }
+
+    fn assemble(device: Device, scoring: Scoring, state: &State, nodes: Nodes) -> Result<Self> {
+        let Nodes { n_users, n_items } = nodes;
+        let dim = scoring.config.dim + if scoring.config.biases { 2 } else { 0 };
+        let (users, items) = (state.f32("users", &[n_users, dim])?, state.f32("items", &[n_items, dim])?);
         let n_hops = scoring.config.layers.max(1);
         let item_hops = (0..n_hops)
             .map(|layer| Ok(state.f32(&format!("item_hops.{layer}"), &[n_items, dim])?.to_vec()))
             .collect::<Result<Vec<_>>>()?;
-        state.f32("items", &[n_items, dim])?;
+        Combination::check(&scoring.config, dim, state)?;
         // The seed matters not: every parameter is overwritten by the state's.
         let mut combination = Combination::new(&device, &scoring.config, dim, None, scoring.bound, Seed(0));
         combination.load(&device, state, false)?;
@@ -141,7 +174,7 @@ impl GraphScorer {
             layer_weights: state.fact("layer_weights")?,
             users: users.to_vec(),
             items: items.to_vec(),
-            nodes: Nodes { n_users, n_items },
+            nodes,
             item_hops,
             combination,
             scoring,
@@ -277,15 +310,30 @@ impl Scorer for GraphScorer {
     }
 }
 
+fn norm(row: &[f32]) -> f64 {
+    row.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt()
+}
+
+/// The length of the longest row once it is [`scaled`].
+fn longest(rows: &[f32], dim: usize, power: f32) -> f64 {
+    let lengths = rows.chunks_exact(dim).map(norm).filter(|&norm| norm > 0.0);
+    lengths.map(|norm| norm.powf(f64::from(power))).fold(0.0, f64::max)
+}
+
 /// Every row times `|row|^(power - 1)`; rows of zeros stay.
 fn scaled(rows: &[f32], dim: usize, power: f32) -> Vec<f32> {
     let mut scaled = rows.to_vec();
     if power != 1.0 {
         for row in scaled.chunks_exact_mut(dim) {
-            let norm = row.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
+            let norm = norm(row);
             if norm > 0.0 {
-                let factor = norm.powf(f64::from(power) - 1.0) as f32;
-                row.iter_mut().for_each(|x| *x *= factor);
+                let factor = norm.powf(f64::from(power) - 1.0);
+                // The factor of a row that is all but zero may have no place in 32 bits.
+                if factor > f64::from(f32::MAX) {
+                    row.iter_mut().for_each(|x| *x = (f64::from(*x) * factor) as f32);
+                } else {
+                    row.iter_mut().for_each(|x| *x *= factor as f32);
+                }
             }
         }
     }

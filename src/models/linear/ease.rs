@@ -25,6 +25,7 @@ use crate::models::memory::available_bytes;
 use crate::models::ranking::{most_similar, scores_by_query, top_k_by_query};
 use crate::models::state::State;
 use crate::models::{ClosedForm, Fit, Memory, Model, Procedure, Query, Scorer, TrainingSize};
+use crate::objectives::Nodes;
 use crate::settings::{Row, above, row, settings};
 
 /// EASE in the list of models.
@@ -53,8 +54,8 @@ impl Model for Config {
         memory::of(size.n_items, self.max_items)
     }
 
-    fn load(&self, _device: &Device, state: &State) -> Result<Box<dyn Scorer>> {
-        load(state)
+    fn load(&self, _device: &Device, state: &State, nodes: Nodes) -> Result<Box<dyn Scorer>> {
+        load(state, nodes)
     }
 
     fn procedure(&self) -> Procedure<'_> {
@@ -106,10 +107,10 @@ pub fn fit(train: &Interactions, config: &Config) -> Result<Ease> {
 /// # Errors
 /// [`crate::RecError::Checkpoint`] when the state belongs to another model or its parts do not fit
 /// together.
-pub fn load(state: &State) -> Result<Box<dyn Scorer>> {
-    let (n_items, _, _) = state.matrix("weights")?;
+pub fn load(state: &State, nodes: Nodes) -> Result<Box<dyn Scorer>> {
+    let n_items = nodes.n_items;
     let weights = state.f32("weights", &[n_items, n_items])?.to_vec();
-    Ok(Box::new(Ease { n_items, weights, users: UserItems::load(state, n_items)? }))
+    Ok(Box::new(Ease { n_items, weights, users: UserItems::load(state, nodes)? }))
 }
 
 impl Ease {

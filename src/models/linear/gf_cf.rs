@@ -24,8 +24,9 @@ use super::item_weights::ItemUsers;
 use super::user_items::{UserItems, check_item};
 use crate::error::Result;
 use crate::models::ranking::{most_similar, score_matrix};
-use crate::models::state::State;
+use crate::models::state::{State, damaged, foreign};
 use crate::models::{ClosedForm, Fit, Memory, Model, Procedure, Query, Scorer, TrainingSize};
+use crate::objectives::Nodes;
 use crate::settings::{Row, between, row, settings};
 
 /// GF-CF in the list of models.
@@ -58,8 +59,8 @@ impl Model for Config {
         Ok(Memory::of_tables(ROW.name, host, size, "model.gf_cf.factors"))
     }
 
-    fn load(&self, _device: &Device, state: &State) -> Result<Box<dyn Scorer>> {
-        load(state)
+    fn load(&self, _device: &Device, state: &State, nodes: Nodes) -> Result<Box<dyn Scorer>> {
+        load(state, nodes)
     }
 
     fn procedure(&self) -> Procedure<'_> {
@@ -108,10 +109,17 @@ pub fn fit(train: &Interactions, config: &Config) -> Result<GfCf> {
 /// # Errors
 /// [`crate::RecError::Checkpoint`] when the state belongs to another model or its parts do not fit
 /// together.
-pub fn load(state: &State) -> Result<Box<dyn Scorer>> {
-    let (n_items, _, vectors) = state.matrix("vectors")?;
-    let users = UserItems::load(state, n_items)?;
-    Ok(Box::new(GfCf::new(state.fact("weight")?, users, n_items, vectors.to_vec())))
+pub fn load(state: &State, nodes: Nodes) -> Result<Box<dyn Scorer>> {
+    let (_, factors, _) = state.matrix("vectors")?;
+    let config = Config { factors, weight: state.fact("weight")? };
+    config.validate().map_err(|error| foreign(error.to_string()))?;
+    let vectors = state.f32("vectors", &[nodes.n_items, factors])?;
+    // Columns of length 1; the rest is for rounding.
+    if vectors.iter().any(|value| value.abs() > 1.001) {
+        return Err(damaged("\"vectors\" are not of length 1"));
+    }
+    let users = UserItems::load(state, nodes)?;
+    Ok(Box::new(GfCf::new(config.weight, users, nodes.n_items, vectors.to_vec())))
 }
 
 /// What a thread needs to filter one user.

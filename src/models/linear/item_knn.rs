@@ -17,6 +17,7 @@ use super::user_items::UserItems;
 use crate::error::Result;
 use crate::models::state::State;
 use crate::models::{ClosedForm, Fit, Memory, Model, Procedure, Scorer, TrainingSize};
+use crate::objectives::Nodes;
 use crate::settings::{Row, at_least, between, row, settings};
 
 /// Item kNN in the list of models.
@@ -45,8 +46,8 @@ impl Model for Config {
         Ok(Memory::of_tables(ROW.name, row_bytes(size.n_items, self.neighbours), size, "model.item_knn.neighbours"))
     }
 
-    fn load(&self, _device: &Device, state: &State) -> Result<Box<dyn Scorer>> {
-        load(state)
+    fn load(&self, _device: &Device, state: &State, nodes: Nodes) -> Result<Box<dyn Scorer>> {
+        load(state, nodes)
     }
 
     fn procedure(&self) -> Procedure<'_> {
@@ -84,8 +85,8 @@ pub fn fit(train: &Interactions, config: &Config) -> Result<SparseItemModel> {
 /// # Errors
 /// [`crate::RecError::Checkpoint`] when the state belongs to another model or its parts do not fit
 /// together.
-pub fn load(state: &State) -> Result<Box<dyn Scorer>> {
-    SparseItemModel::load(ROW.name, state)
+pub fn load(state: &State, nodes: Nodes) -> Result<Box<dyn Scorer>> {
+    SparseItemModel::load(ROW.name, state, nodes)
 }
 
 #[cfg(test)]
@@ -138,6 +139,6 @@ mod tests {
     fn a_damaged_state_is_refused() {
         let mut state = fit(&tiny(), &Config::default()).unwrap().state();
         state.put_u32("weight_ptr", &[4], vec![0, 9, 2, 4]);
-        assert_eq!(load(&state).err().map(|error| error.exit_code()), Some(6));
+        assert_eq!(load(&state, Nodes { n_users: 4, n_items: 3 }).err().map(|error| error.exit_code()), Some(6));
     }
 }

@@ -10,6 +10,7 @@ use crate::error::{RecError, Result};
 use crate::models::ranking::{most_similar, scores_by_query, top_k_by_query};
 use crate::models::state::{State, damaged};
 use crate::models::{Query, Scorer};
+use crate::objectives::Nodes;
 
 /// `W` as compressed rows: row `i` is what having met item `i` adds.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,17 +67,22 @@ impl ItemWeights {
     /// Reads what [`ItemWeights::put`] wrote.
     ///
     /// # Errors
-    /// [`RecError::Checkpoint`] when the rows are missing or do not fit together.
-    pub(super) fn load(state: &State) -> Result<Self> {
+    /// [`RecError::Checkpoint`] when the rows are missing or do not fit together, or when a weight
+    /// is negative: these models only add.
+    pub(super) fn load(state: &State, n_items: usize) -> Result<Self> {
         let (ptr, items) = (state.u32("weight_ptr")?, state.u32("weight_items")?);
         let weights = state.f32("weights", &[items.len()])?;
         let ends = ptr.first() == Some(&0) && ptr.last().map(|&end| end as usize) == Some(items.len());
-        let n_items = ptr.len().saturating_sub(1);
-        if ends && ptr.is_sorted() && items.iter().all(|&item| (item as usize) < n_items) {
-            Ok(ItemWeights { ptr: ptr.to_vec(), items: items.to_vec(), weights: weights.to_vec() })
-        } else {
-            Err(damaged("\"weight_ptr\" and \"weight_items\" are not the rows of a square matrix"))
+        let fits = ends && ptr.len() == n_items + 1 && ptr.is_sorted();
+        if !fits || items.iter().any(|&item| item as usize >= n_items) {
+            let problem =
+                format!("\"weight_ptr\" and \"weight_items\" are not the rows of {n_items} x {n_items} weights");
+            return Err(damaged(problem));
         }
+        if let Some(weight) = weights.iter().find(|weight| **weight < 0.0) {
+            return Err(damaged(format!("\"weights\" holds {weight}, expected no negative weight")));
+        }
+        Ok(ItemWeights { ptr: ptr.to_vec(), items: items.to_vec(), weights: weights.to_vec() })
     }
 }
 
@@ -99,9 +105,9 @@ impl SparseItemModel {
     /// # Errors
     /// [`RecError::Checkpoint`] when the state belongs to another model or its parts do not fit
     /// together.
-    pub(super) fn load(name: &'static str, state: &State) -> Result<Box<dyn Scorer>> {
-        let weights = ItemWeights::load(state)?;
-        let users = UserItems::load(state, weights.n_items())?;
+    pub(super) fn load(name: &'static str, state: &State, nodes: Nodes) -> Result<Box<dyn Scorer>> {
+        let weights = ItemWeights::load(state, nodes.n_items)?;
+        let users = UserItems::load(state, nodes)?;
         Ok(Box::new(SparseItemModel { name, weights, users }))
     }
 

@@ -20,8 +20,9 @@ use super::user_items::check_item;
 use crate::error::{RecError, Result};
 use crate::models::memory::available_bytes;
 use crate::models::ranking::{most_similar, scores_by_query};
-use crate::models::state::{State, damaged};
+use crate::models::state::{State, damaged, foreign};
 use crate::models::{ClosedForm, Fit, Memory, Model, Procedure, Query, Scorer};
+use crate::objectives::Nodes;
 use crate::settings::{Row, at_least, between, row, settings};
 
 /// Stands for the last item of a user who has none.
@@ -49,8 +50,8 @@ impl Model for Config {
         self.check_ranges("model.markov")
     }
 
-    fn load(&self, _device: &Device, state: &State) -> Result<Box<dyn Scorer>> {
-        load(state)
+    fn load(&self, _device: &Device, state: &State, nodes: Nodes) -> Result<Box<dyn Scorer>> {
+        load(state, nodes)
     }
 
     fn procedure(&self) -> Procedure<'_> {
@@ -150,14 +151,19 @@ fn check_room(n_transitions: u128) -> Result<()> {
 /// # Errors
 /// [`RecError::Checkpoint`] when the state belongs to another model or its parts do not fit
 /// together.
-pub fn load(state: &State) -> Result<Box<dyn Scorer>> {
-    let followers = ItemWeights::load(state)?;
-    let (n_items, last) = (followers.n_items(), state.u32("last")?);
+pub fn load(state: &State, nodes: Nodes) -> Result<Box<dyn Scorer>> {
+    let Nodes { n_users, n_items } = nodes;
+    let (followers, last) = (ItemWeights::load(state, n_items)?, state.u32("last")?);
+    if last.len() != n_users {
+        return Err(damaged(format!("\"last\" has {} items for {n_users} users", last.len())));
+    }
     if last.iter().any(|&item| item != NOBODY && item as usize >= n_items) {
         return Err(damaged(format!("\"last\" holds an item outside 0..{n_items}")));
     }
     let popularity = state.f32("popularity", &[n_items])?.to_vec();
-    Ok(Box::new(Markov::new(state.fact("smoothing")?, followers, popularity, last.to_vec())))
+    let config = Config { smoothing: state.fact("smoothing")?, ..Config::default() };
+    config.validate().map_err(|error| foreign(error.to_string()))?;
+    Ok(Box::new(Markov::new(config.smoothing, followers, popularity, last.to_vec())))
 }
 
 impl Markov {
@@ -298,10 +304,11 @@ mod tests {
     #[test]
     fn a_reloaded_model_is_the_same_and_values_out_of_range_are_refused() {
         let chain = model(3.0, 2);
-        assert_eq!(load(&chain.state()).unwrap().state(), chain.state());
+        let nodes = Nodes { n_users: chain.last.len(), n_items: chain.n_items() };
+        assert_eq!(load(&chain.state(), nodes).unwrap().state(), chain.state());
         let mut damaged = chain.state();
         damaged.put_u32("last", &[4], vec![0, 1, 3, NOBODY]);
-        assert_eq!(load(&damaged).err().map(|error| error.exit_code()), Some(6));
+        assert_eq!(load(&damaged, nodes).err().map(|error| error.exit_code()), Some(6));
         assert!(Config { smoothing: -1.0, window: 1 }.validate().is_err());
         assert!(Config { smoothing: 1.0, window: 0 }.validate().is_err());
     }

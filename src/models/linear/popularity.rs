@@ -11,8 +11,9 @@ use ndarray::Array2;
 
 use crate::error::Result;
 use crate::models::ranking::score_matrix;
-use crate::models::state::{State, Tensor};
+use crate::models::state::{State, damaged};
 use crate::models::{ClosedForm, Fit, Model, Procedure, Query, Scorer};
+use crate::objectives::Nodes;
 use crate::settings::{Row, row, settings};
 
 /// The name of the weights in the state, where pairs have weights.
@@ -36,8 +37,8 @@ impl Model for Config {
         self.check_ranges("model.popularity")
     }
 
-    fn load(&self, _device: &Device, state: &State) -> Result<Box<dyn Scorer>> {
-        load(state)
+    fn load(&self, _device: &Device, state: &State, nodes: Nodes) -> Result<Box<dyn Scorer>> {
+        load(state, nodes)
     }
 
     fn procedure(&self) -> Procedure<'_> {
@@ -99,14 +100,17 @@ pub fn fit_weighted(train: &Interactions, weights: &[f32]) -> Popularity {
 ///
 /// # Errors
 /// [`crate::error::RecError::Checkpoint`] when the state belongs to another model.
-pub fn load(state: &State) -> Result<Box<dyn Scorer>> {
+pub fn load(state: &State, nodes: Nodes) -> Result<Box<dyn Scorer>> {
     let tally = match state.tensors.get(WEIGHTS) {
-        Some(Tensor::F32 { values, .. }) if values.iter().all(|weight| weight.is_finite()) => {
-            Tally::Weights(values.clone())
-        }
-        _ => Tally::Counts(state.u32("counts")?.to_vec()),
+        Some(_) => Tally::Weights(state.f32(WEIGHTS, &[nodes.n_items])?.to_vec()),
+        None => Tally::Counts(state.u32("counts")?.to_vec()),
     };
-    Ok(Box::new(Popularity::new(tally)))
+    match &tally {
+        Tally::Counts(counts) if counts.len() != nodes.n_items => {
+            Err(damaged(format!("\"counts\" has {} numbers for {} items", counts.len(), nodes.n_items)))
+        }
+        _ => Ok(Box::new(Popularity::new(tally))),
+    }
 }
 
 impl Popularity {
@@ -181,6 +185,7 @@ mod tests {
         fit(&Interactions::from_pairs(3, 4, pairs).unwrap())
     }
 
+    const NODES: Nodes = Nodes { n_users: 3, n_items: 4 };
     const ANYBODY: Query<'static> = Query { user: None, history: &[] };
 
     #[test]
@@ -207,7 +212,7 @@ mod tests {
 
     #[test]
     fn saving_and_loading_changes_nothing() {
-        let loaded = load(&popularity().state()).unwrap();
+        let loaded = load(&popularity().state(), NODES).unwrap();
         assert_eq!(loaded.state(), popularity().state());
         assert_eq!(loaded.model(), "popularity");
         assert_eq!(loaded.top_k(&[ANYBODY], &[&[]], 4).unwrap().items, [1, 3, 0, 2]);
@@ -221,7 +226,7 @@ mod tests {
         // .5.
         let model = fit_weighted(&train, &[0.5, 1.0, 0.25, 0.5, 2.0]);
         assert_eq!(model.scores(&[ANYBODY]).unwrap(), ndarray::array![[2.0, 0.75, 0.0, 1.5]]);
-        let loaded = load(&model.state()).unwrap();
+        let loaded = load(&model.state(), NODES).unwrap();
         assert_eq!(loaded.state(), model.state());
         assert_eq!(loaded.top_k(&[ANYBODY], &[&[]], 4).unwrap().items, [0, 3, 1, 2]);
     }

@@ -19,6 +19,7 @@ use super::user_items::UserItems;
 use crate::error::Result;
 use crate::models::state::State;
 use crate::models::{ClosedForm, Fit, Memory, Model, Procedure, Scorer, TrainingSize};
+use crate::objectives::Nodes;
 use crate::settings::{Row, between, row, settings};
 
 /// RP3beta in the list of models.
@@ -50,8 +51,8 @@ impl Model for Config {
         Ok(Memory::of_tables(ROW.name, row_bytes(size.n_items, self.neighbours), size, "model.rp3beta.neighbours"))
     }
 
-    fn load(&self, _device: &Device, state: &State) -> Result<Box<dyn Scorer>> {
-        load(state)
+    fn load(&self, _device: &Device, state: &State, nodes: Nodes) -> Result<Box<dyn Scorer>> {
+        load(state, nodes)
     }
 
     fn procedure(&self) -> Procedure<'_> {
@@ -85,8 +86,8 @@ pub fn fit(train: &Interactions, config: &Config) -> Result<SparseItemModel> {
 /// # Errors
 /// [`crate::RecError::Checkpoint`] when the state belongs to another model or its parts do not fit
 /// together.
-pub fn load(state: &State) -> Result<Box<dyn Scorer>> {
-    SparseItemModel::load(ROW.name, state)
+pub fn load(state: &State, nodes: Nodes) -> Result<Box<dyn Scorer>> {
+    SparseItemModel::load(ROW.name, state, nodes)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use gcnrec_kernels::KernelError;
 use crate::error::{RecError, Result};
 use crate::models::Query;
 use crate::models::state::{State, damaged};
+use crate::objectives::Nodes;
 
 /// The training items of every user, as compressed rows.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,18 +76,22 @@ impl UserItems {
     ///
     /// # Errors
     /// [`RecError::Checkpoint`] when the rows are missing or do not fit together.
-    pub(super) fn load(state: &State, n_items: usize) -> Result<Self> {
+    pub(super) fn load(state: &State, nodes: Nodes) -> Result<Self> {
+        let Nodes { n_users, n_items } = nodes;
         let (ptr, items) = (state.u32("user_ptr")?, state.u32("user_items")?);
         let ends = ptr.first() == Some(&0) && ptr.last().map(|&end| end as usize) == Some(items.len());
         // Rising pointers that end at the length stay within it, so the slices below are legal.
         let rows_fit = ends
+            && ptr.len() == n_users + 1
             && ptr.is_sorted()
             && ptr.windows(2).all(|w| items[w[0] as usize..w[1] as usize].is_sorted_by(|a, b| a < b))
             && items.iter().all(|&item| (item as usize) < n_items);
         if rows_fit {
             Ok(UserItems { n_items, ptr: ptr.to_vec(), items: items.to_vec() })
         } else {
-            Err(damaged(format!("\"user_ptr\" and \"user_items\" are not the rows of a matrix with {n_items} columns")))
+            let problem =
+                format!("\"user_ptr\" and \"user_items\" are not the rows of {n_users} users over {n_items} items");
+            Err(damaged(problem))
         }
     }
 }
@@ -145,11 +150,11 @@ mod tests {
     fn rows_survive_a_state_and_damaged_ones_are_refused() {
         let mut state = State::default();
         rows().put(&mut state);
-        assert_eq!(UserItems::load(&state, 4).unwrap(), rows());
-        assert_eq!(UserItems::load(&state, 3).unwrap_err().exit_code(), 6);
+        assert_eq!(UserItems::load(&state, Nodes { n_users: 3, n_items: 4 }).unwrap(), rows());
+        assert_eq!(UserItems::load(&state, Nodes { n_users: 3, n_items: 3 }).unwrap_err().exit_code(), 6);
         for ptr in [vec![], vec![0, 2, 2], vec![0, 9, 2, 3], vec![1, 2, 2, 3], vec![0, 3, 3, 3]] {
             state.put_u32("user_ptr", &[ptr.len()], ptr);
-            assert_eq!(UserItems::load(&state, 4).unwrap_err().exit_code(), 6);
+            assert_eq!(UserItems::load(&state, Nodes { n_users: 3, n_items: 4 }).unwrap_err().exit_code(), 6);
         }
     }
 }

@@ -17,7 +17,7 @@ use super::{
 use crate::error::Result;
 use crate::models::state::State;
 use crate::models::{Learner, Memory, Model, Procedure, Room, Scorer, Settled, TrainingSize};
-use crate::objectives;
+use crate::objectives::{self, Nodes};
 use crate::samplers::{Examples, Windows};
 use crate::settings::{Row, Settings, Unread};
 
@@ -155,8 +155,8 @@ impl<M: Encoder> Model for M {
         Ok(Memory { room, ..Memory::of_tables(name, table_bytes(2 * n_items, dim) + scores, size, &keys) })
     }
 
-    fn load(&self, _device: &Device, state: &State) -> Result<Box<dyn Scorer>> {
-        Ok(Box::new(SequenceScorer::<M>::load(state)?))
+    fn load(&self, _device: &Device, state: &State, nodes: Nodes) -> Result<Box<dyn Scorer>> {
+        Ok(Box::new(SequenceScorer::<M>::load(state, nodes)?))
     }
 
     fn procedure(&self) -> Procedure<'_> {

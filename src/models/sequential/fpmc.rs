@@ -25,7 +25,7 @@ use super::{SequentialModel, Setup};
 use crate::error::Result;
 use crate::models::state::State;
 use crate::models::{Learner, Memory, Model, Procedure, Scorer, Settled, TrainingSize};
-use crate::objectives;
+use crate::objectives::{self, Nodes};
 use crate::settings::{Row, between, name_setting, row, settings};
 pub use learner::FpmcLearner;
 pub use scorer::Fpmc;
@@ -82,8 +82,8 @@ impl Model for Config {
         Ok(Memory::of_tables(ROW.name, host, size, "model.fpmc.dim"))
     }
 
-    fn load(&self, _device: &Device, state: &State) -> Result<Box<dyn Scorer>> {
-        Ok(Box::new(Fpmc::load(state)?))
+    fn load(&self, _device: &Device, state: &State, nodes: Nodes) -> Result<Box<dyn Scorer>> {
+        Ok(Box::new(Fpmc::load(state, nodes)?))
     }
 
     fn procedure(&self) -> Procedure<'_> {

@@ -300,7 +300,7 @@ impl Parameters {
     /// [`crate::RecError::Checkpoint`] when the state belongs to another model.
     pub(super) fn restore(&mut self, state: &State) -> Result<()> {
         self.trained.iter_mut().try_for_each(|trained| trained.restore(state))?;
-        self.step = state.fact("step")?;
+        self.step = state.steps()?;
         Ok(())
     }
 }

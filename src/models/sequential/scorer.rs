@@ -16,6 +16,7 @@ use crate::models::linear::check_item;
 use crate::models::ranking::{inner_products, most_similar_by_cosine};
 use crate::models::state::{State, foreign};
 use crate::models::{Query, Scorer};
+use crate::objectives::Nodes;
 
 /// The name of the users without a history in a state.
 const WITHOUT_HISTORY: &str = "without_history";
@@ -53,7 +54,7 @@ impl<M: Encoder> SequenceScorer<M> {
         let settings =
             serde_json::to_string(&model).expect("settings are plain tables: they should be writable as JSON");
         state.put_fact("settings", settings);
-        SequenceScorer::from_state(model, state)
+        SequenceScorer::from_state(model, state, Nodes { n_users: histories.len(), n_items })
     }
 
     /// Rebuilds the scorer from its state.
@@ -61,19 +62,20 @@ impl<M: Encoder> SequenceScorer<M> {
     /// # Errors
     /// [`RecError::Checkpoint`] when the state belongs to another model or its parts do not fit
     /// together.
-    pub fn load(state: &State) -> Result<Self> {
+    pub fn load(state: &State, nodes: Nodes) -> Result<Self> {
         let settings: String = state.fact("settings")?;
         let unreadable = |error| foreign(format!("its settings are {settings} ({error})"));
         let model: M = serde_json::from_str(&settings).map_err(unreadable)?;
         model.check().map_err(|error| foreign(format!("its settings are out of range ({error})")))?;
-        SequenceScorer::from_state(model, state.clone())
+        SequenceScorer::from_state(model, state.clone(), nodes)
     }
 
-    fn from_state(model: M, state: State) -> Result<Self> {
-        let n_items = match state.tensors.get("popularity") {
-            Some(crate::models::state::Tensor::F32 { shape, .. }) if shape.len() == 1 => shape[0],
-            _ => return Err(foreign("tensor \"popularity\" is missing, or no vector".into())),
-        };
+    fn from_state(model: M, state: State, nodes: Nodes) -> Result<Self> {
+        let Nodes { n_users, n_items } = nodes;
+        match state.fact::<usize>("n_users")? {
+            found if found == n_users => {}
+            found => return Err(foreign(format!("it was trained on {found} users, and {n_users} have names"))),
+        }
         let layout = model.parameters(n_items);
         let mut parameters = Vec::with_capacity(layout.len());
         for parameter in &layout {
@@ -88,9 +90,12 @@ impl<M: Encoder> SequenceScorer<M> {
             table.extend_from_slice(row);
             table.extend([bias.map_or(0.0, |bias| bias[item]), popularity[item]]);
         }
-        let (table, n_users) = (Device::Cpu.upload(&table), state.fact("n_users")?);
+        let table = Device::Cpu.upload(&table);
         let is_told = state.tensors.contains_key(WITHOUT_HISTORY);
         let without_history = is_told.then(|| state.u32(WITHOUT_HISTORY).map(<[u32]>::to_vec)).transpose()?;
+        if without_history.iter().flatten().any(|&user| user as usize >= n_users) {
+            return Err(foreign(format!("\"{WITHOUT_HISTORY}\" holds a user outside 0..{n_users}")));
+        }
         let weights = Weights::frozen(parameters);
         Ok(SequenceScorer { model, weights, n_users, without_history, n_items, dim, table, state })
     }

@@ -12,7 +12,7 @@ use rand::RngExt;
 
 use super::*;
 use crate::models::state::{State, Tensor as Stored};
-use crate::models::{Config, Learner, Query, Scorer, TrainingSize, load_scorer};
+use crate::models::{Config, Learner, Nodes, Query, Scorer, TrainingSize, load_scorer};
 use crate::objectives;
 use crate::samplers::SequenceBatch;
 
@@ -63,6 +63,11 @@ pub(super) fn digest(state: &State) -> Vec<u32> {
         Stored::U32 { values, .. } => values.clone(),
     };
     state.tensors.values().flat_map(numbers).collect::<Vec<u32>>()
+}
+
+/// How many users and items the model has.
+fn nodes_of(scorer: &dyn Scorer) -> Nodes {
+    Nodes { n_users: scorer.state().fact("n_users").unwrap(), n_items: scorer.n_items() }
 }
 
 fn scores(scorer: &dyn Scorer, queries: &[Query<'_>]) -> Vec<u32> {
@@ -118,7 +123,7 @@ pub(super) fn conduct_is_right(learner: &(dyn Fn() -> Box<dyn Learner> + Sync), 
     assert!(digest(&second.state()) == expected.0, "{name}: a stop changed the weights");
 
     let scorer = second.freeze().unwrap();
-    let loaded = load_scorer(&Device::Cpu, name, &scorer.state()).unwrap();
+    let loaded = load_scorer(&Device::Cpu, name, &scorer.state(), nodes_of(&*scorer)).unwrap();
     let histories: Vec<Vec<ItemId>> = (1..90).map(|n| history(n, 3 * n + 1, n)).collect();
     let queries: Vec<Query<'_>> =
         histories.iter().map(|history| Query { user: Some(UserId(u32::MAX)), history }).collect();
@@ -372,14 +377,21 @@ fn a_state_that_does_not_fit_is_refused() {
         let mut damaged = state.clone();
         damaged.tensors.remove(damage);
         assert_eq!(
-            load_scorer(&Device::Cpu, "sasrec", &damaged).err().map(|error| error.exit_code()),
+            load_scorer(&Device::Cpu, "sasrec", &damaged, Nodes { n_users: 8, n_items: N_ITEMS as usize })
+                .err()
+                .map(|error| error.exit_code()),
             Some(6),
             "{damage}"
         );
     }
     let mut damaged = state.clone();
     damaged.facts.insert("settings".into(), "{\"dim\": 0}".into());
-    assert_eq!(load_scorer(&Device::Cpu, "sasrec", &damaged).err().map(|error| error.exit_code()), Some(6));
+    assert_eq!(
+        load_scorer(&Device::Cpu, "sasrec", &damaged, Nodes { n_users: 8, n_items: N_ITEMS as usize })
+            .err()
+            .map(|error| error.exit_code()),
+        Some(6)
+    );
 }
 
 pub(super) fn small_gru4rec() -> gru4rec::Config {

@@ -111,10 +111,11 @@ fn a_block_equals_one_by_one_and_the_lists_equal_those_of_the_scores() {
 #[test]
 fn saving_and_loading_changes_no_score() {
     let model = fit(&checkerboard(12), &Config::default()).unwrap();
-    let loaded = load(&model.state()).unwrap();
+    let nodes = Nodes { n_users: checkerboard(12).n_users(), n_items: 12 };
+    let loaded = load(&model.state(), nodes).unwrap();
     assert_eq!(model.scores(&[by_id(5)]).unwrap(), loaded.scores(&[by_id(5)]).unwrap());
     assert_eq!((loaded.model(), loaded.n_items(), loaded.state()), ("ease", 12, model.state()));
-    assert_eq!(load(&State::default()).err().map(|e| e.exit_code()), Some(6));
+    assert_eq!(load(&State::default(), nodes).err().map(|e| e.exit_code()), Some(6));
 }
 
 #[test]

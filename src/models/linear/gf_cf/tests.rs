@@ -65,10 +65,11 @@ fn one_vector_is_the_root_of_the_degrees_of_a_connected_graph() {
 #[test]
 fn a_reloaded_model_is_the_same_and_values_out_of_range_are_refused() {
     let model = fit(&tiny(), &Config::default()).unwrap();
+    let nodes = Nodes { n_users: tiny().n_users(), n_items: tiny().n_items() };
     let query = Query { user: Some(UserId(1)), history: &[] };
-    let loaded = load(&model.state()).unwrap();
+    let loaded = load(&model.state(), nodes).unwrap();
     assert_eq!(model.scores(&[query]).unwrap(), loaded.scores(&[query]).unwrap());
-    assert_eq!(load(&State::default()).err().map(|error| error.exit_code()), Some(6));
+    assert_eq!(load(&State::default(), nodes).err().map(|error| error.exit_code()), Some(6));
     assert!(Config { factors: 4097, weight: 0.3 }.validate().is_err());
     assert!(Config { factors: 1, weight: f64::NAN }.validate().is_err());
 }

@@ -18,6 +18,7 @@ use crate::models::sequential::learner::{check_loss, nothing_follows};
 use crate::models::sequential::parameters::Rule;
 use crate::models::state::State;
 use crate::models::{Learner, PairWeights, Scorer, StepReport};
+use crate::objectives::Nodes;
 
 /// The examples of a step.
 #[derive(Debug, Default)]
@@ -199,7 +200,8 @@ impl Learner for FpmcLearner {
         let last = self.setup.histories.iter().map(|history| history.last().map_or(NOBODY, |item| item.0)).collect();
         state.put_u32("last", &[self.setup.histories.len()], last);
         state.put_fact("dim", self.config.dim);
-        Ok(Box::new(Fpmc::load(&state)?))
+        let nodes = Nodes { n_users: self.setup.histories.len(), n_items: self.setup.n_items };
+        Ok(Box::new(Fpmc::load(&state, nodes)?))
     }
 
     fn state(&self) -> State {
@@ -211,7 +213,7 @@ impl Learner for FpmcLearner {
 
     fn restore(&mut self, state: &State) -> Result<()> {
         self.tables.iter_mut().try_for_each(|table| table.trained.restore(state))?;
-        self.step = state.fact("step")?;
+        self.step = state.steps()?;
         Ok(())
     }
 

@@ -7,12 +7,13 @@ use gcnrec_graphs::{ItemId, UserId};
 use gcnrec_kernels::ops::top_k::{self, TopK};
 use gcnrec_kernels::{Buffer, Device};
 
-use super::{NOBODY, ROW};
+use super::{Config, NOBODY, ROW};
 use crate::error::{RecError, Result};
 use crate::models::linear::check_item;
 use crate::models::ranking::{inner_products, most_similar_by_cosine};
 use crate::models::state::{State, foreign};
-use crate::models::{Query, Scorer};
+use crate::models::{Model, Query, Scorer};
+use crate::objectives::Nodes;
 
 /// A frozen FPMC.
 pub struct Fpmc {
@@ -30,17 +31,17 @@ impl Fpmc {
     /// # Errors
     /// [`RecError::Checkpoint`] when the state belongs to another model or its parts do not fit
     /// together.
-    pub fn load(state: &State) -> Result<Self> {
-        let dim: usize = state.fact("dim")?;
-        let (n_items, width, next) = state.matrix("next_items")?;
-        let last = state.u32("last")?;
-        if width != 2 * dim || last.iter().any(|&item| item != NOBODY && item as usize >= n_items) {
-            return Err(foreign(format!(
-                "its tables do not fit together: dim {dim}, {n_items} items of width {width}"
-            )));
+    pub fn load(state: &State, nodes: Nodes) -> Result<Self> {
+        let Nodes { n_users, n_items } = nodes;
+        let config = Config { dim: state.fact("dim")?, ..Config::default() };
+        config.validate().map_err(|error| foreign(error.to_string()))?;
+        let (dim, last) = (config.dim, state.u32("last")?);
+        if last.len() != n_users || last.iter().any(|&item| item != NOBODY && item as usize >= n_items) {
+            return Err(foreign(format!("\"last\" is not an item of {n_items} for each of {n_users} users")));
         }
-        state.f32("users", &[last.len(), dim])?;
+        state.f32("users", &[n_users, dim])?;
         state.f32("last_items", &[n_items, dim])?;
+        let next = state.f32("next_items", &[n_items, 2 * dim])?;
         let (next, last) = (Device::Cpu.upload(next), Arc::new(last.to_vec()));
         Ok(Fpmc { state: state.clone(), dim, n_items, next, last })
     }

@@ -117,10 +117,11 @@ fn a_stop_changes_nothing_and_a_reloaded_model_is_the_same() {
     second.steps(2, 0..2).unwrap();
     assert_eq!(second.state(), straight.state());
     let scorer = second.freeze().unwrap();
-    assert_eq!(Fpmc::load(&scorer.state()).unwrap().state(), scorer.state());
+    let nodes = Nodes { n_users: 4, n_items: scorer.n_items() };
+    assert_eq!(Fpmc::load(&scorer.state(), nodes).unwrap().state(), scorer.state());
     let mut damaged = scorer.state();
     damaged.put_u32("last", &[4], vec![0, 1, 9, NOBODY]);
-    assert_eq!(Fpmc::load(&damaged).err().map(|error| error.exit_code()), Some(6));
+    assert_eq!(Fpmc::load(&damaged, nodes).err().map(|error| error.exit_code()), Some(6));
 }
 
 #[test]
