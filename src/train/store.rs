@@ -221,6 +221,33 @@ impl RunStore {
         ))
     }
 
+    /// The first thing that a recorded checkpoint puts around its model and this job would not: its
+    /// name, those of users and items, titles, what users have met, whether that is recommended.
+    pub(super) fn other_surroundings(&self, recorded: &Contents) -> Option<String> {
+        let (model, exclude_seen) = (self.job.model.name(), self.job.eval.exclude_seen);
+        if recorded.model != model {
+            return Some(format!("the model is {model} and in the run {}", recorded.model));
+        }
+        let excluded = recorded.facts.get(EXCLUDE_SEEN).and_then(Value::as_bool);
+        if excluded != Some(exclude_seen) {
+            let excluded = excluded.map_or("nothing".into(), |excluded| excluded.to_string());
+            return Some(format!("{EXCLUDE_SEEN} is {exclude_seen} and in the run {excluded}"));
+        }
+        if recorded.config_toml != self.job.config_toml {
+            return Some("the configurations in the run's checkpoints are not the same".into());
+        }
+        let names = [
+            ("user", &self.ids.users, &recorded.ids.users),
+            ("item", &self.ids.items, &recorded.ids.items),
+            ("the title of item", &self.ids.titles, &recorded.ids.titles),
+        ];
+        names.into_iter().find_map(|(what, here, there)| other_name(what, here, there)).or_else(|| {
+            let (ptr, items) = &*self.seen;
+            let same = recorded.seen.as_ref().is_some_and(|(p, i)| p == ptr && i == items);
+            (!same).then(|| "the seen items are not those of the data".into())
+        })
+    }
+
     fn contents(&self, holds: &str, model: &str, state: State, progress: &Progress) -> Contents {
         let job = &self.job;
         let facts = [
@@ -267,6 +294,14 @@ fn check_order(lines: &[Value]) -> Result<(), String> {
         before = Some((stage, epoch));
     }
     Ok(())
+}
+
+fn other_name(what: &str, here: &[String], there: &[String]) -> Option<String> {
+    if here.len() != there.len() {
+        return Some(format!("the data have {} names of the kind {what}, the run {}", here.len(), there.len()));
+    }
+    let at = here.iter().zip(there).position(|(here, there)| here != there)?;
+    Some(format!("{what} {at} is {:?} and in the run {:?}", here[at], there[at]))
 }
 
 /// A run as its last checkpoint has it.

@@ -44,10 +44,16 @@ pub fn verify(
     observer: &mut dyn Observer,
     stop: &Stop,
 ) -> Result<Verdict> {
-    let recorded = Recorded::read(folder)?;
+    let recorded = Recorded::read(folder, job)?;
     let differ = |what: String, todo: String| RecError::Different { run: folder.path().to_path_buf(), what, todo };
-    if let Some(what) = recorded.other_data(job) {
-        return Err(differ(what, "restore the files that the run was trained on".into()));
+    let mut store = RunStore::discarding(job);
+    for contents in recorded.best.iter().chain([&recorded.newest]) {
+        if let Some(what) = other_data(job, contents) {
+            return Err(differ(what, "restore the files that the run was trained on".into()));
+        }
+        if let Some(what) = store.other_surroundings(contents) {
+            return Err(differ(what, "the run folder was changed after its training; train again".into()));
+        }
     }
     let mut comparison = Comparison {
         recorded: &recorded,
@@ -59,7 +65,7 @@ pub fn verify(
         stop,
         observer,
     };
-    let result = run(job, &mut RunStore::discarding(job), false, &mut comparison, stop);
+    let result = run(job, &mut store, false, &mut comparison, stop);
     let (n_epochs, enough) = (comparison.next, comparison.enough);
     let difference = comparison.difference.take();
     let test = match result {
@@ -86,7 +92,7 @@ struct Recorded {
 }
 
 impl Recorded {
-    fn read(folder: &RunFolder) -> Result<Self> {
+    fn read(folder: &RunFolder, job: &Job) -> Result<Self> {
         let load = |path| if checkpoint::exists(path) { checkpoint::load(path).map(Some) } else { Ok(None) };
         let (best, last) = (load(&folder.best())?, load(&folder.last())?);
         let Some(newest) = last.or_else(|| best.clone()) else {
@@ -96,32 +102,10 @@ impl Recorded {
                 "there is nothing to compare with; train first",
             ));
         };
-        let progress = newest.facts.get("progress").cloned().unwrap_or_default();
-        let progress: Progress = serde_json::from_value(progress).map_err(|e| {
-            RecError::checkpoint(
-                folder.path().to_path_buf(),
-                format!("its progress cannot be read: {e}"),
-                "it was written by another version; train again",
-            )
+        let progress = Progress::read(newest.facts.get("progress"), job).map_err(|problem| {
+            RecError::checkpoint(folder.path(), problem, "it is damaged or of another version; train again")
         })?;
         Ok(Recorded { lines: folder.read_metrics()?, best, done: progress.done, newest })
-    }
-
-    /// The first part of the data that is not the recorded one.
-    fn other_data(&self, job: &Job) -> Option<String> {
-        let fact = |name: &str| self.newest.facts.get(name);
-        let parts = data::part_fingerprints(&job.split);
-        let changed = |(part, here): &&(&str, String)| {
-            fact(PARTS).and_then(|parts| parts.get(part)).and_then(Value::as_str) != Some(here)
-        };
-        if let Some((part, _)) = parts.iter().find(changed) {
-            return Some(match *part {
-                "users" | "items" => format!("the data changed: their {part} are not those of the run"),
-                part => format!("the data changed: the rows of the part {part} are not those of the run"),
-            });
-        }
-        let fingerprint = fact("fingerprint").and_then(Value::as_str);
-        (fingerprint != Some(&job.split.fingerprint)).then(|| "the data changed: another fingerprint".into())
     }
 
     /// A difference that shows only at the end of a whole run.
@@ -148,6 +132,23 @@ impl Recorded {
             _ => String::new(),
         }
     }
+}
+
+/// The first part of the data that is not the recorded one.
+fn other_data(job: &Job, recorded: &Contents) -> Option<String> {
+    let fact = |name: &str| recorded.facts.get(name);
+    let parts = data::part_fingerprints(&job.split);
+    let changed = |(part, here): &&(&str, String)| {
+        fact(PARTS).and_then(|parts| parts.get(part)).and_then(Value::as_str) != Some(here)
+    };
+    if let Some((part, _)) = parts.iter().find(changed) {
+        return Some(match *part {
+            "users" | "items" => format!("the data changed: their {part} are not those of the run"),
+            part => format!("the data changed: the rows of the part {part} are not those of the run"),
+        });
+    }
+    let fingerprint = fact("fingerprint").and_then(Value::as_str);
+    (fingerprint != Some(&job.split.fingerprint)).then(|| "the data changed: another fingerprint".into())
 }
 
 /// The first value in which two final models differ.

@@ -5,6 +5,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use serde_json::{Value, json};
+
+use crate::attacks::{change_fact, change_files};
 use crate::trust::{CASES, fail, gcnrec, succeed, train};
 
 fn verify(run: &Path) -> Command {
@@ -98,4 +101,49 @@ fn what_is_no_run_is_refused() {
     let base = tempfile::tempdir().unwrap();
     fail(verify(&base.path().join("nothing")), 3);
     fail(verify(base.path()), 3);
+}
+
+/// Changes the names in a checkpoint.
+fn change_names(folder: &Path, change: impl FnOnce(&mut Value)) {
+    change_files(folder, |files| {
+        let mut ids: Value = serde_json::from_slice(&files["ids.json"]).unwrap();
+        change(&mut ids);
+        files.insert("ids.json".into(), ids.to_string().into_bytes());
+    });
+}
+
+fn swap(ids: &mut Value, kind: &str) {
+    ids[kind].as_array_mut().unwrap().swap(0, 1);
+}
+
+/// The weights are those of the run, and what stands around them says something else.
+#[test]
+fn what_stands_around_the_weights_is_compared_too() {
+    let base = tempfile::tempdir().unwrap();
+    let run = run_on_file(base.path(), &["--model", "item_knn"]);
+    let best = run.join("best");
+    let mut sound = Vec::new();
+    change_files(&best, |files| sound = files.clone().into_iter().collect());
+    let differs = |change: &dyn Fn(), expected: &str| {
+        change();
+        let line = fail(verify(&run), 1);
+        assert!(line.contains("different: ") && line.contains(expected), "{line}");
+        for (name, bytes) in &sound {
+            fs::write(best.join(name), bytes).unwrap();
+        }
+    };
+    differs(&|| change_names(&best, |ids| swap(ids, "users")), "user 0 is");
+    differs(&|| change_names(&best, |ids| swap(ids, "items")), "item 0 is");
+    let titles = |ids: &mut Value| ids["titles"] = ids["items"].clone();
+    differs(&|| change_names(&best, titles), "the title of item");
+    differs(&|| change_fact(&best, "/facts/exclude_seen", json!(false)), "exclude_seen is true and in the run false");
+    differs(&|| change_fact(&best, "/model", json!("rp3beta")), "the model is item_knn and in the run rp3beta");
+    let other_item = |files: &mut std::collections::BTreeMap<String, Vec<u8>>| {
+        let seen = files.get_mut("seen.safetensors").unwrap();
+        let header = u64::from_le_bytes(seen[..8].try_into().unwrap()) as usize;
+        // The first number: an item of the first user.
+        seen[8 + header] ^= 1;
+    };
+    differs(&|| change_files(&best, other_item), "the seen items");
+    succeed(verify(&run));
 }
