@@ -39,6 +39,10 @@ pub mod eval {
     }
 }
 
+pub mod files {
+    pub use crate::files::{LINES_LIMIT, read_small_text};
+}
+
 pub mod models {
     pub use crate::models::{Config, Fit, Learner, Nodes, Procedure, TrainingSize, load_scorer};
 

@@ -38,6 +38,7 @@ mod data;
 mod debias;
 mod error;
 mod eval;
+mod files;
 #[doc(hidden)]
 pub mod internals;
 mod models;

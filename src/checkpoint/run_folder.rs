@@ -11,6 +11,7 @@ use super::disk::{Disk, SystemDisk, parent, replace_file};
 use super::lock::LOCK;
 use super::store::only_checkpoint_files;
 use crate::error::{RecError, Result};
+use crate::files::{LINES_LIMIT, SETTINGS_LIMIT, read_small_file, read_small_text};
 
 const CONFIG: &str = "config.toml";
 const METRICS: &str = "metrics.jsonl";
@@ -224,7 +225,7 @@ impl RunFolder {
     /// [`RecError::Missing`] or [`RecError::Io`] when it cannot be read.
     pub fn read_config(&self) -> Result<String> {
         let path = self.path.join(CONFIG);
-        fs::read_to_string(&path).map_err(RecError::read(&path))
+        read_small_text(&path, SETTINGS_LIMIT)
     }
 
     /// `config.toml` as it was given to [`RunFolder::write_config`].
@@ -300,9 +301,9 @@ impl RunFolder {
 
     fn metrics_bytes(&self) -> Result<Vec<u8>> {
         let path = self.path.join(METRICS);
-        match fs::read(&path) {
-            Err(e) if e.kind() == ErrorKind::NotFound => Ok(Vec::new()),
-            read => read.map_err(RecError::read(&path)),
+        match read_small_file(&path, LINES_LIMIT) {
+            Err(RecError::Missing { .. }) => Ok(Vec::new()),
+            read => read,
         }
     }
 }
@@ -355,7 +356,7 @@ fn look(path: &Path) -> Result<Found> {
     if is_empty {
         return Ok(Found::Nothing);
     }
-    let config = fs::read(path.join(CONFIG)).unwrap_or_default();
+    let config = read_small_file(&path.join(CONFIG), SETTINGS_LIMIT).unwrap_or_default();
     // A run that was killed while it wrote its first file leaves nothing but the start of that
     // file.
     if only_unfinished || config.starts_with(MARK.as_bytes()) {

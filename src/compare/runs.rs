@@ -11,6 +11,7 @@ use super::metric::Tested;
 use crate::checkpoint::{FolderLock, LOCK, RunFolder, write_whole};
 use crate::config::{Config, is_data_file};
 use crate::error::{RecError, Result};
+use crate::files::{LINES_LIMIT, read_small_text};
 
 /// What a runner is asked to do: train as `config` says into `folder`.
 #[derive(Debug, Clone)]
@@ -201,7 +202,7 @@ fn finished(folder: &Path, config: &Config, fingerprint: &str) -> Result<Option<
     if !path.is_file() {
         return Ok(None);
     }
-    let text = fs::read_to_string(&path).map_err(RecError::read(&path))?;
+    let text = read_small_text(&path, LINES_LIMIT)?;
     let report: Value = serde_json::from_str(&text).map_err(|error| {
         RecError::checkpoint(
             path.clone(),

@@ -16,6 +16,7 @@ use serde::Deserialize;
 use toml::Value;
 
 use crate::error::{RecError, Result};
+use crate::files::{SETTINGS_LIMIT, read_small_text};
 
 /// Ranges by dotted key.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,7 +58,7 @@ impl Search {
     /// [`RecError::Missing`] and [`RecError::Io`] for a file that cannot be read,
     /// [`RecError::Config`] for one that says something else.
     pub fn read(path: &Path) -> Result<Search> {
-        let text = std::fs::read_to_string(path).map_err(RecError::read(path))?;
+        let text = read_small_text(path, SETTINGS_LIMIT)?;
         Search::parse(&text, &path.display().to_string())
     }
 

@@ -12,6 +12,7 @@ use super::losses::{Losses, losses_of, trained_on_one};
 use super::run::Config;
 use super::{check, flags, paths, presets, run_file};
 use crate::error::{RecError, Result};
+use crate::files::{SETTINGS_LIMIT, read_small_file};
 use crate::{debias, models, objectives, train};
 
 /// The variable that names a folder where data files are searched; it is no key.
@@ -137,7 +138,7 @@ pub(super) struct Layer {
 /// be read.
 pub fn resolve(sources: &Sources) -> Result<Resolved> {
     let Some(file) = &sources.run_file else { return resolve_text(sources, None) };
-    let bytes = std::fs::read(file).map_err(RecError::read(file))?;
+    let bytes = read_small_file(file, SETTINGS_LIMIT)?;
     let text = String::from_utf8(bytes).map_err(|error| {
         RecError::range(
             "encoding",

@@ -8,6 +8,7 @@ use std::path::Path;
 use super::metrics::{Metric, MetricAt};
 use super::values::Metrics;
 use crate::error::{Place, RecError, Result};
+use crate::files::{LINES_LIMIT, read_small_file};
 
 /// The fields of a name in these files are separated by blanks, so a name cannot hold one.
 fn check_name(path: &Path, what: &str, name: &str) -> Result<()> {
@@ -129,7 +130,7 @@ fn lines(path: &Path, text: &str, n_fields: usize, fields: &str) -> Result<Vec<(
 }
 
 fn read_text(path: &Path) -> Result<String> {
-    let mut bytes = std::fs::read(path).map_err(RecError::read(path))?;
+    let mut bytes = read_small_file(path, LINES_LIMIT)?;
     // A byte-order mark would become part of the first user's name.
     if bytes.starts_with("\u{feff}".as_bytes()) {
         bytes.drain(..3);

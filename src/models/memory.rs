@@ -6,6 +6,10 @@ use gcnrec_kernels::Device;
 use crate::error::{RecError, Result};
 use crate::objectives;
 
+mod available;
+
+pub(super) use available::available_bytes;
+
 /// How large a training is.
 #[derive(Debug, Clone, Copy)]
 pub struct TrainingSize<'a> {
@@ -92,22 +96,6 @@ impl Memory {
     }
 }
 
-/// What can be had without swapping, where the system says so: `MemAvailable` of Linux, and no more
-/// than the limit of the control group.
-pub(super) fn available_bytes() -> Option<u64> {
-    let read = |path: &str| std::fs::read_to_string(path).ok();
-    let machine = parse_available(&read("/proc/meminfo")?);
-    // "max" stands for no limit, and is no number.
-    let group = read("/sys/fs/cgroup/memory.max").and_then(|text| text.trim().parse().ok());
-    machine.into_iter().chain(group).min()
-}
-
-/// Reads the line `MemAvailable: 123 kB`.
-fn parse_available(meminfo: &str) -> Option<u64> {
-    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
-}
-
 /// Bytes in units of 10^9.
 pub(super) fn gigabytes(bytes: u128) -> String {
     format!("{:.1} GB", bytes as f64 / 1e9)
@@ -123,12 +111,6 @@ mod tests {
         let loss = objectives::Config::named("softmax").unwrap();
         let size = TrainingSize { n_users, n_items, n_pairs: 0, batch_size, n_meta: 0, loss: &loss };
         model.memory(&size)?.check_host(Some(free))
-    }
-
-    #[test]
-    fn the_available_memory_is_read_in_kilobytes() {
-        assert_eq!(parse_available("MemTotal:  9 kB\nMemAvailable:    2048 kB\nSwap: 1 kB\n"), Some(2048 * 1024));
-        assert_eq!(parse_available("MemTotal:  9 kB\n"), None);
     }
 
     #[test]

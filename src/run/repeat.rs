@@ -11,6 +11,7 @@ use crate::checkpoint::{self, RunFolder};
 use crate::config::{Config, is_data_file};
 use crate::error::{RecError, Result};
 use crate::eval::Metrics;
+use crate::files::{LINES_LIMIT, read_small_text};
 use crate::train::{self, Observer, Stop, Verdict};
 
 /// Trains the run in `folder` again, or its first `steps` steps, and compares: settings, data,
@@ -69,7 +70,7 @@ fn same_config(folder: &RunFolder, config: &Config) -> Result<String> {
 /// Refuses a report whose test metrics are not those of the repeated run.
 fn same_report(run: &Path, test: &Metrics) -> Result<()> {
     let path = run.join("report.json");
-    let text = std::fs::read_to_string(&path).map_err(RecError::read(&path))?;
+    let text = read_small_text(&path, LINES_LIMIT)?;
     let damaged = |problem: String| RecError::checkpoint(path.clone(), problem, "write it again with train --resume");
     let report: Value = serde_json::from_str(&text).map_err(|e| damaged(format!("it is cut or damaged: {e}")))?;
     let reported = |name: &str| report.get("metrics")?.get("test")?.get(name)?.as_f64();

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Which modules of this crate each module may name. A module may always name itself, `error` and
-/// `settings`.
+/// Which modules of this crate each module may name. A module may always name itself, `error`,
+/// `files` and `settings`.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("error", &[]),
+    ("files", &[]),
     ("settings", &[]),
     ("data", &[]),
     ("samplers", &["data"]),
@@ -121,7 +122,7 @@ fn modules_import_downward_only() {
             let known = allowed.contains_key(name.as_str());
             if known
                 && name != module
-                && !["error", "settings"].contains(&name.as_str())
+                && !["error", "files", "settings"].contains(&name.as_str())
                 && !may.contains(&name.as_str())
             {
                 wrong.push(format!("src/{inside}: {module} must not import {name}"));

@@ -73,11 +73,8 @@ pub fn fit(train: &Interactions, config: &Config) -> Result<SparseItemModel> {
     };
     let neighbours = nearest(train, config.neighbours, |_| 1.0, similarity);
     // Item `j`'s neighbours are a column of the weights: row `i` is what having met `i` adds.
-    let mut rows = vec![Vec::new(); train.n_items()];
-    for (item, neighbours) in (0u32..).zip(neighbours) {
-        neighbours.into_iter().for_each(|(met, weight)| rows[met as usize].push((item, weight)));
-    }
-    Ok(SparseItemModel::new(ROW.name, ItemWeights::from_rows(&rows, "model.item_knn")?, UserItems::new(train)))
+    let weights = ItemWeights::from_columns(&neighbours, "model.item_knn")?;
+    Ok(SparseItemModel::new(ROW.name, weights, UserItems::new(train)))
 }
 
 /// Rebuilds the scorer from its state.

@@ -33,16 +33,34 @@ impl ItemWeights {
     /// # Errors
     /// [`RecError::Resources`] when there are more weights than a 32-bit position can count.
     pub(super) fn from_rows(rows: &[Vec<(u32, f32)>], key: &str) -> Result<Self> {
-        let n: usize = rows.iter().map(Vec::len).sum();
-        if n > u32::MAX as usize {
-            return Err(RecError::resources(key, format!("{n} weights"), "fewer than 4294967296")
-                .with_todo("lower its number of neighbours"));
-        }
+        let n = count(rows, key)?;
         let (mut ptr, mut items, mut weights) = (vec![0], Vec::with_capacity(n), Vec::with_capacity(n));
         for row in rows {
             items.extend(row.iter().map(|&(item, _)| item));
             weights.extend(row.iter().map(|&(_, weight)| weight));
             ptr.push(items.len() as u32);
+        }
+        Ok(ItemWeights { ptr, items, weights })
+    }
+
+    /// From columns of (item, weight): of a square matrix, turned round without a second list.
+    ///
+    /// # Errors
+    /// As [`ItemWeights::from_rows`].
+    pub(super) fn from_columns(columns: &[Vec<(u32, f32)>], key: &str) -> Result<Self> {
+        let n = count(columns, key)?;
+        let mut ptr = vec![0u32; columns.len() + 1];
+        columns.iter().flatten().for_each(|&(row, _)| ptr[row as usize + 1] += 1);
+        for row in 0..columns.len() {
+            ptr[row + 1] += ptr[row];
+        }
+        let (mut next, mut items, mut weights) = (ptr.clone(), vec![0; n], vec![0.0; n]);
+        for (column, entries) in (0..).zip(columns) {
+            for &(row, weight) in entries {
+                let place = next[row as usize] as usize;
+                (items[place], weights[place]) = (column, weight);
+                next[row as usize] += 1;
+            }
         }
         Ok(ItemWeights { ptr, items, weights })
     }
@@ -84,6 +102,16 @@ impl ItemWeights {
         }
         Ok(ItemWeights { ptr: ptr.to_vec(), items: items.to_vec(), weights: weights.to_vec() })
     }
+}
+
+/// How many weights there are.
+fn count(lists: &[Vec<(u32, f32)>], key: &str) -> Result<usize> {
+    let n: usize = lists.iter().map(Vec::len).sum();
+    if n > u32::MAX as usize {
+        return Err(RecError::resources(key, format!("{n} weights"), "fewer than 4294967296")
+            .with_todo("lower its number of neighbours"));
+    }
+    Ok(n)
 }
 
 /// A fitted sparse item-item model: a user's scores are the sum of the rows of what the user has
@@ -210,7 +238,8 @@ pub(super) fn nearest(
     let n_items = train.n_items();
     let rows = (0..train.n_users() as u32).map(|user| train.items_of(UserId(user)));
     let by_item = ItemUsers::new(n_items, rows);
-    let row = |(sums, touched): &mut (Vec<f64>, Vec<u32>), item: u32| -> Vec<(u32, f32)> {
+    type Work = (Vec<f64>, Vec<u32>, Vec<(u32, f32)>);
+    let row = |(sums, touched, found): &mut Work, item: u32| -> Vec<(u32, f32)> {
         for &user in by_item.of(item as usize) {
             let share = user_weight(user);
             for &other in train.items_of(UserId(user)).iter().filter(|&&other| other != item) {
@@ -220,15 +249,58 @@ pub(super) fn nearest(
                 sums[other as usize] += share;
             }
         }
-        let found = touched.drain(..).map(|other| {
+        let all = touched.drain(..).map(|other| {
             let sum = std::mem::take(&mut sums[other as usize]);
             (other, weight(item, other, sum) as f32)
         });
-        let mut found: Vec<(u32, f32)> = found.filter(|&(_, weight)| weight > 0.0).collect();
-        found.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-        found.truncate(n_neighbours);
-        found.sort_unstable_by_key(|&(other, _)| other);
-        found
+        found.clear();
+        found.extend(all.filter(|&(_, weight)| weight > 0.0));
+        best_of(found, n_neighbours)
     };
-    (0..n_items as u32).into_par_iter().map_init(|| (vec![0.0; n_items], Vec::new()), row).collect()
+    (0..n_items as u32).into_par_iter().map_init(|| (vec![0.0; n_items], Vec::new(), Vec::new()), row).collect()
+}
+
+/// The `n` entries with the largest weights, items rising, in a list that is no longer than they
+/// are: next to a user of many items every item has as many neighbours, and only `n` are kept.
+fn best_of(found: &mut Vec<(u32, f32)>, n: usize) -> Vec<(u32, f32)> {
+    if n < found.len() {
+        found.select_nth_unstable_by(n, |a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        found.truncate(n);
+    }
+    found.sort_unstable_by_key(|&(other, _)| other);
+    found.to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_of_many_items_costs_no_more_than_the_neighbours_that_are_kept() {
+        // One user has 3,000 items: each has 2,999 neighbours, all alike, so the lowest ids stay.
+        let n_items = 3000;
+        let pairs = (0..n_items).map(|item| (UserId(0), ItemId(item)));
+        let train = Interactions::from_pairs(1, n_items as usize, pairs).unwrap();
+        let rows = nearest(&train, 5, |_| 1.0, |_, _, sum| sum);
+        let capacity: usize = rows.iter().map(Vec::capacity).sum();
+        assert_eq!(capacity, 5 * n_items as usize);
+        assert_eq!(rows[2], [0, 1, 3, 4, 5].map(|item| (item, 1.0)));
+        assert_eq!(rows[2000], [0, 1, 2, 3, 4].map(|item| (item, 1.0)));
+    }
+
+    #[test]
+    fn the_largest_weights_stay_and_of_equal_ones_the_lower_ids() {
+        let mut found = vec![(7, 1.0), (3, 2.0), (9, 1.0), (1, 1.0), (4, 0.5)];
+        assert_eq!(best_of(&mut found.clone(), 3), [(1, 1.0), (3, 2.0), (7, 1.0)]);
+        assert_eq!(best_of(&mut found, 9).len(), 5);
+    }
+
+    #[test]
+    fn columns_become_rows() {
+        // Column 0 has rows 1 and 2, column 2 has row 1.
+        let columns = vec![vec![(1, 0.5), (2, 0.25)], vec![], vec![(1, 2.0)]];
+        let rows = ItemWeights::from_columns(&columns, "model.item_knn").unwrap();
+        let expected = ItemWeights::from_rows(&[vec![], vec![(0, 0.5), (2, 2.0)], vec![(0, 0.25)]], "").unwrap();
+        assert_eq!(rows, expected);
+    }
 }
