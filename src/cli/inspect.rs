@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use gcnrec::internals::checkpoint;
 use gcnrec::internals::checkpoint::Contents;
+use gcnrec::internals::files::{LINES_LIMIT, read_small_text};
 use gcnrec::internals::report::{Cell, Table};
 use gcnrec::{DegreeBucket, Destination, Flag, LayerWeights, Part, Place, RecError, Result, Sources, Tensor};
 use gcnrec_graphs::{DegreeStats, GraphStats, Interactions, ItemId, UserId};
@@ -196,9 +197,9 @@ fn seen_pairs(contents: &Contents) -> Result<Option<Interactions>> {
 
 /// What a finished run learned about its examples. A run that was interrupted has no report yet.
 fn of_report(facts: &mut Facts, path: &Path) -> Result<()> {
-    let text = match std::fs::read_to_string(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        read => read.map_err(|source| RecError::Io { path: path.to_path_buf(), doing: "read", source })?,
+    let text = match read_small_text(path, LINES_LIMIT) {
+        Err(RecError::Missing { .. }) => return Ok(()),
+        read => read?,
     };
     let report: Value = serde_json::from_str(&text).map_err(|error| {
         RecError::input(Place::file(path), error.to_string(), "the report of a run")
@@ -216,12 +217,25 @@ fn of_report(facts: &mut Facts, path: &Path) -> Result<()> {
 
 fn of_layers(facts: &mut Facts, weights: &LayerWeights) {
     let shown = |weights: &[f64]| weights.iter().map(|weight| format!("{weight:.3}")).collect::<Vec<_>>().join(" ");
-    facts.add("layer weights", "mean", shown(&weights.mean));
+    // Users and items have networks of their own: a mean over both would be that of neither.
+    for (side, buckets) in [("users", &weights.users), ("items", &weights.items)] {
+        if !buckets.is_empty() {
+            facts.add("layer weights", &format!("mean of {side}"), shown(&mean_of(buckets)));
+        }
+    }
     for (side, buckets) in [("users", &weights.users), ("items", &weights.items)] {
         for DegreeBucket { min_degree, max_degree, n, weights } in buckets {
             facts.add("layer weights", &format!("{n} {side} of degree {min_degree}-{max_degree}"), shown(weights));
         }
     }
+}
+
+/// The mean over all nodes of the buckets.
+fn mean_of(buckets: &[DegreeBucket]) -> Vec<f64> {
+    let n: usize = buckets.iter().map(|bucket| bucket.n).sum();
+    let width = buckets.first().map_or(0, |bucket| bucket.weights.len());
+    let of_layer = |layer: usize| buckets.iter().map(|bucket| bucket.n as f64 * bucket.weights[layer]).sum::<f64>();
+    (0..width).map(|layer| of_layer(layer) / n.max(1) as f64).collect()
 }
 
 #[cfg(test)]
@@ -243,12 +257,24 @@ mod tests {
 
     #[test]
     fn layer_weights_are_listed_by_degree() {
-        let bucket = DegreeBucket { min_degree: 1, max_degree: 3, n: 9, weights: vec![0.75, 0.25] };
+        let bucket = |degree, n, first| DegreeBucket {
+            min_degree: degree,
+            max_degree: degree,
+            n,
+            weights: vec![first, 1.0 - first],
+        };
+        let (users, items) = (vec![bucket(1, 9, 0.75), bucket(4, 3, 0.25)], vec![bucket(2, 5, 0.5)]);
         let mut facts = Facts::new();
-        of_layers(&mut facts, &LayerWeights { mean: vec![0.5, 0.5], users: vec![bucket], items: vec![] });
+        of_layers(&mut facts, &LayerWeights { mean: vec![0.5, 0.5], users, items });
+        // (9 x .75 + 3 x .25) / 12 = .625
         assert_eq!(
             facts.0.render(Format::Csv),
-            "section,fact,value\nlayer weights,mean,0.500 0.500\nlayer weights,9 users of degree 1-3,0.750 0.250\n"
+            "section,fact,value\n\
+             layer weights,mean of users,0.625 0.375\n\
+             layer weights,mean of items,0.500 0.500\n\
+             layer weights,9 users of degree 1-1,0.750 0.250\n\
+             layer weights,3 users of degree 4-4,0.250 0.750\n\
+             layer weights,5 items of degree 2-2,0.500 0.500\n"
         );
     }
 }
