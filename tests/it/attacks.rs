@@ -16,7 +16,12 @@ use crate::trust::{CASES, fail, output, train};
 fn every_changed_shape_is_refused_and_no_changed_number_does_harm() {
     let (mut n_all, mut n_refused, mut wrong) = (0, 0, Vec::new());
     for model in 0..checks::model_names().len() {
-        for attack in checks::attacks::attacks(model) {
+        for (n, attack) in checks::attacks::attacks(model).into_iter().enumerate() {
+            // What must be refused is tried in full, and of what may be opened every third: the
+            // fuzz target has the rest.
+            if !attack.is_refused && n % 3 != 0 {
+                continue;
+            }
             println!("{}", attack.name);
             let started = Instant::now();
             let refused = checks::open(&attack.files);
