@@ -184,6 +184,17 @@ fn the_list_is_the_scores_sorted_with_ties_to_the_lower_id() {
             order.sort_by(|&a, &b| row[b as usize].total_cmp(&row[a as usize]));
             assert_eq!(top.items[q * 5..(q + 1) * 5], order[..5], "{}, user {q}", model.name);
         }
+        // Among the others as candidates the list is the same, to the bit.
+        let others: Vec<u32> = (0..N_ITEMS as u32).filter(|item| ![0, 7].contains(item)).collect();
+        let among = scorer.top_k_among(&queries, &vec![&others[..]; queries.len()], 5).unwrap();
+        assert_eq!((&among.items, &among.len), (&top.items, &top.len), "{}", model.name);
+        assert_eq!(bits(&among.scores), bits(&top.scores), "{}", model.name);
+        let among = scorer.top_k_among(&queries, &vec![&[1u32, 4][..]; queries.len()], 5).unwrap();
+        for (q, row) in scores.rows().into_iter().enumerate() {
+            let order = if row[4] > row[1] { [4, 1] } else { [1, 4] };
+            assert_eq!(among.items[q * 5..q * 5 + 2], order, "{}, user {q}", model.name);
+            assert_eq!(among.len[q], 2, "{}, user {q}", model.name);
+        }
     }
 }
 
