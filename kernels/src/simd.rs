@@ -85,6 +85,39 @@ pub fn block_sum(lanes: &[f32; BLOCK]) -> f32 {
     (four[0] + four[2]) + (four[1] + four[3])
 }
 
+/// Replaces every number by the first of the two that come of it, and sums the second: 16 lanes,
+/// then one tree.
+#[inline(always)]
+pub(crate) fn replace_and_sum(values: &mut [f32], new: impl Fn(usize, f32) -> (f32, f32)) -> f32 {
+    let mut lanes = [0.0; BLOCK];
+    let (blocks, rest) = values.as_chunks_mut::<BLOCK>();
+    let n_blocks = blocks.len();
+    for (block, values) in blocks.iter_mut().enumerate() {
+        for (lane, sum) in lanes.iter_mut().enumerate() {
+            let term;
+            (values[lane], term) = new(block * BLOCK + lane, values[lane]);
+            *sum += term;
+        }
+    }
+    for (lane, value) in rest.iter_mut().enumerate() {
+        let term;
+        (*value, term) = new(n_blocks * BLOCK + lane, *value);
+        lanes[lane] += term;
+    }
+    block_sum(&lanes)
+}
+
+/// The largest number, minus infinity where there is none.
+#[inline(always)]
+pub(crate) fn largest(values: &[f32]) -> f32 {
+    let mut lanes = [f32::NEG_INFINITY; BLOCK];
+    let (blocks, rest) = values.as_chunks::<BLOCK>();
+    for block in blocks.iter().map(|block| &block[..]).chain([rest]) {
+        lanes.iter_mut().zip(block).for_each(|(lane, &value)| *lane = if value > *lane { value } else { *lane });
+    }
+    lanes.into_iter().fold(f32::NEG_INFINITY, f32::max)
+}
+
 /// Dot product of two rows of one length: `sum over blocks of block_sum(left * right)`, blocks
 /// added in order. Where `FUSED` says that the caller is compiled for it, in vector instructions.
 ///

@@ -4,6 +4,7 @@ use burn_flex::{Flex, FlexDevice, FlexTensor};
 use burn_tensor::TensorData;
 
 use super::op::{Matrix, Op, OpBackend, Output};
+use super::scaled_sum::scale_and_add;
 use crate::{Buffer, Device};
 
 fn matrix(tensor: &FlexTensor) -> Matrix<'_> {
@@ -13,7 +14,19 @@ fn matrix(tensor: &FlexTensor) -> Matrix<'_> {
 }
 
 fn contiguous<const N: usize>(inputs: [FlexTensor; N]) -> [FlexTensor; N] {
-    inputs.map(|input| input.to_contiguous())
+    inputs.map(|input| whole_rows(&input).unwrap_or_else(|| input.to_contiguous()))
+}
+
+/// Some columns of a matrix, copied row by row. What is already in one piece, or lies in another
+/// way, is left to Burn, which copies number by number.
+fn whole_rows(input: &FlexTensor) -> Option<FlexTensor> {
+    let layout = input.layout();
+    let (&[rows, columns], &[stride, 1]) = (&layout.shape()[..], layout.strides()) else { return None };
+    let stride = usize::try_from(stride).ok().filter(|&stride| stride > columns)?;
+    let stored = &input.storage::<f32>()[layout.start_offset()..];
+    let mut values = Vec::with_capacity(rows * columns);
+    stored.chunks(stride).take(rows).for_each(|row| values.extend_from_slice(&row[..columns]));
+    Some(tensor(values, rows, columns))
 }
 
 fn tensor(values: Vec<f32>, rows: usize, columns: usize) -> FlexTensor {
@@ -36,13 +49,20 @@ impl OpBackend for Flex {
         saved: &O::Saved,
         gradient: FlexTensor,
     ) -> [FlexTensor; N] {
-        let (inputs, gradient) = (contiguous(inputs), gradient.to_contiguous());
+        let (inputs, [gradient]) = (contiguous(inputs), contiguous([gradient]));
         let matrices = inputs.each_ref().map(matrix);
         let mut gradients = op.backward(matrices, saved, matrix(&gradient)).into_iter();
         matrices.map(|input| {
             let values = gradients.next().expect("an op should answer a gradient for each input");
             tensor(values, input.rows, input.columns)
         })
+    }
+
+    fn add(a: FlexTensor, b: FlexTensor) -> FlexTensor {
+        let [mut a, b] = contiguous([a, b]);
+        // In place where nobody else holds `a`.
+        scale_and_add(a.storage_mut(), 1.0, matrix(&b).values);
+        a
     }
 
     fn place(_: &Device) -> Self::Device {

@@ -15,8 +15,26 @@ mod gpu;
 pub(super) const NONE: u32 = u32::MAX;
 
 #[derive(Debug, Clone)]
-struct Gather {
+pub(super) struct Gather {
     index: Arc<Vec<u32>>,
+}
+
+impl Gather {
+    /// Reads these rows; each should be one of the table, or [`NONE`].
+    pub(super) fn of(index: Vec<u32>) -> Self {
+        Gather { index: Arc::new(index) }
+    }
+
+    /// How many rows are read.
+    pub(super) fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// Which rows are read.
+    #[cfg(feature = "gpu")]
+    pub(super) fn index(&self) -> &[u32] {
+        &self.index
+    }
 }
 
 impl Op<1> for Gather {
@@ -68,7 +86,7 @@ pub fn gather<B: OpBackend>(table: Tensor<B, 2>, index: impl IntoIterator<Item =
     let n_rows = table.dims()[0];
     let index: Vec<u32> = index.into_iter().map(|at| at.unwrap_or(NONE)).collect();
     assert!(index.iter().all(|&at| at == NONE || (at as usize) < n_rows), "gather: an index should be a row");
-    apply(&Gather { index: Arc::new(index) }, [table])
+    apply(&Gather::of(index), [table])
 }
 
 #[cfg(test)]
@@ -79,7 +97,7 @@ mod tests {
     #[test]
     fn a_row_sums_the_gradients_of_the_places_that_read_it() {
         // Row 0 is read by places 0 and 3, row 2 by place 1, row 1 by nobody.
-        let op = Gather { index: Arc::new(vec![0, 2, NONE, 0]) };
+        let op = Gather::of(vec![0, 2, NONE, 0]);
         let table = Matrix { values: &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], rows: 3, columns: 2 };
         assert_eq!(op.forward([table]).values, [1.0, 2.0, 5.0, 6.0, 0.0, 0.0, 1.0, 2.0]);
         let gradient = Matrix { values: &[1.0, 2.0, 10.0, 20.0, 7.0, 7.0, 0.5, 0.25], rows: 4, columns: 2 };
@@ -89,7 +107,7 @@ mod tests {
     #[test]
     fn the_gradient_matches_differences_and_threads_change_nothing() {
         let index: Vec<u32> = (0..700u32).map(|i| if i % 11 == 0 { NONE } else { i * 37 % 13 }).collect();
-        let op = Gather { index: Arc::new(index) };
+        let op = Gather::of(index);
         check_gradients(&op, [(13, 5)], 2e-3);
         check_threads(&op, [(13, 5)]);
     }

@@ -22,8 +22,11 @@ use super::sequences::Sequences;
 use crate::elementary::{softplus_sigmoid, tanh};
 use crate::tile::{Left, Panels, ROW_BLOCK, Store, product};
 
+mod cell;
 #[cfg(feature = "gpu")]
-mod gpu;
+pub(super) mod gpu;
+
+pub use cell::gru_cell;
 
 /// Sequences that run side by side.
 const GROUP: usize = 32;

@@ -5,7 +5,9 @@
 //! kernels of ours, in a file `gpu.rs` beside it, on the memory of Burn's tensors. Burn's own
 //! products over GPUs are not used, nor its sum of all numbers: which kernel multiplies, and with
 //! how many digits, is up to the device, and that sum is in no fixed order. What stands between the
-//! ops (functions of each number, sums along rows, parts of matrices) is Burn's.
+//! ops on a number for each row, and joining and cutting matrices, is Burn's, and what joins the
+//! gradients of a matrix that is read twice is ours. A release compiles Burn's own loops without
+//! optimising them: nothing that grows with rows times columns should be left to it.
 //!
 //! Sums have a fixed order, and the numbers of a row depend on that row alone: neither the number
 //! of threads nor what else is in a batch enters. All matrices are row-major and of two dimensions;
@@ -13,6 +15,7 @@
 
 mod activation;
 mod attention;
+mod drawn_loss;
 mod drop;
 mod flex;
 mod gather;
@@ -25,6 +28,9 @@ mod op;
 #[cfg(feature = "gpu")]
 mod pairs;
 mod residual_norm;
+mod row_dots;
+mod row_softmax;
+mod scaled_sum;
 mod sequences;
 mod softmax_loss;
 mod spectral;
@@ -36,17 +42,21 @@ pub use activation::{Activation, activate};
 pub use attention::attention;
 pub use burn_autodiff::Autodiff;
 pub use burn_flex::Flex;
+pub use drawn_loss::{Drawn, DrawnKind, drawn_loss};
 pub use drop::{Drop, dropout};
 pub use gather::gather;
 #[cfg(feature = "gpu")]
 pub use gpu::Passes;
-pub use gru::gru;
+pub use gru::{gru, gru_cell};
 pub use linear::linear;
 pub use local_attention::local_attention;
 #[cfg(not(feature = "gpu"))]
 pub use op::Passes;
 pub use op::{Matrix, OnAnyTape, Op, OpBackend, Output, Tape, on_tape_of, to_buffer, to_tensor};
 pub use residual_norm::residual_norm;
+pub use row_dots::row_dots;
+pub use row_softmax::row_softmax;
+pub use scaled_sum::scaled_sum;
 pub use sequences::Sequences;
 pub use softmax_loss::{LossScratch, softmax_loss};
 pub use spectral::spectral_filter;

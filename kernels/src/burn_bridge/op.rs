@@ -72,6 +72,11 @@ pub trait OpBackend: Backend {
         gradient: FloatTensor<Self>,
     ) -> [FloatTensor<Self>; N];
 
+    /// The sum of two gradients of one matrix.
+    fn add(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self> {
+        Self::float_add(a, b)
+    }
+
     /// Where the tensors of one of our devices live. The device should be one of those that the
     /// backend is for: see [`on_tape_of`].
     fn place(device: &Device) -> Self::Device;

@@ -25,9 +25,17 @@ impl<B: OpBackend, O: Op<N>, const N: usize> Backward<B, N> for OnTape<O, N> {
         let (op, saved, inputs) = ops.state;
         let found = B::run_backward(&op, inputs, &saved, gradient);
         for (parent, gradient) in ops.parents.into_iter().zip(found) {
-            if let Some(parent) = parent {
-                gradients.register::<B>(parent.id, gradient);
-            }
+            let Some(parent) = parent else { continue };
+            // What other ops gave is added by our own sum: Burn would add it, slower, in `register`.
+            // It is asked for by a tensor, of which only the node is read.
+            let mut asked = Autodiff::<B>::from_inner(gradient);
+            asked.node = parent;
+            let before = gradients.remove(&asked);
+            let gradient = match before {
+                Some(before) => B::add(asked.primitive, before),
+                None => asked.primitive,
+            };
+            gradients.register::<B>(asked.node.id, gradient);
         }
     }
 }

@@ -43,3 +43,23 @@ fn other_threads_take_nothing_from_a_tape() {
     });
     assert_eq!(differing, 0, "of 1600 gradients");
 }
+
+/// Columns 2 to 4 of 7, read backwards: the other columns have no gradient, and what two readers
+/// give to one matrix is added.
+#[test]
+fn an_op_reads_some_columns_of_a_matrix_and_passes_their_gradient() {
+    let data = TensorData::new((0..21u8).map(f32::from).collect::<Vec<_>>(), [3, 7]);
+    let x = Tensor::<Tape, 2>::from_data(data, &Default::default()).require_grad();
+    let part = x.clone().narrow(1, 2, 3);
+    let read = gather(part.clone(), [Some(2), Some(0)]);
+    let values = |of: Tensor<Flex, 2>| of.into_data().into_vec::<f32>().unwrap();
+    assert_eq!(values(read.clone().inner()), [16.0, 17.0, 18.0, 2.0, 3.0, 4.0]);
+    // The gradient of one side of a joined matrix is some of its columns too.
+    let joined = gather(Tensor::cat(vec![read, gather(part, [Some(1), Some(2)])], 1), [Some(0), Some(1)]);
+    let factors = TensorData::new((1..=12u8).map(f32::from).collect::<Vec<_>>(), [2, 6]);
+    let gradients = (joined * Tensor::from_data(factors, &Default::default())).sum().backward();
+    let rows = values(x.grad(&gradients).unwrap());
+    // Row 0 is read second by the first reader, row 1 first by the second, row 2 by both.
+    assert_eq!(rows[..7], [0.0, 0.0, 7.0, 8.0, 9.0, 0.0, 0.0]);
+    assert_eq!((&rows[9..12], &rows[16..19]), (&[4.0, 5.0, 6.0][..], &[11.0, 13.0, 15.0][..]));
+}

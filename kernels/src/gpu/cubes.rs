@@ -41,6 +41,22 @@ pub(crate) fn lane_sum(shared: &mut SharedMemory<f32>, value: f32) -> f32 {
     sum
 }
 
+/// The largest value of the lanes of each row; every lane of the row gets it. All units of the cube
+/// must take part.
+#[cube]
+pub(crate) fn lane_max(shared: &mut SharedMemory<f32>, value: f32) -> f32 {
+    let unit = UNIT_POS as usize;
+    shared[unit] = value;
+    sync_cube();
+    let first = unit - unit % LANES;
+    let mut most = value;
+    for lane in 0..LANES {
+        most = f32::max(most, shared[first + lane]);
+    }
+    sync_cube();
+    most
+}
+
 /// `<a[a_at..], b[b_at..]>` over `width` numbers, which the lanes of a row share; every lane of the
 /// row gets it, and 0 where the row is not `inside`. All units of the cube must take part.
 #[cube]

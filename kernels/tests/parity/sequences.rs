@@ -6,8 +6,9 @@ use std::sync::Arc;
 use burn_tensor::Tensor;
 use gcnrec_kernels::Device;
 use gcnrec_kernels::burn_bridge::{
-    Activation, Drop, LossScratch, OnAnyTape, Sequences, Tape, activate, attention, dropout, gather, gru, linear,
-    local_attention, on_tape_of, residual_norm, softmax_loss, spectral_filter, to_buffer, to_tensor,
+    Activation, Drawn, DrawnKind, Drop, LossScratch, OnAnyTape, Sequences, Tape, activate, attention, drawn_loss,
+    dropout, gather, gru, gru_cell, linear, local_attention, on_tape_of, residual_norm, row_dots, row_softmax,
+    scaled_sum, softmax_loss, spectral_filter, to_buffer, to_tensor,
 };
 
 use crate::{assert_close, assert_same_bits, numbers, on_each, wide};
@@ -26,6 +27,11 @@ enum Op {
     Loss(Vec<u32>),
     /// Two losses on one scratch, backward in the order of a tape.
     Losses(Vec<u32>, Vec<u32>),
+    Drawn(DrawnKind, Drawn),
+    GruCell,
+    RowDots,
+    RowSoftmax(f32),
+    ScaledSum(f32),
 }
 
 impl Op {
@@ -54,6 +60,11 @@ impl Op {
                 let scratch = LossScratch::default();
                 loss(first, &scratch) + loss(second, &scratch)
             }
+            Op::Drawn(kind, drawn) => drawn_loss(*kind, input(0), input(1), inputs.get(2).cloned(), drawn.clone()),
+            Op::GruCell => gru_cell(input(0), input(1), input(2)),
+            Op::RowDots => row_dots(input(0), input(1)),
+            Op::RowSoftmax(temperature) => row_softmax(input(0), *temperature),
+            Op::ScaledSum(factor) => scaled_sum(*factor, input(0), input(1)),
         }
     }
 }
@@ -188,4 +199,56 @@ fn the_softmax_loss_with_and_without_a_bias() {
     }
     // The second forward pass overwrites what the first left.
     check("two losses", &Op::Losses(vec![0, 1, 2, 4], vec![3, 3, 0, 1]), &[[4, 3], [5, 3]]);
+}
+
+#[test]
+fn losses_against_drawn_rows() {
+    let kinds = [
+        DrawnKind::Softmax,
+        DrawnKind::PairwiseMax { penalty: 0.7 },
+        DrawnKind::Logistic { weight: 0.6 },
+        DrawnKind::Pairwise,
+    ];
+    for kind in kinds {
+        for (n, n_drawn, n_rows, dim) in [(1, 1, 3, 2), (70, 37, 29, 7), (300, 150, 90, 65)] {
+            for one_each in [false, true] {
+                let n_drawn = if one_each { n } else { n_drawn };
+                let stand = |n: usize| match kind {
+                    DrawnKind::Softmax => numbers(7, n),
+                    _ => Vec::new(),
+                };
+                let drawn = Drawn {
+                    targets: (0..n).map(|i| (i * 7 % n_rows) as u32).collect(),
+                    rows: (0..n_drawn).map(|j| (j * 5 % n_rows) as u32 / 2).collect(),
+                    one_each,
+                    of_positions: stand(n),
+                    of_rows: stand(n_drawn),
+                };
+                let name = format!("{kind:?}, one each: {one_each}");
+                check(&name, &Op::Drawn(kind, drawn.clone()), &[[n, dim], [n_rows, dim]]);
+                check(&name, &Op::Drawn(kind, drawn), &[[n, dim], [n_rows, dim], [1, n_rows]]);
+            }
+        }
+    }
+    // Where every drawn row is the target nothing counts.
+    let none = Drawn { targets: vec![1, 1], rows: vec![1, 1, 1], ..Drawn::default() };
+    for kind in kinds {
+        check("no drawn row counts", &Op::Drawn(kind, none.clone()), &[[2, 5], [3, 5]]);
+    }
+}
+
+#[test]
+fn gated_units_for_one_position() {
+    for (rows, width) in [(1, 1), (37, 17)] {
+        check("gru_cell", &Op::GruCell, &[[rows, 3 * width], [rows, 3 * width], [rows, width]]);
+    }
+}
+
+#[test]
+fn inner_products_sums_and_softmax_of_rows() {
+    for (rows, columns) in [(1, 1), (37, 17), (261, 70)] {
+        check("row_dots", &Op::RowDots, &[[rows, columns]; 2]);
+        check("row_softmax", &Op::RowSoftmax(0.6), &[[rows, columns]]);
+        check("scaled_sum", &Op::ScaledSum(-2.5), &[[rows, columns]; 2]);
+    }
 }

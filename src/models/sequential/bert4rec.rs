@@ -113,7 +113,7 @@ impl Encoder for Config {
         let n_items = table.dims()[0] as u32;
         let items = ops::gather(table, input.items.iter().map(|&item| (item < n_items).then_some(item)));
         let holes = ops::gather(weights.get("mask"), input.items.iter().map(|&item| (item == n_items).then_some(0)));
-        let x = items + holes;
+        let x = ops::scaled_sum(1.0, items, holes);
         let x = embed(weights, x, places(input.sequences), self.norm_epsilon, noise.drop(self.dropout));
         let x = self.blocks().run(weights, x, input.sequences, noise);
         let x = ops::activate(self.activation.op(), apply_dense(weights, "head", x));

@@ -15,10 +15,10 @@
 //! section 3.4 (after Vapnik and Vashist, 2009; Hinton et al., 2015). Deliberate difference: they
 //! train the second network to its end before the first; here both learn side by side.
 
-use burn_tensor::{Tensor, activation};
+use burn_tensor::Tensor;
 use gcnrec_graphs::Seed;
 use gcnrec_kernels::Device;
-use gcnrec_kernels::burn_bridge::{LossScratch, Sequences, Tape, gather, linear};
+use gcnrec_kernels::burn_bridge::{LossScratch, Sequences, Tape, gather, linear, row_dots, row_softmax};
 
 use super::parameters::{Noise, Parameters};
 use super::{Encoder, ITEMS, Input, Loss, Objective, Rule};
@@ -100,7 +100,7 @@ impl<M: Encoder> Distiller<M> {
         let table = weights.get(ITEMS);
         let zeros = Tensor::zeros([1, table.dims()[0]], &table.device());
         let scores = linear(hidden.clone().detach(), table.clone().detach().transpose(), zeros);
-        let probabilities = activation::softmax(scores / self.distillation.temperature, 1);
+        let probabilities = row_softmax(scores, self.distillation.temperature);
         let plain = Objective { loss: Loss::CrossEntropy, ..Objective::default() };
         let losses = plain.losses(hidden, (table, None), &targets, &Default::default(), &self.scratch);
         self.parameters.descend(&weights, losses / targets.len() as f32, rule)?;
@@ -128,7 +128,8 @@ impl<M: Encoder> Distiller<M> {
         let right = gather(items.clone(), own().map(|position| position.map(|position| targets[position as usize])));
         let zeros = Tensor::zeros([1, items.dims()[1]], &items.device());
         let expected = linear(soft.probabilities.clone(), items, zeros);
-        let difference = (gather(hidden, own()) * (right - expected)).sum_dim(1) * self.distillation.weight;
+        let hidden = gather(hidden, own());
+        let difference = (row_dots(hidden.clone(), right) - row_dots(hidden, expected)) * self.distillation.weight;
         let mut mixed = vec![None; targets.len()];
         for (row, &position) in soft.positions.iter().enumerate() {
             mixed[position as usize] = Some(row as u32);

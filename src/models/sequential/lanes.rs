@@ -16,9 +16,9 @@
 use std::marker::PhantomData;
 use std::ops::Range;
 
-use burn_tensor::{Tensor, activation};
+use burn_tensor::Tensor;
 use gcnrec_kernels::Buffer;
-use gcnrec_kernels::burn_bridge::{LossScratch, OpBackend, Tape, gather, to_buffer, to_tensor};
+use gcnrec_kernels::burn_bridge::{LossScratch, OpBackend, Tape, gather, gru_cell, to_buffer, to_tensor};
 
 use super::gru4rec::{Config, without_bias};
 use super::learner::{LateLosses, freeze, nothing_follows, put_items, settle, weigh};
@@ -152,25 +152,10 @@ fn run_step<B: OpBackend>(
     for (layer, state) in states.into_iter().enumerate() {
         let from_below = without_bias(x, weights.get(&format!("gru.{layer}.input")));
         let from_state = without_bias(state.clone(), weights.get(&format!("gru.{layer}.state")));
-        x = cell(from_below, from_state, state);
+        x = gru_cell(from_below, from_state, state);
         after.push(x.clone());
     }
     (model.read_out(weights, x, noise), after)
-}
-
-/// The new states of gated units: the formulas of [`gcnrec_kernels::burn_bridge::gru`] for one
-/// position.
-///
-/// # Shapes
-/// - `x`, `u`: `[n, 3 hidden]`, reset, update, new; `state`: `[n, hidden]`
-fn cell<B: OpBackend>(x: Tensor<B, 2>, u: Tensor<B, 2>, state: Tensor<B, 2>) -> Tensor<B, 2> {
-    let hidden = state.dims()[1];
-    let part = |of: &Tensor<B, 2>, gate: usize| of.clone().narrow(1, gate * hidden, hidden);
-    let reset = activation::sigmoid(part(&x, 0) + part(&u, 0));
-    let update = activation::sigmoid(part(&x, 1) + part(&u, 1));
-    let new = (part(&x, 2) + reset * part(&u, 2)).tanh();
-    // (1 - z) n + z h
-    new.clone() + update * (state - new)
 }
 
 impl<T: Tape> Learner for LaneLearner<T> {

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use burn_tensor::TensorData;
 use gcnrec_graphs::{Interactions, ItemId, Seed, UserId};
 use gcnrec_kernels::Device;
 use gcnrec_kernels::burn_bridge::{Flex, Sequences};
@@ -61,49 +60,6 @@ fn steps_that_pass_their_states_on_say_what_whole_sequences_say() {
                 // Other orders of some 32-bit sums of about 1.
                 assert!((found - expected).abs() < 1e-5, "step {at}, lane {lane}: {found} {expected}");
             }
-        }
-    }
-}
-
-/// The derivative of a cell from a state that is not zero, by central differences in f64.
-#[test]
-fn the_derivative_of_a_cell_is_that_of_central_differences() {
-    const ROWS: usize = 2;
-    const HIDDEN: usize = 3;
-    let wave = |n: usize, step: f64| -> Vec<f64> { (0..n).map(|at| (0.7 + step * at as f64).sin()).collect() };
-    let inputs = [wave(ROWS * 3 * HIDDEN, 0.9), wave(ROWS * 3 * HIDDEN, 1.7), wave(ROWS * HIDDEN, 2.3)];
-    let upstream = wave(ROWS * HIDDEN, 3.1);
-    let sigmoid = |a: f64| 1.0 / (1.0 + (-a).exp());
-    let value = |[x, u, state]: &[Vec<f64>; 3]| {
-        let mut sum = 0.0;
-        for row in 0..ROWS {
-            for j in 0..HIDDEN {
-                let at = |gate: usize| row * 3 * HIDDEN + gate * HIDDEN + j;
-                let (r, z) = (sigmoid(x[at(0)] + u[at(0)]), sigmoid(x[at(1)] + u[at(1)]));
-                let n = (x[at(2)] + r * u[at(2)]).tanh();
-                sum += upstream[row * HIDDEN + j] * ((1.0 - z) * n + z * state[row * HIDDEN + j]);
-            }
-        }
-        sum
-    };
-    let tensor = |values: &[f64], columns: usize| {
-        let values: Vec<f32> = values.iter().map(|&value| value as f32).collect();
-        Tensor::<OnCpu, 2>::from_data(TensorData::new(values, [ROWS, columns]), &Default::default())
-    };
-    let given =
-        [(0, 3 * HIDDEN), (1, 3 * HIDDEN), (2, HIDDEN)].map(|(i, width)| tensor(&inputs[i], width).require_grad());
-    let [x, u, state] = given.clone();
-    let gradients = (cell(x, u, state) * tensor(&upstream, HIDDEN)).sum().backward();
-    for (which, input) in given.iter().enumerate() {
-        let gradient: Vec<f32> = input.grad(&gradients).unwrap().into_data().into_vec().unwrap();
-        for (at, &gradient) in gradient.iter().enumerate() {
-            let moved = |by: f64| {
-                let mut all = inputs.clone();
-                all[which][at] += by;
-                value(&all)
-            };
-            let expected = (moved(1e-5) - moved(-1e-5)) / 2e-5;
-            assert!((f64::from(gradient) - expected).abs() < 1e-5, "input {which}[{at}]: {gradient} {expected}");
         }
     }
 }

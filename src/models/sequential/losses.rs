@@ -24,8 +24,8 @@
 
 use std::sync::Arc;
 
-use burn_tensor::{Tensor, TensorData, activation};
-use gcnrec_kernels::burn_bridge::{LossScratch, OpBackend, gather, linear, softmax_loss};
+use burn_tensor::Tensor;
+use gcnrec_kernels::burn_bridge::{Drawn, DrawnKind, LossScratch, OpBackend, drawn_loss, softmax_loss};
 use serde::{Deserialize, Serialize};
 
 use super::negatives::Negatives;
@@ -127,87 +127,31 @@ impl Objective {
         if self.loss == Loss::CrossEntropy {
             return softmax_loss(hidden, items, bias, Arc::new(targets.to_vec()), scratch);
         }
-        // With a bias, an item's vector is one longer, and meets a 1.
-        let (hidden, items) = match bias {
-            None => (hidden, items),
-            Some(bias) => {
-                let ones = Tensor::ones([hidden.dims()[0], 1], &hidden.device());
-                (Tensor::cat(vec![hidden, ones], 1), Tensor::cat(vec![items, bias.transpose()], 1))
-            }
+        let mut drawn = Drawn {
+            targets: targets.to_vec(),
+            rows: negatives.items.clone(),
+            one_each: !self.shares_negatives(),
+            ..Drawn::default()
         };
-        let rows = |of: &[u32]| gather(items.clone(), of.iter().copied().map(Some));
-        let target = (rows(targets) * hidden.clone()).sum_dim(1);
-        let drawn = rows(&negatives.items);
-        match self.loss {
-            Loss::Bpr => activation::softplus((drawn * hidden).sum_dim(1) - target, 1.0),
-            Loss::Bce => {
-                let negative = (drawn * hidden).sum_dim(1);
-                activation::softplus(target.neg(), 1.0) + activation::softplus(negative, 1.0)
-            }
+        let kind = match self.loss {
+            Loss::Bpr => DrawnKind::Pairwise,
+            Loss::Bce => DrawnKind::Logistic { weight: 1.0 },
             Loss::Gbce => {
                 let (share, t) = (negatives.n_against as f32 / (n_items as f32 - 1.0).max(1.0), self.gbce_t);
-                let beta = share * (t * (1.0 - 1.0 / share) + 1.0 / share);
-                let shift = shift(targets, negatives, |_, _| 0.0, &hidden.device());
-                let negative = scores(hidden, drawn) + shift;
-                activation::softplus(target.neg(), 1.0) * beta + activation::softplus(negative, 1.0).sum_dim(1)
+                DrawnKind::Logistic { weight: share * (t * (1.0 - 1.0 / share) + 1.0 / share) }
             }
-            Loss::BprMax => {
-                let shift = shift(targets, negatives, |_, _| 0.0, &hidden.device());
-                let raw = scores(hidden, drawn);
-                let counted = raw.clone() + shift.clone();
-                let all = log_sum_exp(counted.clone());
-                // Where nothing counts the weights would be those of the target.
-                let q = (counted.clone() - all.clone()).exp() * (shift + 1.0).clamp_min(0.0);
-                // log sigmoid(s_t - s_j) = -softplus(s_j - s_t)
-                let width = raw.dims()[1];
-                let lost = activation::softplus(counted.clone() - target.repeat_dim(1, width), 1.0);
-                all - log_sum_exp(counted - lost) + (q * raw.powi_scalar(2)).sum_dim(1) * self.bpreg
-            }
+            Loss::BprMax => DrawnKind::PairwiseMax { penalty: self.bpreg },
             Loss::SampledSoftmax | Loss::CrossEntropy => {
+                // A negative stands for (1 - p_t) / (k p_j) items.
                 let k = negatives.n_against as f32;
-                let stands_for = |position: usize, negative: usize| {
-                    let (p_t, p_j) = (negatives.of_targets[position], negatives.probabilities[negative]);
-                    ((1.0 - p_t).max(f32::MIN_POSITIVE) / (k * p_j)).ln()
-                };
-                let shift = shift(targets, negatives, stands_for, &hidden.device());
-                let negative = scores(hidden, drawn) + shift;
-                log_sum_exp(Tensor::cat(vec![target.clone(), negative], 1)) - target
+                drawn.of_positions =
+                    negatives.of_targets.iter().map(|p| (1.0 - p).max(f32::MIN_POSITIVE).ln()).collect();
+                drawn.of_rows = negatives.probabilities.iter().map(|p| -(k * p).ln()).collect();
+                DrawnKind::Softmax
             }
-        }
+        };
+        drawn_loss(kind, hidden, items, bias, drawn)
     }
-}
-
-/// What is added to a score that does not count.
-const RULED_OUT: f32 = -1e9;
-
-/// The score of each negative at each position, `[n, k]`.
-fn scores<B: OpBackend>(hidden: Tensor<B, 2>, negatives: Tensor<B, 2>) -> Tensor<B, 2> {
-    let zeros = Tensor::zeros([1, negatives.dims()[0]], &hidden.device());
-    linear(hidden, negatives.transpose(), zeros)
-}
-
-/// What is added to these scores: a number for each, and where the negative is the position's own
-/// target what rules it out.
-fn shift<B: OpBackend>(
-    targets: &[u32],
-    negatives: &Negatives,
-    plus: impl Fn(usize, usize) -> f32,
-    place: &B::Device,
-) -> Tensor<B, 2> {
-    let ids = &negatives.items;
-    let row = |(position, target): (usize, &u32)| {
-        let of = |(at, id): (usize, &u32)| if id == target { RULED_OUT } else { plus(position, at) };
-        ids.iter().enumerate().map(of).collect::<Vec<f32>>()
-    };
-    let all: Vec<f32> = targets.iter().enumerate().flat_map(row).collect();
-    Tensor::from_data(TensorData::new(all, [targets.len(), ids.len()]), place)
-}
-
-/// `log sum exp` of each row.
-fn log_sum_exp<B: OpBackend>(x: Tensor<B, 2>) -> Tensor<B, 2> {
-    // The largest is subtracted as a number: it moves no gradient.
-    let largest = x.clone().detach().max_dim(1);
-    (x - largest.clone()).exp().sum_dim(1).log() + largest
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The losses against hand-worked values, and their derivatives against central differences of the
 //! formulas in f64.
 
+use burn_tensor::TensorData;
 use gcnrec_kernels::burn_bridge::Flex;
 
 use super::super::tests::OnCpu;

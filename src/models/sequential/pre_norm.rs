@@ -48,12 +48,13 @@ pub(super) fn run<B: OpBackend>(
         let query = apply_dense(weights, &name("query"), asked.clone());
         let qkv = Tensor::cat(vec![query, apply_dense(weights, &name("key_value"), x)], 1);
         let drop = noise.drop(blocks.attention_dropout);
-        x = asked + ops::attention(qkv, sequences, blocks.heads, blocks.causal, drop);
+        let met = ops::attention(qkv, sequences, blocks.heads, blocks.causal, drop);
+        x = ops::scaled_sum(1.0, asked, met);
         let read = normal(&name("feed_forward_norm"), x);
         let inner = apply_dense(weights, &name("feed_forward.inner"), read.clone());
         let inner = ops::dropout(ops::activate(blocks.activation.op(), inner), noise.drop(blocks.dropout));
         let outer = apply_dense(weights, &name("feed_forward.outer"), inner);
-        x = read + ops::dropout(outer, noise.drop(blocks.dropout));
+        x = ops::scaled_sum(1.0, read, ops::dropout(outer, noise.drop(blocks.dropout)));
     }
     normal("output_norm", x)
 }

@@ -11,7 +11,7 @@
 //! window, not at the last of every prefix; sequences are not filled up to one length.
 
 use burn_tensor::Tensor;
-use gcnrec_kernels::burn_bridge::{OpBackend, dropout, gather};
+use gcnrec_kernels::burn_bridge::{OpBackend, dropout, gather, scaled_sum};
 
 use super::blocks::{Blocks, embed, embedding, heads_divide, places};
 use super::{Activation, Encoder, ITEMS, Init, Input, Loss, Noise, Objective, Parameter, Task, Weights, pre_norm};
@@ -112,7 +112,7 @@ impl Encoder for Config {
         let items = gather(weights.get(ITEMS), input.items.iter().copied().map(Some));
         if self.pre_norm {
             let positions = gather(weights.get("positions"), places(input.sequences).map(Some));
-            let x = items * (self.dim as f32).sqrt() + positions;
+            let x = scaled_sum((self.dim as f32).sqrt(), items, positions);
             let x = dropout(x, noise.drop(self.dropout));
             return pre_norm::run(&self.blocks(), weights, x, input.sequences, noise);
         }

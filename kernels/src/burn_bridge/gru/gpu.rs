@@ -16,16 +16,16 @@ use crate::gpu::{Gpu, cubes_for, launch};
 #[derive(Debug)]
 pub struct Kept {
     /// [`SAVED`] numbers of each unit at each position.
-    saved: Buffer<f32>,
+    pub(super) saved: Buffer<f32>,
     /// The state before each position.
-    before: Buffer<f32>,
+    pub(super) before: Buffer<f32>,
     /// The first row of each sequence, the longest sequence first.
-    firsts: Buffer<u32>,
+    pub(super) firsts: Buffer<u32>,
 }
 
 /// One position of the sequences that have it: see [`super::cell_body`].
 #[cube(launch_unchecked)]
-fn cell_kernel(
+pub(super) fn cell_kernel(
     x: &Array<f32>,
     u: &Array<f32>,
     firsts: &Array<u32>,
@@ -63,7 +63,7 @@ fn cell_kernel(
 /// leaves to the state here, and becomes what this one leaves to the state before, apart from what
 /// goes through the weights: `through`, of the sequences that have a position after this.
 #[cube(launch_unchecked)]
-fn cell_gradient_kernel(
+pub(super) fn cell_gradient_kernel(
     gradient: &Array<f32>,
     saved: &Array<f32>,
     before: &Array<f32>,
