@@ -73,6 +73,40 @@ fn a_comparison_that_is_killed_alone_and_resumed_comes_out_the_same() {
     }
 }
 
+#[test]
+fn a_replacement_that_is_killed_leaves_a_run_that_answers() {
+    let base = tempfile::tempdir().unwrap();
+    let run = base.path().join("run");
+    let training = |force: bool| {
+        let mut command = train(&CASES[1], &run, false);
+        if force {
+            command.args(["--force", "--seed", "7"]);
+        }
+        command
+    };
+    let started = Instant::now();
+    succeed(training(false));
+    let duration = started.elapsed();
+    let answer = || {
+        let mut command = gcnrec();
+        command.arg("recommend").arg(&run).args(["--user", "user-0001", "--output", "csv"]);
+        succeed(command).stdout
+    };
+    let old = answer();
+    let mut draws = Draws(3);
+    for _ in 0..4 {
+        let mut child = start(training(true));
+        std::thread::sleep(duration.mul_f64(draws.share()));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        answer();
+    }
+    succeed(training(true));
+    assert!(answer() != old, "another seed gives other scores");
+    let left: Vec<_> = fs::read_dir(base.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["run"]);
+}
+
 /// A run of many small epochs, once it has written its first.
 fn long_run(run: &Path) -> Child {
     let mut command = train(&CASES[1], run, false);
