@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::error::{Place, RecError, Result};
 
 /// The most that a file of settings has: 16 MiB.
-pub const SETTINGS_LIMIT: u64 = 16 << 20;
+pub(crate) const SETTINGS_LIMIT: u64 = 16 << 20;
 
 /// The most that a report, a list of names or the lines of a training have: 1 GiB.
 pub const LINES_LIMIT: u64 = 1 << 30;
@@ -19,7 +19,7 @@ pub const LINES_LIMIT: u64 = 1 << 30;
 /// # Errors
 /// [`RecError::Io`] when the system refuses; [`RecError::Input`] for a larger file, of which no
 /// more than the limit was read.
-pub fn read_small_file(path: &Path, limit: u64) -> Result<Vec<u8>> {
+pub(crate) fn read_small_file(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(RecError::read(path))?;
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(RecError::read(path))?;

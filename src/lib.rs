@@ -28,6 +28,9 @@
 //! `train`, `recommend`, `report`, `eval`, `checkpoint`, `debias`, `models`, `objectives`,
 //! `samplers`, `data`, then the crates `gcnrec-kernels` and `gcnrec-graphs`.
 
+// What is public is what `gcnrec::` exports.
+#![warn(unreachable_pub)]
+
 #[cfg(all(feature = "failpoints", not(debug_assertions)))]
 compile_error!("the feature failpoints is for tests: it must not be in a release build");
 

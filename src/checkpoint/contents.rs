@@ -21,7 +21,7 @@ pub const RECOVERED_FROM: &str = "recovered_from";
 pub const HOLDS: &str = "holds";
 
 /// The fact that tells whether seen items are masked when serving. Without it they are.
-pub const EXCLUDE_SEEN: &str = "exclude_seen";
+pub(crate) const EXCLUDE_SEEN: &str = "exclude_seen";
 
 /// Everything in a checkpoint.
 #[derive(Debug, Clone, PartialEq)]

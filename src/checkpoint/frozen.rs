@@ -16,7 +16,7 @@ use crate::error::{Place, RecError, Result};
 /// [`RecError::Missing`] when there is no checkpoint; [`RecError::Input`] when it holds a training
 /// in progress; those of [`check_folder`]; [`RecError::Checkpoint`] when it is damaged or newer
 /// than this program.
-pub fn load_frozen(run: &Path) -> Result<(PathBuf, Contents)> {
+pub(crate) fn load_frozen(run: &Path) -> Result<(PathBuf, Contents)> {
     let folder = checkpoint_of(run)?;
     let contents = load(&folder)?;
     if contents.facts.get(HOLDS).and_then(Value::as_str) == Some("learner") {
@@ -32,7 +32,7 @@ pub fn load_frozen(run: &Path) -> Result<(PathBuf, Contents)> {
 /// # Errors
 /// [`RecError::Input`] for a file, [`RecError::Io`] for a folder that the system does not let us
 /// read.
-pub fn check_folder(path: &Path) -> Result<()> {
+pub(crate) fn check_folder(path: &Path) -> Result<()> {
     match std::fs::metadata(path) {
         Ok(found) if found.is_dir() => std::fs::read_dir(path).map(drop).map_err(RecError::read(path)),
         Ok(_) => Err(RecError::input(Place::file(path), "a file", "the folder of a run")

@@ -20,7 +20,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// A folder that nobody else writes into while this value lives.
 #[derive(Debug)]
-pub struct FolderLock {
+pub(crate) struct FolderLock {
     /// None where the system has no locks for this folder.
     file: Option<File>,
     folder: PathBuf,
@@ -32,7 +32,7 @@ impl FolderLock {
     /// # Errors
     /// [`RecError::Usage`] with the number of the process that has it; [`RecError::Io`] when the
     /// system refuses.
-    pub fn take(folder: &Path) -> Result<FolderLock> {
+    pub(crate) fn take(folder: &Path) -> Result<FolderLock> {
         let path = folder.join(LOCK);
         let mut options = OpenOptions::new();
         let file = options.read(true).write(true).create(true).truncate(false).open(&path);
@@ -49,14 +49,14 @@ impl FolderLock {
     ///
     /// # Errors
     /// As [`FolderLock::take`].
-    pub fn check(folder: &Path) -> Result<()> {
+    pub(crate) fn check(folder: &Path) -> Result<()> {
         let Ok(file) = File::open(folder.join(LOCK)) else { return Ok(()) };
         // Shared, so that two who ask do not refuse each other.
         patiently(folder, || file.try_lock_shared()).map(drop)
     }
 
     /// What to tell where the folder could not be locked.
-    pub fn warning(&self) -> Option<String> {
+    pub(crate) fn warning(&self) -> Option<String> {
         let folder = self.folder.display();
         self.file
             .is_none()

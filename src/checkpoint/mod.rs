@@ -26,10 +26,11 @@ mod run_folder;
 mod store;
 mod tensors;
 
-pub use contents::{Contents, EXCLUDE_SEEN, HOLDS, Ids, RECOVERED_FROM};
+pub use contents::{Contents, HOLDS, RECOVERED_FROM};
+pub(crate) use contents::{EXCLUDE_SEEN, Ids};
 pub use disk::write_whole;
-pub use frozen::{check_folder, load_frozen};
-pub use lock::FolderLock;
+pub(crate) use frozen::{check_folder, load_frozen};
+pub(crate) use lock::FolderLock;
 pub(crate) use lock::LOCK;
 pub use run_folder::RunFolder;
 pub use store::{exists, load, save};

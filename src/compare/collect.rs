@@ -20,7 +20,7 @@ use crate::run::{Loaded, Run as Training};
 use crate::train;
 
 /// Puts everything together. `results` come seed by seed, in each the models in their order.
-pub fn collect(
+pub(crate) fn collect(
     plan: &Plan,
     contestants: Vec<Contestant>,
     tuned: Vec<Option<Tuned>>,

@@ -33,7 +33,7 @@ pub struct Contestant {
 const JUDGING: [&str; 2] = ["train.metric", "train.refit"];
 
 /// Reads all files and checks that they can be compared.
-pub fn read(plan: &Plan, seed: u64) -> Result<Vec<Contestant>> {
+pub(crate) fn read(plan: &Plan, seed: u64) -> Result<Vec<Contestant>> {
     if let Some(text) = plan.set.iter().find(|text| text.split('=').next().is_some_and(|key| key.trim() == "seed")) {
         return Err(RecError::usage(
             format!("--set {text}: every model is trained with several seeds"),
@@ -73,7 +73,7 @@ pub fn read(plan: &Plan, seed: u64) -> Result<Vec<Contestant>> {
 }
 
 /// A run file among those that came before it.
-pub fn entered(plan: &Plan, file: &Path, loaded: &Loaded, others: &[Contestant]) -> Result<Contestant> {
+pub(crate) fn entered(plan: &Plan, file: &Path, loaded: &Loaded, others: &[Contestant]) -> Result<Contestant> {
     let config = loaded.config().clone();
     let metric = match others.first() {
         Some(first) => first.metric,
@@ -125,7 +125,7 @@ fn is_defined(first: &Contestant, split: &Split) -> Result<()> {
 }
 
 /// A file's run with a seed, with all that the plan sets.
-pub fn configured(plan: &Plan, file: &Path, chosen: &[String], seed: u64) -> Result<Run> {
+pub(crate) fn configured(plan: &Plan, file: &Path, chosen: &[String], seed: u64) -> Result<Run> {
     let mut flags = Vec::new();
     let whole = i64::try_from(seed).map_err(|_| RecError::range("seed", seed, "a whole number from 0 to 2^63 - 1"))?;
     flags.push(Flag::new("--seed", whole));
@@ -137,7 +137,7 @@ pub fn configured(plan: &Plan, file: &Path, chosen: &[String], seed: u64) -> Res
 }
 
 /// The run of a contestant with its data. The device is its own process's to open.
-pub fn loaded(plan: &Plan, contestant: &Contestant, more: &[String], seed: u64) -> Result<Loaded> {
+pub(crate) fn loaded(plan: &Plan, contestant: &Contestant, more: &[String], seed: u64) -> Result<Loaded> {
     let chosen: Vec<String> = contestant.chosen.iter().chain(more).cloned().collect();
     configured(plan, &contestant.file, &chosen, seed)?.on_cpu().load()
 }

@@ -23,8 +23,8 @@ mod metric;
 mod paired;
 mod program;
 mod runs;
-pub mod search;
-pub mod statistics;
+pub(crate) mod search;
+pub(crate) mod statistics;
 #[cfg(test)]
 mod tests;
 mod tune;
@@ -33,9 +33,9 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{RecError, Result};
 use crate::report::{Compared, Comparison, Tuning};
-pub use contestants::Contestant;
+pub(crate) use contestants::Contestant;
 pub use program::Program;
-pub use runs::Runner;
+pub(crate) use runs::Runner;
 pub use search::Search;
 
 /// What to compare.

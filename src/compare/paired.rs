@@ -9,16 +9,16 @@ use super::statistics::{Spread, holm, paired_t, sign_flip};
 use crate::report::{BothTest, Compared, Difference, SeedTest, UserTest};
 
 /// Values of the tested metric by user's name.
-pub type ByUser = BTreeMap<String, f64>;
+pub(crate) type ByUser = BTreeMap<String, f64>;
 
 /// The test metrics of a finished run, and the tested one by user.
-pub type OfSeed = (BTreeMap<String, f64>, ByUser);
+pub(crate) type OfSeed = (BTreeMap<String, f64>, ByUser);
 
 /// What is known of a model's finished runs, by seed.
-pub type Scores = BTreeMap<u64, OfSeed>;
+pub(crate) type Scores = BTreeMap<u64, OfSeed>;
 
 /// Adds to every model but the first how it differs from it, with tests corrected for their number.
-pub fn compare_with_first(models: &mut [Compared], scores: &[Scores], metric: Tested, seed: Seed) {
+pub(crate) fn compare_with_first(models: &mut [Compared], scores: &[Scores], metric: Tested, seed: Seed) {
     let Some((first, others)) = scores.split_first() else { return };
     let mut differences: Vec<Option<Difference>> =
         others.iter().map(|other| difference(first, other, metric, seed)).collect();

@@ -48,7 +48,7 @@ pub trait Runner {
 
 /// A run that was made or found.
 #[derive(Debug, Clone)]
-pub struct RunResult {
+pub(crate) struct RunResult {
     /// The seed.
     pub seed: u64,
     /// The run folder.
@@ -61,7 +61,7 @@ pub struct RunResult {
 
 impl RunResult {
     /// A line for whoever watches.
-    pub fn summary(&self, metric: Tested) -> String {
+    pub(crate) fn summary(&self, metric: Tested) -> String {
         match &self.report {
             Err(problem) => format!("failed: {problem}"),
             Ok(report) => {
@@ -79,7 +79,7 @@ impl RunResult {
 /// # Errors
 /// [`RecError::Usage`] for a folder that is taken, for a file and for links in the folder; as
 /// [`FolderLock::take`].
-pub fn claim_folder(plan: &Plan, contestants: &[Contestant]) -> Result<FolderLock> {
+pub(crate) fn claim_folder(plan: &Plan, contestants: &[Contestant]) -> Result<FolderLock> {
     let out = &plan.out;
     let refuse = |what: &str, todo: &str| Err(RecError::usage(format!("{} {what}", out.display()), todo));
     if out.exists() && !out.is_dir() {
@@ -144,7 +144,7 @@ fn holds_comparison(out: &Path, contestants: &[Contestant]) -> bool {
 }
 
 /// Makes or finds the run of a model and a seed.
-pub fn run_one(plan: &Plan, contestant: &Contestant, seed: u64, runner: &mut dyn Runner) -> Result<RunResult> {
+pub(crate) fn run_one(plan: &Plan, contestant: &Contestant, seed: u64, runner: &mut dyn Runner) -> Result<RunResult> {
     let loaded = loaded(plan, contestant, &[], seed)?;
     let (config, place) = (loaded.config().clone(), plan.out.join(&contestant.name));
     let name = format!("seed-{seed}");
@@ -156,7 +156,7 @@ pub fn run_one(plan: &Plan, contestant: &Contestant, seed: u64, runner: &mut dyn
 /// with which it failed.
 ///
 /// [`Loaded::stored`]: crate::run::Loaded::stored
-pub fn make(
+pub(crate) fn make(
     plan: &Plan,
     place: &Path,
     name: &str,
@@ -229,7 +229,7 @@ fn create_dir(path: &Path) -> Result<()> {
 ///
 /// # Errors
 /// [`RecError::Io`] when the disk is full or refuses.
-pub fn write(path: &Path, text: &str) -> Result<()> {
+pub(crate) fn write(path: &Path, text: &str) -> Result<()> {
     write_whole(path, text.as_bytes())
 }
 

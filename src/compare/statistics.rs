@@ -18,14 +18,14 @@ use gcnrec_graphs::{Purpose, Seed};
 use rand::Rng;
 
 /// Random sign patterns where there are too many to try all.
-pub const N_FLIPS: usize = 10_000;
+pub(crate) const N_FLIPS: usize = 10_000;
 /// Up to this many differences every sign pattern is tried: 2^13 of them are fewer than
 /// [`N_FLIPS`].
 const ALL_PATTERNS: usize = 13;
 
 /// Mean and deviation of some values.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Spread {
+pub(crate) struct Spread {
     /// The mean; NaN of no values.
     pub mean: f64,
     /// The standard deviation with n - 1 below the line; 0 of a single value, NaN of none.
@@ -34,7 +34,7 @@ pub struct Spread {
 
 impl Spread {
     /// Of these values, summed in order.
-    pub fn of(values: &[f64]) -> Spread {
+    pub(crate) fn of(values: &[f64]) -> Spread {
         let n = values.len() as f64;
         let mean = values.iter().sum::<f64>() / n;
         let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
@@ -49,7 +49,7 @@ impl Spread {
 /// All sign patterns are tried where there are few differences, otherwise [`N_FLIPS`] random ones,
 /// which are a function of `seed`; the pattern that was seen counts as one of them. 1 when there is
 /// no difference at all.
-pub fn sign_flip(differences: &[f64], seed: Seed) -> f64 {
+pub(crate) fn sign_flip(differences: &[f64], seed: Seed) -> f64 {
     // A sum that is equal but for rounding is as far from zero.
     let size: f64 = differences.iter().map(|difference| difference.abs()).sum();
     let seen = differences.iter().sum::<f64>().abs() - 1e-12 * size;
@@ -79,7 +79,7 @@ fn flipped_sum(differences: &[f64], mut flip: impl FnMut(usize) -> bool) -> f64 
 
 /// Student's paired t of some differences.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct PairedT {
+pub(crate) struct PairedT {
     /// Mean over standard error.
     pub t: f64,
     /// Two-sided probability of a t at least as far from zero.
@@ -88,7 +88,7 @@ pub struct PairedT {
 
 /// Tests the differences of two or more pairs; nothing for fewer, and nothing when all differences
 /// are equal: their spread tells nothing then.
-pub fn paired_t(differences: &[f64]) -> Option<PairedT> {
+pub(crate) fn paired_t(differences: &[f64]) -> Option<PairedT> {
     let Spread { mean, deviation } = Spread::of(differences);
     if differences.len() < 2 || deviation <= 1e-12 * mean.abs() || deviation == 0.0 {
         return None;
@@ -117,7 +117,7 @@ fn student_tails(t: f64, freedom: usize) -> f64 {
 
 /// Holm's correction: probabilities of a family of comparisons, corrected so that each may be held
 /// against the usual level.
-pub fn holm(probabilities: &[f64]) -> Vec<f64> {
+pub(crate) fn holm(probabilities: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..probabilities.len()).collect();
     order.sort_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b]));
     let mut corrected = vec![1.0; probabilities.len()];

@@ -22,7 +22,7 @@ const DRAWS: u64 = 100;
 
 /// Searches, and leaves the best settings in `contestant.chosen`. The first trial is the file's own
 /// settings; no settings are tried twice.
-pub fn tune(
+pub(crate) fn tune(
     plan: &Plan,
     tune: &Tune,
     contestant: &mut Contestant,
@@ -93,7 +93,7 @@ fn new_draw(
 ///
 /// # Errors
 /// [`RecError::Config`] with the key.
-pub fn check(tune: &Tune, contestants: &[Contestant]) -> Result<()> {
+pub(crate) fn check(tune: &Tune, contestants: &[Contestant]) -> Result<()> {
     let fits_none = |key: &&str| !contestants.iter().any(|contestant| fits(key, &contestant.config));
     match tune.search.keys().find(fits_none) {
         None => Ok(()),

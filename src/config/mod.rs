@@ -26,7 +26,7 @@ mod unread;
 
 pub use flags::{FLAGS, Flag, FlagRow};
 pub use layers::{Origins, Resolved, Sources, resolve};
-pub use paths::check_files;
+pub(crate) use paths::check_files;
 pub(crate) use paths::is_data_file;
 pub use presets::NAMES as PRESETS;
 pub use run::Config;

@@ -108,7 +108,7 @@ pub(super) fn replaces_source(higher: &Entry, lower: &[String]) -> bool {
 ///
 /// # Errors
 /// [`RecError::Missing`] for the first one.
-pub fn check_files(config: &data::Config, data_folder: Option<&Path>) -> Result<()> {
+pub(crate) fn check_files(config: &data::Config, data_folder: Option<&Path>) -> Result<()> {
     let mut config = config.clone();
     let missing = files(&mut config).into_iter().find_map(|(key, file)| {
         let path = file.take().filter(|path| !path.exists())?;

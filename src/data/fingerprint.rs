@@ -31,7 +31,7 @@ pub(super) fn fingerprint(split: &Split) -> String {
 
 /// A fingerprint of every part alone, by name, in the order in which a difference is best named:
 /// `users`, `items`, then the parts.
-pub fn part_fingerprints(split: &Split) -> Vec<(&'static str, String)> {
+pub(crate) fn part_fingerprints(split: &Split) -> Vec<(&'static str, String)> {
     let of = |add: &dyn Fn(&mut Sha256)| {
         let mut hash = Sha256::new();
         add(&mut hash);

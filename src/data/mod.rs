@@ -12,18 +12,19 @@ mod split;
 mod ticks;
 mod unknown;
 mod unread;
-pub mod world;
+pub(crate) mod world;
 
 #[cfg(test)]
 mod tests;
 
 pub use config::{Config, Duplicates, Feedback, GroupBy, HoldOut, Order, Rule, Unknown, ValidRows};
-pub use fingerprint::part_fingerprints;
+pub(crate) use fingerprint::part_fingerprints;
 pub use ids::IdMap;
 pub use load::load;
 pub use log::Log;
-pub use parts::{Clock, Part, Split};
+pub(crate) use parts::Clock;
+pub use parts::{Part, Split};
 pub use reader::Format;
-pub use split::carve;
+pub(crate) use split::carve;
 pub use ticks::PerSecond;
 pub use world::World;

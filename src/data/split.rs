@@ -26,7 +26,7 @@ const CARVE: u64 = 1;
 /// # Source
 /// RecBole 1.2.1, splits RS and LS with orders RO and TO. We differ: our shuffle is our own, so
 /// random splits have RecBole's sizes but not its rows.
-pub fn split(log: &Log, config: &Config, seed: Seed) -> Result<[Log; 3]> {
+pub(crate) fn split(log: &Log, config: &Config, seed: Seed) -> Result<[Log; 3]> {
     let mut order: Vec<u32> = (0..log.len() as u32).collect();
     match config.order() {
         Order::Random => order.shuffle(&mut seed.stream(Purpose::Split, SHUFFLE, 0)),
@@ -98,7 +98,7 @@ fn by_points_in_time(log: &Log, order: &[u32], config: &Config) -> Result<[Log; 
 ///
 /// # Source
 /// RecBole 1.2.1, `Dataset._calcu_split_ids`.
-pub fn ratio_counts(n: usize, ratios: [f64; 3]) -> [usize; 3] {
+pub(crate) fn ratio_counts(n: usize, ratios: [f64; 3]) -> [usize; 3] {
     let sum = ratios[0] + ratios[1] + ratios[2];
     let share = ratios.map(|ratio| ratio / sum * n as f64);
     let mut counts = [0, share[1] as usize, share[2] as usize];
@@ -122,7 +122,7 @@ pub fn ratio_counts(n: usize, ratios: [f64; 3]) -> [usize; 3] {
 ///
 /// # Source
 /// RecBole 1.2.1, `Dataset._split_index_by_leave_one_out`.
-pub fn leave_one_out_counts(n: usize, hold_out: HoldOut) -> [usize; 3] {
+pub(crate) fn leave_one_out_counts(n: usize, hold_out: HoldOut) -> [usize; 3] {
     let spare = n.saturating_sub(1);
     let [valid, test] = match hold_out {
         HoldOut::ValidAndTest => [usize::from(spare >= 2), usize::from(spare >= 1)],
@@ -137,7 +137,7 @@ pub fn leave_one_out_counts(n: usize, hold_out: HoldOut) -> [usize; 3] {
 /// Of `n` rows `n * fraction` are carved, rounded down or up at random so that the share is right
 /// on average for users with few rows too; at least one row of each user is kept. Different values
 /// of `index` carve independently: 0 is the validation part, 1 the part for layer weights.
-pub fn carve(log: &Log, fraction: f64, seed: Seed, index: u64) -> (Log, Log) {
+pub(crate) fn carve(log: &Log, fraction: f64, seed: Seed, index: u64) -> (Log, Log) {
     let mut rng = seed.stream(Purpose::Split, CARVE, index);
     let order: Vec<u32> = (0..log.len() as u32).collect();
     let mut is_carved = vec![false; log.len()];
@@ -158,7 +158,7 @@ pub fn carve(log: &Log, fraction: f64, seed: Seed, index: u64) -> (Log, Log) {
 /// Takes the newest row of a seeded share of the users out of a log: (kept, carved), both in file
 /// order. Of rows of the same time the last in the file is the newest; users with one row keep it.
 /// `index` as in [`carve`].
-pub fn carve_last(log: &Log, fraction: f64, seed: Seed, index: u64) -> (Log, Log) {
+pub(crate) fn carve_last(log: &Log, fraction: f64, seed: Seed, index: u64) -> (Log, Log) {
     let mut rng = seed.stream(Purpose::Split, CARVE, index);
     let order: Vec<u32> = (0..log.len() as u32).collect();
     let time = |row: u32| log.times.get(row as usize).copied().unwrap_or(0);

@@ -28,7 +28,7 @@ const DEFAULT_META_BATCH: usize = 4096;
 settings! {
     /// `[debias.autodebias]`. Step sizes are those of Adam; decays are added to the gradient as in
     /// `torch.optim.Adam`.
-    pub struct Autodebias {
+    pub(crate) struct Autodebias {
         /// Weight of the imputation term over all pairs of a batch's users and items.
         imputation: Option<f64> = None, or "0.05 for `mse` and `logistic`, else 0", in between(0.0, 1e6);
         /// Epochs before example weights and imputation weights learn.

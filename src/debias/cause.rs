@@ -28,7 +28,7 @@ use crate::settings::{Row, between, row, settings};
 
 settings! {
     /// `[debias.cause]`.
-    pub struct Cause {
+    pub(crate) struct Cause {
         /// How strongly an item's second vector, of the uniform log, pulls on its first.
         penalty: f64 = 1.0, in between(0.0, 1e6);
         /// Step size of the second vectors.

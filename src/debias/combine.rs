@@ -9,7 +9,7 @@ use crate::settings::{Row, between, row, settings};
 
 settings! {
     /// `[debias.combine]`.
-    pub struct Combine {
+    pub(crate) struct Combine {
         /// What a uniform row counts where a biased one counts 1.
         weight: f32 = 1.0, in between(0.0, 1000.0);
     }

@@ -36,7 +36,7 @@ use crate::settings::{between, settings};
 
 settings! {
     /// `[debias.dr]` and `[debias.dr_jl]`.
-    pub struct DoublyRobust {
+    pub(crate) struct DoublyRobust {
         /// From the label of a pair, or from the count of its item.
         propensity: Propensity = Propensity::NaiveBayes;
         /// Smaller propensities count as this.

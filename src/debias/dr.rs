@@ -15,11 +15,11 @@ use crate::settings::{Key, Row, row};
 /// `[debias.dr]`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Dr(pub DoublyRobust);
+pub(crate) struct Dr(pub DoublyRobust);
 
 impl Dr {
     /// One row for each key.
-    pub const KEYS: &'static [Key] = DoublyRobust::KEYS;
+    pub(crate) const KEYS: &'static [Key] = DoublyRobust::KEYS;
 }
 
 pub(super) static ROW: Row<dyn Method> = row!(dyn Method, Dr, "dr", "doubly robust learning with imputed labels");

@@ -15,11 +15,11 @@ use crate::settings::{Key, Row, row};
 /// `[debias.dr_jl]`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct DrJl(pub DoublyRobust);
+pub(crate) struct DrJl(pub DoublyRobust);
 
 impl DrJl {
     /// One row for each key.
-    pub const KEYS: &'static [Key] = DoublyRobust::KEYS;
+    pub(crate) const KEYS: &'static [Key] = DoublyRobust::KEYS;
 }
 
 pub(super) static ROW: Row<dyn Method> =

@@ -10,7 +10,7 @@ use crate::settings::{Row, between, row, settings};
 
 settings! {
     /// `[debias.ips]` and `[debias.snips]`.
-    pub struct Ips {
+    pub(crate) struct Ips {
         /// From the label of a pair, or from the count of its item.
         propensity: Propensity = Propensity::NaiveBayes;
         /// Smaller propensities count as this.

@@ -21,7 +21,7 @@ use crate::settings::{Row, between, row, settings};
 
 settings! {
     /// `[debias.kd_label]`.
-    pub struct KdLabel {
+    pub(crate) struct KdLabel {
         /// What the teacher's highest score adds to a label.
         strength: f64 = 1.0, in between(0.0, 100.0);
         /// Width of the teacher.

@@ -28,7 +28,7 @@ use crate::settings::{Row, between, row, settings};
 
 settings! {
     /// `[debias.meta_weight_net]`.
-    pub struct MetaWeightNet {
+    pub(crate) struct MetaWeightNet {
         /// Hidden units of the network that turns a loss into a weight.
         hidden: usize = 100, in between(1.0, 1e4);
         /// Step size of the network.

@@ -40,12 +40,13 @@ use crate::error::Result;
 use crate::models::graph::Learning;
 use crate::objectives::{Loss, Nodes};
 use crate::settings::{Chosen, Family, Row, Settings, Unread};
-pub use inputs::{MethodInputs, TrainingRows};
-pub use ips::Ips;
-pub use prepare::{Training, check, prepare, prepare_on, uniform_batch};
-pub use propensity::Propensity;
-pub use table::{IMPUTED, WeightRow, export, weight_table};
-pub use uniform_log::UniformLog;
+pub(crate) use inputs::{MethodInputs, TrainingRows};
+pub(crate) use ips::Ips;
+pub use prepare::{Training, prepare, uniform_batch};
+pub(crate) use prepare::{check, prepare_on};
+pub(crate) use propensity::Propensity;
+pub(crate) use table::{IMPUTED, WeightRow, export, weight_table};
+pub(crate) use uniform_log::UniformLog;
 
 /// A method with its settings: `[debias.NAME]` holds exactly one.
 pub type Config = Chosen<dyn Method>;

@@ -8,7 +8,7 @@ use crate::settings::{Row, row, settings};
 
 settings! {
     /// `[debias.none]`: there is nothing to set.
-    pub struct NoDebiasing {}
+    pub(crate) struct NoDebiasing {}
 }
 
 pub(super) static ROW: Row<dyn Method> = row!(dyn Method, NoDebiasing, "none", "every example counts alike");

@@ -42,7 +42,7 @@ pub struct Prepared {
 ///
 /// # Errors
 /// As [`prepare`].
-pub fn check(config: &Config, training: &Training<'_>) -> Result<()> {
+pub(crate) fn check(config: &Config, training: &Training<'_>) -> Result<()> {
     check_loss(config, training)?;
     let uniform = UniformLog::unfitted(config, training.split)?;
     config.check(&MethodInputs::new(config, training, &uniform)?)
@@ -63,7 +63,7 @@ pub fn prepare(config: &Config, training: &Training<'_>) -> Result<Prepared> {
 ///
 /// # Errors
 /// As [`prepare`].
-pub fn prepare_on(config: &Config, uniform: &UniformLog, training: &Training<'_>) -> Result<Prepared> {
+pub(crate) fn prepare_on(config: &Config, uniform: &UniformLog, training: &Training<'_>) -> Result<Prepared> {
     check_loss(config, training)?;
     let inputs = MethodInputs::new(config, training, uniform)?;
     let mut learning = inputs.learning();

@@ -13,7 +13,7 @@ use crate::settings::name_setting;
 /// A way to estimate propensities.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Propensity {
+pub(crate) enum Propensity {
     /// From the label of the pair.
     #[default]
     NaiveBayes,

@@ -21,7 +21,7 @@ use crate::settings::{Row, row, settings};
 
 settings! {
     /// `[debias.reweight]`.
-    pub struct Reweight {
+    pub(crate) struct Reweight {
         /// Loss of the uniform log.
         uniform_loss: Option<UniformLoss> = None, or "that of the loss; `bpr` for losses of rankings";
     }

@@ -14,11 +14,11 @@ use crate::settings::{Key, Row, row};
 /// `[debias.snips]`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Snips(pub Ips);
+pub(crate) struct Snips(pub Ips);
 
 impl Snips {
     /// One row for each key.
-    pub const KEYS: &'static [Key] = Ips::KEYS;
+    pub(crate) const KEYS: &'static [Key] = Ips::KEYS;
 }
 
 pub(super) static ROW: Row<dyn Method> =

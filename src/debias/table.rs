@@ -11,7 +11,7 @@ use crate::data::{IdMap, Split};
 use crate::error::{RecError, Result};
 
 /// The feature of rows that hold an imputed value and no weight.
-pub const IMPUTED: &str = "imputed value";
+pub(crate) const IMPUTED: &str = "imputed value";
 /// Groups of items by popularity.
 const N_GROUPS: usize = 5;
 /// Positions above this stand together.
@@ -32,7 +32,7 @@ pub struct WeightRow {
 
 /// Weights by feature. `weights` and `labels` are those of the training edges; `imputed` are the
 /// values of -1, of unobserved pairs and of +1.
-pub fn weight_table(
+pub(crate) fn weight_table(
     split: &Split,
     pairs: &Interactions,
     labels: Option<&[f32]>,
@@ -100,7 +100,7 @@ fn by_position(split: &Split, pairs: &Interactions, weights: &[f32]) -> Vec<Weig
 ///
 /// # Errors
 /// [`RecError::Io`].
-pub fn export(
+pub(crate) fn export(
     path: &Path,
     users: &IdMap,
     items: &IdMap,

@@ -7,7 +7,7 @@ use crate::settings::{Row, row, settings};
 
 settings! {
     /// `[debias.uniform]`: there is nothing to set.
-    pub struct UniformOnly {}
+    pub(crate) struct UniformOnly {}
 }
 
 pub(super) static ROW: Row<dyn Method> = row!(dyn Method, UniformOnly, "uniform", "training on the uniform log alone");

@@ -69,7 +69,7 @@ pub struct ItemGroup {
 }
 
 /// The list of every evaluated user, in the order of [`super::HeldOut::users`].
-pub type Lists = Vec<Vec<u32>>;
+pub(crate) type Lists = Vec<Vec<u32>>;
 
 impl Breakdown {
     /// Judges a scorer once more, by groups and by the first of `metrics` that has a value for each

@@ -248,7 +248,7 @@ pub fn evaluate_labeled(scorer: &dyn Scorer, rows: &LabeledRows, protocol: &Labe
 ///
 /// # Errors
 /// As [`evaluate_labeled`].
-pub fn labeled_by_user(scorer: &dyn Scorer, rows: &LabeledRows, metric: MetricAt) -> Result<Vec<(UserId, f64)>> {
+pub(crate) fn labeled_by_user(scorer: &dyn Scorer, rows: &LabeledRows, metric: MetricAt) -> Result<Vec<(UserId, f64)>> {
     let judged = rank(rows, &rows.scores(scorer)?, &[metric])?;
     Ok(judged.into_iter().map(|(user, values)| (user, values[0])).collect())
 }

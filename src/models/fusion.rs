@@ -31,7 +31,8 @@ use crate::settings::{Row, Unread, above, row, settings};
 pub(super) const ROWS: &[&Row<dyn Model>] = &[&ROW];
 
 /// A fusion in the list of models.
-pub static ROW: Row<dyn Model> = row!(dyn Model, Config, "fusion", "Several models together, with fitted weights");
+pub(crate) static ROW: Row<dyn Model> =
+    row!(dyn Model, Config, "fusion", "Several models together, with fitted weights");
 
 settings! {
     /// `[model.fusion]`.
@@ -146,7 +147,7 @@ impl Model for Config {
 
 /// Several scorers as one.
 #[derive(Clone)]
-pub struct Fusion {
+pub(crate) struct Fusion {
     members: Arc<Vec<Box<dyn Scorer>>>,
     weights: Vec<f32>,
 }
@@ -157,7 +158,7 @@ impl Fusion {
     /// # Errors
     /// [`RecError::Checkpoint`] when there is no member, when they rank different numbers of items,
     /// or when the weights are not one for each.
-    pub fn new(members: Vec<Box<dyn Scorer>>, weights: Vec<f32>) -> Result<Fusion> {
+    pub(crate) fn new(members: Vec<Box<dyn Scorer>>, weights: Vec<f32>) -> Result<Fusion> {
         let n_items: Vec<usize> = members.iter().map(|member| member.n_items()).collect();
         if members.is_empty() || members.len() != weights.len() || n_items.iter().any(|&n| n != n_items[0]) {
             return Err(damaged(format!("its members rank {n_items:?} items and have {} weights", weights.len())));
@@ -166,13 +167,13 @@ impl Fusion {
     }
 
     /// The same members with other weights, one for each.
-    pub fn reweighted(&self, weights: &[f32]) -> Fusion {
+    pub(crate) fn reweighted(&self, weights: &[f32]) -> Fusion {
         debug_assert_eq!(weights.len(), self.members.len());
         Fusion { members: self.members.clone(), weights: weights.to_vec() }
     }
 
     /// The weight of each member; they add up to 1.
-    pub fn weights(&self) -> &[f32] {
+    pub(crate) fn weights(&self) -> &[f32] {
         &self.weights
     }
 }
@@ -280,7 +281,7 @@ fn part_of<T: Clone>(all: &BTreeMap<String, T>, member: usize) -> BTreeMap<Strin
 /// # Errors
 /// [`RecError::Checkpoint`] when the state belongs to another model or its parts do not fit
 /// together.
-pub fn load(device: &Device, state: &State, nodes: Nodes) -> Result<Box<dyn Scorer>> {
+pub(crate) fn load(device: &Device, state: &State, nodes: Nodes) -> Result<Box<dyn Scorer>> {
     let names: Vec<String> = state.fact("members")?;
     let weights = state.f32("weights", &[names.len()])?.to_vec();
     let sum: f32 = weights.iter().sum();

@@ -5,18 +5,18 @@
 //! the list of that folder's `mod.rs`.
 
 pub(crate) mod cold;
-pub mod fusion;
-pub mod graph;
+pub(crate) mod fusion;
+pub(crate) mod graph;
 mod learner;
-pub mod linear;
+pub(crate) mod linear;
 mod memory;
 mod model;
 mod pair_weights;
 mod ranking;
 mod scorer;
-pub mod sequential;
+pub(crate) mod sequential;
 mod start;
-pub mod state;
+pub(crate) mod state;
 
 use std::sync::{Arc, LazyLock};
 
@@ -25,12 +25,15 @@ use gcnrec_kernels::Device;
 use crate::error::{RecError, Result};
 pub use crate::objectives::Nodes;
 use crate::settings::{Chosen, Family, Row};
-pub use learner::{Learner, StepReport};
-pub use memory::{Memory, Room, TrainingSize};
-pub use model::{ClosedForm, Fit, Model, Procedure, Settled};
-pub use pair_weights::PairWeights;
+pub use learner::Learner;
+pub(crate) use learner::StepReport;
+pub use memory::TrainingSize;
+pub(crate) use memory::{Memory, Room};
+pub(crate) use model::{ClosedForm, Model, Settled};
+pub use model::{Fit, Procedure};
+pub(crate) use pair_weights::PairWeights;
 pub use scorer::{DegreeBucket, LayerWeights, Query, Scorer};
-pub use start::StartItems;
+pub(crate) use start::StartItems;
 use state::State;
 
 impl Family for dyn Model {

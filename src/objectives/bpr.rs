@@ -9,7 +9,7 @@ use crate::settings::{Row, between, row, settings};
 
 settings! {
     /// `[objective.bpr]`.
-    pub struct Bpr {
+    pub(crate) struct Bpr {
         /// Weight decay of the batch's base embeddings.
         l2: f32 = 1e-4, in between(0.0, 1e6), flag "--l2";
         /// Negatives for each positive.

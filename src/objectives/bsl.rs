@@ -11,7 +11,7 @@ use crate::settings::{Row, between, row, settings};
 
 settings! {
     /// `[objective.bsl]`.
-    pub struct Bsl {
+    pub(crate) struct Bsl {
         /// Temperature.
         tau: f32 = 0.25, in between(0.01, 10.0), flag "--tau";
         /// Weight of the negative side.

@@ -26,7 +26,7 @@ use crate::settings::name_setting;
 /// Which items stand against a positive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Candidates {
+pub(crate) enum Candidates {
     /// All items; batches are users with all their positives.
     All,
     /// The positives of the batch; batches are pairs.
@@ -37,7 +37,7 @@ name_setting!(Candidates, "set of candidates");
 
 /// Softmax cross-entropy on normalised rows: normalise, pick queries and candidates, take the loss,
 /// and walk the same way back.
-pub struct CosineSoftmax {
+pub(crate) struct CosineSoftmax {
     nodes: Nodes,
     dim: usize,
     config: SoftmaxConfig,
@@ -73,7 +73,7 @@ struct HostIndices {
 
 impl CosineSoftmax {
     /// For embeddings `dim` wide.
-    pub fn new(nodes: Nodes, dim: usize, tau: f32, t2: f32, candidates: Candidates) -> Self {
+    pub(crate) fn new(nodes: Nodes, dim: usize, tau: f32, t2: f32, candidates: Candidates) -> Self {
         CosineSoftmax {
             nodes,
             dim,

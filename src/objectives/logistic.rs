@@ -13,11 +13,11 @@ use crate::settings::{Key, Row, row};
 /// `[objective.logistic]`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Logistic(pub Pointwise);
+pub(crate) struct Logistic(pub Pointwise);
 
 impl Logistic {
     /// One row for each key.
-    pub const KEYS: &'static [Key] = Pointwise::KEYS;
+    pub(crate) const KEYS: &'static [Key] = Pointwise::KEYS;
 }
 
 pub(super) static ROW: Row<dyn Loss> =

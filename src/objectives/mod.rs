@@ -22,13 +22,16 @@ mod weights;
 
 use crate::error::Result;
 use crate::settings::{Chosen, Family, Row, Settings, Unread};
-pub use objective::{Nodes, Objective};
-pub use point::Pointwise;
-pub use slots::Slots;
-pub use softmax::Softmax;
-pub use task::{Batching, Negatives, Regulariser, Task, TaskInputs, build};
-pub use uniform_loss::UniformLoss;
-pub use weights::{AuxiliaryTerm, ExampleWeights, Examples, Mean, Parameters, Reduction};
+pub use objective::Nodes;
+pub(crate) use objective::Objective;
+pub(crate) use point::Pointwise;
+pub(crate) use slots::Slots;
+pub(crate) use softmax::Softmax;
+pub use task::Batching;
+pub(crate) use task::{Negatives, Regulariser, Task, TaskInputs, build};
+pub(crate) use uniform_loss::UniformLoss;
+pub use weights::Reduction;
+pub(crate) use weights::{AuxiliaryTerm, ExampleWeights, Examples, Mean, Parameters};
 
 /// Above this number of items a row of scores per user costs too much: the default
 /// loss is `ssm`.
@@ -141,7 +144,7 @@ impl Family for dyn Loss {
 }
 
 /// The loss where none is named and there are so many items that the usual default is too dear.
-pub fn default_of_many(n_items: usize) -> Option<Config> {
+pub(crate) fn default_of_many(n_items: usize) -> Option<Config> {
     (n_items > MOST_ITEMS_FOR_SOFTMAX).then(|| Config::new((ssm::ROW.default)()))
 }
 

@@ -13,11 +13,11 @@ use crate::settings::{Key, Row, row};
 /// `[objective.mse]`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Mse(pub Pointwise);
+pub(crate) struct Mse(pub Pointwise);
 
 impl Mse {
     /// One row for each key.
-    pub const KEYS: &'static [Key] = Pointwise::KEYS;
+    pub(crate) const KEYS: &'static [Key] = Pointwise::KEYS;
 }
 
 pub(super) static ROW: Row<dyn Loss> =

@@ -19,7 +19,7 @@ use crate::samplers::Batch;
 /// The gradient is a small sparse product on the batch's rows: with `c_b = weight_b * slope_b`, row
 /// `u` gets `c_b (F_i - F_j)`, row `i` gets `c_b F_u` and row `j` gets `-c_b F_u`. The four kinds
 /// of entries stand in four blocks, so their signs are a constant of each block.
-pub struct Pairwise {
+pub(crate) struct Pairwise {
     nodes: Nodes,
     dim: usize,
     n_negatives: usize,
@@ -54,7 +54,7 @@ const SIGNS: [f32; 4] = [1.0, -1.0, 1.0, -1.0];
 
 impl Pairwise {
     /// For embeddings `dim` wide and `n_negatives` sampled items per positive.
-    pub fn new(nodes: Nodes, dim: usize, n_negatives: usize) -> Self {
+    pub(crate) fn new(nodes: Nodes, dim: usize, n_negatives: usize) -> Self {
         Pairwise {
             nodes,
             dim,

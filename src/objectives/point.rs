@@ -16,7 +16,7 @@ use crate::settings::{between, settings};
 
 settings! {
     /// `[objective.mse]` and `[objective.logistic]`.
-    pub struct Pointwise {
+    pub(crate) struct Pointwise {
         /// Weight decay of the batch's base embeddings.
         l2: f32 = 1e-4, in between(0.0, 1e6), flag "--l2";
         /// Negatives for each positive.
@@ -48,7 +48,7 @@ impl Pointwise {
 
 /// A pointwise loss. With `c_b = weight_b * slope_b`, row `u` gets `c_b F_i` and row `i` gets
 /// `c_b F_u`.
-pub struct PointwiseLoss {
+pub(crate) struct PointwiseLoss {
     nodes: Nodes,
     dim: usize,
     kind: PointLoss,
@@ -78,7 +78,7 @@ struct HostIndices {
 
 impl PointwiseLoss {
     /// For embeddings `dim` wide and `n_negatives` sampled items per positive.
-    pub fn new(nodes: Nodes, dim: usize, kind: PointLoss, n_negatives: usize) -> Self {
+    pub(crate) fn new(nodes: Nodes, dim: usize, kind: PointLoss, n_negatives: usize) -> Self {
         PointwiseLoss {
             nodes,
             dim,

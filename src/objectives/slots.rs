@@ -3,7 +3,7 @@
 /// Collects node ids into a strictly increasing list without repeats, and answers the position
 /// (slot) of each.
 #[derive(Debug, Default)]
-pub struct Slots {
+pub(crate) struct Slots {
     /// Slot of each node of the current list; meaningless for other nodes.
     slot_of: Vec<u32>,
     /// A bit for each node, all 0 between two calls.
@@ -13,13 +13,13 @@ pub struct Slots {
 
 impl Slots {
     /// For tables of `n_nodes` rows.
-    pub fn new(n_nodes: usize) -> Self {
+    pub(crate) fn new(n_nodes: usize) -> Self {
         Slots { slot_of: vec![0; n_nodes], marked: vec![0; n_nodes.div_ceil(64)], rows: Vec::new() }
     }
 
     /// Starts a new list with the given nodes, repeats allowed, any order. Reading the marks in
     /// order is cheaper than sorting the nodes, unless they are few beside all.
-    pub fn assign(&mut self, nodes: impl Iterator<Item = u32>) {
+    pub(crate) fn assign(&mut self, nodes: impl Iterator<Item = u32>) {
         let Slots { slot_of, marked, rows } = self;
         rows.clear();
         for node in nodes {
@@ -37,12 +37,12 @@ impl Slots {
     }
 
     /// The distinct nodes, increasing.
-    pub fn rows(&self) -> &[u32] {
+    pub(crate) fn rows(&self) -> &[u32] {
         &self.rows
     }
 
     /// The slot of a node of the current list.
-    pub fn slot(&self, node: u32) -> u32 {
+    pub(crate) fn slot(&self, node: u32) -> u32 {
         self.slot_of[node as usize]
     }
 }

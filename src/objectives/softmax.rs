@@ -22,7 +22,7 @@ const FEWER_VALIDATIONS: u64 = 10;
 
 settings! {
     /// `[objective.softmax]`.
-    pub struct Softmax {
+    pub(crate) struct Softmax {
         /// Temperature; 0.1 where there are more than 10,000 items and none was chosen.
         tau: f32 = 0.25, in between(0.01, 10.0), flag "--tau";
         /// Weight decay of the batch's base embeddings.

@@ -10,7 +10,7 @@ use crate::settings::{Row, between, row, settings};
 
 settings! {
     /// `[objective.ssm]`.
-    pub struct Ssm {
+    pub(crate) struct Ssm {
         /// Temperature.
         tau: f32 = 0.15, in between(0.01, 10.0), flag "--tau";
         /// Weight decay of all layers of the batch's rows.

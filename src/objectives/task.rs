@@ -114,7 +114,7 @@ impl Negatives {
 
 /// Builds a loss with its sampler over the pairs of `train`. `dim` is the width of the final
 /// embeddings.
-pub fn build(loss: &dyn Loss, train: &Interactions, dim: usize, batching: Batching, seed: Seed) -> Task {
+pub(crate) fn build(loss: &dyn Loss, train: &Interactions, dim: usize, batching: Batching, seed: Seed) -> Task {
     let batch_size = batching.size.unwrap_or_else(|| loss.default_batch_size(train.n_users()));
     loss.task(&TaskInputs { train, dim, batch_size, order: batching.order, seed })
 }

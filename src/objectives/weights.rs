@@ -8,7 +8,7 @@ use crate::samplers::Batch;
 use crate::settings::name_setting;
 
 /// Named arrays of a method's own parameters and their optimiser's moments, for checkpoints.
-pub type Parameters = Vec<(&'static str, Vec<f32>)>;
+pub(crate) type Parameters = Vec<(&'static str, Vec<f32>)>;
 
 /// The examples of a batch, as a method that weighs them sees them.
 ///
@@ -139,7 +139,7 @@ pub trait AuxiliaryTerm: Send {
 
 /// The mean over the batch: every example weighs `1 / n_examples`.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Mean;
+pub(crate) struct Mean;
 
 impl ExampleWeights for Mean {
     fn weigh(&mut self, device: &Device, examples: &Examples<'_>, weights: &mut Buffer<f32>) -> Result<()> {
@@ -150,7 +150,7 @@ impl ExampleWeights for Mean {
 
 /// The sum over the batch: every example weighs 1.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Sum;
+pub(crate) struct Sum;
 
 impl ExampleWeights for Sum {
     fn weigh(&mut self, device: &Device, examples: &Examples<'_>, weights: &mut Buffer<f32>) -> Result<()> {

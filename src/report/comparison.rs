@@ -11,7 +11,7 @@ use crate::eval::Insight;
 use crate::models::LayerWeights;
 
 /// Below this corrected probability a difference is called one.
-pub const LEVEL: f64 = 0.05;
+pub(crate) const LEVEL: f64 = 0.05;
 
 /// What the table says in place of a probability over users, for a metric such as `auc`.
 const NO_USER_VALUES: &str = "no user values";

@@ -11,8 +11,10 @@ mod plots;
 mod table;
 mod weights_page;
 
-pub use comparison::{
-    BothTest, Compared, Comparison, Cost, Difference, Run, SeedTest, Summary, Trial, Tuned, Tuning, UserTest,
+pub use comparison::Comparison;
+pub(crate) use comparison::{
+    BothTest, Compared, Cost, Difference, Run, SeedTest, Summary, Trial, Tuned, Tuning, UserTest,
 };
-pub use document::{Changed, CurvePoint, DataFile, DatasetFacts, Origin, ProtocolFacts, Report, Stage, Timing};
+pub use document::Report;
+pub(crate) use document::{Changed, CurvePoint, DataFile, DatasetFacts, Origin, ProtocolFacts, Stage, Timing};
 pub use table::{Cell, Format, Table};

@@ -11,7 +11,7 @@ use super::{Batch, Sampler};
 
 /// Cuts the matrix of users times items into blocks, anew in each epoch.
 #[derive(Debug)]
-pub struct BlockSampler {
+pub(crate) struct BlockSampler {
     seed: Seed,
     users_per_block: usize,
     items_per_block: usize,
@@ -26,7 +26,7 @@ pub struct BlockSampler {
 impl BlockSampler {
     /// A sampler over all users and items of `train`, with or without pairs. Sizes above their
     /// number mean one block.
-    pub fn new(train: &Interactions, seed: Seed, users_per_block: usize, items_per_block: usize) -> Self {
+    pub(crate) fn new(train: &Interactions, seed: Seed, users_per_block: usize, items_per_block: usize) -> Self {
         let (n_users, n_items) = (train.n_users(), train.n_items());
         BlockSampler {
             seed,

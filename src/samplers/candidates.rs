@@ -17,7 +17,7 @@ const EPOCH: u64 = u64::MAX;
 /// # Source
 /// RecBole's modes `uniN` and `popN`: a user's held-out items share one pool, in which repeats
 /// collapse. We differ: our draws are our own.
-pub fn draw_candidates(
+pub(crate) fn draw_candidates(
     relevant: &Interactions,
     known: &Interactions,
     sampler: &NegativeSampler,

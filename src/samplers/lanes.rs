@@ -20,7 +20,7 @@ use super::{SequenceBatch, Windows};
 
 /// Puts sessions into lanes.
 #[derive(Debug)]
-pub struct SessionLanes {
+pub(crate) struct SessionLanes {
     seed: Seed,
     histories: Arc<Vec<Vec<ItemId>>>,
     /// Items of a session before its first one that is read.
@@ -37,7 +37,7 @@ pub struct SessionLanes {
 impl SessionLanes {
     /// Lanes for at most `n_lanes` sessions at a time; of a session longer than `max_len` all is
     /// read, or the last items.
-    pub fn new(
+    pub(crate) fn new(
         histories: Arc<Vec<Vec<ItemId>>>,
         (windows, max_len): (Windows, usize),
         n_lanes: usize,
@@ -57,12 +57,12 @@ impl SessionLanes {
     }
 
     /// Number of steps in an epoch.
-    pub fn n_steps(&self) -> usize {
+    pub(crate) fn n_steps(&self) -> usize {
         self.n_steps
     }
 
     /// Number of lanes: no step has more positions.
-    pub fn n_lanes(&self) -> usize {
+    pub(crate) fn n_lanes(&self) -> usize {
         self.n_lanes
     }
 
@@ -84,7 +84,7 @@ impl SessionLanes {
 
     /// Fills `batch` with one item of each lane, as sequences of length one, and `fresh` with
     /// whether its session starts there. Lanes are in order; at the end the last ones may be done.
-    pub fn step(&mut self, epoch: u64, step: usize, batch: &mut SequenceBatch, fresh: &mut Vec<bool>) {
+    pub(crate) fn step(&mut self, epoch: u64, step: usize, batch: &mut SequenceBatch, fresh: &mut Vec<bool>) {
         self.start_epoch(epoch);
         *batch = SequenceBatch { starts: vec![0], ..SequenceBatch::default() };
         fresh.clear();

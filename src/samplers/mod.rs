@@ -11,13 +11,14 @@ mod users;
 
 use gcnrec_graphs::Interactions;
 
-pub use blocks::BlockSampler;
-pub use candidates::draw_candidates;
-pub use lanes::SessionLanes;
-pub use negatives::{NegativeSampler, keep_hardest};
+pub(crate) use blocks::BlockSampler;
+pub(crate) use candidates::draw_candidates;
+pub(crate) use lanes::SessionLanes;
+pub use negatives::NegativeSampler;
+pub(crate) use negatives::keep_hardest;
 pub use pairs::{PairOrder, PairSampler};
-pub use sequences::{Examples, SequenceBatch, SequenceSampler, Windows, beside_batch};
-pub use users::UserSampler;
+pub(crate) use sequences::{Examples, SequenceBatch, SequenceSampler, Windows, beside_batch};
+pub(crate) use users::UserSampler;
 
 /// The examples of one step, as dense ids. One example is one user with one positive (and its
 /// negatives).

@@ -114,7 +114,7 @@ impl NegativeSampler {
 
 /// Keeps the item with the highest score of each `n_candidates`, the first of equal ones: `scores`
 /// belong to the items one by one.
-pub fn keep_hardest(items: &mut Vec<u32>, scores: &[f32], n_candidates: usize) {
+pub(crate) fn keep_hardest(items: &mut Vec<u32>, scores: &[f32], n_candidates: usize) {
     let hardest = |(items, scores): (&[u32], &[f32])| {
         let mut best = 0;
         for (at, &score) in scores.iter().enumerate() {

@@ -43,7 +43,7 @@ crate::settings::name_setting!(Windows, "choice of windows");
 
 /// The sequences of one step.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct SequenceBatch {
+pub(crate) struct SequenceBatch {
     /// Sequence `s` has the items `starts[s]..starts[s + 1]`.
     pub starts: Vec<u32>,
     /// All items, sequence after sequence, oldest first; the number of items stands for a mask.
@@ -65,7 +65,7 @@ struct Piece {
 
 /// Cuts histories into sequences and draws batches of them.
 #[derive(Debug)]
-pub struct SequenceSampler {
+pub(crate) struct SequenceSampler {
     seed: Seed,
     n_items: u32,
     histories: Arc<Vec<Vec<ItemId>>>,
@@ -83,7 +83,7 @@ pub struct SequenceSampler {
 impl SequenceSampler {
     /// A sampler over histories of items below `n_items`, in sequences of at most `max_len` and
     /// batches of `batch_size`.
-    pub fn new(
+    pub(crate) fn new(
         histories: Arc<Vec<Vec<ItemId>>>,
         n_items: usize,
         examples: Examples,
@@ -117,7 +117,7 @@ impl SequenceSampler {
     }
 
     /// Number of batches in an epoch.
-    pub fn n_batches(&self) -> usize {
+    pub(crate) fn n_batches(&self) -> usize {
         self.pieces.len().div_ceil(self.batch_size)
     }
 
@@ -172,7 +172,7 @@ impl SequenceSampler {
     }
 
     /// Fills `batch` with the sequences of a step.
-    pub fn batch(&mut self, epoch: u64, step: usize, batch: &mut SequenceBatch) {
+    pub(crate) fn batch(&mut self, epoch: u64, step: usize, batch: &mut SequenceBatch) {
         self.start_epoch(epoch);
         let SequenceBatch { starts, items, users, rows, targets } = batch;
         [&mut *starts, &mut *items, &mut *users, &mut *rows, &mut *targets].into_iter().for_each(Vec::clear);
@@ -224,7 +224,7 @@ impl SequenceSampler {
 }
 
 /// A stream of numbers for what is drawn beside a batch, such as dropout, at (epoch, step).
-pub fn beside_batch(seed: Seed, epoch: u64, step: usize) -> impl Rng {
+pub(crate) fn beside_batch(seed: Seed, epoch: u64, step: usize) -> impl Rng {
     seed.stream(Purpose::Dropout, epoch, step as u64)
 }
 

@@ -8,7 +8,7 @@ use super::{Batch, Sampler};
 
 /// Takes every user who has items once an epoch, shuffled.
 #[derive(Debug)]
-pub struct UserSampler {
+pub(crate) struct UserSampler {
     seed: Seed,
     batch_size: usize,
     n_edges: usize,
@@ -19,7 +19,7 @@ pub struct UserSampler {
 
 impl UserSampler {
     /// A sampler over the users of `train`, `batch_size` of them in a batch.
-    pub fn new(train: &Interactions, seed: Seed, batch_size: usize) -> Self {
+    pub(crate) fn new(train: &Interactions, seed: Seed, batch_size: usize) -> Self {
         let active_users: Vec<u32> =
             (0..train.n_users() as u32).filter(|&u| !train.items_of(UserId(u)).is_empty()).collect();
         let shuffled = Vec::with_capacity(active_users.len());

@@ -93,7 +93,7 @@ impl Key {
 }
 
 /// A type that a setting can have.
-pub trait Setting: Serialize + DeserializeOwned {
+pub(crate) trait Setting: Serialize + DeserializeOwned {
     /// What a run file may write.
     const TAKES: Takes;
 
@@ -184,7 +184,7 @@ macro_rules! name_setting {
 pub(crate) use name_setting;
 
 /// The names of an enum's variants, as serde writes them; none for a type that is no enum.
-pub fn names<T: for<'de> Deserialize<'de>>() -> &'static [&'static str] {
+pub(crate) fn names<T: for<'de> Deserialize<'de>>() -> &'static [&'static str] {
     let mut names: &'static [&'static str] = &[];
     // The recorder answers with an error always: no value is made.
     let _ = T::deserialize(Recorder(&mut names));
@@ -218,7 +218,7 @@ impl<'de> Deserializer<'de> for Recorder<'_> {
 }
 
 /// A default as a run file writes it; nothing for a value that is not set.
-pub fn as_toml(value: &impl Serialize) -> Option<String> {
+pub(crate) fn as_toml(value: &impl Serialize) -> Option<String> {
     let mut text = String::new();
     value.serialize(toml::ser::ValueSerializer::new(&mut text)).ok()?;
     Some(text)

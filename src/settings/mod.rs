@@ -10,11 +10,12 @@ mod range;
 mod unread;
 
 pub(crate) use key::name_setting;
-pub use key::{Key, Kinds, Setting, Takes, as_toml, names};
+pub use key::{Key, Takes};
+pub(crate) use key::{Kinds, Setting, as_toml, names};
 pub(crate) use kind::row;
-pub use kind::{Chosen, Family, Row, Settings};
-pub use range::{Range, above, above_up_to, at_least, between, finite, from_to_below, strictly_between};
-pub use unread::Unread;
+pub(crate) use kind::{Chosen, Family, Row, Settings};
+pub(crate) use range::{Range, above, above_up_to, at_least, between, finite, from_to_below, strictly_between};
+pub(crate) use unread::Unread;
 
 /// A struct of settings. A field is
 ///
@@ -68,14 +69,14 @@ macro_rules! settings {
             /// 16)`.
             #[allow(dead_code, reason = "for users of the library; within it structs are updated")]
             #[must_use]
-            pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+            $vis fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
                 change(&mut self);
                 self
             }
 
             /// The keys whose values are not the defaults.
             #[allow(dead_code, reason = "not every table has settings that others make void")]
-            pub fn changed(&self) -> Vec<&'static str> {
+            $vis fn changed(&self) -> Vec<&'static str> {
                 let usual = Self::default();
                 let mut changed = Vec::new();
                 $(
@@ -88,7 +89,7 @@ macro_rules! settings {
             }
 
             /// One row for each key, in the order of the file.
-            pub const KEYS: &'static [$crate::settings::Key] = &[$(
+            $vis const KEYS: &'static [$crate::settings::Key] = &[$(
                 $crate::settings::Key {
                     name: stringify!($key),
                     doc: concat!($($doc, "\n"),+),
@@ -105,7 +106,7 @@ macro_rules! settings {
             ///
             /// # Errors
             /// [`RecError::Config`](crate::error::RecError::Config) for the first one.
-            pub fn check_ranges(&self, at: &str) -> $crate::error::Result<()> {
+            $vis fn check_ranges(&self, at: &str) -> $crate::error::Result<()> {
                 let dot = if at.is_empty() { "" } else { "." };
                 $(
                     let range: Option<$crate::settings::Range> = $crate::settings::optional!($($range)?);

@@ -18,37 +18,37 @@ const fn range(low: f64, high: f64, low_is_in: bool, high_is_in: bool) -> Range 
 }
 
 /// `low..=high`.
-pub const fn between(low: f64, high: f64) -> Range {
+pub(crate) const fn between(low: f64, high: f64) -> Range {
     range(low, high, true, true)
 }
 
 /// `low` or more.
-pub const fn at_least(low: f64) -> Range {
+pub(crate) const fn at_least(low: f64) -> Range {
     range(low, f64::INFINITY, true, false)
 }
 
 /// More than `low`.
-pub const fn above(low: f64) -> Range {
+pub(crate) const fn above(low: f64) -> Range {
     range(low, f64::INFINITY, false, false)
 }
 
 /// More than `low`, `high` or less.
-pub const fn above_up_to(low: f64, high: f64) -> Range {
+pub(crate) const fn above_up_to(low: f64, high: f64) -> Range {
     range(low, high, false, true)
 }
 
 /// More than `low` and less than `high`.
-pub const fn strictly_between(low: f64, high: f64) -> Range {
+pub(crate) const fn strictly_between(low: f64, high: f64) -> Range {
     range(low, high, false, false)
 }
 
 /// `low` or more, less than `high`.
-pub const fn from_to_below(low: f64, high: f64) -> Range {
+pub(crate) const fn from_to_below(low: f64, high: f64) -> Range {
     range(low, high, true, false)
 }
 
 /// Any number but NaN and the infinities.
-pub const fn finite() -> Range {
+pub(crate) const fn finite() -> Range {
     range(f64::NEG_INFINITY, f64::INFINITY, false, false)
 }
 

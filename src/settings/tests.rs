@@ -9,7 +9,7 @@ use crate::error::Result;
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Taste {
+pub(crate) enum Taste {
     Sweet,
     VerySour,
 }
@@ -18,7 +18,7 @@ name_setting!(Taste, "taste");
 
 settings! {
     /// `[fruit.citrus]`.
-    pub struct Citrus {
+    pub(crate) struct Citrus {
         /// Slices of
         /// one fruit.
         slices: usize = 8, in between(1.0, 20.0), flag "--slices";
@@ -33,7 +33,7 @@ settings! {
 
 settings! {
     /// `[fruit.citrus.peel]`.
-    pub struct Peel {
+    pub(crate) struct Peel {
         /// Thickness.
         millimetres: f32 = 0.1, in from_to_below(0.0, 5.0);
     }
@@ -41,7 +41,7 @@ settings! {
 
 settings! {
     /// `[fruit.berry]`: there is nothing to set.
-    pub struct Berry {}
+    pub(crate) struct Berry {}
 }
 
 trait Fruit: Settings {

@@ -14,7 +14,7 @@ use crate::models::Scorer;
 use crate::samplers::{NegativeSampler, draw_candidates};
 
 /// The metrics that every evaluation of labelled rows reports.
-pub const METRICS_OF_LABELS: [&str; 2] = ["nll", "auc"];
+pub(crate) const METRICS_OF_LABELS: [&str; 2] = ["nll", "auc"];
 
 /// Judges scorers on one held-out part.
 pub enum Evaluation {

@@ -48,7 +48,7 @@ struct TrainedMember {
 }
 
 /// Runs a job whose model is a fusion.
-pub fn run(
+pub(crate) fn run(
     job: &Job,
     config: &Config,
     store: &mut RunStore,

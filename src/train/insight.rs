@@ -17,7 +17,7 @@ const SHOWN: usize = 10;
 ///
 /// # Errors
 /// Those of [`Breakdown::new`].
-pub fn insight(job: &Job, scorer: &dyn Scorer) -> Result<Option<Insight>> {
+pub(crate) fn insight(job: &Job, scorer: &dyn Scorer) -> Result<Option<Insight>> {
     let seen = [Part::Train, Part::Valid];
     let evaluation = job.evaluator(Part::Test, &seen)?;
     let Some(evaluator) = evaluation.as_ref().and_then(Evaluation::lists) else { return Ok(None) };
@@ -51,7 +51,7 @@ pub fn insight(job: &Job, scorer: &dyn Scorer) -> Result<Option<Insight>> {
 ///
 /// # Errors
 /// Those of [`Evaluation::evaluate`].
-pub fn popularity(job: &Job) -> Result<Option<Metrics>> {
+pub(crate) fn popularity(job: &Job) -> Result<Option<Metrics>> {
     let Some(evaluation) = job.evaluator(Part::Test, &[Part::Train, Part::Valid])? else { return Ok(None) };
     let learnt: &[Part] = if job.learns_from_valid() { &[Part::Train, Part::Valid] } else { &[Part::Train] };
     let scorer = popularity::fit(&job.split.joint_interactions(learnt)?);

@@ -2,7 +2,7 @@
 //! and interruption.
 
 mod checks;
-pub mod config;
+pub(crate) mod config;
 mod evaluation;
 mod fusion;
 mod insight;
@@ -24,13 +24,14 @@ mod verify;
 mod weight_fit;
 
 pub use config::Config;
-pub use evaluation::{Evaluation, METRICS_OF_LABELS};
-pub use insight::{insight, popularity};
+pub use evaluation::Evaluation;
+pub(crate) use evaluation::METRICS_OF_LABELS;
+pub(crate) use insight::{insight, popularity};
 pub use job::Job;
 pub use observer::{EpochRecord, Observer, Silent, Stage, StagePlan};
 pub use outcome::Outcome;
-pub use selection::{Selection, check_lists, check_metric};
-pub use stages::run;
+pub(crate) use selection::{Selection, check_lists, check_metric};
+pub(crate) use stages::run;
 pub use stop::Stop;
-pub use store::RunStore;
-pub use verify::{Verdict, verify};
+pub(crate) use store::RunStore;
+pub(crate) use verify::{Verdict, verify};

@@ -14,7 +14,7 @@ const MOST: u64 = 1 << 53;
 /// The run's position and its decisions so far.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Progress {
+pub(crate) struct Progress {
     /// The stage that is running or was last.
     pub stage: Stage,
     /// Epochs completed in this stage.
@@ -47,7 +47,7 @@ pub struct Progress {
 
 /// The best validation of a stage.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Best {
+pub(crate) struct Best {
     /// Its epoch, from 1.
     pub epoch: u64,
     /// The value of the metric that picks the epoch.
@@ -61,7 +61,7 @@ pub struct Best {
 
 /// What validation chose.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Chosen {
+pub(crate) struct Chosen {
     /// Number of epochs.
     pub epoch: u64,
     /// Epochs that were run to find out.
@@ -82,11 +82,11 @@ mod in_order {
 
     use crate::eval::Metrics;
 
-    pub fn serialize<S: Serializer>(metrics: &Metrics, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(metrics: &Metrics, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(metrics.iter())
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Metrics, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Metrics, D::Error> {
         Ok(Vec::<(String, f64)>::deserialize(deserializer)?.into_iter().collect())
     }
 }
@@ -97,11 +97,11 @@ mod in_order_if_any {
 
     use crate::eval::Metrics;
 
-    pub fn serialize<S: Serializer>(metrics: &Option<Metrics>, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(metrics: &Option<Metrics>, serializer: S) -> Result<S::Ok, S::Error> {
         metrics.as_ref().map(|metrics| metrics.iter().collect::<Vec<_>>()).serialize(serializer)
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Metrics>, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Metrics>, D::Error> {
         let listed = Option::<Vec<(String, f64)>>::deserialize(deserializer)?;
         Ok(listed.map(|listed| listed.into_iter().collect()))
     }
@@ -109,7 +109,7 @@ mod in_order_if_any {
 
 impl Progress {
     /// At the start of a stage; earlier decisions and counters are kept.
-    pub fn enter(&mut self, stage: Stage) {
+    pub(crate) fn enter(&mut self, stage: Stage) {
         let Progress { prior, chosen, metrics_lines, epochs_run, train_s, validate_s, .. } = self.clone();
         *self = Progress { prior, chosen, metrics_lines, epochs_run, train_s, validate_s, ..Progress::start(stage) };
     }
@@ -120,7 +120,7 @@ impl Progress {
     ///
     /// # Errors
     /// What is wrong, in words.
-    pub fn read(fact: Option<&Value>, job: &Job) -> Result<Progress, String> {
+    pub(crate) fn read(fact: Option<&Value>, job: &Job) -> Result<Progress, String> {
         let progress: Progress = serde_json::from_value(fact.cloned().unwrap_or_default())
             .map_err(|error| format!("its progress cannot be read: {error}"))?;
         progress
@@ -164,12 +164,12 @@ impl Progress {
 
     /// Seconds of validation over seconds of training, all stages together; `None` where nothing
     /// was validated.
-    pub fn evaluation_share(&self) -> Option<f64> {
+    pub(crate) fn evaluation_share(&self) -> Option<f64> {
         (self.validate_s > 0.0 && self.train_s > 0.0).then(|| self.validate_s / self.train_s)
     }
 
     /// At the start of a run.
-    pub fn start(stage: Stage) -> Self {
+    pub(crate) fn start(stage: Stage) -> Self {
         Progress {
             stage,
             epoch: 0,

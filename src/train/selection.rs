@@ -6,7 +6,7 @@ use crate::eval::metrics::{ValueMetric, value_named};
 
 /// The metric that picks the epoch.
 #[derive(Clone)]
-pub struct Selection {
+pub(crate) struct Selection {
     /// Its name, as in the metrics.
     pub name: String,
     higher_is_better: bool,
@@ -17,7 +17,7 @@ impl Selection {
     ///
     /// # Errors
     /// As [`check_metric`].
-    pub fn parse(metric: &str) -> Result<Self> {
+    pub(crate) fn parse(metric: &str) -> Result<Self> {
         check_metric(metric)?;
         let higher_is_better = value_named(metric).is_none_or(ValueMetric::higher_is_better);
         let name = match value_named(metric) {
@@ -28,7 +28,7 @@ impl Selection {
     }
 
     /// True when `value` is better than the best so far.
-    pub fn improves(&self, value: f64, best: f64) -> bool {
+    pub(crate) fn improves(&self, value: f64, best: f64) -> bool {
         if self.higher_is_better { value > best } else { value < best }
     }
 }
@@ -38,7 +38,7 @@ impl Selection {
 ///
 /// # Errors
 /// [`RecError::Unknown`] or [`RecError::Config`].
-pub fn check_metric(metric: &str) -> Result<()> {
+pub(crate) fn check_metric(metric: &str) -> Result<()> {
     if value_named(metric).is_some() {
         return Ok(());
     }
@@ -49,7 +49,7 @@ pub fn check_metric(metric: &str) -> Result<()> {
 ///
 /// # Errors
 /// [`RecError::Config`] for `train.metric`.
-pub fn check_lists(metric: &str) -> Result<()> {
+pub(crate) fn check_lists(metric: &str) -> Result<()> {
     if value_named(metric).is_none() {
         return Ok(());
     }

@@ -35,7 +35,13 @@ const LOOKED_AT: usize = 16;
 /// # Errors
 /// [`crate::RecError::Interrupted`] after a stop was asked for and a checkpoint was written;
 /// everything that data, model and disk can refuse.
-pub fn run(job: &Job, store: &mut RunStore, resume: bool, observer: &mut dyn Observer, stop: &Stop) -> Result<Outcome> {
+pub(crate) fn run(
+    job: &Job,
+    store: &mut RunStore,
+    resume: bool,
+    observer: &mut dyn Observer,
+    stop: &Stop,
+) -> Result<Outcome> {
     if let Procedure::Fusion(config) = job.model.procedure() {
         return fusion::run(job, config, store, observer, stop);
     }

@@ -23,7 +23,7 @@ pub(super) const ARITHMETIC: &str = "arithmetic";
 const THEN: &str = ", then ";
 
 /// Writes and reads the checkpoints of one run.
-pub struct RunStore {
+pub(crate) struct RunStore {
     /// None for a run of which nothing is kept.
     folder: Option<RunFolder>,
     job: Job,
@@ -36,12 +36,12 @@ pub struct RunStore {
 
 impl RunStore {
     /// For a folder that was created for this job.
-    pub fn new(folder: RunFolder, job: &Job) -> Self {
+    pub(crate) fn new(folder: RunFolder, job: &Job) -> Self {
         RunStore { folder: Some(folder), ..RunStore::discarding(job) }
     }
 
     /// For a run that leaves nothing behind.
-    pub fn discarding(job: &Job) -> Self {
+    pub(crate) fn discarding(job: &Job) -> Self {
         let split = &job.split;
         let (mut ptr, mut seen) = (vec![0], Vec::new());
         for history in split.histories(&[Part::Context, Part::Train, Part::Valid]) {
@@ -65,7 +65,7 @@ impl RunStore {
     ///
     /// # Errors
     /// [`RecError::Io`] when the folder cannot be made.
-    pub fn member(&self, name: &str, job: &Job) -> Result<RunStore> {
+    pub(crate) fn member(&self, name: &str, job: &Job) -> Result<RunStore> {
         let Some(folder) = &self.folder else { return Ok(RunStore::discarding(job)) };
         let folder = RunFolder::create(&folder.member(name), false, true)?;
         folder.write_config(&job.config_toml)?;
@@ -77,24 +77,24 @@ impl RunStore {
     }
 
     /// True when an earlier run left a checkpoint to go on from.
-    pub fn can_resume(&self) -> bool {
+    pub(crate) fn can_resume(&self) -> bool {
         self.folder.as_ref().is_some_and(|folder| checkpoint::exists(&folder.last()))
     }
 
     /// What somebody who stopped the run can do next.
-    pub fn how_to_go_on(&self) -> String {
+    pub(crate) fn how_to_go_on(&self) -> String {
         let path = self.folder.as_ref().map(RunFolder::path);
         path.map_or_else(String::new, |path| format!("go on with --resume --out {}", path.display()))
     }
 
     /// True when enough time has passed since the last checkpoint. Time decides only when the
     /// folder is written, never what is in it.
-    pub fn is_due(&self) -> bool {
+    pub(crate) fn is_due(&self) -> bool {
         self.written.is_none_or(|at| at.elapsed().as_secs_f64() >= self.job.train.checkpoint_seconds)
     }
 
     /// Notes that the best model is not the one in `best/`.
-    pub fn best_changed(&mut self) {
+    pub(crate) fn best_changed(&mut self) {
         self.best_is_new = true;
     }
 
@@ -102,7 +102,7 @@ impl RunStore {
     ///
     /// # Errors
     /// [`RecError::Io`].
-    pub fn append_metrics(&mut self, record: &EpochRecord) -> Result<()> {
+    pub(crate) fn append_metrics(&mut self, record: &EpochRecord) -> Result<()> {
         let line = serde_json::to_value(record).expect("a record of numbers and names should be JSON");
         self.folder.as_ref().map_or(Ok(()), |folder| folder.append_metrics(&line))
     }
@@ -111,7 +111,7 @@ impl RunStore {
     ///
     /// # Errors
     /// [`RecError::Io`].
-    pub fn save_best(&mut self, scorer: &dyn Scorer, progress: &Progress) -> Result<()> {
+    pub(crate) fn save_best(&mut self, scorer: &dyn Scorer, progress: &Progress) -> Result<()> {
         if let Some(folder) = self.folder.as_ref().filter(|_| self.best_is_new) {
             let contents = self.contents("scorer", scorer.model(), scorer.state(), progress);
             checkpoint::save(&folder.best(), &contents)?;
@@ -122,7 +122,7 @@ impl RunStore {
     }
 
     /// The folder, which is another one than at the start where the run has taken another's place.
-    pub fn into_folder(self) -> Option<RunFolder> {
+    pub(crate) fn into_folder(self) -> Option<RunFolder> {
         self.folder
     }
 
@@ -130,7 +130,7 @@ impl RunStore {
     ///
     /// # Errors
     /// [`RecError::Io`].
-    pub fn save_last(&mut self, state: State, progress: &Progress) -> Result<()> {
+    pub(crate) fn save_last(&mut self, state: State, progress: &Progress) -> Result<()> {
         if let Some(folder) = &self.folder {
             let contents = self.contents("learner", self.job.model.name(), state, progress);
             checkpoint::save(&folder.last(), &contents)?;
@@ -144,7 +144,7 @@ impl RunStore {
     ///
     /// # Errors
     /// [`RecError::Checkpoint`] when it is damaged, or when only an older one is left.
-    pub fn load_best(&mut self, progress: &Progress) -> Result<Box<dyn Scorer>> {
+    pub(crate) fn load_best(&mut self, progress: &Progress) -> Result<Box<dyn Scorer>> {
         let folder = self.folder.as_ref().expect("only a run that was resumed should load: it has a folder");
         let contents = checkpoint::load(&folder.best())?;
         let refuse = |problem: String| {
@@ -170,7 +170,7 @@ impl RunStore {
     /// # Errors
     /// [`RecError::Checkpoint`] when it is damaged or belongs to other data or another
     /// configuration.
-    pub fn load_last(&mut self) -> Result<Option<Resumed>> {
+    pub(crate) fn load_last(&mut self) -> Result<Option<Resumed>> {
         let Some(folder) = self.folder.clone() else { return Ok(None) };
         let last = folder.last();
         if !checkpoint::exists(&last) {
@@ -305,7 +305,7 @@ fn other_name(what: &str, here: &[String], there: &[String]) -> Option<String> {
 }
 
 /// A run as its last checkpoint has it.
-pub struct Resumed {
+pub(crate) struct Resumed {
     /// The learner's state.
     pub state: State,
     /// Where the run stands.

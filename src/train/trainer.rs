@@ -20,7 +20,7 @@ use crate::models::cold::Cold;
 use crate::models::{Learner, Scorer};
 
 /// Runs the stages of a job, one at a time.
-pub struct Trainer<'a> {
+pub(crate) struct Trainer<'a> {
     /// What to train.
     pub job: &'a Job,
     /// Where checkpoints and metrics go.
@@ -52,7 +52,7 @@ pub(super) fn diverged(error: RecError, epoch: u64) -> RecError {
 }
 
 /// How a stage ended.
-pub struct StageResult {
+pub(crate) struct StageResult {
     /// The model of the best epoch, or of the last where nothing was selected.
     pub scorer: Box<dyn Scorer>,
     /// That epoch.
@@ -71,7 +71,7 @@ impl Trainer<'_> {
     /// # Errors
     /// [`RecError::Interrupted`] after a checkpoint; those of the learner, the evaluator and the
     /// store.
-    pub fn run_stage(
+    pub(crate) fn run_stage(
         &mut self,
         learner: &mut dyn Learner,
         evaluator: Option<&Evaluation>,
@@ -221,7 +221,7 @@ impl Trainer<'_> {
     }
 
     /// Ends a stage: the next one starts from its decisions.
-    pub fn enter(&mut self, stage: Stage) {
+    pub(crate) fn enter(&mut self, stage: Stage) {
         self.progress.enter(stage);
         self.store.best_changed();
     }

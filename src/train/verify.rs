@@ -37,7 +37,7 @@ pub struct Verdict {
 /// [`RecError::Different`] with the first difference; [`RecError::Checkpoint`] when the recorded
 /// run is damaged; [`RecError::Missing`] when there is none; [`RecError::Interrupted`] when `stop`
 /// was asked for from outside; those of the training.
-pub fn verify(
+pub(crate) fn verify(
     job: &Job,
     folder: &RunFolder,
     steps: Option<u64>,

@@ -9,7 +9,7 @@ use gcnrec_kernels::ops::combine::{AdditiveShape, Definition};
 /// Adam's moments and the number of the step about to be taken; gradient descent where there are
 /// none.
 #[derive(Clone)]
-pub struct Optimizer {
+pub(crate) struct Optimizer {
     pub config: AdamConfig,
     pub moments: Option<(u64, Vec<f64>, Vec<f64>)>,
 }
@@ -39,7 +39,7 @@ impl Optimizer {
 
 /// A model with its data at one point of training.
 #[derive(Clone)]
-pub struct World {
+pub(crate) struct World {
     pub n_users: usize,
     pub n_items: usize,
     pub dim: usize,
@@ -62,7 +62,7 @@ pub struct World {
 
 /// What is learned.
 #[derive(Clone)]
-pub struct Meta {
+pub(crate) struct Meta {
     /// One weight per example.
     pub weights: Vec<f64>,
     /// `c` of users, items, unobserved, observed.
@@ -83,12 +83,12 @@ impl World {
         self.n_users + self.n_items
     }
 
-    pub fn start(&self) -> Point {
+    pub(crate) fn start(&self) -> Point {
         let parameters = self.attention.as_ref().map(|(_, parameters, _)| parameters.clone());
         (self.base.clone(), parameters.unwrap_or_default())
     }
 
-    pub fn hops(&self, base: &[f64]) -> Vec<Vec<f64>> {
+    pub(crate) fn hops(&self, base: &[f64]) -> Vec<Vec<f64>> {
         let mut hops = vec![base.to_vec()];
         for layer in 0..self.layers {
             hops.push(self.propagated(&hops[layer]));
@@ -113,7 +113,7 @@ impl World {
         [0..self.n_users * self.dim, self.n_users * self.dim..self.n_nodes() * self.dim]
     }
 
-    pub fn pooled(&self, hops: &[Vec<f64>], parameters: &[Vec<f64>; 2]) -> Vec<f64> {
+    pub(crate) fn pooled(&self, hops: &[Vec<f64>], parameters: &[Vec<f64>; 2]) -> Vec<f64> {
         let Some((shape, ..)) = &self.attention else {
             let mean = |at: usize| hops.iter().map(|hop| hop[at]).sum::<f64>() / hops.len() as f64;
             return (0..hops[0].len()).map(mean).collect();
@@ -159,7 +159,7 @@ impl World {
         }
     }
 
-    pub fn row<'a>(&self, x: &'a [f64], node: usize) -> &'a [f64] {
+    pub(crate) fn row<'a>(&self, x: &'a [f64], node: usize) -> &'a [f64] {
         &x[node * self.dim..(node + 1) * self.dim]
     }
 
@@ -188,7 +188,7 @@ impl World {
     }
 
     /// The training loss, weight decay included.
-    pub fn loss(&self, point: &Point, meta: &Meta) -> f64 {
+    pub(crate) fn loss(&self, point: &Point, meta: &Meta) -> f64 {
         let x = self.pooled(&self.hops(&point.0), &point.1);
         let each = self.examples.iter().zip(&meta.weights);
         let mut sum: f64 = each.map(|(&(u, i, y), w)| w * (self.score(&x, u, i) - y).powi(2)).sum();
@@ -203,7 +203,7 @@ impl World {
     }
 
     /// Its gradient.
-    pub fn gradient(&self, point: &Point, meta: &Meta) -> Point {
+    pub(crate) fn gradient(&self, point: &Point, meta: &Meta) -> Point {
         let hops = self.hops(&point.0);
         let x = self.pooled(&hops, &point.1);
         let mut g = vec![0.0; x.len()];
@@ -240,12 +240,12 @@ impl World {
     }
 
     /// The loss of the uniform log after the whole inner step.
-    pub fn look_ahead(&self, meta: &Meta) -> f64 {
+    pub(crate) fn look_ahead(&self, meta: &Meta) -> f64 {
         self.uniform_loss(&self.stepped(&self.gradient(&self.start(), meta)))
     }
 
     /// The final embeddings and their motion in f64 (see `models::graph::meta`): `(F, F_dot)`.
-    pub fn motion(&self, meta: &Meta) -> (Vec<f64>, Vec<f64>) {
+    pub(crate) fn motion(&self, meta: &Meta) -> (Vec<f64>, Vec<f64>) {
         let start = self.start();
         let gradient = self.gradient(&start, meta);
         let ahead = self.stepped(&gradient);
@@ -273,7 +273,7 @@ impl World {
 
     /// The derivative of the look-ahead with respect to every example's weight: how the example's
     /// loss moves along the motion.
-    pub fn weight_gradient(&self, x: &[f64], x_dot: &[f64]) -> Vec<f64> {
+    pub(crate) fn weight_gradient(&self, x: &[f64], x_dot: &[f64]) -> Vec<f64> {
         let moved = |&(u, i, y): &(usize, usize, f64)| {
             let item = self.n_users + i;
             let s_dot = dot(self.row(x_dot, u), self.row(x, item)) + dot(self.row(x, u), self.row(x_dot, item));

@@ -27,7 +27,7 @@ mod value;
 
 pub use at::MetricAt;
 pub use item_counts::ItemCounts;
-pub use value::ValueMetric;
+pub(crate) use value::ValueMetric;
 use value::mean;
 pub(super) use value::{classes, one_class};
 
@@ -180,14 +180,14 @@ pub static VALUE_METRICS: [&dyn ValueMetric; 7] = [
 ];
 
 /// How many metrics are reported where nothing else is asked for.
-pub const N_DEFAULT: usize = 6;
+pub(crate) const N_DEFAULT: usize = 6;
 
 /// The ranking metric of that name.
 ///
 /// # Errors
 /// [`RecError::Unknown`] with all names; [`RecError::Config`] for the name of a metric of labelled
 /// rows.
-pub fn named(name: &str) -> Result<Metric> {
+pub(crate) fn named(name: &str) -> Result<Metric> {
     if value_named(name).is_some() {
         return Err(RecError::range("eval.metrics", name, "metrics of ranked lists").with_todo(format!(
             "{name} is a mean over labelled rows and not over users, so it never stands beside them; gcnrec evaluate RUN --candidates labeled \
@@ -200,7 +200,7 @@ pub fn named(name: &str) -> Result<Metric> {
 }
 
 /// The metric of labelled rows of that name, if there is one.
-pub fn value_named(name: &str) -> Option<&'static dyn ValueMetric> {
+pub(crate) fn value_named(name: &str) -> Option<&'static dyn ValueMetric> {
     VALUE_METRICS.iter().copied().find(|metric| metric.name() == name)
 }
 

@@ -31,7 +31,7 @@ use crate::models::state::State;
 
 /// A layer combination with its parameters, their gradients and their optimiser's moments.
 #[derive(Clone)]
-pub struct Combination {
+pub(crate) struct Combination {
     layers: usize,
     dim: usize,
     kind: Kind,
@@ -51,7 +51,7 @@ enum Kind {
 
 /// Memory of the ops, kept from step to step; a fresh one is as good.
 #[derive(Default)]
-pub struct Scratch {
+pub(crate) struct Scratch {
     additive: Workspace<AdditiveShape>,
     dot: Workspace<DotShape>,
 }
@@ -74,7 +74,7 @@ impl Parameters {
 
 /// The rows of a batch, users first.
 #[derive(Debug, Clone, Copy)]
-pub struct RowGroups {
+pub(crate) struct RowGroups {
     /// Rows `0..n_users` belong to users.
     pub n_users: usize,
     /// Number of rows.
@@ -83,7 +83,7 @@ pub struct RowGroups {
 
 /// The layers of a batch's rows.
 #[derive(Debug, Clone, Copy)]
-pub struct BatchLayers<'a> {
+pub(crate) struct BatchLayers<'a> {
     /// `[n_rows, dim]` each, layer 0 first.
     pub hops: &'a [Buffer<f32>],
     /// Which of the rows are users.
@@ -107,7 +107,7 @@ impl Combination {
     ///
     /// `prior` gives the global logits, `[layers + 1]`; `bound` limits how far a node may leave
     /// them (0: no limit).
-    pub fn new(
+    pub(crate) fn new(
         device: &Device,
         config: &lightgcn::Config,
         dim: usize,
@@ -154,7 +154,7 @@ impl Combination {
     ///
     /// # Errors
     /// Those of the ops.
-    pub fn forward(
+    pub(crate) fn forward(
         &self,
         device: &Device,
         layers: BatchLayers<'_>,
@@ -191,7 +191,7 @@ impl Combination {
     ///
     /// # Errors
     /// Those of the ops.
-    pub fn backward(
+    pub(crate) fn backward(
         &mut self,
         device: &Device,
         layers: BatchLayers<'_>,
@@ -237,7 +237,7 @@ impl Combination {
     ///
     /// # Errors
     /// Those of the ops.
-    pub fn tangent(
+    pub(crate) fn tangent(
         &self,
         device: &Device,
         layers: BatchLayers<'_>,
@@ -279,7 +279,7 @@ impl Combination {
     ///
     /// # Errors
     /// Those of the ops.
-    pub fn adam(&mut self, device: &Device, config: &AdamConfig, step: u64, prior_fixed: bool) -> Result<()> {
+    pub(crate) fn adam(&mut self, device: &Device, config: &AdamConfig, step: u64, prior_fixed: bool) -> Result<()> {
         self.hold_fixed(device, prior_fixed)?;
         for group in self.groups_mut() {
             adam_step(device, config, step, &group.gradient, &mut group.m, &mut group.v, &mut group.value)?;
@@ -308,7 +308,7 @@ impl Combination {
     ///
     /// # Errors
     /// Those of the ops.
-    pub fn motion(
+    pub(crate) fn motion(
         &mut self,
         device: &Device,
         before: &Self,
@@ -327,17 +327,17 @@ impl Combination {
     }
 
     /// The motion of parameters that stand still.
-    pub fn at_rest(&self, device: &Device) -> Vec<Buffer<f32>> {
+    pub(crate) fn at_rest(&self, device: &Device) -> Vec<Buffer<f32>> {
         self.groups().iter().map(|group| device.zeros(group.value.len())).collect()
     }
 
     /// Columns of a row.
-    pub fn dim(&self) -> usize {
+    pub(crate) fn dim(&self) -> usize {
         self.dim
     }
 
     /// The weights that are the same for every node: uniform or global. Empty for per-node kinds.
-    pub fn alpha(&self, device: &Device) -> Vec<f32> {
+    pub(crate) fn alpha(&self, device: &Device) -> Vec<f32> {
         match &self.kind {
             Kind::Uniform => self.mean(),
             Kind::Global { theta } => global_weights(&device.read(&theta.value)),
@@ -346,12 +346,12 @@ impl Combination {
     }
 
     /// True where every layer has the same weight, of every node and at all times.
-    pub fn is_uniform(&self) -> bool {
+    pub(crate) fn is_uniform(&self) -> bool {
         matches!(self.kind, Kind::Uniform)
     }
 
     /// The weights, where they are the same for every node and never learned.
-    pub fn fixed(&self) -> Option<Vec<f32>> {
+    pub(crate) fn fixed(&self) -> Option<Vec<f32>> {
         self.is_uniform().then(|| self.mean())
     }
 
@@ -360,23 +360,23 @@ impl Combination {
     }
 
     /// The global logits, where there are any.
-    pub fn logits(&self, device: &Device) -> Option<Vec<f32>> {
+    pub(crate) fn logits(&self, device: &Device) -> Option<Vec<f32>> {
         self.groups().first().map(|group| device.read(&group.value)[..=self.layers].to_vec())
     }
 
     /// Number of trained scalars.
-    pub fn n_parameters(&self) -> usize {
+    pub(crate) fn n_parameters(&self) -> usize {
         self.groups().iter().map(|group| group.value.len()).sum()
     }
 
     /// The gradient of the last `backward`, one flat array per group.
     #[cfg(test)]
-    pub fn gradients(&self, device: &Device) -> Vec<Vec<f32>> {
+    pub(crate) fn gradients(&self, device: &Device) -> Vec<Vec<f32>> {
         self.groups().iter().map(|group| device.read(&group.gradient)).collect()
     }
 
     /// Puts parameters (and moments, if `training`) under `combination.*`.
-    pub fn save(&self, device: &Device, state: &mut State, training: bool) {
+    pub(crate) fn save(&self, device: &Device, state: &mut State, training: bool) {
         for (index, group) in self.groups().iter().enumerate() {
             let mut put = |name: &str, buffer: &Buffer<f32>| {
                 let values = device.read(buffer);
@@ -394,7 +394,7 @@ impl Combination {
     ///
     /// # Errors
     /// [`crate::RecError::Checkpoint`] when the state belongs to another combination.
-    pub fn load(&mut self, device: &Device, state: &State, training: bool) -> Result<()> {
+    pub(crate) fn load(&mut self, device: &Device, state: &State, training: bool) -> Result<()> {
         for (index, group) in self.groups_mut().iter_mut().enumerate() {
             let get = |name: &str, buffer: &mut Buffer<f32>| -> Result<()> {
                 let values = state.f32(&format!("combination.{index}.{name}"), &[buffer.len()])?;
@@ -415,7 +415,7 @@ impl Combination {
     ///
     /// # Errors
     /// [`crate::RecError::Checkpoint`] with the first one.
-    pub fn check(config: &lightgcn::Config, dim: usize, state: &State) -> Result<()> {
+    pub(crate) fn check(config: &lightgcn::Config, dim: usize, state: &State) -> Result<()> {
         let (prior, hidden) = (config.layers + 1, config.attention.hidden);
         let (n_groups, length) = match config.combination {
             lightgcn::Combination::Uniform => (0, 0),

@@ -32,7 +32,7 @@ pub(super) struct Hardest {
 
 impl Hardest {
     /// For tables of `nodes` rows and `layers` layers.
-    pub fn new(device: &Device, nodes: Nodes, layers: usize) -> Self {
+    pub(crate) fn new(device: &Device, nodes: Nodes, layers: usize) -> Self {
         Hardest {
             nodes,
             slots: Slots::new(nodes.len()),
@@ -53,7 +53,7 @@ impl Hardest {
     ///
     /// # Errors
     /// Those of the ops.
-    pub fn pick(
+    pub(crate) fn pick(
         &mut self,
         device: &Device,
         propagation: &Propagation,

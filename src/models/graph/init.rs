@@ -4,7 +4,7 @@ use rand::{Rng, RngExt};
 
 /// `n` draws from a normal distribution with mean 0, by Box and Muller's transform of two uniform
 /// numbers.
-pub fn normal(mut random: impl Rng, n: usize, std: f32) -> Vec<f32> {
+pub(crate) fn normal(mut random: impl Rng, n: usize, std: f32) -> Vec<f32> {
     let mut values = Vec::with_capacity(n + 1);
     while values.len() < n {
         // 1 - u lies in (0, 1], where the logarithm is finite.

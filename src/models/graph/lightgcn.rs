@@ -19,7 +19,8 @@ use crate::settings::{
 };
 
 /// LightGCN in the list of models.
-pub static ROW: Row<dyn Model> = row!(dyn Model, Config, "lightgcn", "LightGCN with a choice of layer combinations");
+pub(crate) static ROW: Row<dyn Model> =
+    row!(dyn Model, Config, "lightgcn", "LightGCN with a choice of layer combinations");
 
 settings! {
     /// `[model.lightgcn]`, and `[model.mf]` with `layers = 0`.

@@ -105,7 +105,7 @@ fn examples_at(batch: &Batch, places: &[usize], chosen: &mut Batch) {
 
 /// A column of users and one of items that are the constant 1, where a model has biases.
 #[derive(Debug, Clone, Copy)]
-pub struct ConstantColumns {
+pub(crate) struct ConstantColumns {
     /// Width of the embeddings with both bias columns.
     pub width: usize,
     /// Where nodes lie.
@@ -117,7 +117,7 @@ impl ConstantColumns {
     ///
     /// # Errors
     /// Those of the op.
-    pub fn hold(&self, device: &Device, gradient: &mut Buffer<f32>) -> Result<()> {
+    pub(crate) fn hold(&self, device: &Device, gradient: &mut Buffer<f32>) -> Result<()> {
         let ConstantColumns { width, nodes: Nodes { n_users, n_items } } = *self;
         fill_column(device, 0.0, width - 1, width, n_users, gradient)?;
         Ok(fill_column(device, 0.0, n_users * width + width - 2, width, n_items, gradient)?)
@@ -170,7 +170,7 @@ pub(super) struct LookAhead {
 
 impl LookAhead {
     /// For tables of `nodes` rows, `dim` columns and `layers` layers.
-    pub fn new(device: &Device, meta_batch: MetaBatch, nodes: Nodes, dim: usize, layers: usize) -> Result<Self> {
+    pub(crate) fn new(device: &Device, meta_batch: MetaBatch, nodes: Nodes, dim: usize, layers: usize) -> Result<Self> {
         let all = meta_batch.batch.positives.len();
         let counted = meta_batch.sample.map_or(all, |wanted| wanted.min(all));
         let weights = device.upload(&vec![all as f32 / counted.max(1) as f32; counted]);
@@ -224,7 +224,7 @@ impl LookAhead {
     ///
     /// # Errors
     /// Those of the ops.
-    pub fn tangent(
+    pub(crate) fn tangent(
         &mut self,
         device: &Device,
         propagation: &mut Propagation,

@@ -12,11 +12,11 @@ use crate::objectives::{self, Nodes};
 use crate::settings::{Row, Unread, above, between, row, settings};
 
 /// Matrix factorisation in the list of models.
-pub static ROW: Row<dyn Model> = row!(dyn Model, Config, "mf", "Matrix factorisation: LightGCN without layers");
+pub(crate) static ROW: Row<dyn Model> = row!(dyn Model, Config, "mf", "Matrix factorisation: LightGCN without layers");
 
 settings! {
     /// `[model.mf]`.
-    pub struct Config {
+    pub(crate) struct Config {
         /// Width of the embeddings.
         dim: usize = 64, in between(1.0, 4096.0), flag "--dim";
         /// A bias per user and item.
@@ -32,7 +32,7 @@ settings! {
 
 impl Config {
     /// The same model as a LightGCN without layers.
-    pub fn as_lightgcn(&self) -> lightgcn::Config {
+    pub(crate) fn as_lightgcn(&self) -> lightgcn::Config {
         lightgcn::Config {
             layers: 0,
             dim: self.dim,

@@ -1,14 +1,14 @@
 //! The graph family: LightGCN with a choice of layer combinations; with no layers it is matrix
 //! factorisation.
 
-pub mod combination;
+pub(crate) mod combination;
 mod hardest;
 mod init;
 mod learner;
-pub mod lightgcn;
+pub(crate) mod lightgcn;
 mod memory;
 mod meta;
-pub mod mf;
+pub(crate) mod mf;
 mod pass;
 mod propagation;
 mod scorer;
@@ -17,11 +17,12 @@ mod weights_report;
 
 use super::Model;
 use crate::settings::Row;
-pub use init::normal;
+pub(crate) use init::normal;
 pub use learner::GraphLearner;
 pub use lightgcn::Config;
-pub use meta::{MetaBatch, Optimizer};
-pub use scorer::GraphScorer;
+pub(crate) use meta::MetaBatch;
+pub use meta::Optimizer;
+pub(crate) use scorer::GraphScorer;
 pub use setup::{Learning, Setup, WeightFit};
 
 /// The models of this folder, in the order of lists.

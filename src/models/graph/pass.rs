@@ -14,7 +14,7 @@ use crate::objectives::{AuxiliaryTerm, ExampleWeights, Examples, Nodes, Reductio
 use crate::samplers::Batch;
 
 /// Buffers of one pass, kept from step to step.
-pub struct Pass {
+pub(crate) struct Pass {
     /// The rows that the batch touches.
     pub rows: RowSet,
     /// The gradient of every layer's rows; where there are fewer, the last one is that of all
@@ -43,7 +43,7 @@ pub struct Pass {
 
 impl Pass {
     /// For tables of `nodes` rows and `layers` layers.
-    pub fn new(device: &Device, nodes: Nodes, layers: usize) -> Self {
+    pub(crate) fn new(device: &Device, nodes: Nodes, layers: usize) -> Self {
         let per_layer = || (0..=layers).map(|_| Buffer::default()).collect();
         Pass {
             rows: RowSet::new(device, nodes.len()),
@@ -69,7 +69,7 @@ impl Pass {
     ///
     /// # Errors
     /// Those of the device.
-    pub fn draw(
+    pub(crate) fn draw(
         &mut self,
         device: &Device,
         task: &mut Task,
@@ -112,7 +112,7 @@ impl Pass {
     ///
     /// # Errors
     /// Those of the ops.
-    pub fn forward(
+    pub(crate) fn forward(
         &mut self,
         device: &Device,
         propagation: &Propagation,
@@ -142,7 +142,12 @@ impl Pass {
     ///
     /// # Errors
     /// Those of the weights.
-    pub fn weigh(&mut self, device: &Device, task: &Task, example_weights: &mut dyn ExampleWeights) -> Result<()> {
+    pub(crate) fn weigh(
+        &mut self,
+        device: &Device,
+        task: &Task,
+        example_weights: &mut dyn ExampleWeights,
+    ) -> Result<()> {
         let examples = Examples { batch: &self.batch, n: task.objective.n_examples(), losses: &self.loss };
         example_weights.weigh(device, &examples, &mut self.weights)
     }
@@ -152,7 +157,7 @@ impl Pass {
     ///
     /// # Errors
     /// Those of the ops and of the weights.
-    pub fn backward(
+    pub(crate) fn backward(
         &mut self,
         device: &Device,
         combination: &mut Combination,

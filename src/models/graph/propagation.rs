@@ -25,7 +25,7 @@ use super::lightgcn::Storage;
 use crate::error::Result;
 
 /// The layers of all nodes: `hops[0]` is the base table, `hops[l] = A hops[l - 1]`.
-pub struct Propagation {
+pub(crate) struct Propagation {
     /// `D^-1/2 A D^-1/2`, with the values of the current edge dropout.
     pub adjacency: Adjacency,
     /// `[n_nodes, dim]` each; the last one is filled only by [`Propagation::all`], and so are the
@@ -62,7 +62,7 @@ impl Narrow {
 
 impl Propagation {
     /// Layers 0 to `layers` over a base table.
-    pub fn new(
+    pub(crate) fn new(
         device: &Device,
         adjacency: Adjacency,
         base: Buffer<f32>,
@@ -88,7 +88,7 @@ impl Propagation {
     ///
     /// # Errors
     /// Those of the ops.
-    pub fn below_last(&mut self, device: &Device) -> Result<()> {
+    pub(crate) fn below_last(&mut self, device: &Device) -> Result<()> {
         let Some(narrow) = &mut self.narrow else {
             return (1..self.layers()).try_for_each(|layer| self.step(device, layer));
         };
@@ -104,7 +104,7 @@ impl Propagation {
     ///
     /// # Errors
     /// Those of the ops.
-    pub fn all(&mut self, device: &Device) -> Result<()> {
+    pub(crate) fn all(&mut self, device: &Device) -> Result<()> {
         (1..=self.layers()).try_for_each(|layer| self.step(device, layer))
     }
 
@@ -112,7 +112,7 @@ impl Propagation {
     ///
     /// # Errors
     /// Those of the ops.
-    pub fn gather(&self, device: &Device, rows: &RowSet, hop_rows: &mut [Buffer<f32>]) -> Result<()> {
+    pub(crate) fn gather(&self, device: &Device, rows: &RowSet, hop_rows: &mut [Buffer<f32>]) -> Result<()> {
         let (last, a, dim) = (self.layers(), &self.adjacency, self.dim);
         for (layer, target) in hop_rows.iter_mut().enumerate() {
             match &self.narrow {
@@ -134,7 +134,7 @@ impl Propagation {
     ///
     /// # Errors
     /// Those of the ops.
-    pub fn pool(&self, device: &Device, rows: &RowSet, alpha: &[f32], pooled: &mut Buffer<f32>) -> Result<bool> {
+    pub(crate) fn pool(&self, device: &Device, rows: &RowSet, alpha: &[f32], pooled: &mut Buffer<f32>) -> Result<bool> {
         let last = self.layers();
         if last == 0 || self.narrow.is_some() || !pools_in_one_pass(device) {
             return Ok(false);
@@ -150,7 +150,7 @@ impl Propagation {
     ///
     /// # Errors
     /// Those of the ops.
-    pub fn backward(&mut self, device: &Device, rows: &RowSet, direct: &[Buffer<f32>]) -> Result<Buffer<f32>> {
+    pub(crate) fn backward(&mut self, device: &Device, rows: &RowSet, direct: &[Buffer<f32>]) -> Result<Buffer<f32>> {
         let (dim, last) = (self.dim, self.layers());
         match last {
             0 => spread_rows(device, dim, rows, &direct[0], &mut self.backward[0])?,
@@ -180,7 +180,7 @@ impl Propagation {
     ///
     /// # Errors
     /// Those of the ops.
-    pub fn backward_adam(
+    pub(crate) fn backward_adam(
         &mut self,
         device: &Device,
         rows: &RowSet,
@@ -250,7 +250,7 @@ impl Propagation {
     }
 
     /// Takes back the buffer that [`Propagation::backward`] answered.
-    pub fn recycle(&mut self, gradient: Buffer<f32>) {
+    pub(crate) fn recycle(&mut self, gradient: Buffer<f32>) {
         self.backward[0] = gradient;
     }
 }

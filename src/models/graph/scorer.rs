@@ -31,7 +31,7 @@ pub(super) const LEARNED: &str = "debias.";
 
 /// How final embeddings become scores, and what a checkpoint must remember of the configuration.
 #[derive(Debug, Clone)]
-pub struct Scoring {
+pub(crate) struct Scoring {
     /// `lightgcn` or `mf`.
     pub model: &'static str,
     /// The model's settings.
@@ -43,7 +43,7 @@ pub struct Scoring {
 }
 
 /// A frozen LightGCN or MF.
-pub struct GraphScorer {
+pub(crate) struct GraphScorer {
     device: Device,
     scoring: Scoring,
     nodes: Nodes,
@@ -108,7 +108,7 @@ impl GraphScorer {
     ///
     /// # Errors
     /// [`RecError::Checkpoint`] when the state belongs to another model.
-    pub fn load(device: Device, model: &'static str, state: &State, nodes: Nodes) -> Result<Self> {
+    pub(crate) fn load(device: Device, model: &'static str, state: &State, nodes: Nodes) -> Result<Self> {
         let config: Config = state.fact("config")?;
         let (norm_power, bound): (f32, f32) = (state.fact("norm_power")?, state.fact("bound")?);
         // The ranges of the settings hold for what they became, too.
@@ -184,7 +184,7 @@ impl GraphScorer {
     }
 
     /// The final embeddings of all users, as trained: `[n_users, dim]`.
-    pub fn user_vectors(&self) -> ArrayView2<'_, f32> {
+    pub(crate) fn user_vectors(&self) -> ArrayView2<'_, f32> {
         ArrayView2::from_shape((self.nodes.n_users, self.dim), &self.users).expect("users should be n_users x dim")
     }
 

@@ -29,11 +29,11 @@ use crate::objectives::Nodes;
 use crate::settings::{Row, above, row, settings};
 
 /// EASE in the list of models.
-pub static ROW: Row<dyn Model> = row!(dyn Model, Config, "ease", "A linear item-item model in closed form");
+pub(crate) static ROW: Row<dyn Model> = row!(dyn Model, Config, "ease", "A linear item-item model in closed form");
 
 settings! {
     /// `[model.ease]`.
-    pub struct Config {
+    pub(crate) struct Config {
         /// Strength of the ridge, in numbers of users.
         l2: f64 = 300.0, in above(0.0), flag "--l2";
         /// More items than this are refused.
@@ -71,7 +71,7 @@ impl ClosedForm for Config {
 
 /// A fitted item-item model.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Ease {
+pub(crate) struct Ease {
     n_items: usize,
     /// `B`: `[n_items, n_items]`, row-major; row `i` is what having met item `i` adds to every
     /// item's score.
@@ -85,7 +85,7 @@ pub struct Ease {
 /// # Errors
 /// [`crate::RecError::Config`] for a value outside its range or an `l2` too small for f64,
 /// [`crate::RecError::Resources`] when there are too many items for the limit or for the memory.
-pub fn fit(train: &Interactions, config: &Config) -> Result<Ease> {
+pub(crate) fn fit(train: &Interactions, config: &Config) -> Result<Ease> {
     config.validate()?;
     let n = train.n_items();
     memory::of(n, config.max_items)?.check_host(available_bytes())?;
@@ -107,7 +107,7 @@ pub fn fit(train: &Interactions, config: &Config) -> Result<Ease> {
 /// # Errors
 /// [`crate::RecError::Checkpoint`] when the state belongs to another model or its parts do not fit
 /// together.
-pub fn load(state: &State, nodes: Nodes) -> Result<Box<dyn Scorer>> {
+pub(crate) fn load(state: &State, nodes: Nodes) -> Result<Box<dyn Scorer>> {
     let n_items = nodes.n_items;
     let weights = state.f32("weights", &[n_items, n_items])?.to_vec();
     Ok(Box::new(Ease { n_items, weights, users: UserItems::load(state, nodes)? }))

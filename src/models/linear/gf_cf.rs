@@ -30,11 +30,11 @@ use crate::objectives::Nodes;
 use crate::settings::{Row, between, row, settings};
 
 /// GF-CF in the list of models.
-pub static ROW: Row<dyn Model> = row!(dyn Model, Config, "gf_cf", "Two low-pass filters of the item-item graph");
+pub(crate) static ROW: Row<dyn Model> = row!(dyn Model, Config, "gf_cf", "Two low-pass filters of the item-item graph");
 
 settings! {
     /// `[model.gf_cf]`.
-    pub struct Config {
+    pub(crate) struct Config {
         /// Singular vectors of the ideal filter; 0 leaves the linear filter alone.
         factors: usize = 256, in between(0.0, 4096.0);
         /// Weight of the ideal filter.
@@ -75,7 +75,7 @@ impl ClosedForm for Config {
 }
 
 /// A fitted pair of filters.
-pub struct GfCf {
+pub(crate) struct GfCf {
     weight: f64,
     users: UserItems,
     by_item: ItemUsers,
@@ -95,7 +95,7 @@ pub struct GfCf {
 /// # Errors
 /// [`crate::RecError::Config`] for a value outside its range, [`crate::RecError::Unsupported`] when
 /// the decomposition does not converge.
-pub fn fit(train: &Interactions, config: &Config) -> Result<GfCf> {
+pub(crate) fn fit(train: &Interactions, config: &Config) -> Result<GfCf> {
     config.validate()?;
     let users = UserItems::new(train);
     let by_item = ItemUsers::new(train.n_items(), users.rows());
@@ -109,7 +109,7 @@ pub fn fit(train: &Interactions, config: &Config) -> Result<GfCf> {
 /// # Errors
 /// [`crate::RecError::Checkpoint`] when the state belongs to another model or its parts do not fit
 /// together.
-pub fn load(state: &State, nodes: Nodes) -> Result<Box<dyn Scorer>> {
+pub(crate) fn load(state: &State, nodes: Nodes) -> Result<Box<dyn Scorer>> {
     let (_, factors, _) = state.matrix("vectors")?;
     let config = Config { factors, weight: state.fact("weight")? };
     config.validate().map_err(|error| foreign(error.to_string()))?;

@@ -21,11 +21,11 @@ use crate::objectives::Nodes;
 use crate::settings::{Row, at_least, between, row, settings};
 
 /// Item kNN in the list of models.
-pub static ROW: Row<dyn Model> = row!(dyn Model, Config, "item_knn", "The nearest items by shrunk cosine");
+pub(crate) static ROW: Row<dyn Model> = row!(dyn Model, Config, "item_knn", "The nearest items by shrunk cosine");
 
 settings! {
     /// `[model.item_knn]`.
-    pub struct Config {
+    pub(crate) struct Config {
         /// Most similar items that each item keeps.
         neighbours: usize = 200, in between(1.0, 1e5);
         /// Added to the denominator of the cosine, in numbers of users.
@@ -65,7 +65,7 @@ impl ClosedForm for Config {
 ///
 /// # Errors
 /// [`crate::RecError::Config`] for a value outside its range.
-pub fn fit(train: &Interactions, config: &Config) -> Result<SparseItemModel> {
+pub(crate) fn fit(train: &Interactions, config: &Config) -> Result<SparseItemModel> {
     config.validate()?;
     let degree: Vec<f64> = train.item_counts().into_iter().map(f64::from).collect();
     let similarity = |item: u32, other: u32, common: f64| {
@@ -82,7 +82,7 @@ pub fn fit(train: &Interactions, config: &Config) -> Result<SparseItemModel> {
 /// # Errors
 /// [`crate::RecError::Checkpoint`] when the state belongs to another model or its parts do not fit
 /// together.
-pub fn load(state: &State, nodes: Nodes) -> Result<Box<dyn Scorer>> {
+pub(crate) fn load(state: &State, nodes: Nodes) -> Result<Box<dyn Scorer>> {
     SparseItemModel::load(ROW.name, state, nodes)
 }
 

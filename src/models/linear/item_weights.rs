@@ -117,7 +117,7 @@ fn count(lists: &[Vec<(u32, f32)>], key: &str) -> Result<usize> {
 /// A fitted sparse item-item model: a user's scores are the sum of the rows of what the user has
 /// met.
 #[derive(Debug, Clone, PartialEq)]
-pub struct SparseItemModel {
+pub(crate) struct SparseItemModel {
     name: &'static str,
     weights: ItemWeights,
     users: UserItems,
@@ -141,7 +141,7 @@ impl SparseItemModel {
 
     /// The weights that having met an item adds, with the items they are added to, rising.
     #[cfg(test)]
-    pub fn weights_of(&self, item: ItemId) -> Vec<(ItemId, f32)> {
+    pub(crate) fn weights_of(&self, item: ItemId) -> Vec<(ItemId, f32)> {
         self.weights.row(item.0).map(|(item, weight)| (ItemId(item), weight)).collect()
     }
 

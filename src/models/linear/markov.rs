@@ -29,11 +29,11 @@ use crate::settings::{Row, at_least, between, row, settings};
 const NOBODY: u32 = u32::MAX;
 
 /// The Markov chain in the list of models.
-pub static ROW: Row<dyn Model> = row!(dyn Model, Config, "markov", "What usually follows the last item");
+pub(crate) static ROW: Row<dyn Model> = row!(dyn Model, Config, "markov", "What usually follows the last item");
 
 settings! {
     /// `[model.markov]`.
-    pub struct Config {
+    pub(crate) struct Config {
         /// How many followers the popularity of an item stands for.
         smoothing: f64 = 10.0, in at_least(0.0);
         /// How far behind an item its followers are counted; 1 is the plain chain.
@@ -75,7 +75,7 @@ impl ClosedForm for Config {
 
 /// Counted transitions, and the last item of every user.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Markov {
+pub(crate) struct Markov {
     smoothing: f64,
     /// `n_ij`
     followers: ItemWeights,
@@ -97,7 +97,7 @@ pub struct Markov {
 /// # Errors
 /// [`RecError::Config`] for a value outside its range, [`RecError::Resources`] when the transitions
 /// do not fit into memory.
-pub fn fit_weighted(
+pub(crate) fn fit_weighted(
     train: &Interactions,
     weights: Option<&[f32]>,
     histories: &[Vec<ItemId>],
@@ -151,7 +151,7 @@ fn check_room(n_transitions: u128) -> Result<()> {
 /// # Errors
 /// [`RecError::Checkpoint`] when the state belongs to another model or its parts do not fit
 /// together.
-pub fn load(state: &State, nodes: Nodes) -> Result<Box<dyn Scorer>> {
+pub(crate) fn load(state: &State, nodes: Nodes) -> Result<Box<dyn Scorer>> {
     let Nodes { n_users, n_items } = nodes;
     let (followers, last) = (ItemWeights::load(state, n_items)?, state.u32("last")?);
     if last.len() != n_users {

@@ -1,13 +1,13 @@
 //! Models with a closed form: nothing to train step by step, so they are fitted in one call.
 //! Baselines that any learned model has to beat.
 
-pub mod ease;
-pub mod gf_cf;
-pub mod item_knn;
+pub(crate) mod ease;
+pub(crate) mod gf_cf;
+pub(crate) mod item_knn;
 mod item_weights;
-pub mod markov;
-pub mod popularity;
-pub mod rp3beta;
+pub(crate) mod markov;
+pub(crate) mod popularity;
+pub(crate) mod rp3beta;
 mod user_items;
 
 use super::Model;

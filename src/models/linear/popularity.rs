@@ -20,12 +20,12 @@ use crate::settings::{Row, row, settings};
 const WEIGHTS: &str = "weights";
 
 /// Popularity in the list of models.
-pub static ROW: Row<dyn Model> =
+pub(crate) static ROW: Row<dyn Model> =
     row!(dyn Model, Config, "popularity", "The most popular items, the same for everybody");
 
 settings! {
     /// `[model.popularity]`: there is nothing to choose.
-    pub struct Config {}
+    pub(crate) struct Config {}
 }
 
 impl Model for Config {
@@ -71,7 +71,7 @@ enum Tally {
 /// The number of users of each item, or the weights of its pairs. Answers any query alike; user and
 /// history are not read.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Popularity {
+pub(crate) struct Popularity {
     tally: Tally,
     /// `[n_items]`
     scores: Vec<f32>,
@@ -80,7 +80,7 @@ pub struct Popularity {
 }
 
 /// Counts each item's users.
-pub fn fit(train: &Interactions) -> Popularity {
+pub(crate) fn fit(train: &Interactions) -> Popularity {
     Popularity::new(Tally::Counts(train.item_counts()))
 }
 
@@ -88,7 +88,7 @@ pub fn fit(train: &Interactions) -> Popularity {
 ///
 /// # Shapes
 /// - `weights`: `[n_edges]`
-pub fn fit_weighted(train: &Interactions, weights: &[f32]) -> Popularity {
+pub(crate) fn fit_weighted(train: &Interactions, weights: &[f32]) -> Popularity {
     let mut sums = vec![0.0f64; train.n_items()];
     for (item, weight) in train.item_ids().iter().zip(weights) {
         sums[*item as usize] += f64::from(*weight);
@@ -100,7 +100,7 @@ pub fn fit_weighted(train: &Interactions, weights: &[f32]) -> Popularity {
 ///
 /// # Errors
 /// [`crate::error::RecError::Checkpoint`] when the state belongs to another model.
-pub fn load(state: &State, nodes: Nodes) -> Result<Box<dyn Scorer>> {
+pub(crate) fn load(state: &State, nodes: Nodes) -> Result<Box<dyn Scorer>> {
     let tally = match state.tensors.get(WEIGHTS) {
         Some(_) => Tally::Weights(state.f32(WEIGHTS, &[nodes.n_items])?.to_vec()),
         None => Tally::Counts(state.u32("counts")?.to_vec()),

@@ -23,12 +23,12 @@ use crate::objectives::Nodes;
 use crate::settings::{Row, between, row, settings};
 
 /// RP3beta in the list of models.
-pub static ROW: Row<dyn Model> =
+pub(crate) static ROW: Row<dyn Model> =
     row!(dyn Model, Config, "rp3beta", "Random walks of three steps, popular ends discounted");
 
 settings! {
     /// `[model.rp3beta]`.
-    pub struct Config {
+    pub(crate) struct Config {
         /// Power of the walk's probabilities.
         alpha: f64 = 1.0, in between(0.0, 4.0);
         /// How strongly popular items are discounted.
@@ -70,7 +70,7 @@ impl ClosedForm for Config {
 ///
 /// # Errors
 /// [`crate::RecError::Config`] for a value outside its range.
-pub fn fit(train: &Interactions, config: &Config) -> Result<SparseItemModel> {
+pub(crate) fn fit(train: &Interactions, config: &Config) -> Result<SparseItemModel> {
     config.validate()?;
     let degree: Vec<f64> = train.item_counts().into_iter().map(f64::from).collect();
     let leave = |user: u32| (train.user_degree(UserId(user)) as f64).powf(-config.alpha);
@@ -86,7 +86,7 @@ pub fn fit(train: &Interactions, config: &Config) -> Result<SparseItemModel> {
 /// # Errors
 /// [`crate::RecError::Checkpoint`] when the state belongs to another model or its parts do not fit
 /// together.
-pub fn load(state: &State, nodes: Nodes) -> Result<Box<dyn Scorer>> {
+pub(crate) fn load(state: &State, nodes: Nodes) -> Result<Box<dyn Scorer>> {
     SparseItemModel::load(ROW.name, state, nodes)
 }
 

@@ -20,12 +20,12 @@ use crate::samplers::{Examples, Windows};
 use crate::settings::{Row, above, above_up_to, between, from_to_below, row, settings};
 
 /// BERT4Rec in the list of models.
-pub static ROW: Row<dyn Model> =
+pub(crate) static ROW: Row<dyn Model> =
     row!(dyn Model, Config, "bert4rec", "Attention in both directions over a history with holes");
 
 settings! {
     /// `[model.bert4rec]`.
-    pub struct Config {
+    pub(crate) struct Config {
         /// Width of the vectors.
         dim: usize = 64, in between(1.0, 4096.0), flag "--dim";
         /// Width inside a feed-forward layer.

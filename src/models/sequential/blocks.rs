@@ -12,7 +12,7 @@ use crate::settings::name_setting;
 /// The function between the two halves of a feed-forward layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Activation {
+pub(crate) enum Activation {
     /// `x Phi(x)`.
     Gelu,
     /// `max(x, 0)`.

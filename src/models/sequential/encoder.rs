@@ -23,7 +23,7 @@ use crate::settings::{Row, Settings, Unread};
 
 /// The name of the parameter that holds a vector for each item, `[n_items, dim]`. A mask has a
 /// parameter of its own.
-pub const ITEMS: &str = "items";
+pub(crate) const ITEMS: &str = "items";
 
 /// The items of some sequences, as a model reads them.
 #[derive(Debug, Clone)]

@@ -21,11 +21,11 @@ use crate::samplers::{Examples, Windows};
 use crate::settings::{Row, above, between, from_to_below, row, settings};
 
 /// FMLP-Rec in the list of models.
-pub static ROW: Row<dyn Model> = row!(dyn Model, Config, "fmlp", "Filters over the frequencies of a history");
+pub(crate) static ROW: Row<dyn Model> = row!(dyn Model, Config, "fmlp", "Filters over the frequencies of a history");
 
 settings! {
     /// `[model.fmlp]`.
-    pub struct Config {
+    pub(crate) struct Config {
         /// Width of the vectors.
         dim: usize = 64, in between(1.0, 4096.0), flag "--dim";
         /// Width inside a feed-forward layer.

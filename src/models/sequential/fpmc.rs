@@ -27,15 +27,15 @@ use crate::models::state::State;
 use crate::models::{Learner, Memory, Model, Procedure, Scorer, Settled, TrainingSize};
 use crate::objectives::{self, Nodes};
 use crate::settings::{Row, between, name_setting, row, settings};
-pub use learner::FpmcLearner;
-pub use scorer::Fpmc;
+pub(crate) use learner::FpmcLearner;
+pub(crate) use scorer::Fpmc;
 
 /// FPMC in the list of models.
-pub static ROW: Row<dyn Model> =
+pub(crate) static ROW: Row<dyn Model> =
     row!(dyn Model, Config, "fpmc", "Who the user is and what the last item was, each as a factorisation");
 
 /// Next items in a batch where no number was chosen.
-pub const BATCH_SIZE: usize = 2048;
+pub(crate) const BATCH_SIZE: usize = 2048;
 /// Stands for the last item of a user who has none.
 const NOBODY: u32 = u32::MAX;
 /// The tables by name: `A`, `C`, and `B` and `D` side by side.
@@ -43,7 +43,7 @@ const TABLES: [&str; 3] = ["users", "last_items", "next_items"];
 
 settings! {
     /// `[model.fpmc]`.
-    pub struct Config {
+    pub(crate) struct Config {
         /// Width of each of its four tables.
         dim: usize = 64, in between(1.0, 4096.0), flag "--dim";
         /// The next item against one that was drawn, or against all.
@@ -54,7 +54,7 @@ settings! {
 /// What FPMC is trained on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Loss {
+pub(crate) enum Loss {
     /// The next item against one that was drawn.
     Bpr,
     /// The next item against all.

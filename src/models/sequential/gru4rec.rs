@@ -63,7 +63,7 @@ pub enum Optimizer {
 name_setting!(Optimizer, "optimizer");
 
 /// GRU4Rec in the list of models.
-pub static ROW: Row<dyn Model> = row!(dyn Model, Config, "gru4rec", "A recurrent network over the items so far");
+pub(crate) static ROW: Row<dyn Model> = row!(dyn Model, Config, "gru4rec", "A recurrent network over the items so far");
 
 settings! {
     /// `[model.gru4rec]`.

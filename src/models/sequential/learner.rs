@@ -20,7 +20,7 @@ use crate::models::{Learner, PairWeights, Scorer, StartItems, StepReport};
 use crate::samplers::{SequenceBatch, SequenceSampler, beside_batch};
 
 /// A sequential model in training, on the tape of its device.
-pub struct SequenceLearner<M: Encoder, T: Tape> {
+pub(crate) struct SequenceLearner<M: Encoder, T: Tape> {
     model: M,
     setup: Setup,
     objective: Objective,
@@ -42,7 +42,7 @@ impl<M: Encoder, T: Tape> SequenceLearner<M, T> {
     /// # Errors
     /// [`RecError::Config`] for a setting outside its range, [`RecError::Input`] when no history
     /// has two items.
-    pub fn new(model: M, setup: Setup) -> Result<Self> {
+    pub(crate) fn new(model: M, setup: Setup) -> Result<Self> {
         model.check()?;
         let Task { max_len, windows, examples, objective } = model.task();
         let sampler = SequenceSampler::new(

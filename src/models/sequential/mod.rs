@@ -7,34 +7,35 @@
 //! same bits; the ops are those of `gcnrec_kernels::burn_bridge`, in which a row's numbers depend
 //! on its own sequence alone: no padding, and a batch answers as its queries one by one.
 
-pub mod bert4rec;
+pub(crate) mod bert4rec;
 mod blocks;
 mod distiller;
 mod encoder;
-pub mod fmlp;
-pub mod fpmc;
-pub mod gru4rec;
+pub(crate) mod fmlp;
+pub(crate) mod fpmc;
+pub(crate) mod gru4rec;
 mod lanes;
 mod learner;
 mod losses;
-pub mod narm;
+pub(crate) mod narm;
 mod negatives;
 mod parameters;
 mod pre_norm;
-pub mod sasrec;
+pub(crate) mod sasrec;
 mod scorer;
 mod training;
 
 use super::Model;
 use crate::settings::Row;
-pub use blocks::Activation;
-pub use distiller::Distillation;
-pub use encoder::{Encoder, ITEMS, Input, Task};
-pub use learner::SequenceLearner;
-pub use losses::{Loss, Objective};
-pub use parameters::{Init, Noise, Parameter, Rule, Weights};
-pub use scorer::SequenceScorer;
-pub use training::{BATCH_SIZE, SequentialModel, Setup};
+pub(crate) use blocks::Activation;
+pub(crate) use distiller::Distillation;
+pub(crate) use encoder::{Encoder, ITEMS, Input, Task};
+pub(crate) use learner::SequenceLearner;
+pub(crate) use losses::{Loss, Objective};
+pub(crate) use parameters::{Init, Noise, Parameter, Rule, Weights};
+pub(crate) use scorer::SequenceScorer;
+pub use training::Setup;
+pub(crate) use training::{BATCH_SIZE, SequentialModel};
 
 /// The models of this folder, in the order of lists.
 pub(super) const ROWS: &[&Row<dyn Model>] =

@@ -24,11 +24,12 @@ use crate::samplers::{Examples, Windows};
 use crate::settings::{Row, between, from_to_below, row, settings};
 
 /// NARM in the list of models.
-pub static ROW: Row<dyn Model> = row!(dyn Model, Config, "narm", "A recurrent network with attention over its states");
+pub(crate) static ROW: Row<dyn Model> =
+    row!(dyn Model, Config, "narm", "A recurrent network with attention over its states");
 
 settings! {
     /// `[model.narm]`.
-    pub struct Config {
+    pub(crate) struct Config {
         /// Width of the item vectors.
         dim: usize = 64, in between(1.0, 4096.0), flag "--dim";
         /// Units of a recurrent layer.

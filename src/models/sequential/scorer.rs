@@ -25,7 +25,7 @@ const WITHOUT_HISTORY: &str = "without_history";
 const BLOCK: usize = 64;
 
 /// A sequential model that answers queries.
-pub struct SequenceScorer<M: Encoder> {
+pub(crate) struct SequenceScorer<M: Encoder> {
     model: M,
     weights: Weights<Flex>,
     n_users: usize,
@@ -62,7 +62,7 @@ impl<M: Encoder> SequenceScorer<M> {
     /// # Errors
     /// [`RecError::Checkpoint`] when the state belongs to another model or its parts do not fit
     /// together.
-    pub fn load(state: &State, nodes: Nodes) -> Result<Self> {
+    pub(crate) fn load(state: &State, nodes: Nodes) -> Result<Self> {
         let settings: String = state.fact("settings")?;
         let unreadable = |error| foreign(format!("its settings are {settings} ({error})"));
         let model: M = serde_json::from_str(&settings).map_err(unreadable)?;

@@ -9,9 +9,9 @@ use crate::error::Result;
 use crate::models::{Learner, Settled};
 
 /// Step size where none was chosen.
-pub const LEARNING_RATE: f32 = 1e-3;
+pub(crate) const LEARNING_RATE: f32 = 1e-3;
 /// Sequences in a batch where no number was chosen.
-pub const BATCH_SIZE: usize = 128;
+pub(crate) const BATCH_SIZE: usize = 128;
 
 /// What a model that is trained by steps on sequences can do.
 pub trait SequentialModel {

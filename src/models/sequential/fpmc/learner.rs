@@ -33,7 +33,7 @@ pub(super) struct Batch {
 }
 
 /// FPMC in training.
-pub struct FpmcLearner {
+pub(crate) struct FpmcLearner {
     config: Config,
     setup: Setup,
     /// Every place in a history that an item stands before.
@@ -53,7 +53,7 @@ impl FpmcLearner {
     /// # Errors
     /// [`crate::RecError::Config`] for a setting outside its range, [`crate::RecError::Input`] when
     /// no history has two items, [`crate::RecError::Kernel`] on a GPU.
-    pub fn new(config: Config, setup: Setup) -> Result<Self> {
+    pub(crate) fn new(config: Config, setup: Setup) -> Result<Self> {
         config.check_ranges("model.fpmc")?;
         setup.device.expect_cpu("the model fpmc")?;
         let (histories, n_items, dim, seed) = (&setup.histories, setup.n_items, config.dim, setup.seed);

@@ -16,7 +16,7 @@ use crate::models::{Model, Query, Scorer};
 use crate::objectives::Nodes;
 
 /// A frozen FPMC.
-pub struct Fpmc {
+pub(crate) struct Fpmc {
     state: State,
     dim: usize,
     n_items: usize,
@@ -31,7 +31,7 @@ impl Fpmc {
     /// # Errors
     /// [`RecError::Checkpoint`] when the state belongs to another model or its parts do not fit
     /// together.
-    pub fn load(state: &State, nodes: Nodes) -> Result<Self> {
+    pub(crate) fn load(state: &State, nodes: Nodes) -> Result<Self> {
         let Nodes { n_users, n_items } = nodes;
         let config = Config { dim: state.fact("dim")?, ..Config::default() };
         config.validate().map_err(|error| foreign(error.to_string()))?;
