@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use gcnrec::State;
+use gcnrec::{State, Tensor};
 use gcnrec::internals::models::sequential::Setup;
 use gcnrec::internals::models::sequential::gru4rec;
 use gcnrec::internals::models::sequential::gru4rec::Optimizer;
@@ -94,8 +94,8 @@ const NO_GRADIENT: f64 = 3e-4;
 
 fn values<'a>(state: &'a State, name: &str) -> &'a [f32] {
     match &state.tensors[name] {
-        gcnrec::internals::models::state::Tensor::F32 { values, .. } => values,
-        gcnrec::internals::models::state::Tensor::U32 { .. } => panic!("{name} should be floats"),
+        Tensor::F32 { values, .. } => values,
+        Tensor::U32 { .. } => panic!("{name} should be floats"),
     }
 }
 
