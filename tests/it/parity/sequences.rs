@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use gcnrec::{State, Tensor};
 use gcnrec::internals::models::sequential::Setup;
 use gcnrec::internals::models::sequential::gru4rec;
 use gcnrec::internals::models::sequential::gru4rec::Optimizer;
 use gcnrec::internals::models::{Config, Learner, TrainingSize};
 use gcnrec::internals::train::Job;
+use gcnrec::{State, Tensor};
 use gcnrec_graphs::{ItemId, Seed};
 use gcnrec_kernels::Device;
 
