@@ -9,7 +9,7 @@ use gcnrec::internals::eval::metrics::{METRICS, VALUE_METRICS};
 use gcnrec::internals::report::{Cell, Table};
 use gcnrec::{Flag, Judged, JudgedPart, Metrics, RecError, Result};
 
-use super::flags::KeyFlags;
+use super::flags::{FILES, KeyFlags};
 use super::output::{OutputArgs, print, say, wrapped};
 use super::{recommend, settings};
 
@@ -38,13 +38,13 @@ pub(super) struct Args {
     #[arg(long, value_name = "DIR", conflicts_with = "run_file")]
     trec: Option<PathBuf>,
     /// Judge the lists of any tool: a TREC run file, together with --qrels
-    #[arg(long, value_name = "FILE", requires = "qrels", conflicts_with_all = ["run", "part", "candidates", "data", "train", "valid", "test", "uniform", "items", "candidates-file"])]
+    #[arg(long, value_name = "FILE", requires = "qrels", conflicts_with_all = ["run", "part", "candidates", "data", "train", "valid", "test", "uniform", "items", "candidates-file", "user-column", "item-column", "rating-column", "time-column"])]
     run_file: Option<PathBuf>,
     /// The held-out items for --run-file: a TREC qrels file
     #[arg(long, value_name = "FILE", requires = "run_file")]
     qrels: Option<PathBuf>,
     #[command(flatten)]
-    files: KeyFlags<true>,
+    files: KeyFlags<FILES>,
     #[command(flatten)]
     output: OutputArgs,
 }

@@ -1,5 +1,5 @@
 //! Flags that set keys, from the library's table of flags: all of them for `train`, those that name
-//! files of the data for commands that judge a run again.
+//! files of the data for commands that judge a run again, those on reading for `inspect`.
 
 use clap::builder::ValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches, value_parser};
@@ -8,12 +8,18 @@ use gcnrec::internals::settings::Takes;
 use gcnrec::{Flag, RecError, Result};
 use toml::Value;
 
-/// The flags of the table [`FLAGS`], as they were given; with `FILES` those alone that name files of
-/// the data.
-#[derive(Debug)]
-pub(super) struct KeyFlags<const FILES: bool>(ArgMatches);
+/// All flags.
+pub(super) const ALL: u8 = 0;
+/// Those alone that name files of the data and columns in them.
+pub(super) const FILES: u8 = 1;
+/// Those alone that say how one file is read.
+pub(super) const READING: u8 = 2;
 
-impl<const FILES: bool> clap::Args for KeyFlags<FILES> {
+/// The flags of the table [`FLAGS`], as they were given: [`ALL`], [`FILES`] or [`READING`].
+#[derive(Debug)]
+pub(super) struct KeyFlags<const WHICH: u8>(ArgMatches);
+
+impl<const WHICH: u8> clap::Args for KeyFlags<WHICH> {
     fn augment_args(command: Command) -> Command {
         command.args(Self::rows().map(argument))
     }
@@ -23,7 +29,7 @@ impl<const FILES: bool> clap::Args for KeyFlags<FILES> {
     }
 }
 
-impl<const FILES: bool> FromArgMatches for KeyFlags<FILES> {
+impl<const WHICH: u8> FromArgMatches for KeyFlags<WHICH> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         Ok(KeyFlags(matches.clone()))
     }
@@ -57,9 +63,13 @@ fn argument(row: &'static FlagRow) -> Arg {
     }
 }
 
-impl<const FILES: bool> KeyFlags<FILES> {
+impl<const WHICH: u8> KeyFlags<WHICH> {
     fn rows() -> impl Iterator<Item = &'static FlagRow> {
-        FLAGS.iter().filter(|row| !FILES || row.is_of_data_file())
+        FLAGS.iter().filter(|row| match WHICH {
+            FILES => row.is_of_data_file(),
+            READING => row.is_of_reading(),
+            _ => true,
+        })
     }
 
     /// The flags that were given, in the order of the table.

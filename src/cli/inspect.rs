@@ -11,6 +11,7 @@ use gcnrec_graphs::{DegreeStats, GraphStats, Interactions, ItemId, UserId};
 use gcnrec_kernels::Device;
 use serde_json::Value;
 
+use super::flags::{KeyFlags, READING};
 use super::output::OutputArgs;
 use super::settings;
 
@@ -19,15 +20,18 @@ use super::settings;
 #[command(after_help = "\
 Examples:
   gcnrec inspect ratings.csv                  users, items, density, degrees, components
+  gcnrec inspect log.csv --user-column who --item-column what
   gcnrec inspect configs/ml-100k.toml         the same for the data of a run file, part by part
   gcnrec inspect runs/lightgcn-1              checkpoint, training graph, learned layer weights")]
 pub(super) struct Args {
     /// A data file, a run file, the folder of a run, or a checkpoint folder
     #[arg(value_name = "DATA-or-RUN")]
     what: PathBuf,
-    /// The format of a data file; auto looks at it
-    #[arg(long, value_name = "NAME")]
-    format: Option<String>,
+    #[command(flatten)]
+    reading: KeyFlags<READING>,
+    /// Set any key of the configuration, as in --set data.min_user_interactions=5
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -79,10 +83,11 @@ fn of_data(facts: &mut Facts, args: &Args) -> Result<()> {
         .ok_or_else(|| RecError::usage(format!("the path {} is not UTF-8", args.what.display()), "rename the file"))?;
     let mut flags = Vec::new();
     flags.extend((!is_run_file).then(|| Flag::new("--data", name)));
-    flags.extend(args.format.as_ref().map(|format| Flag::new("--format", format.as_str())));
+    flags.extend(args.reading.given()?);
     let sources = Sources {
         run_file: is_run_file.then(|| args.what.clone()),
         environment: settings::environment()?,
+        set: args.set.clone(),
         flags,
         ..Sources::default()
     };

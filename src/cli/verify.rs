@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use gcnrec::internals::run::repeat;
 use gcnrec::{Result, Stop};
 
-use super::flags::KeyFlags;
+use super::flags::{FILES, KeyFlags};
 use super::output::print;
 use super::progress::Progress;
 use super::{interrupt, settings};
@@ -30,7 +30,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "N")]
     steps: Option<u64>,
     #[command(flatten)]
-    files: KeyFlags<true>,
+    files: KeyFlags<FILES>,
 }
 
 /// Prints one line that begins with `identical`, or fails with the first difference.

@@ -89,6 +89,15 @@ pub static FLAGS: &[FlagRow] = &[
         "implicit: rows below --min-rating are dropped; explicit: they stay, with the label -1",
     ),
     flag(DATA, "--format", "NAME", "The format of all files; auto looks at them"),
+    flag(
+        DATA,
+        "--user-column",
+        "NAME",
+        "The column of users, where its name is not a usual one; a number without a header",
+    ),
+    flag(DATA, "--item-column", "NAME", "The column of items"),
+    flag(DATA, "--rating-column", "NAME", "The column of ratings, weights or counts"),
+    flag(DATA, "--time-column", "NAME", "The column of times"),
     flag(DATA, "--min-rating", "X", "Ratings below this do not count as interactions"),
     flag(
         DATA,
@@ -133,9 +142,15 @@ impl FlagRow {
         key.expect("every flag should be named by the row of a key").takes
     }
 
-    /// True for a flag that names a file of the data.
+    /// True for a flag that names a file of the data or a column in it.
     pub fn is_of_data_file(&self) -> bool {
-        self.heading == DATA && matches!(self.takes(), Takes::Path)
+        self.heading == DATA && (matches!(self.takes(), Takes::Path) || self.name.ends_with("-column"))
+    }
+
+    /// True for a flag that says how one file is read.
+    pub fn is_of_reading(&self) -> bool {
+        let is_named = ["--format", "--items", "--min-rating"].contains(&self.name);
+        is_named || (self.heading == DATA && self.name.ends_with("-column"))
     }
 
     /// The line in help.

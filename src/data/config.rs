@@ -46,13 +46,13 @@ settings! {
         min_rating: Option<f32> = None, or "none; 4 for the uniform part", in finite(), flag "--min-rating";
         /// Column of users.
         user_column: Option<String> = None, or "the first with a usual name",
-            takes "a name in the header, or a number from 1 for `pairs`";
+            takes "a name in the header, or a number from 1 for `pairs`", flag "--user-column";
         /// Column of items.
-        item_column: Option<String> = None, or "the first with a usual name", takes "as `data.user_column`";
+        item_column: Option<String> = None, or "the first with a usual name", takes "as `data.user_column`", flag "--item-column";
         /// Column of ratings; a file may have none.
-        rating_column: Option<String> = None, or "the first with a usual name", takes "as `data.user_column`";
+        rating_column: Option<String> = None, or "the first with a usual name", takes "as `data.user_column`", flag "--rating-column";
         /// Column of times; a file may have none.
-        time_column: Option<String> = None, or "the first with a usual name", takes "as `data.user_column`";
+        time_column: Option<String> = None, or "the first with a usual name", takes "as `data.user_column`", flag "--time-column";
         /// Column of titles in `data.items`.
         title_column: Option<String> = None, or "the first with a usual name", takes "a name in the header";
         /// K-core of `data.path`: users with fewer rows are dropped, until nothing changes.

@@ -6,7 +6,7 @@ use gcnrec::internals::config::{PRESETS, keys};
 use gcnrec::{Config, Destination, Sources};
 use gcnrec::{RecError, Result};
 
-use crate::cli::flags::KeyFlags;
+use crate::cli::flags::{ALL, KeyFlags};
 use crate::cli::output::OutputArgs;
 use crate::cli::settings;
 
@@ -35,7 +35,7 @@ pub(in crate::cli) struct Args {
     #[arg(long, value_name = "NAME")]
     preset: Option<String>,
     #[command(flatten)]
-    flags: KeyFlags<false>,
+    flags: KeyFlags<ALL>,
     #[command(flatten)]
     pub(super) run: RunArgs,
     #[command(flatten)]

@@ -1,10 +1,9 @@
 //! RecBole's atomic files (`.inter`): tabs, and a header of `name:type`.
 
 use super::layout::{Layout, quoted};
+use super::names::{TYPES, unknown_header};
 use super::{Columns, Evidence, Format, Head, Reader, Sink, Source};
 use crate::error::{Place, RecError, Result};
-
-const TYPES: [&str; 4] = ["token", "token_seq", "float", "float_seq"];
 
 pub(super) struct Atomic;
 
@@ -23,7 +22,8 @@ impl Reader for Atomic {
     }
 
     fn recognises(&self, head: &Head<'_>) -> Option<Evidence> {
-        let is_atomic = head.name.ends_with(".inter") || typed_names(head.first()).is_some();
+        let is_typed = || typed_names(head.first()).is_some_and(|fields| fields.len() > 1);
+        let is_atomic = head.name.ends_with(".inter") || is_typed();
         is_atomic.then_some(Evidence::Declared)
     }
 
@@ -64,7 +64,7 @@ fn header(text: &str, columns: &Columns, place: &Place) -> Result<Layout> {
     };
     let names: Vec<&str> = fields.iter().map(|(name, _)| *name).collect();
     let Some(layout) = Layout::from_header(&names, columns, place)? else {
-        return Err(refuse(format!("the columns {}", names.join(", ")), "user_id:token and item_id:token"));
+        return Err(unknown_header(&names, columns, place.clone()));
     };
     let typed = |column: usize, wanted: &str| match fields[column] {
         (_, kind) if kind == wanted => Ok(()),
@@ -92,7 +92,7 @@ mod tests {
     fn headers_without_types_users_or_the_right_type_are_refused() {
         let message = |text: &str| read_text(Format::ATOMIC, text).unwrap_err().to_string();
         assert!(message("user_id\titem_id\n").contains("expected a header of name:type"));
-        assert!(message("user_id:token\tx:token\n").contains("expected user_id:token and item_id:token"));
+        assert!(message("user_id:token\tx:token\n").contains("expected a column of items beside user_id"));
         assert!(message("user_id:token\titem_id:token_seq\n").contains("expected item_id:token"));
         assert!(message("user_id:token\titem_id:token\n").contains("no interaction"));
     }

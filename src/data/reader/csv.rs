@@ -4,8 +4,9 @@ use std::path::Path;
 
 use super::delimited::Records;
 use super::layout::Layout;
+use super::names::{names_some, unknown_header};
 use super::{Columns, Evidence, Format, Head, Reader, Sink, Source};
-use crate::error::{Place, RecError, Result};
+use crate::error::{Place, Result};
 
 /// The delimiters that are tried, in this order.
 const DELIMITERS: [u8; 3] = [b',', b'\t', b';'];
@@ -28,7 +29,11 @@ impl Reader for Csv {
 
     fn recognises(&self, head: &Head<'_>) -> Option<Evidence> {
         let first = head.first();
-        let is_named = || head.lines.get(1).is_some_and(|second| looks_like_header(first, second));
+        let is_named = || {
+            let is_divided = || first.contains(char::from(delimiter(first)));
+            head.lines.get(1).is_some_and(|second| looks_like_header(first, second))
+                || (is_divided() && names_some(&fields(first)))
+        };
         let is_header = if is_header(first, head.columns) {
             true
         } else if head.has_columns_in_words() {
@@ -50,12 +55,7 @@ impl Reader for Csv {
         let header: Vec<&str> = header.iter().collect();
         let place = Place::line(&path, line);
         let Some(layout) = Layout::from_header(&header, columns, &place)? else {
-            return Err(RecError::input(
-                place,
-                format!("the columns {}", header.join(", ")),
-                "a header with a column of users and a column of items",
-            )
-            .with_todo("name them with data.user_column and data.item_column, or use the format pairs"));
+            return Err(unknown_header(&header, columns, place));
         };
         while let Some((line, record)) = records.next_record()? {
             sink(layout.row(&path, line, record.len(), |k| record.get(k).unwrap_or(""))?)?;
@@ -71,10 +71,14 @@ pub(super) fn delimiter(line: &str) -> u8 {
     DELIMITERS.into_iter().rev().max_by_key(n).unwrap_or(b',')
 }
 
+/// The fields of a line without their quotes, as far as one line tells.
+pub(super) fn fields(line: &str) -> Vec<&str> {
+    line.split(char::from(delimiter(line))).map(|field| field.trim().trim_matches('"')).collect()
+}
+
 /// True when the line is a header of this format.
 pub(super) fn is_header(line: &str, columns: &Columns) -> bool {
-    let fields: Vec<&str> = line.split(char::from(delimiter(line))).map(|field| field.trim_matches('"')).collect();
-    matches!(Layout::from_header(&fields, columns, &Place::file(Path::new("header"))), Ok(Some(_)))
+    matches!(Layout::from_header(&fields(line), columns, &Place::file(Path::new("header"))), Ok(Some(_)))
 }
 
 /// True when the first of two lines names columns, in whatever words: it is divided, none of its
@@ -108,9 +112,20 @@ mod tests {
     fn a_header_without_users_is_refused_with_what_to_do() {
         let error = read_text(Format::CSV, "who,what\n1,2\n").unwrap_err().to_string();
         assert!(error.starts_with("test:1: found the columns who, what, expected a header"), "{error}");
-        assert!(error.contains("data.user_column"), "{error}");
+        assert!(error.contains("name them with --user-column and --item-column (data.user_column"), "{error}");
         assert_eq!(read_text(Format::AUTO, "who,what\n1,2\n").unwrap_err().to_string(), error);
         assert_eq!(read_text(Format::AUTO, "ann,jazz\nbob,soul\n").unwrap().len(), 2, "names are no header");
+    }
+
+    #[test]
+    fn a_header_of_which_one_column_is_known_says_which_one_is_missing() {
+        let error = read_text(Format::AUTO, "customer,what,qty\nann,jazz,2\n").unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "test:1: found the columns customer, what, qty, expected a column of items beside customer, that of users; \
+             name it with --item-column (data.user_column, data.item_column), or use the format pairs if the first line \
+             is a row"
+        );
     }
 
     #[test]

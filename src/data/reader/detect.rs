@@ -1,7 +1,9 @@
 //! Format detection: each reader looks at a file's name and first lines, and the surest one reads
 //! it.
 
+use super::csv;
 use super::layout::quoted;
+use super::names::unknown_header;
 use super::{Columns, Format, READERS, Reader, Source};
 use crate::error::{Place, RecError, Result};
 
@@ -76,8 +78,19 @@ pub fn detect(source: &Source, columns: &Columns, like: Option<Format>) -> Resul
     // `max_by_key` takes the last of equals.
     match recognised.rev().max_by_key(|(evidence, _)| *evidence) {
         Some((_, reader)) => Ok(reader),
+        None if are_records(&head.lines) => {
+            let place = Place { file: source.path().to_path_buf(), line: Some(1), column: None };
+            Err(unknown_header(&csv::fields(head.first()), columns, place))
+        }
         None => Err(refuse(Some(1), &quoted(head.first()), "the first line of a known format")),
     }
+}
+
+/// True where the first lines are divided into the same number of fields, at least two.
+fn are_records(lines: &[String]) -> bool {
+    let divider = char::from(csv::delimiter(&lines[0]));
+    let n_fields = lines[0].split(divider).count();
+    n_fields > 1 && lines.iter().skip(1).take(3).all(|line| line.split(divider).count() == n_fields)
 }
 
 /// True when the number of fields is right and everything after the second is a number.
@@ -155,6 +168,8 @@ mod tests {
             prose.ends_with("name the format: movielens, lightgcn, atomic, csv, sequence, pairs, sessions"),
             "{prose}"
         );
+        let columns = message("who,what,when\nann,jazz,now\n");
+        assert!(columns.starts_with("f:1: found the columns who, what, when, expected a header with"), "{columns}");
         assert!(message(" \n\n").starts_with("f: found an empty file, expected interactions"));
         assert!(message("\0\0").contains("found a NUL byte, expected UTF-8 text"));
     }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::names::{EVENTS, ITEMS, RATINGS, TIMES, find, plain, user_column};
 use super::{Row, Time};
 use crate::error::{Place, RecError, Result};
 
@@ -29,15 +30,6 @@ pub struct Columns {
     pub title: Option<String>,
 }
 
-const USERS: [&str; 7] = ["user", "userid", "uid", "userindex", "username", "reviewerid", "visitorid"];
-/// Read as users where no column has one of the names above.
-const MORE_USERS: [&str; 4] = ["session", "sessionid", "usersession", "sid"];
-const ITEMS: [&str; 12] =
-    ["item", "itemid", "iid", "movie", "movieid", "product", "productid", "book", "bookid", "asin", "track", "trackid"];
-const RATINGS: [&str; 8] = ["rating", "ratings", "score", "stars", "count", "weight", "label", "overall"];
-const TIMES: [&str; 6] = ["time", "timestamp", "times", "unixtime", "unixreviewtime", "datetime"];
-const TITLES: [&str; 6] = ["title", "name", "movietitle", "itemtitle", "itemname", "movie"];
-
 /// Positions of the fields, from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Layout {
@@ -45,13 +37,22 @@ pub(super) struct Layout {
     pub(super) item: usize,
     pub(super) rating: Option<usize>,
     pub(super) time: Option<usize>,
+    /// What a row is an event of; not read, and said.
+    pub(super) event: Option<usize>,
     pub(super) n_columns: usize,
 }
 
 impl Layout {
     /// User, item, rating, time from the left, as many as there are.
     pub(super) fn plain(n_columns: usize) -> Self {
-        Layout { user: 0, item: 1, rating: (n_columns > 2).then_some(2), time: (n_columns > 3).then_some(3), n_columns }
+        Layout {
+            user: 0,
+            item: 1,
+            rating: (n_columns > 2).then_some(2),
+            time: (n_columns > 3).then_some(3),
+            event: None,
+            n_columns,
+        }
     }
 
     /// From a header line. `None` when no column is known to hold users or items.
@@ -61,9 +62,10 @@ impl Layout {
     /// read is there twice.
     pub(super) fn from_header(header: &[&str], columns: &Columns, place: &Place) -> Result<Option<Self>> {
         let user = user_column(header, columns, place)?;
-        let item = find(header, columns.item.as_deref(), &ITEMS, "item", place)?;
-        let rating = find(header, columns.rating.as_deref(), &RATINGS, "rating", place)?;
-        let time = find(header, columns.time.as_deref(), &TIMES, "time", place)?;
+        let item = find(header, columns, &ITEMS, place)?;
+        let rating = find(header, columns, &RATINGS, place)?;
+        let time = find(header, columns, &TIMES, place)?;
+        let event = find(header, columns, &EVENTS, place)?;
         for column in [user, item, rating, time].into_iter().flatten() {
             if header.iter().filter(|name| plain(name) == plain(header[column])).count() > 1 {
                 return Err(RecError::input(
@@ -75,7 +77,7 @@ impl Layout {
             }
         }
         Ok(match (user, item) {
-            (Some(user), Some(item)) => Some(Layout { user, item, rating, time, n_columns: header.len() }),
+            (Some(user), Some(item)) => Some(Layout { user, item, rating, time, event, n_columns: header.len() }),
             _ => None,
         })
     }
@@ -112,55 +114,6 @@ impl Layout {
             line,
         })
     }
-}
-
-/// The column of users.
-fn user_column(header: &[&str], columns: &Columns, place: &Place) -> Result<Option<usize>> {
-    let named = columns.user.as_deref();
-    match find(header, named, &USERS, "user", place)? {
-        None => find(header, named, &MORE_USERS, "user", place),
-        found => Ok(found),
-    }
-}
-
-/// True where the names of a header say that its users are sessions.
-pub(super) fn names_sessions(header: &[&str], columns: &Columns) -> bool {
-    let place = Place::file(Path::new("header"));
-    let user = user_column(header, columns, &place).ok().flatten();
-    user.is_some_and(|user| MORE_USERS.contains(&plain(header[user]).as_str()))
-}
-
-/// The positions of an item's name and title in a header.
-pub(super) fn title_columns(header: &[&str], columns: &Columns, place: &Place) -> Result<Option<(usize, usize)>> {
-    let item = find(header, columns.item.as_deref(), &ITEMS, "item", place)?;
-    let title = find(header, columns.title.as_deref(), &TITLES, "title", place)?;
-    Ok(item.zip(title).filter(|(item, title)| item != title))
-}
-
-/// The column that the user named, or the first with a name that is known to mean the same (case,
-/// blanks, `_` and `-` do not matter).
-fn find(
-    header: &[&str],
-    named: Option<&str>,
-    known: &[&str],
-    what: &'static str,
-    place: &Place,
-) -> Result<Option<usize>> {
-    let Some(named) = named else {
-        return Ok(header.iter().position(|name| known.contains(&plain(name).as_str())));
-    };
-    match header.iter().position(|name| name.trim() == named) {
-        Some(column) => Ok(Some(column)),
-        None => Err(RecError::input(
-            place.clone(),
-            format!("the columns {}", header.join(", ")),
-            format!("a column {named}, which data.{what}_column names"),
-        )),
-    }
-}
-
-fn plain(name: &str) -> String {
-    name.chars().filter(|c| !matches!(c, '_' | '-' | ' ')).flat_map(char::to_lowercase).collect()
 }
 
 /// A rating: any finite number.
@@ -247,7 +200,7 @@ mod tests {
     fn headers_are_known_by_many_names_and_a_named_column_must_be_there() {
         let place = Place::line(Path::new("f"), 1);
         let layout = Layout::from_header(&["Movie ID", "user_id", "x"], &Columns::default(), &place).unwrap();
-        assert_eq!(layout, Some(Layout { user: 1, item: 0, rating: None, time: None, n_columns: 3 }));
+        assert_eq!(layout, Some(Layout { user: 1, item: 0, rating: None, time: None, event: None, n_columns: 3 }));
         let columns = Columns { rating: Some("grade".into()), ..Columns::default() };
         let error = Layout::from_header(&["user", "item"], &columns, &place).unwrap_err();
         assert_eq!(

@@ -12,6 +12,7 @@ mod gzip;
 mod layout;
 mod lightgcn;
 mod movielens;
+mod names;
 mod pairs;
 mod sequence;
 mod sessions;
@@ -91,10 +92,9 @@ pub type Sink<'a> = &'a mut dyn FnMut(Row<'_>) -> Result<()>;
 pub(super) fn names_sessions(source: &Source, columns: &Columns) -> bool {
     let first = source.first_lines(1).pop().unwrap_or_default();
     if let Some(fields) = atomic::typed_names(&first) {
-        return layout::names_sessions(&fields.iter().map(|(name, _)| *name).collect::<Vec<_>>(), columns);
+        return names::names_sessions(&fields.iter().map(|(name, _)| *name).collect::<Vec<_>>(), columns);
     }
-    let divider = char::from(csv::delimiter(&first));
-    layout::names_sessions(&first.split(divider).map(|name| name.trim_matches('"')).collect::<Vec<_>>(), columns)
+    names::names_sessions(&csv::fields(&first), columns)
 }
 
 /// Reads all rows of a source and returns the format that it was read in. `like` is the format of a

@@ -77,6 +77,7 @@ fn numbered(columns: &Columns, n_columns: usize, place: &Place) -> Result<Layout
         item: number(&columns.item, "item")?.unwrap_or(1),
         rating: number(&columns.rating, "rating")?,
         time: number(&columns.time, "time")?,
+        event: None,
         n_columns,
     })
 }

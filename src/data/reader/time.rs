@@ -52,11 +52,10 @@ fn number(text: &str) -> Option<Time> {
         return None;
     }
     // The number is `digits * 10^shift` billionths.
+    let after = after.trim_end_matches('0');
     let shift = exponent.checked_add(9)?.checked_sub(i32::try_from(after.len()).ok()?)?;
-    let mut digits = format!("{before}{after}");
-    digits.truncate(digits.len() - digits.bytes().rev().take_while(|&byte| byte == b'0').count().min(after.len()));
-    let shift = shift + (before.len() + after.len() - digits.len()) as i32;
-    let value: i128 = if digits.is_empty() { 0 } else { digits.parse().ok()? };
+    let add = |value: i128, byte: u8| value.checked_mul(10)?.checked_add(i128::from(byte - b'0'));
+    let value = before.bytes().chain(after.bytes()).try_fold(0, add)?;
     let value = if is_negative { -value } else { value };
     let power = 10i128.checked_pow(shift.unsigned_abs());
     Time::of_nanos(match (shift >= 0, power) {
@@ -88,7 +87,7 @@ fn date(text: &str) -> Option<Time> {
         None => (0, 0),
         Some(seconds) => {
             let (seconds, fraction) = seconds.split_once(['.', ',']).unwrap_or((seconds, "0"));
-            let nanos = number(&format!("0.{fraction}"))?.nanos;
+            let nanos = billionths(fraction)?;
             // A leap second is a second 60.
             (whole(seconds, 60)?, nanos)
         }
@@ -98,6 +97,13 @@ fn date(text: &str) -> Option<Time> {
     }
     let ahead = zone_seconds(zone.trim())?;
     Some(Time { whole: days * 86_400 + hours * 3600 + minutes * 60 + seconds - ahead, nanos })
+}
+
+/// The digits behind a decimal point as billionths, rounded down.
+fn billionths(digits: &str) -> Option<u32> {
+    let is_whole = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let nine = digits.bytes().chain(std::iter::repeat(b'0')).take(9);
+    is_whole.then(|| nine.fold(0, |nanos, byte| 10 * nanos + u32::from(byte - b'0')))
 }
 
 /// How many seconds a zone is ahead of UTC: none, `Z`, `UTC`, `+02:00`, `-0530`, `+02`.

@@ -2,9 +2,10 @@
 //! with a header.
 
 use super::atomic::typed_names;
-use super::csv::delimiter;
+use super::csv::{delimiter, fields};
 use super::delimited::Records;
-use super::layout::{quoted, title_columns};
+use super::layout::quoted;
+use super::names::title_columns;
 use super::{Columns, Source};
 use crate::data::IdMap;
 use crate::error::{Place, RecError, Result};
@@ -36,14 +37,13 @@ fn each_title(source: Source, columns: &Columns, sink: &mut dyn FnMut(&str, &str
     let known = "u.item, movies.dat, an atomic .item file, or a header with a column of items and one of titles";
     let unknown = RecError::input(place.clone(), quoted(&first), known)
         .with_todo("name the columns with data.item_column and data.title_column");
-    if let Some(fields) = typed_names(&first) {
+    if let Some(fields) = typed_names(&first).filter(|fields| fields.len() > 1) {
         let names: Vec<&str> = fields.iter().map(|(name, _)| *name).collect();
         let (item, title) = title_columns(&names, columns, &place)?.ok_or(unknown)?;
         return split_lines(source, "\t", (item, title), 1, sink);
     }
     let divider = char::from(delimiter(&first));
-    let names: Vec<&str> = first.split(divider).map(|name| name.trim_matches('"')).collect();
-    if let Ok(Some((item, title))) = title_columns(&names, columns, &place) {
+    if let Ok(Some((item, title))) = title_columns(&fields(&first), columns, &place) {
         let mut records = Records::new(source, divider as u8);
         records.next_record()?;
         while let Some((line, record)) = records.next_record()? {
