@@ -251,9 +251,8 @@ fn losses(device: &Device, train: &Interactions, table: &mut OpTable) {
 /// Whole steps of several losses and combinations; answers the milliseconds of LightGCN with BPR.
 fn steps(device: &Device, train: &Arc<Interactions>, scale: Scale) -> f64 {
     println!("\n{:<44} {:>9} {:>9} {:>9}", "step, K = 3, dim 64", "ms", "launches", "epoch s");
-    let combinations = [Combination::Uniform, Combination::Global, Combination::Additive, Combination::Dot];
     let mut plain = f64::NAN;
-    for (combination, name) in combinations.into_iter().flat_map(|c| ["bpr", "ssm", "softmax"].map(|name| (c, name))) {
+    for (combination, name) in Combination::all().flat_map(|c| ["bpr", "ssm", "softmax"].map(|name| (c, name))) {
         let objective = objectives::Config::named(name).expect("the loss should be on the list");
         let mut learner = GraphLearner::new(Setup {
             device: device.clone(),
@@ -263,7 +262,7 @@ fn steps(device: &Device, train: &Arc<Interactions>, scale: Scale) -> f64 {
             batching: Batching { size: None, order: PairOrder::PairUniform },
             learning_rate: 1e-3,
             train: train.clone(),
-            weight_fit: if combination == Combination::Uniform { WeightFit::Fixed } else { WeightFit::OnTraining },
+            weight_fit: if combination == Combination::UNIFORM { WeightFit::Fixed } else { WeightFit::OnTraining },
             prior: None,
             bound: 0.0,
             seed: Seed(2020),
@@ -284,7 +283,7 @@ fn steps(device: &Device, train: &Arc<Interactions>, scale: Scale) -> f64 {
         let launched = (self::launches(device) - launches) / timed as u64;
         let what = format!("{name}, {combination:?}");
         println!("{what:<44} {ms:>9.3} {launched:>9} {:>9.2}", ms * n_steps as f64 / 1e3);
-        if (combination, name) == (Combination::Uniform, "bpr") {
+        if (combination, name) == (Combination::UNIFORM, "bpr") {
             plain = ms;
         }
     }

@@ -115,7 +115,7 @@ pub static FLAGS: &[FlagRow] = &[
     flag(MODEL, "--model", "NAME", "The model"),
     FlagRow {
         alone: Some("additive"),
-        ..flag(MODEL, "--attn-layers", "KIND", "Learn how the layers are weighed: additive (default), dot or global")
+        ..flag(MODEL, "--attn-layers", "KIND", "How the layers are weighed: {names}; without a name additive")
     },
     flag(MODEL, "--layers", "K", "Propagation layers"),
     flag(MODEL, "--dim", "D", "Width of the embeddings"),

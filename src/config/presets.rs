@@ -87,7 +87,7 @@ mod tests {
         let config = resolve(&Sources { preset: Some("lightgcn-paper".into()), ..Sources::default() }).unwrap().config;
         let model = config.model.settings::<lightgcn::Config>().unwrap();
         assert_eq!((model.layers, model.dim), (3, 64));
-        assert_eq!(model.combination, lightgcn::Combination::Uniform);
+        assert_eq!(model.combination, lightgcn::Combination::UNIFORM);
         let bpr = config.objective.as_ref().and_then(|loss| loss.settings::<Bpr>()).unwrap();
         assert_eq!((bpr.l2, bpr.n_negatives, bpr.negatives), (1e-4, 1, Negatives::Uniform));
         assert_eq!((config.train.learning_rate, config.train.batch_size), (Some(1e-3), Some(2048)));

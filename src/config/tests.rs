@@ -309,7 +309,7 @@ fn flags_reach_the_model_and_the_loss_in_use() {
     ])
     .config();
     let model = config.model.settings::<models::graph::lightgcn::Config>().unwrap();
-    assert_eq!((model.layers, model.dim, model.combination), (2, 16, models::graph::lightgcn::Combination::Additive));
+    assert_eq!((model.layers, model.dim, model.combination), (2, 16, models::graph::lightgcn::Combination::ADDITIVE));
     let softmax = config.objective.as_ref().and_then(|loss| loss.settings::<Softmax>()).unwrap();
     assert_eq!(softmax.l2, 0.5);
     assert_eq!(config.eval.k, [5]);

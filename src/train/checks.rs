@@ -9,7 +9,7 @@ use super::start::start_items;
 use crate::data::Part;
 use crate::error::{Place, RecError, Result};
 use crate::eval::{Candidates, LabeledProtocol};
-use crate::models::graph::lightgcn::{Combination, Fit};
+use crate::models::graph::lightgcn::Fit;
 use crate::{debias, models, train};
 
 impl Job {
@@ -179,7 +179,7 @@ impl Job {
         let dim = config.dim + if config.biases { 2 } else { 0 };
         let training = debias::Training { split, pairs, objective, reduction, dim, biases: config.biases, seed };
         debias::check(&self.debias, &training)?;
-        if config.combination == Combination::Uniform || config.attention.fit != Fit::Uniform {
+        if !config.combination.is_learned() || config.attention.fit != Fit::Uniform {
             return Ok(());
         }
         if self.objective.cosine() {

@@ -48,16 +48,16 @@ fn job(combination: Combination, loss: &str, fit: Fit, refit: bool) -> Job {
 }
 
 fn softmax() -> Job {
-    job(Combination::Additive, "softmax", Fit::Auto, false)
+    job(Combination::ADDITIVE, "softmax", Fit::Auto, false)
 }
 
 fn ssm() -> Job {
-    job(Combination::Uniform, "ssm", Fit::Auto, false)
+    job(Combination::UNIFORM, "ssm", Fit::Auto, false)
 }
 
 /// All three stages.
 fn held_out() -> Job {
-    job(Combination::Dot, "bpr", Fit::Auto, true)
+    job(Combination::DOT, "bpr", Fit::Auto, true)
 }
 
 /// Sessions side by side, with dropout, and two epochs on the newest half of the rows. `refit`:
@@ -71,7 +71,7 @@ fn finetuned(refit: bool) -> Job {
         n_negatives: 7,
         ..Default::default()
     };
-    let job = job(Combination::Uniform, "softmax", Fit::Auto, refit);
+    let job = job(Combination::UNIFORM, "softmax", Fit::Auto, refit);
     let train = Config { batch_size: Some(40), finetune_epochs: 2, finetune_recent_fraction: 0.5, ..job.train };
     Job { model: model.into(), train, ..job }
 }

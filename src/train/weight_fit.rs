@@ -63,7 +63,7 @@ impl FitPlan {
     /// What a job asks for.
     pub(super) fn of(job: &Job) -> Self {
         let Some(config) = job.model.graph() else { return FitPlan::NoWeights };
-        if config.combination == Combination::Uniform {
+        if !config.combination.is_learned() {
             return FitPlan::NoWeights;
         }
         let bound = config.attention.bound;
@@ -74,7 +74,7 @@ impl FitPlan {
             Fit::HeldOut => FitData::HeldOut,
             Fit::Uniform => FitData::UniformLog,
         };
-        if config.combination == Combination::Global && data != FitData::HeldOut {
+        if !config.combination.is_per_node() && data != FitData::HeldOut {
             return FitPlan::OneStage(data);
         }
         FitPlan::TwoStages { data, bound: bound.unwrap_or(DEFAULT_BOUND) }
@@ -101,7 +101,9 @@ impl FitPlan {
             }
             (FitPlan::OneStage(data), _) => assigned.weight_fit = data.fit(job, &assigned.pairs, false)?,
             (FitPlan::TwoStages { data, .. }, Stage::Layers) => {
-                assigned.config.combination = Combination::Global;
+                if assigned.config.combination.is_per_node() {
+                    assigned.config.combination = Combination::GLOBAL;
+                }
                 let mut fit_pairs = assigned.pairs.clone();
                 if data == FitData::HeldOut {
                     // Index 0 carves the validation part, index 1 this one: they never share draws.
@@ -115,7 +117,7 @@ impl FitPlan {
             }
             (FitPlan::TwoStages { data, bound }, _) => {
                 assigned.bound = bound;
-                if assigned.config.combination != Combination::Global {
+                if assigned.config.combination.is_per_node() {
                     assigned.weight_fit = data.fit(job, &assigned.pairs, true)?;
                 }
             }

@@ -9,7 +9,7 @@ use gcnrec::internals::{models, objectives};
 use gcnrec::{Part, Query, RecError, Recommender, Scorer, Silent, Split, Stop};
 use gcnrec_graphs::{ItemId, Seed, UserId};
 
-use crate::jobs::{COMBINATIONS, digest, job, lightgcn, loss, run_in, split};
+use crate::jobs::{digest, job, lightgcn, loss, run_in, split};
 
 const N_USERS: usize = 20;
 const N_ITEMS: usize = 20;
@@ -62,10 +62,10 @@ const SMALL: &[(&str, &str)] = &[
 /// Every model of the list with the loss `softmax`, and some with another.
 fn registered() -> Vec<(String, models::Config, objectives::Config)> {
     let mut all = Vec::new();
-    for combination in COMBINATIONS {
+    for combination in Combination::all() {
         all.push((format!("lightgcn {combination:?}"), lightgcn(combination), loss("softmax")));
     }
-    all.push(("lightgcn Additive, bpr".into(), lightgcn(Combination::Additive), loss("bpr")));
+    all.push(("lightgcn Additive, bpr".into(), lightgcn(Combination::ADDITIVE), loss("bpr")));
     let biases = models::Config::parse("mf", "dim = 16\nbiases = true").unwrap();
     all.push(("mf with biases".into(), biases, loss("bpr")));
     for name in models::Config::names().into_iter().filter(|&name| name != "lightgcn") {

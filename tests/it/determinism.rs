@@ -8,7 +8,7 @@ use gcnrec::internals::train::{Job, Outcome};
 use gcnrec::{Observer, RecError, Silent, Split, Stop, World};
 use gcnrec_graphs::Seed;
 
-use crate::jobs::{COMBINATIONS, change, digest, fingerprint, job, lightgcn, loss, metrics_lines, run_in, taught};
+use crate::jobs::{change, digest, fingerprint, job, lightgcn, loss, metrics_lines, run_in, taught};
 
 /// A demo world with enough rows for several tasks in every op: 450 nodes, about 5,000 pairs.
 fn world(n_users: usize) -> Split {
@@ -45,28 +45,28 @@ fn threaded(combination: Combination, objective: &str) -> Job {
 
 #[test]
 fn bpr_gives_the_same_bits_for_any_number_of_threads() {
-    for combination in COMBINATIONS {
+    for combination in Combination::all() {
         assert_same_for_any_number_of_threads(&threaded(combination, "bpr"), &format!("{combination:?}"));
     }
 }
 
 #[test]
 fn softmax_gives_the_same_bits_for_any_number_of_threads() {
-    for combination in COMBINATIONS {
+    for combination in Combination::all() {
         assert_same_for_any_number_of_threads(&threaded(combination, "softmax"), &format!("{combination:?}"));
     }
 }
 
 #[test]
 fn ssm_gives_the_same_bits_for_any_number_of_threads() {
-    for combination in COMBINATIONS {
+    for combination in Combination::all() {
         assert_same_for_any_number_of_threads(&threaded(combination, "ssm"), &format!("{combination:?}"));
     }
 }
 
 #[test]
 fn edge_dropout_refit_and_the_closed_forms_give_the_same_bits_for_any_number_of_threads() {
-    let mut dropout = threaded(Combination::Additive, "softmax");
+    let mut dropout = threaded(Combination::ADDITIVE, "softmax");
     change(&mut dropout.model, |config| config.edge_dropout = 0.3);
     dropout.train.refit = true;
     assert_same_for_any_number_of_threads(&dropout, "edge dropout and refit");
@@ -131,7 +131,7 @@ fn stoppable(combination: Combination, objective: &str) -> Job {
 
 #[test]
 fn an_interrupted_run_ends_as_an_uninterrupted_one() {
-    for combination in COMBINATIONS {
+    for combination in Combination::all() {
         assert_stops_change_nothing(&stoppable(combination, "softmax"), &format!("{combination:?}"));
     }
 }
@@ -140,10 +140,10 @@ fn an_interrupted_run_ends_as_an_uninterrupted_one() {
 /// the first stage is on held-out pairs.
 #[test]
 fn an_interrupted_run_with_lessons_for_its_layer_weights_ends_as_an_uninterrupted_one() {
-    for combination in COMBINATIONS {
+    for combination in Combination::all() {
         assert_stops_change_nothing(&stoppable(combination, "bpr"), &format!("{combination:?}"));
     }
-    for combination in [Combination::Global, Combination::Additive, Combination::Dot] {
+    for combination in [Combination::GLOBAL, Combination::ADDITIVE, Combination::DOT] {
         let held_out = Job { model: taught(combination, Fit::HeldOut), ..stoppable(combination, "bpr") };
         assert_stops_change_nothing(&held_out, &format!("{combination:?}, held out"));
     }
@@ -151,7 +151,7 @@ fn an_interrupted_run_with_lessons_for_its_layer_weights_ends_as_an_uninterrupte
 
 #[test]
 fn stops_change_nothing_with_refit_edge_dropout_and_checkpoints_between_steps() {
-    let mut job = stoppable(Combination::Additive, "bpr");
+    let mut job = stoppable(Combination::ADDITIVE, "bpr");
     change(&mut job.model, |config| config.edge_dropout = 0.3);
     (job.train.refit, job.train.checkpoint_every_steps, job.train.validate_every) = (true, 2, 2);
     assert_stops_change_nothing(&job, "refit");

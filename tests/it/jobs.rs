@@ -16,10 +16,6 @@ use gcnrec_graphs::Seed;
 use gcnrec_kernels::Device;
 use sha2::{Digest, Sha256};
 
-/// Every layer combination.
-pub const COMBINATIONS: [Combination; 4] =
-    [Combination::Uniform, Combination::Global, Combination::Additive, Combination::Dot];
-
 /// A part from its pairs.
 pub fn log(pairs: &[(u32, u32)]) -> Log {
     Log {

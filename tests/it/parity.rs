@@ -58,10 +58,10 @@ fn cases() -> Vec<(String, Job)> {
     let all = ["softmax", "ssm", "bpr", "logistic"];
     let mut cases = Vec::new();
     for (combination, objectives) in [
-        (Combination::Uniform, &all[..]),
-        (Combination::Additive, &all[..]),
-        (Combination::Global, &["softmax", "bpr"]),
-        (Combination::Dot, &["softmax", "bpr"]),
+        (Combination::UNIFORM, &all[..]),
+        (Combination::ADDITIVE, &all[..]),
+        (Combination::GLOBAL, &["softmax", "bpr"]),
+        (Combination::DOT, &["softmax", "bpr"]),
     ] {
         let named =
             |&objective: &&str| (format!("{combination:?} {objective}"), case(lightgcn(combination), objective));
@@ -82,7 +82,7 @@ fn debiased(method: &str, every: u64, mut job: Job) -> Job {
 /// losses, and learned beside an imputation term, through the look-ahead of Adam and of gradient
 /// descent; and layer weights that are fitted on the uniform log.
 fn ways_of_debiasing(every: u64) -> Vec<(&'static str, Job)> {
-    let uniform = |objective| case(lightgcn(Combination::Uniform), objective);
+    let uniform = |objective| case(lightgcn(Combination::UNIFORM), objective);
     let mut factors = job(world(), models::Config::parse("mf", "dim = 18\nbiases = true").unwrap(), loss("mse"));
     (factors.train.max_epochs, factors.train.block) = (3, [250, 60]);
     (factors.train.sampling, factors.train.reduction) = (Sampling::Block, Reduction::Sum);
@@ -94,8 +94,8 @@ fn ways_of_debiasing(every: u64) -> Vec<(&'static str, Job)> {
         ("a network of losses", debiased("meta_weight_net", every, uniform("bpr"))),
         ("autodebias, MF", debiased("autodebias", every, factors)),
         ("autodebias, uniform", debiased("autodebias", every, uniform("mse"))),
-        ("autodebias, additive", debiased("autodebias", every, case(lightgcn(Combination::Additive), "logistic"))),
-        ("additive on the uniform log", case(taught(Combination::Additive, Fit::Uniform), "bpr")),
+        ("autodebias, additive", debiased("autodebias", every, case(lightgcn(Combination::ADDITIVE), "logistic"))),
+        ("additive on the uniform log", case(taught(Combination::ADDITIVE, Fit::Uniform), "bpr")),
     ]
 }
 
@@ -103,14 +103,14 @@ fn ways_of_debiasing(every: u64) -> Vec<(&'static str, Job)> {
 /// prior with a bound; layers in 16 bits.
 fn other_ways(device: &Device) -> Vec<(String, Job)> {
     let mut cases = vec![
-        ("held out, then additive".to_string(), case(taught(Combination::Additive, Fit::HeldOut), "bpr")),
-        ("held out, then dot".to_string(), case(taught(Combination::Dot, Fit::HeldOut), "bpr")),
+        ("held out, then additive".to_string(), case(taught(Combination::ADDITIVE, Fit::HeldOut), "bpr")),
+        ("held out, then dot".to_string(), case(taught(Combination::DOT, Fit::HeldOut), "bpr")),
     ];
-    let mut hardest = case(lightgcn(Combination::Uniform), "bpr");
+    let mut hardest = case(lightgcn(Combination::UNIFORM), "bpr");
     hardest.objective = Objective::parse("bpr", "n_candidates = 4").unwrap();
     cases.push(("the hardest of four".into(), hardest));
     for storage in [Storage::F16, Storage::Bf16] {
-        let mut job = case(lightgcn(Combination::Uniform), "softmax");
+        let mut job = case(lightgcn(Combination::UNIFORM), "softmax");
         change(&mut job.model, |config| config.storage = storage);
         match job.model.check_device(device) {
             Ok(()) => cases.push((format!("{storage:?}"), job)),
@@ -150,7 +150,7 @@ fn learner(device: &Device, job: &Job) -> GraphLearner {
         seed: Seed(1),
     };
     let prepared = debias::prepare(&job.debias, &training).unwrap();
-    let by_uniform = config.attention.fit == Fit::Uniform && config.combination != Combination::Uniform;
+    let by_uniform = config.attention.fit == Fit::Uniform && config.combination != Combination::UNIFORM;
     let weight_fit = if by_uniform {
         let (loss, batch) = debias::uniform_batch(&job.objective, &job.split).unwrap();
         WeightFit::OnUniformLog { loss, batch, fixed_prior: false }
@@ -237,7 +237,7 @@ fn a_debiased_step_waits_for_what_a_look_ahead_learns_and_for_nothing_else() {
 fn methods_that_work_on_the_processor_are_refused_by_name() {
     on_each(|device| {
         for method in ["dr", "dr_jl", "cause"] {
-            let job = debiased(method, 1, case(lightgcn(Combination::Uniform), "mse"));
+            let job = debiased(method, 1, case(lightgcn(Combination::UNIFORM), "mse"));
             let error = Job { device: device.clone(), ..job }.check().unwrap_err();
             assert_eq!(error.exit_code(), 5);
             let kind = device.name().split(':').next().unwrap().to_string();

@@ -14,7 +14,7 @@ use gcnrec::{Part, Query, Scorer, Split, State, World};
 use gcnrec_graphs::{Interactions, ItemId, Seed};
 use gcnrec_kernels::ops::top_k::TopK;
 
-use crate::jobs::{COMBINATIONS, digest, job, lightgcn, log, loss, run, split, taught};
+use crate::jobs::{digest, job, lightgcn, log, loss, run, split, taught};
 
 fn demo() -> Split {
     let demo =
@@ -37,7 +37,7 @@ fn the_test_part_picks_neither_epoch_nor_weights() {
         split.test = log(&split.test.pairs().step_by(2).map(|(u, i)| (u.0, 79 - i.0)).collect::<Vec<_>>());
         split
     };
-    let models = COMBINATIONS.map(lightgcn).into_iter().chain([ease()]);
+    let models = Combination::all().map(lightgcn).chain([ease()]);
     for (model, objective) in models.flat_map(|model| [(model.clone(), "bpr"), (model, "softmax")]) {
         let mut first = job(demo(), model, loss(objective));
         (first.train.refit, first.train.max_epochs) = (true, 3);
@@ -183,10 +183,10 @@ fn a_run_never_shows_a_seen_item_and_finds_it_when_it_is_allowed_to() {
 fn validation_within_a_run_masks_the_training_part() {
     let train: Vec<(u32, u32)> = (0..6).flat_map(|u| (0..4).map(move |i| (u, (u + i) % 8))).collect();
     let seen: Vec<(u32, u32)> = (0..6).map(|u| (u, u % 8)).collect();
-    let outcome = run(&job(split(6, 8, [&train, &seen, &[]]), lightgcn(Combination::Uniform), loss("bpr")));
+    let outcome = run(&job(split(6, 8, [&train, &seen, &[]]), lightgcn(Combination::UNIFORM), loss("bpr")));
     assert_eq!(outcome.valid.unwrap().get("recall@10").unwrap(), 0.0);
     let unseen: Vec<(u32, u32)> = (0..6).map(|u| (u, (u + 5) % 8)).collect();
-    let outcome = run(&job(split(6, 8, [&train, &unseen, &[]]), lightgcn(Combination::Uniform), loss("bpr")));
+    let outcome = run(&job(split(6, 8, [&train, &unseen, &[]]), lightgcn(Combination::UNIFORM), loss("bpr")));
     assert_eq!(outcome.valid.unwrap().get("recall@10").unwrap(), 1.0);
 }
 
@@ -205,7 +205,7 @@ fn items_that_only_the_test_part_knows_stay_in_the_denominator() {
     assert!((test.get("recall@2").unwrap() - 1.0 / 3.0).abs() < 1e-12);
     assert_eq!(outcome.protocol.n_eval_users, 2);
     // A learned model ranks them too: its lists run over all four items.
-    let graph = run(&Job { model: lightgcn(Combination::Additive), ..job });
+    let graph = run(&Job { model: lightgcn(Combination::ADDITIVE), ..job });
     assert_eq!(graph.scorer.n_items(), 4);
 }
 
@@ -214,7 +214,7 @@ fn items_that_only_the_test_part_knows_stay_in_the_denominator() {
 #[test]
 fn where_no_pair_can_be_held_out_the_layer_weights_stay_uniform() {
     let pairs: Vec<(u32, u32)> = (0..6).map(|u| (u, u / 2)).collect();
-    let mut job = job(split(6, 4, [&pairs, &[], &[(0, 1)]]), taught(Combination::Global, Fit::HeldOut), loss("bpr"));
+    let mut job = job(split(6, 4, [&pairs, &[], &[(0, 1)]]), taught(Combination::GLOBAL, Fit::HeldOut), loss("bpr"));
     job.train.batch_size = Some(3);
     let weights = run(&job).layer_weights.unwrap().mean;
     assert!(weights.iter().all(|weight| (weight - 1.0 / 3.0).abs() < 1e-6), "{weights:?}");
@@ -225,10 +225,10 @@ fn where_no_pair_can_be_held_out_the_layer_weights_stay_uniform() {
 #[test]
 fn refit_trains_on_training_and_validation_pairs_for_the_chosen_number_of_epochs() {
     for (model, objective) in [
-        (lightgcn(Combination::Uniform), "bpr"),
-        (lightgcn(Combination::Uniform), "softmax"),
-        (lightgcn(Combination::Additive), "softmax"),
-        (taught(Combination::Global, Fit::Lesson), "bpr"),
+        (lightgcn(Combination::UNIFORM), "bpr"),
+        (lightgcn(Combination::UNIFORM), "softmax"),
+        (lightgcn(Combination::ADDITIVE), "softmax"),
+        (taught(Combination::GLOBAL, Fit::Lesson), "bpr"),
     ] {
         let mut refit = job(demo(), model.clone(), loss(objective));
         (refit.train.refit, refit.train.max_epochs, refit.train.validate_every) = (true, 9, 2);
@@ -252,7 +252,7 @@ fn refit_trains_on_training_and_validation_pairs_for_the_chosen_number_of_epochs
 
 #[test]
 fn the_kept_model_is_that_of_the_best_validation() {
-    let job = job(demo(), lightgcn(Combination::Uniform), loss("softmax"));
+    let job = job(demo(), lightgcn(Combination::UNIFORM), loss("softmax"));
     let outcome = run(&job);
     let valid = job.evaluator(Part::Valid, &[Part::Train]).unwrap().unwrap();
     assert_eq!(Some(valid.evaluate(&*outcome.scorer).unwrap()), outcome.valid);
@@ -268,7 +268,7 @@ fn without_a_validation_part_nothing_is_selected_and_every_epoch_is_run() {
     let mut split = demo();
     split.valid = log(&[]);
     for objective in ["softmax", "bpr"] {
-        let mut job = job(split.clone(), lightgcn(Combination::Global), loss(objective));
+        let mut job = job(split.clone(), lightgcn(Combination::GLOBAL), loss(objective));
         // Refit has nothing to add, and the report does not claim it.
         job.train.refit = true;
         let outcome = run(&job);
@@ -296,7 +296,7 @@ fn nothing_is_learned_from_pairs_that_are_held_out() {
     // started.
     let train: Vec<(u32, u32)> = (0..6).flat_map(|u| (0..3).map(move |i| (u, (u + i) % 6))).collect();
     let job = |test: &[(u32, u32)], valid: &[(u32, u32)]| {
-        let mut job = job(split(8, 8, [&train, valid, test]), lightgcn(Combination::Uniform), loss("ssm"));
+        let mut job = job(split(8, 8, [&train, valid, test]), lightgcn(Combination::UNIFORM), loss("ssm"));
         job.train.metric = "recall@2".into();
         job
     };
@@ -314,7 +314,7 @@ fn nothing_is_learned_from_pairs_that_are_held_out() {
 #[test]
 fn a_half_life_moves_every_model_that_weighs_pairs_and_equal_ages_move_none() {
     let models =
-        [(lightgcn(Combination::Uniform), "softmax"), (lightgcn(Combination::Uniform), "bpr"), (popularity(), "bpr")];
+        [(lightgcn(Combination::UNIFORM), "softmax"), (lightgcn(Combination::UNIFORM), "bpr"), (popularity(), "bpr")];
     let markov = models::Config::named("markov").unwrap();
     let read_an_order = ["fpmc", "gru4rec", "narm", "sasrec", "bert4rec", "fmlp"]
         .map(|name| (models::Config::named(name).unwrap(), "bpr"));

@@ -120,7 +120,7 @@ fn learner_of(
         biases,
         decay_biases: !biases,
         init_std: Some(0.5),
-        combination: if additive { Combination::Additive } else { Combination::Uniform },
+        combination: if additive { Combination::ADDITIVE } else { Combination::UNIFORM },
         attention: Attention { hidden: 3, learning_rate: 0.05, ..Attention::default() },
         ..graph::Config::default()
     };

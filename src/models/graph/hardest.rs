@@ -9,7 +9,7 @@ use gcnrec_kernels::ops::pair_dots::pair_dots;
 use gcnrec_kernels::ops::row_set::RowSet;
 use gcnrec_kernels::{Buffer, Device};
 
-use super::combination::{BatchLayers, Combination, RowGroups, Scratch};
+use super::combination::{BatchLayers, Combiner, RowGroups, Scratch};
 use super::propagation::Propagation;
 use crate::error::Result;
 use crate::objectives::{Nodes, Slots};
@@ -57,7 +57,7 @@ impl Hardest {
         &mut self,
         device: &Device,
         propagation: &Propagation,
-        combination: &Combination,
+        combination: &Combiner,
         n_candidates: usize,
         batch: &mut Batch,
     ) -> Result<()> {

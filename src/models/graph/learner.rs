@@ -29,7 +29,7 @@ use gcnrec_graphs::{
 use gcnrec_kernels::ops::adjacency::Adjacency;
 use gcnrec_kernels::{Buffer, Device};
 
-use super::combination::Combination;
+use super::combination::Combiner;
 use super::hardest::Hardest;
 use super::init::normal;
 use super::meta::{ConstantColumns, LookAhead};
@@ -60,7 +60,7 @@ pub struct GraphLearner {
     /// The whole graph, where edges are dropped from it; otherwise the device's copy is enough.
     graph: Option<NormalizedAdjacency>,
     propagation: Propagation,
-    combination: Combination,
+    combination: Combiner,
     task: Task,
     fit_task: Option<Task>,
     /// Where the hardest of several drawn items becomes the negative.
@@ -116,7 +116,7 @@ impl GraphLearner {
             }
         }
         let propagation = Propagation::new(device, adjacency, device.upload(&base), dim, config.layers, config.storage);
-        let combination = Combination::new(device, config, dim, setup.prior.as_deref(), setup.bound, setup.seed);
+        let combination = Combiner::new(device, config, dim, setup.prior.as_deref(), setup.bound, setup.seed);
         let task = objectives::build(&*setup.objective, train, dim, setup.batching, setup.seed);
         let hardest = (task.n_candidates > 1).then(|| Hardest::new(device, nodes, config.layers));
         let fit_task = setup.weight_fit.task(&setup, dim);

@@ -9,6 +9,7 @@ use gcnrec_kernels::Device;
 use gcnrec_kernels::ops::half_table::Precision;
 use serde::{Deserialize, Serialize};
 
+pub use super::combination::Combination;
 use super::{GraphScorer, memory};
 use crate::error::{RecError, Result};
 use crate::models::state::State;
@@ -30,7 +31,7 @@ settings! {
         /// Width of the embeddings.
         dim: usize = 64, in between(1.0, 4096.0), flag "--dim";
         /// How the layers become one embedding; `--attn-layers` means `additive`.
-        combination: Combination = Combination::Uniform, flag "--attn-layers";
+        combination: Combination = Combination::UNIFORM, flag "--attn-layers";
         /// Standard deviation of the initial embeddings.
         init_std: Option<f32> = None,
             or "that of the loss: 0.01 for `ssm` and `bsl` within the batch, else 0.1", in above(0.0);
@@ -88,27 +89,6 @@ pub enum Storage {
 
 name_setting!(Storage, "storage");
 
-/// How the layers are combined.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Combination {
-    /// The mean of the layers: plain LightGCN.
-    Uniform,
-    /// One weight per layer for everybody: a softmax over K+1 numbers.
-    Global,
-    /// A small network looks at each node's layers and weighs them: additive attention.
-    Additive,
-    /// The layers of each node attend to each other by scaled dot products.
-    Dot,
-}
-
-name_setting!(Combination, "layer combination");
-
-impl Combination {
-    /// Every name that `--attn-layers` and `combination` accept.
-    pub const NAMES: [&str; 4] = ["uniform", "global", "additive", "dot"];
-}
-
 /// What the layer weights are fitted on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -154,7 +134,7 @@ impl Model for Config {
 
     fn unread(&self, at: &str) -> Vec<Unread> {
         let mut found = unread_biases(at, self.biases, self.decay_biases);
-        if self.combination != Combination::Uniform {
+        if self.combination.is_learned() {
             return found;
         }
         let (own, usual) = (&self.attention, Attention::default());

@@ -1,6 +1,7 @@
 //! Memory estimates of LightGCN and MF: tables of embeddings and layers, batches, attention.
 
-use super::lightgcn::{Combination, Config, Storage};
+use super::combination::Sizes;
+use super::lightgcn::{Config, Storage};
 use crate::models::memory::{Memory, Room, TrainingSize};
 
 /// What a training holds at the same time, counted array by array.
@@ -45,13 +46,9 @@ fn room(config: &Config, size: &TrainingSize<'_>) -> Room {
     let batch = 4 * rows * dim * (2 * n_hops + 4);
     // A validation pools all nodes: users and items one after the other.
     let stacked = n_hops * n_users.max(n_items);
-    let (columns, pairs) = match config.combination {
-        Combination::Uniform | Combination::Global => (0, 0),
-        Combination::Additive => (dim + width, 2),
-        Combination::Dot => (dim + 2 * width, 2 * n_hops),
-    };
-    let attention = 4 * stacked * (columns + pairs);
-    let stack = if columns == 0 { 0 } else { 4 * stacked * dim.max(width) };
+    let sizes = Sizes::of(config, dim as usize, 0.0);
+    let attention = 4 * stacked * config.combination.numbers_per_row(&sizes) as u128;
+    let stack = if attention == 0 { 0 } else { 4 * stacked * dim.max(width) };
     // A look-ahead has layers, moments and a gradient of its own, the layers' rows of its examples,
     // with their gradients, and the motion of the batch.
     let examples = (3 * size.n_meta as u128).min(n_nodes);
@@ -69,6 +66,7 @@ fn room(config: &Config, size: &TrainingSize<'_>) -> Room {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::models::graph::lightgcn::Combination;
     use crate::objectives;
 
     #[test]
@@ -89,7 +87,7 @@ mod tests {
         let ahead = TrainingSize { n_meta: 7, ..size };
         assert_eq!(bytes(&config, &ahead).1, expected + 7 * 3200 + 10 * 21 * 32 + 5 * 30 * 32);
         // 4 layers of 60 users are 240 rows: 8 columns, 16 of the network, a score and a slope.
-        (config.combination, config.attention.hidden) = (Combination::Additive, 16);
+        (config.combination, config.attention.hidden) = (Combination::ADDITIVE, 16);
         let with_attention = (4 * 240 * 16, expected + 4 * 240 * 26);
         assert_eq!(bytes(&config, &size), with_attention);
         // In 16 bits 3 layers and 2 gradients of 1,600 bytes more.

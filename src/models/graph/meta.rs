@@ -25,7 +25,7 @@ use gcnrec_kernels::ops::scale_rows::scale_all;
 use gcnrec_kernels::{Buffer, Device};
 use rand::RngExt;
 
-use super::combination::{BatchLayers, Combination, RowGroups, Scratch};
+use super::combination::{BatchLayers, Combiner, RowGroups, Scratch};
 use super::pass::Pass;
 use super::propagation::Propagation;
 use crate::error::Result;
@@ -228,7 +228,7 @@ impl LookAhead {
         &mut self,
         device: &Device,
         propagation: &mut Propagation,
-        combination: &Combination,
+        combination: &Combiner,
         pass: &mut Pass,
         step: &PlannedStep<'_>,
     ) -> Result<Option<f64>> {
@@ -256,7 +256,7 @@ impl LookAhead {
         Ok(pass.losses.push(device, &self.loss)?)
     }
 
-    fn take_step(&mut self, device: &Device, ahead: &mut Combination, step: &PlannedStep<'_>) -> Result<()> {
+    fn take_step(&mut self, device: &Device, ahead: &mut Combiner, step: &PlannedStep<'_>) -> Result<()> {
         match step.optimizer {
             Optimizer::Sgd => sgd_step(device, step.adam.learning_rate, step.gradient, &mut self.layers[0])?,
             Optimizer::Adam => {
@@ -275,8 +275,8 @@ impl LookAhead {
         &mut self,
         device: &Device,
         propagation: &mut Propagation,
-        ahead: &mut Combination,
-        before: &Combination,
+        ahead: &mut Combiner,
+        before: &Combiner,
         step: &PlannedStep<'_>,
     ) -> Result<Vec<Buffer<f32>>> {
         propagation.below_last(device)?;

@@ -7,7 +7,7 @@ use gcnrec_kernels::ops::loss_sum::LossSums;
 use gcnrec_kernels::ops::{gather::gather_rows, row_set::RowSet, scale_rows};
 use gcnrec_kernels::{Buffer, Device};
 
-use super::combination::{BatchLayers, Combination, RowGroups, Scratch};
+use super::combination::{BatchLayers, Combiner, RowGroups, Scratch};
 use super::propagation::Propagation;
 use crate::error::Result;
 use crate::objectives::{AuxiliaryTerm, ExampleWeights, Examples, Nodes, Reduction, Task};
@@ -116,7 +116,7 @@ impl Pass {
         &mut self,
         device: &Device,
         propagation: &Propagation,
-        combination: &Combination,
+        combination: &Combiner,
         task: &mut Task,
     ) -> Result<Option<f64>> {
         let (pooled, scratch) = (&mut self.pooled, &mut self.scratch);
@@ -160,7 +160,7 @@ impl Pass {
     pub(crate) fn backward(
         &mut self,
         device: &Device,
-        combination: &mut Combination,
+        combination: &mut Combiner,
         task: &mut Task,
         reduction: Reduction,
         example_weights: &mut dyn ExampleWeights,

@@ -15,7 +15,7 @@ use gcnrec_kernels::ops::top_k::{TopK, top_k, top_k_among};
 use gcnrec_kernels::{Buffer, Device, KernelError};
 use ndarray::{Array2, ArrayView2};
 
-use super::combination::{BatchLayers, Combination, RowGroups, Scratch};
+use super::combination::{BatchLayers, Combiner, RowGroups, Scratch};
 use super::lightgcn::Config;
 use super::mf;
 use super::propagation::Propagation;
@@ -54,7 +54,7 @@ pub(crate) struct GraphScorer {
     /// Layers `0..layers` of the items, and the items' degrees: for new users.
     item_hops: Vec<Vec<f32>>,
     item_degrees: Vec<f32>,
-    combination: Combination,
+    combination: Combiner,
     layer_weights: LayerWeights,
     /// What a debiasing method had learned by then: no score depends on it, but it tells what the
     /// examples counted.
@@ -72,7 +72,7 @@ impl GraphScorer {
         nodes: Nodes,
         degrees: &[u32],
         propagation: &Propagation,
-        combination: &Combination,
+        combination: &Combiner,
         learned: Vec<(String, Vec<f32>)>,
     ) -> Result<Self> {
         let rows = RowGroups { n_users: nodes.n_users, n_rows: nodes.len() };
@@ -154,9 +154,9 @@ impl GraphScorer {
         let item_hops = (0..n_hops)
             .map(|layer| Ok(state.f32(&format!("item_hops.{layer}"), &[n_items, dim])?.to_vec()))
             .collect::<Result<Vec<_>>>()?;
-        Combination::check(&scoring.config, dim, state)?;
+        Combiner::check(&scoring.config, dim, state)?;
         // The seed matters not: every parameter is overwritten by the state's.
-        let mut combination = Combination::new(&device, &scoring.config, dim, None, scoring.bound, Seed(0));
+        let mut combination = Combiner::new(&device, &scoring.config, dim, None, scoring.bound, Seed(0));
         combination.load(&device, state, false)?;
         let power = scoring.norm_power;
         let of_debiasing = state.tensors.iter().filter(|(name, _)| name.starts_with(LEARNED));

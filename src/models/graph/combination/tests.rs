@@ -1,17 +1,16 @@
 //! The three parts of every combination against each other, and their identities.
 
-use gcnrec_graphs::Seed;
+use gcnrec_graphs::{Purpose, Seed};
+
+use gcnrec_kernels::Device;
 
 use super::*;
+use crate::models::graph::init::normal;
+use crate::models::graph::lightgcn;
 
 const N_USERS: usize = 5;
 const N_ROWS: usize = 12;
 const DIM: usize = 7;
-
-fn kinds() -> [lightgcn::Combination; 4] {
-    use lightgcn::Combination::{Additive, Dot, Global, Uniform};
-    [Uniform, Global, Additive, Dot]
-}
 
 /// Numbers around 0.5 in size, of their own for every index.
 fn values(index: u64, n: usize) -> Vec<f32> {
@@ -20,7 +19,7 @@ fn values(index: u64, n: usize) -> Vec<f32> {
 
 /// A combination, and rows of layers to combine.
 struct Scene {
-    combination: Combination,
+    combination: Combiner,
     hops: Vec<Buffer<f32>>,
     rows: RowGroups,
     scratch: Scratch,
@@ -29,11 +28,11 @@ struct Scene {
 }
 
 impl Scene {
-    fn new(kind: lightgcn::Combination, layers: usize, bound: f32) -> Scene {
+    fn new(kind: Combination, layers: usize, bound: f32) -> Scene {
         let attention = lightgcn::Attention { hidden: 5, ..Default::default() };
         let config = lightgcn::Config { layers, combination: kind, attention, ..Default::default() };
         Scene {
-            combination: Combination::new(&Device::Cpu, &config, DIM, None, bound, Seed(3)),
+            combination: Combiner::new(&Device::Cpu, &config, DIM, None, bound, Seed(3)),
             hops: (0..=layers as u64).map(|k| Device::Cpu.upload(&values(k, N_ROWS * DIM))).collect(),
             rows: RowGroups { n_users: N_USERS, n_rows: N_ROWS },
             scratch: Scratch::default(),
@@ -87,7 +86,7 @@ fn inner(a: &[f32], b: &[f32]) -> f64 {
 /// rounding.
 #[test]
 fn the_tangent_is_the_transpose_of_the_gradient() {
-    for kind in kinds() {
+    for kind in Combination::all() {
         for (layers, bound) in [(0, 0.0), (2, 0.0), (3, 0.5)] {
             let mut scene = Scene::new(kind, layers, bound);
             scene.set(|group, value| *value = values(100 + group as u64, value.len()));
@@ -109,7 +108,7 @@ fn the_tangent_is_the_transpose_of_the_gradient() {
 /// Adding a number to all logits changes nothing, so their gradients sum to zero.
 #[test]
 fn the_gradients_of_the_global_logits_sum_to_zero() {
-    for kind in kinds() {
+    for kind in Combination::all() {
         let mut scene = Scene::new(kind, 3, 0.0);
         scene.set(|group, value| *value = values(100 + group as u64, value.len()));
         scene.forward();
@@ -131,10 +130,10 @@ fn a_silent_network_leaves_the_global_weights() {
         scene.set(|_, value| value[..4].copy_from_slice(&theta));
         (scene.forward(), Device::Cpu.read(&scene.attention))
     };
-    let (global, _) = of(lightgcn::Combination::Global);
+    let (global, _) = of(Combination::GLOBAL);
     // exp(.5, -.25, 1, 0) = 1.648721, .778801, 2.718282, 1; their sum is 6.145804.
     let expected = [0.268268, 0.126721, 0.442299, 0.162713f32];
-    for kind in [lightgcn::Combination::Additive, lightgcn::Combination::Dot] {
+    for kind in [Combination::ADDITIVE, Combination::DOT] {
         let (pooled, attention) = of(kind);
         for row in attention.chunks(4) {
             assert!(row.iter().zip(expected).all(|(found, expected)| (found - expected).abs() < 2e-6), "{row:?}");
@@ -145,7 +144,7 @@ fn a_silent_network_leaves_the_global_weights() {
 
 #[test]
 fn at_the_start_all_layers_weigh_the_same_and_the_open_parameters_have_gradients() {
-    for kind in kinds() {
+    for kind in Combination::all() {
         for bound in [0.0, 0.5] {
             let mut scene = Scene::new(kind, 2, bound);
             let pooled = scene.forward();
@@ -157,9 +156,9 @@ fn at_the_start_all_layers_weigh_the_same_and_the_open_parameters_have_gradients
             scene.backward(&values(50, N_ROWS * DIM));
             for gradient in scene.combination.gradients(&Device::Cpu) {
                 // The logits, and behind them q (the last 5) or W_q (the first 7 * 5).
-                let open = match kind {
-                    lightgcn::Combination::Additive => gradient.len() - 5..gradient.len(),
-                    lightgcn::Combination::Dot => 3..3 + 7 * 5,
+                let open = match kind.0.name() {
+                    "additive" => gradient.len() - 5..gradient.len(),
+                    "dot" => 3..3 + 7 * 5,
                     _ => 0..0,
                 };
                 assert!(gradient[..3].iter().chain(&gradient[open]).all(|&g| g != 0.0), "{kind:?}");
@@ -172,7 +171,7 @@ fn at_the_start_all_layers_weigh_the_same_and_the_open_parameters_have_gradients
 /// global value by more than a factor `e^(2 * 0.5)`.
 #[test]
 fn a_bound_keeps_every_node_near_the_global_weights() {
-    for kind in [lightgcn::Combination::Additive, lightgcn::Combination::Dot] {
+    for kind in [Combination::ADDITIVE, Combination::DOT] {
         let mut scene = Scene::new(kind, 3, 0.5);
         scene.set(|group, value| {
             let loud: Vec<f32> = values(100 + group as u64, value.len()).iter().map(|x| x * 40.0).collect();

@@ -1,6 +1,6 @@
 //! Dynamic negatives against the scores of the frozen model.
 
-use super::tests::{kinds, learner, scores};
+use super::tests::{learner, scores};
 use super::{GraphLearner, objectives};
 use crate::models::Learner;
 use crate::models::graph::lightgcn::Combination;
@@ -19,7 +19,7 @@ fn choosy(combination: Combination, loss: &str) -> GraphLearner {
 /// Scores of the frozen model are sums in another order: a few ulps of numbers below 1.
 #[test]
 fn of_the_drawn_items_the_one_with_the_highest_score_before_the_step_is_taken() {
-    for (kind, loss) in kinds().into_iter().flat_map(|kind| ["bpr", "logistic"].map(|loss| (kind, loss))) {
+    for (kind, loss) in Combination::all().flat_map(|kind| ["bpr", "logistic"].map(|loss| (kind, loss))) {
         let mut learner = choosy(kind, loss);
         learner.steps(0, 0..3).unwrap();
         let before = scores(&mut learner);
@@ -41,9 +41,9 @@ fn of_the_drawn_items_the_one_with_the_highest_score_before_the_step_is_taken() 
 
 #[test]
 fn choosing_is_the_same_for_any_chunking_of_the_steps_and_one_candidate_is_no_choice() {
-    let n = choosy(Combination::Additive, "bpr").steps_per_epoch();
+    let n = choosy(Combination::ADDITIVE, "bpr").steps_per_epoch();
     let run = |chunks: &[std::ops::Range<usize>]| {
-        let mut learner = choosy(Combination::Additive, "bpr");
+        let mut learner = choosy(Combination::ADDITIVE, "bpr");
         for chunk in chunks {
             learner.steps(0, chunk.clone()).unwrap();
         }
@@ -51,7 +51,7 @@ fn choosing_is_the_same_for_any_chunking_of_the_steps_and_one_candidate_is_no_ch
     };
     let whole = 0..n;
     assert!(run(std::slice::from_ref(&whole)) == run(&[0..2, 2..n]));
-    let mut plain = learner(Combination::Uniform, "bpr", |_| {});
+    let mut plain = learner(Combination::UNIFORM, "bpr", |_| {});
     assert!(plain.hardest.is_none());
     plain.steps(0, 0..1).unwrap();
     assert_eq!(plain.pass.batch.negatives.len(), 16);

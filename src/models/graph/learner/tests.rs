@@ -210,11 +210,6 @@ fn world() -> Arc<Interactions> {
     interactions(40, 24, &pairs)
 }
 
-pub(super) fn kinds() -> [lightgcn::Combination; 4] {
-    use lightgcn::Combination::{Additive, Dot, Global, Uniform};
-    [Uniform, Global, Additive, Dot]
-}
-
 pub(super) fn learner(combination: lightgcn::Combination, loss: &str, change: impl FnOnce(&mut Setup)) -> GraphLearner {
     let attention = lightgcn::Attention { hidden: 8, ..Default::default() };
     let mut setup = Setup {
@@ -247,8 +242,8 @@ fn before_training_every_combination_scores_as_plain_lightgcn() {
         let start = |kind, bound| {
             scores(&mut learner(kind, "bpr", |setup| (setup.config.layers, setup.bound) = (layers, bound)))
         };
-        let uniform = start(lightgcn::Combination::Uniform, 0.0);
-        for (kind, bound) in kinds().into_iter().flat_map(|kind| [(kind, 0.0), (kind, 0.5)]) {
+        let uniform = start(lightgcn::Combination::UNIFORM, 0.0);
+        for (kind, bound) in lightgcn::Combination::all().flat_map(|kind| [(kind, 0.0), (kind, 0.5)]) {
             for (&found, &expected) in start(kind, bound).iter().zip(&uniform) {
                 assert!((found - expected).abs() <= 1e-7 + 1e-6 * expected.abs(), "{kind:?}, {layers} layers");
             }
@@ -260,7 +255,7 @@ fn before_training_every_combination_scores_as_plain_lightgcn() {
 /// start is no saddle.
 #[test]
 fn no_parameter_of_an_attention_stays_where_it_started() {
-    for kind in kinds() {
+    for kind in lightgcn::Combination::all() {
         for loss in ["bpr", "softmax"] {
             let mut learner = learner(kind, loss, |_| {});
             let before = learner.state();
@@ -279,7 +274,7 @@ fn no_parameter_of_an_attention_stays_where_it_started() {
 
 #[test]
 fn a_fixed_prior_stays_and_its_network_learns() {
-    for kind in [lightgcn::Combination::Additive, lightgcn::Combination::Dot] {
+    for kind in [lightgcn::Combination::ADDITIVE, lightgcn::Combination::DOT] {
         let prior = vec![0.3, -0.1, 0.4, -0.6];
         let mut learner = learner(kind, "bpr", |setup| {
             let weight_fit = WeightFit::OnPairs { pairs: world(), fixed_prior: true };
@@ -295,7 +290,7 @@ fn a_fixed_prior_stays_and_its_network_learns() {
 
 #[test]
 fn any_chunking_of_the_steps_gives_the_same_bits() {
-    for kind in kinds() {
+    for kind in lightgcn::Combination::all() {
         for loss in ["bpr", "softmax", "ssm"] {
             let run = |chunks: &[&[Range<usize>]]| {
                 let mut learner = learner(kind, loss, |setup| setup.config.edge_dropout = 0.2);
@@ -349,7 +344,7 @@ fn bpr_on(adjacency: &[f64], base: &[f64], dim: usize, layers: usize, batch: &Ba
 #[test]
 fn with_edge_dropout_the_gradient_is_that_of_the_epochs_own_graph() {
     let (dim, layers, epoch) = (3, 2, 4);
-    let mut learner = learner(lightgcn::Combination::Uniform, "bpr", |setup| {
+    let mut learner = learner(lightgcn::Combination::UNIFORM, "bpr", |setup| {
         (setup.config.dim, setup.config.layers, setup.config.edge_dropout) = (dim, layers, 0.4);
     });
     let n = learner.nodes.len();
@@ -388,7 +383,7 @@ fn with_edge_dropout_the_gradient_is_that_of_the_epochs_own_graph() {
 #[test]
 fn a_frozen_model_has_all_its_edges_and_training_goes_on_with_the_dropped_ones() {
     let dropped = |freeze: bool| {
-        let mut learner = learner(lightgcn::Combination::Uniform, "bpr", |setup| setup.config.edge_dropout = 0.4);
+        let mut learner = learner(lightgcn::Combination::UNIFORM, "bpr", |setup| setup.config.edge_dropout = 0.4);
         learner.steps(0, 0..1).unwrap();
         if freeze {
             learner.freeze().unwrap();
@@ -397,8 +392,8 @@ fn a_frozen_model_has_all_its_edges_and_training_goes_on_with_the_dropped_ones()
         learner.state()
     };
     assert!(dropped(true) == dropped(false));
-    let mut with = learner(lightgcn::Combination::Uniform, "bpr", |setup| setup.config.edge_dropout = 0.4);
-    let mut without = learner(lightgcn::Combination::Uniform, "bpr", |_| {});
+    let mut with = learner(lightgcn::Combination::UNIFORM, "bpr", |setup| setup.config.edge_dropout = 0.4);
+    let mut without = learner(lightgcn::Combination::UNIFORM, "bpr", |_| {});
     with.steps(0, 0..1).unwrap();
     without.restore(&with.state()).unwrap();
     assert_eq!(scores(&mut with), scores(&mut without));
@@ -407,7 +402,7 @@ fn a_frozen_model_has_all_its_edges_and_training_goes_on_with_the_dropped_ones()
 /// Three users and items, layers 0 to 2, embeddings that stand still: only the layer weights can
 /// learn what the labelled rows say.
 fn fitted(weight_fit: WeightFit) -> GraphLearner {
-    let config = Config { layers: 2, dim: 4, combination: lightgcn::Combination::Global, ..Config::default() };
+    let config = Config { layers: 2, dim: 4, combination: lightgcn::Combination::GLOBAL, ..Config::default() };
     GraphLearner::new(Setup {
         device: Device::Cpu,
         config,

@@ -46,7 +46,7 @@ pub trait Passes: Debug + Clone + Copy + PartialEq + Send + Sync + 'static {
     /// The parameters' matrices as right factors of products.
     type Matrices: Debug + Clone + Default + Send + Sync;
     /// Scratch of one chunk.
-    type Scratch: Debug + Clone + Default + Send;
+    type Scratch: Debug + Clone + Default + Send + Sync;
 
     /// Packs the matrices of `E W`.
     fn pack(&self, parameters: &[f32], matrices: &mut Self::Matrices);

@@ -10,7 +10,7 @@ use crate::ops::combine::layers::{Gradients, Layers, Motion};
 /// The three passes of a kind. Sealed, as [`super::Passes`] is.
 pub trait OnGpu {
     /// Arrays kept from call to call.
-    type GpuScratch: Debug + Clone + Default;
+    type GpuScratch: Debug + Clone + Default + Send + Sync;
 
     /// [`super::forward`] on a GPU, of some rows and checked sizes.
     fn forward_on(
