@@ -4,6 +4,7 @@
 //! Results go to stdout, everything else to stderr.
 
 mod compare;
+mod completions;
 mod devices;
 mod evaluate;
 mod flags;
@@ -13,6 +14,7 @@ pub(crate) mod log;
 pub(crate) mod output;
 mod progress;
 mod recommend;
+mod runs;
 mod settings;
 mod similar;
 mod train;
@@ -49,8 +51,11 @@ enum Command {
     Recommend(recommend::Args),
     Similar(similar::Args),
     Inspect(inspect::Args),
+    Runs(runs::Args),
     Verify(verify::Args),
     Devices(devices::Args),
+    Completions(completions::Args),
+    Man(completions::ManArgs),
 }
 
 /// Runs the command that was asked for.
@@ -65,8 +70,11 @@ pub(crate) fn run(arguments: Arguments) -> Result<()> {
         Command::Recommend(args) => recommend::run(&args),
         Command::Similar(args) => similar::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Runs(args) => runs::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Devices(args) => devices::run(&args),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => completions::man(&args),
     }
 }
 

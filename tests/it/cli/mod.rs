@@ -10,3 +10,4 @@ mod commands;
 mod compare;
 mod labelled;
 mod said;
+mod serving;
