@@ -72,7 +72,7 @@ pub(crate) fn collect(
         protocol: serde_json::from_value(of_report("protocol")).unwrap_or_default(),
         tuning,
         // Of a report of an older version there is none.
-        popularity: serde_json::from_value(of_report("popularity")).unwrap_or_default(),
+        popularity: serde_json::from_value(of_report("popularity")["test"].clone()).unwrap_or_default(),
         models,
         warnings,
     })
@@ -133,7 +133,7 @@ fn look(data: &mut Data, result: &RunResult, metric: Tested, page: Option<&mut C
         None => Vec::new(),
     };
     if let Some(compared) = page {
-        compared.insight = train::insight(&job, recommender.scorer())?;
+        compared.insight = train::analyse(&job, recommender.scorer())?.insight;
     }
     let named = |(user, value): (gcnrec_graphs::UserId, f64)| (job.split.users.key(user.0).to_string(), value);
     Ok(by_user.into_iter().map(named).collect())
@@ -148,7 +148,7 @@ fn run_of(plan: &Plan, result: &RunResult, tested: &str) -> Run {
     };
     let metrics = report["metrics"]["test"].as_object();
     let real = |(name, value): (&String, &Value)| (name.clone(), value.as_f64().unwrap_or(f64::NAN));
-    let error = report["insight"]["breakdown"]["errors"][tested].as_f64();
+    let error = report["standard_errors"][tested].as_f64();
     let value = metrics.and_then(|metrics| metrics.get(tested)?.as_f64());
     Run {
         interval: value.zip(error).map(|(value, error)| (value - 1.96 * error, value + 1.96 * error)),

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::evaluator::Evaluator;
 use super::metrics::MetricAt;
+use super::standard_error::of_mean;
 use crate::error::Result;
 use crate::models::{Query, Scorer};
 
@@ -31,9 +32,6 @@ pub struct Breakdown {
     pub items: Vec<ItemGroup>,
     /// The share of all items that stand in at least one list, 0..=1.
     pub coverage: f64,
-    /// The standard error, over the users, of every metric that is a mean over users.
-    #[serde(default)]
-    pub errors: BTreeMap<String, f64>,
 }
 
 /// The evaluated users with about equally many known items.
@@ -71,36 +69,39 @@ pub struct ItemGroup {
 /// The list of every evaluated user, in the order of [`super::HeldOut::users`].
 pub(crate) type Lists = Vec<Vec<u32>>;
 
-impl Breakdown {
+/// A breakdown with what else one more look at the held-out part gives.
+pub(crate) struct Judgement {
+    /// The part by groups.
+    pub breakdown: Breakdown,
+    /// The list of every user.
+    pub lists: Lists,
+    /// The standard error, over the users, of every metric that is a mean over users.
+    pub standard_errors: BTreeMap<String, f64>,
+}
+
+impl Judgement {
     /// Judges a scorer once more, by groups and by the first of `metrics` that has a value for each
     /// user; nothing where none has. `known` are the pairs that the model may have learnt from.
     ///
     /// # Errors
     /// Those of [`Evaluator::evaluate_per_user`].
-    pub fn new(
+    pub(crate) fn new(
         scorer: &dyn Scorer,
         evaluator: &Evaluator,
         known: &Interactions,
         metrics: &[MetricAt],
-    ) -> Result<Option<(Breakdown, Lists)>> {
+    ) -> Result<Option<Judgement>> {
         let per_user = evaluator.evaluate_per_user(scorer)?;
         let found = metrics.iter().find_map(|&metric| Some((metric, per_user.column(metric)?)));
         let Some((metric, values)) = found else { return Ok(None) };
-        let errors = evaluator.metrics().iter().filter_map(|&at| Some((at.to_string(), error(&per_user.column(at)?)?)));
-        let errors = errors.collect();
+        let error = |&at: &MetricAt| Some((at.to_string(), of_mean(&per_user.column(at)?)?));
+        let standard_errors = evaluator.metrics().iter().filter_map(error).collect();
         let lists = lists(scorer, evaluator, metric.k)?;
         let users = user_groups(evaluator, known, &values);
         let (items, coverage) = item_groups(evaluator, known, &lists);
-        Ok(Some((Breakdown { metric: metric.to_string(), users, items, coverage, errors }, lists)))
+        let breakdown = Breakdown { metric: metric.to_string(), users, items, coverage };
+        Ok(Some(Judgement { breakdown, lists, standard_errors }))
     }
-}
-
-/// The standard error of a mean: the deviation (n - 1) over the root of n. Nothing for one value.
-fn error(values: &[f64]) -> Option<f64> {
-    let n = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / n;
-    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-    (values.len() > 1).then(|| (squares / (n - 1.0) / n).sqrt())
 }
 
 fn lists(scorer: &dyn Scorer, evaluator: &Evaluator, k: usize) -> Result<Lists> {
@@ -236,9 +237,12 @@ mod tests {
         // Coverage is no mean over users.
         let [coverage, recall] = ["itemcoverage@1", "recall@1"].map(|name| name.parse::<MetricAt>().unwrap());
         let evaluator = Evaluator::new(judged, &[coverage, recall]).unwrap();
-        assert!(Breakdown::new(&Falling(4), &evaluator, &known, &[coverage]).unwrap().is_none());
-        let judged = Breakdown::new(&Falling(4), &evaluator, &known, &[coverage, recall]).unwrap();
-        let (breakdown, lists) = judged.unwrap();
+        assert!(Judgement::new(&Falling(4), &evaluator, &known, &[coverage]).unwrap().is_none());
+        let judged = Judgement::new(&Falling(4), &evaluator, &known, &[coverage, recall]).unwrap();
+        let Judgement { breakdown, lists, standard_errors } = judged.unwrap();
+        // Recalls 1, 0 and 1: the squares around 2/3 make 2/3, over 2 and 3, 1/9.
+        approx::assert_relative_eq!(standard_errors["recall@1"], 1.0 / 3.0, epsilon = 1e-15);
+        assert!(!standard_errors.contains_key("itemcoverage@1"));
         assert_eq!(breakdown.metric, "recall@1");
         // User 0 lacks 0 and gets 1 (a hit), user 1 lacks 0 and 1 and gets 2 (a miss), user 2 gets
         // 0 (a hit).

@@ -104,7 +104,7 @@ impl LabeledRows {
     }
 
     /// The positions of each user's rows, users rising, in file order within a user.
-    fn by_user(&self) -> Vec<Vec<u32>> {
+    pub(super) fn by_user(&self) -> Vec<Vec<u32>> {
         let mut rows: Vec<u32> = (0..self.len() as u32).collect();
         rows.sort_by_key(|&row| self.users[row as usize]);
         rows.chunk_by(|&a, &b| self.users[a as usize] == self.users[b as usize]).map(<[u32]>::to_vec).collect()
@@ -254,7 +254,7 @@ pub(crate) fn labeled_by_user(scorer: &dyn Scorer, rows: &LabeledRows, metric: M
 }
 
 /// The metrics of every user with a positive row.
-fn rank(rows: &LabeledRows, scores: &[f32], metrics: &[MetricAt]) -> Result<Vec<(UserId, Vec<f64>)>> {
+pub(super) fn rank(rows: &LabeledRows, scores: &[f32], metrics: &[MetricAt]) -> Result<Vec<(UserId, Vec<f64>)>> {
     classes(&rows.labels)?;
     metrics.iter().try_for_each(|&at| of_hits(at).map(|_| ()))?;
     let mut judged: Vec<(UserId, Vec<f64>)> = Vec::new();

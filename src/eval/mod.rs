@@ -9,10 +9,11 @@ mod insight;
 pub(crate) mod labeled;
 pub(crate) mod metrics;
 mod protocol;
+pub(crate) mod standard_error;
 pub(crate) mod trec;
 mod values;
 
-pub(crate) use breakdown::{Breakdown, ItemGroup};
+pub(crate) use breakdown::{Breakdown, ItemGroup, Judgement};
 pub use evaluator::Evaluator;
 pub use held_out::HeldOut;
 pub(crate) use insight::{Example, Insight, Listed};

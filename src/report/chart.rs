@@ -23,15 +23,24 @@ impl Render for Px {
     }
 }
 
-/// A line through the points, over epochs. `mark` draws a vertical line at the epoch that was kept.
-/// Points that are not finite are left out; with none left there is no drawing.
-pub(super) fn line(label: &str, points: &[(u64, f64)], last_epoch: u64, mark: Option<u64>) -> Option<Markup> {
+/// A line through the points, over epochs. `mark` draws a vertical line at the epoch that was kept,
+/// `reference` a named horizontal one at what the curve should be above. Points that are not finite
+/// are left out; with none left there is no drawing.
+pub(super) fn line(
+    label: &str,
+    points: &[(u64, f64)],
+    last_epoch: u64,
+    mark: Option<u64>,
+    reference: Option<(&str, f64)>,
+) -> Option<Markup> {
     let points: Vec<(u64, f64)> = points.iter().copied().filter(|(_, value)| value.is_finite()).collect();
     if points.is_empty() {
         return None;
     }
-    let low = points.iter().map(|p| p.1).fold(f64::INFINITY, f64::min);
-    let high = points.iter().map(|p| p.1).fold(f64::NEG_INFINITY, f64::max);
+    let reference = reference.filter(|(_, value)| value.is_finite());
+    let values = || points.iter().map(|point| point.1).chain(reference.map(|(_, value)| value));
+    let low = values().fold(f64::INFINITY, f64::min);
+    let high = values().fold(f64::NEG_INFINITY, f64::max);
     let span = if high > low { high - low } else { 1.0 };
     let x = |epoch: u64| LEFT + (WIDTH - LEFT - RIGHT) * epoch as f64 / last_epoch.max(1) as f64;
     let y = |value: f64| TOP + (HEIGHT - TOP - BOTTOM) * (high - value) / span;
@@ -44,6 +53,12 @@ pub(super) fn line(label: &str, points: &[(u64, f64)], last_epoch: u64, mark: Op
         (epochs(0.0, last_epoch as f64, |epoch| LEFT + (WIDTH - LEFT - RIGHT) * epoch / last_epoch.max(1) as f64))
         @if let Some(epoch) = mark {
             line.mark x1=(Px(x(epoch))) x2=(Px(x(epoch))) y1=(TOP) y2=(HEIGHT - BOTTOM) {}
+        }
+        @if let Some((name, value)) = reference {
+            line class="path plain" x1=(Px(LEFT)) x2=(Px(WIDTH - RIGHT)) y1=(Px(y(value))) y2=(Px(y(value))) {}
+            // Above the line, but for a line at the upper end.
+            @let words = if y(value) > TOP + 16.0 { y(value) - 5.0 } else { y(value) + 14.0 };
+            (text(WIDTH - RIGHT, words, "end", &format!("{name} {}", short(value))))
         }
         polyline.curve points=(path.join(" ")) {}
         @if points.len() <= MOST_DOTS {
@@ -160,21 +175,29 @@ mod tests {
     fn the_highest_point_is_at_the_top_and_the_last_epoch_at_the_right() {
         // Width 640, margins 64 and 16: epoch 5 of 10 is at 64 + 560 / 2 = 344. Height 220, margins
         // 14 and 34: the ends are 14 and 186.
-        let svg = line("loss", &[(5, 1.0), (10, 3.0)], 10, Some(5)).unwrap().0;
+        let svg = line("loss", &[(5, 1.0), (10, 3.0)], 10, Some(5), None).unwrap().0;
         assert!(svg.contains("points=\"344.0,186.0 624.0,14.0\""), "{svg}");
         assert!(svg.contains("class=\"mark\" x1=\"344.0\""), "{svg}");
     }
 
     #[test]
+    fn what_the_curve_should_be_above_is_part_of_the_drawing() {
+        // From 1 (the reference, at 186) to 3 (at 14): the curve's 2 lies at 100.
+        let svg = line("ndcg", &[(5, 2.0), (10, 3.0)], 10, None, Some(("popularity", 1.0))).unwrap().0;
+        assert!(svg.contains("x2=\"624.0\" y1=\"186.0\"") && svg.contains("points=\"344.0,100.0"), "{svg}");
+        assert!(svg.contains(">popularity 1.000<"), "{svg}");
+    }
+
+    #[test]
     fn a_flat_curve_a_single_point_and_nan_do_not_break_the_drawing() {
         assert!(
-            line("loss", &[(1, 2.0), (2, 2.0), (3, f64::NAN)], 3, None)
+            line("loss", &[(1, 2.0), (2, 2.0), (3, f64::NAN)], 3, None, None)
                 .unwrap()
                 .0
                 .contains("points=\"250.7,14.0 437.3,14.0\"")
         );
-        assert!(line("loss", &[(0, 2.0)], 0, None).is_some());
-        assert!(line("loss", &[(1, f64::NAN)], 1, None).is_none());
+        assert!(line("loss", &[(0, 2.0)], 0, None, None).is_some());
+        assert!(line("loss", &[(1, f64::NAN)], 1, None, None).is_none());
     }
 
     #[test]

@@ -54,9 +54,13 @@ pub struct Report {
     pub epochs_run: u64,
     /// Metrics by part (`valid`, `test`, `uniform`), then by name (`ndcg@20`).
     pub metrics: BTreeMap<String, BTreeMap<String, f64>>,
-    /// What the most popular items are worth on the test part, the same for everybody.
+    /// What the most popular items are worth, the same list for everybody: by part, then by metric.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub popularity: BTreeMap<String, f64>,
+    pub popularity: BTreeMap<String, BTreeMap<String, f64>>,
+    /// Standard errors of the test metrics over the users of this one training; other seeds may
+    /// differ by more.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub standard_errors: BTreeMap<String, f64>,
     /// Where the time went.
     pub timing: Timing,
     /// Seconds of validation over seconds of training, for models that are validated while they
@@ -223,6 +227,7 @@ impl Report {
             epochs_run: 0,
             metrics: BTreeMap::new(),
             popularity: BTreeMap::new(),
+            standard_errors: BTreeMap::new(),
             timing: Timing::default(),
             evaluation_share: None,
             peak_rss_mb: 0,

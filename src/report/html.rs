@@ -35,9 +35,9 @@ pub(super) fn page(report: &Report) -> String {
 
 /// Metrics by part; on the test part with an interval, and beside what popularity alone gives.
 fn metrics(report: &Report) -> Markup {
-    let errors = report.insight.as_ref().map(|insight| &insight.breakdown.errors);
     let numbers = report.metrics_table();
-    let (has_errors, has_popularity) = (errors.is_some_and(|e| !e.is_empty()), !report.popularity.is_empty());
+    let popularity = report.popularity.get("test");
+    let (has_errors, has_popularity) = (!report.standard_errors.is_empty(), popularity.is_some());
     let more = [(has_errors, "test, 95 %"), (has_popularity, "popularity, test")];
     let more = more.into_iter().filter(|(is_there, _)| *is_there).map(|(_, name)| name.to_string());
     let mut wider = Table::new(numbers.header().iter().cloned().chain(more));
@@ -47,8 +47,7 @@ fn metrics(report: &Report) -> Markup {
         let mut row = row.clone();
         row.truncate(numbers.header().len());
         if has_errors {
-            let error = errors.and_then(|errors| errors.get(name));
-            row.push(match (test, error) {
+            row.push(match (test, report.standard_errors.get(name)) {
                 (Some(value), Some(error)) => {
                     format!("{:.4} to {:.4}", value - 1.96 * error, value + 1.96 * error).into()
                 }
@@ -56,7 +55,7 @@ fn metrics(report: &Report) -> Markup {
             });
         }
         if has_popularity {
-            row.push(report.popularity.get(name).map_or(Cell::Empty, |&value| Cell::Real(value, 5)));
+            row.push(popularity.and_then(|p| p.get(name)).map_or(Cell::Empty, |&value| Cell::Real(value, 5)));
         }
         wider.row(row);
     }
@@ -99,10 +98,12 @@ fn curves(report: &Report) -> Markup {
     let metric: Vec<(u64, f64)> = curve.iter().filter_map(|point| Some((point.epoch, point.metric?))).collect();
     let loss: Vec<(u64, f64)> = curve.iter().map(|point| (point.epoch, point.loss)).collect();
     let name = report.selection_metric.as_deref().unwrap_or("metric");
-    let drawings = [(format!("{name} on {}", report.protocol.selected_on), metric), ("training loss".into(), loss)];
+    let popularity = report.popularity.get("valid").and_then(|worth| worth.get(name));
+    let popularity = popularity.map(|&value| ("popularity", value));
+    let metric = (format!("{name} on {}", report.protocol.selected_on), metric, popularity);
     html! {
-        @for (heading, points) in &drawings {
-            @if let Some(svg) = chart::line(heading, points, last_epoch, mark) {
+        @for (heading, points, reference) in &[metric, ("training loss".into(), loss, None)] {
+            @if let Some(svg) = chart::line(heading, points, last_epoch, mark, *reference) {
                 (section(heading, &svg))
             }
         }

@@ -1,7 +1,6 @@
 //! The report of a run: data, protocol, metrics, time, memory and warnings.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use serde_json::Value;
 
@@ -48,7 +47,7 @@ pub(super) fn of(job: &Job, outcome: &Outcome, load_s: f64, folder: &RunFolder) 
     for undefined in &outcome.undefined {
         report.metrics.entry(undefined.part.into()).or_default().insert(undefined.metric.clone(), f64::NAN);
     }
-    report.popularity = train::popularity(job)?.map(|metrics| named(&metrics)).unwrap_or_default();
+    report.popularity = train::popularity(job)?.into_iter().map(|(part, worth)| (part, named(&worth))).collect();
     let lines = folder.read_metrics()?;
     report.timing = Timing {
         load_s,
@@ -59,7 +58,8 @@ pub(super) fn of(job: &Job, outcome: &Outcome, load_s: f64, folder: &RunFolder) 
     report.evaluation_share = outcome.evaluation_share;
     report.peak_rss_mb = peak_rss_mb();
     report.n_parameters = outcome.n_parameters;
-    report.insight = train::insight(job, &*outcome.scorer)?;
+    let analysis = train::analyse(job, &*outcome.scorer)?;
+    (report.insight, report.standard_errors) = (analysis.insight, analysis.standard_errors);
     report.layer_weights = outcome.layer_weights.clone();
     report.example_weights = outcome.example_weights.as_ref().map(|learned| learned.table.clone()).unwrap_or_default();
     if outcome.protocol.selected_on != SelectedOn::None {
@@ -84,7 +84,8 @@ pub(super) fn of(job: &Job, outcome: &Outcome, load_s: f64, folder: &RunFolder) 
 
 /// The complete configuration, and what of it is not a default.
 fn settings(config_toml: &str) -> Result<(Value, Vec<Changed>)> {
-    let config = Config::from_toml(config_toml, Path::new("config.toml"))?;
+    // As it was written: a relative path is one of files that GCNREC_DATA found.
+    let config: Config = toml::from_str(config_toml).expect("what a run was resolved to should be a configuration");
     let changed = config.not_defaults()?.into_iter().map(|(key, value, default)| Changed { key, value, default });
     let whole = toml::from_str(config_toml).expect("what was read as a configuration should be TOML");
     Ok((whole, changed.collect()))
@@ -166,6 +167,13 @@ mod tests {
     }
 
     #[test]
+    fn a_relative_path_is_shown_as_it_stands() {
+        let (_, changed) = settings("[data]\ntrain = \"coat/user.txt\"\n").unwrap();
+        let shown: Vec<_> = changed.iter().map(|change| (change.key.as_str(), change.value.as_str())).collect();
+        assert_eq!(shown, [("data.train", "\"coat/user.txt\"")]);
+    }
+
+    #[test]
     fn the_middle_epoch_is_that_of_every_process_of_the_run() {
         let lines = [
             json!({"epoch": 1, "seconds": 3.0}),
@@ -180,6 +188,6 @@ mod tests {
 
     #[test]
     fn a_process_uses_some_memory_where_the_system_tells() {
-        assert!(peak_rss_mb() > 0 || !Path::new("/proc/self/status").exists());
+        assert!(peak_rss_mb() > 0 || !std::path::Path::new("/proc/self/status").exists());
     }
 }

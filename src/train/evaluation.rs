@@ -1,5 +1,7 @@
 //! The evaluation of held-out parts: ranked lists over all items, or labelled rows one by one.
 
+use std::collections::BTreeMap;
+
 use gcnrec_graphs::{Interactions, Seed, UserId};
 
 use super::job::Job;
@@ -8,7 +10,7 @@ use crate::error::{RecError, Result};
 use crate::eval::metrics::{ValueMetric, value_named};
 use crate::eval::{
     Candidates, Evaluator, HeldOut, ItemCounts, LabeledProtocol, LabeledRows, MetricAt, Metrics, evaluate_labeled,
-    labeled_by_user,
+    labeled_by_user, standard_error,
 };
 use crate::models::Scorer;
 use crate::samplers::{NegativeSampler, draw_candidates};
@@ -70,6 +72,29 @@ impl Evaluation {
         }
     }
 
+    /// The standard error of every metric of labelled rows; nothing where lists are judged, whose
+    /// errors a [`Breakdown`](crate::eval::Breakdown) has.
+    ///
+    /// # Errors
+    /// Those of [`standard_error::of_labeled`].
+    pub(crate) fn standard_errors_of_rows(&self, scorer: &dyn Scorer) -> Result<BTreeMap<String, f64>> {
+        let Evaluation::Rows { rows, values, lists, n_users } = self else { return Ok(BTreeMap::new()) };
+        let mut errors = standard_error::of_labeled(scorer, rows, &LabeledProtocol::Values(values.clone()))?;
+        if *n_users > 0 {
+            errors.extend(standard_error::of_labeled(scorer, rows, &LabeledProtocol::Ranking(lists.clone()))?);
+        }
+        Ok(errors)
+    }
+
+    /// The same evaluation without metrics that compare scores with labels as numbers, and without
+    /// those that are not defined.
+    pub(crate) fn of_order_alone(mut self) -> Self {
+        if let Evaluation::Rows { rows, values, .. } = &mut self {
+            values.retain(|metric| metric.of_order_alone() && metric.undefined(rows.labels()).is_none());
+        }
+        self
+    }
+
     /// The metrics that have no value on this part, whatever the scorer, with the reason.
     pub fn undefined(&self) -> Vec<(String, String)> {
         match self {
@@ -91,7 +116,8 @@ impl Evaluation {
             Evaluation::Lists(evaluator) => evaluator.evaluate(scorer),
             Evaluation::Rows { rows, values, lists, n_users } => {
                 let mut found: Vec<(String, f64)> = Vec::new();
-                let mut protocols = vec![LabeledProtocol::Values(values.clone())];
+                let mut protocols = Vec::new();
+                protocols.extend((!values.is_empty()).then(|| LabeledProtocol::Values(values.clone())));
                 protocols.extend((*n_users > 0).then(|| LabeledProtocol::Ranking(lists.clone())));
                 for protocol in protocols {
                     let part = evaluate_labeled(scorer, rows, &protocol)?;

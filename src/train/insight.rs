@@ -1,32 +1,47 @@
-//! Error analysis of a trained model for its report: metrics by groups of users and items, and the
-//! lists of a few users.
+//! Error analysis of a trained model for its report: metrics by groups of users and items, the lists
+//! of a few users, and standard errors.
 
+use std::collections::BTreeMap;
+
+#[cfg(doc)]
 use super::evaluation::Evaluation;
 use super::job::Job;
 use crate::data::Part;
 use crate::error::Result;
-use crate::eval::{Breakdown, Evaluator, Example, Insight, Listed, Metrics};
+use crate::eval::{Evaluator, Example, Insight, Judgement, Listed, Metrics};
 use crate::models::Scorer;
 use crate::models::linear::popularity;
 
 /// Items of a user's past, and places of a list, that an example shows.
 const SHOWN: usize = 10;
 
-/// Looks at the test part once more; nothing where there is none, or where its rows are labelled:
-/// no lists are made of those. The model is the one that was judged, and nothing is chosen by this.
+/// What one more look at the test part gives.
+#[derive(Default)]
+pub(crate) struct Analysis {
+    /// Nothing where the part's rows are labelled: no lists are made of those.
+    pub(crate) insight: Option<Insight>,
+    /// The standard error of every metric that has one, over the users of this training.
+    pub(crate) standard_errors: BTreeMap<String, f64>,
+}
+
+/// Looks at the test part once more; nothing where there is none. The model is the one that was
+/// judged, and nothing is chosen by this.
 ///
 /// # Errors
-/// Those of [`Breakdown::new`].
-pub(crate) fn insight(job: &Job, scorer: &dyn Scorer) -> Result<Option<Insight>> {
+/// Those of [`Judgement::new`] and of [`Evaluation::standard_errors_of_rows`].
+pub(crate) fn analyse(job: &Job, scorer: &dyn Scorer) -> Result<Analysis> {
     let seen = [Part::Train, Part::Valid];
-    let evaluation = job.evaluator(Part::Test, &seen)?;
-    let Some(evaluator) = evaluation.as_ref().and_then(Evaluation::lists) else { return Ok(None) };
+    let Some(evaluation) = job.evaluator(Part::Test, &seen)? else { return Ok(Analysis::default()) };
+    let Some(evaluator) = evaluation.lists() else {
+        return Ok(Analysis { insight: None, standard_errors: evaluation.standard_errors_of_rows(scorer)? });
+    };
     let known = job.split.joint_interactions(&seen)?;
     // Not every metric has a value for each user: of those that have, the one that picked the
     // epoch, or else the first.
     let mut metrics = job.eval.metrics_at()?;
     metrics.insert(0, job.train.metric.parse()?);
-    let Some((breakdown, lists)) = Breakdown::new(scorer, evaluator, &known, &metrics)? else { return Ok(None) };
+    let judged = Judgement::new(scorer, evaluator, &known, &metrics)?;
+    let Some(Judgement { breakdown, lists, standard_errors }) = judged else { return Ok(Analysis::default()) };
     let title = |item: u32| match job.split.titles.get(item as usize).filter(|title| !title.is_empty()) {
         Some(title) => title.clone(),
         None => job.split.items.key(item).to_string(),
@@ -43,19 +58,30 @@ pub(crate) fn insight(job: &Job, scorer: &dyn Scorer) -> Result<Option<Insight>>
             list: lists[row].iter().take(SHOWN).map(listed).collect(),
         }
     };
-    Ok(Some(Insight { examples: shown_rows(evaluator).into_iter().map(example).collect(), breakdown }))
+    let examples = shown_rows(evaluator).into_iter().map(example).collect();
+    Ok(Analysis { insight: Some(Insight { examples, breakdown }), standard_errors })
 }
 
-/// What the most popular items are worth on the test part, by the same rule: the least that a model
-/// should beat. Counted over what the model has learnt from.
+/// What the most popular items are worth on the validation and the test part, by the same rules: the
+/// least that a model should beat. Counted over what the model has learnt from when it was judged on
+/// that part; nothing for a part that is empty. A count is no probability: only metrics of the order
+/// of the scores are there.
 ///
 /// # Errors
 /// Those of [`Evaluation::evaluate`].
-pub(crate) fn popularity(job: &Job) -> Result<Option<Metrics>> {
-    let Some(evaluation) = job.evaluator(Part::Test, &[Part::Train, Part::Valid])? else { return Ok(None) };
-    let learnt: &[Part] = if job.learns_from_valid() { &[Part::Train, Part::Valid] } else { &[Part::Train] };
-    let scorer = popularity::fit(&job.split.joint_interactions(learnt)?);
-    evaluation.evaluate(&scorer).map(Some)
+pub(crate) fn popularity(job: &Job) -> Result<BTreeMap<String, Metrics>> {
+    let both = [Part::Train, Part::Valid];
+    let learnt = if job.learns_from_valid() { &both[..] } else { &both[..1] };
+    let mut worth = BTreeMap::new();
+    for (name, part, seen, learnt) in
+        [("valid", Part::Valid, &both[..1], &both[..1]), ("test", Part::Test, &both[..], learnt)]
+    {
+        if let Some(evaluation) = job.evaluator(part, seen)? {
+            let scorer = popularity::fit(&job.split.joint_interactions(learnt)?);
+            worth.insert(name.to_string(), evaluation.of_order_alone().evaluate(&scorer)?);
+        }
+    }
+    Ok(worth)
 }
 
 /// The users at a tenth, at the half and at nine tenths of all evaluated users in the order of

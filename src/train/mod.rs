@@ -26,7 +26,7 @@ mod weight_fit;
 pub use config::Config;
 pub use evaluation::Evaluation;
 pub(crate) use evaluation::METRICS_OF_LABELS;
-pub(crate) use insight::{insight, popularity};
+pub(crate) use insight::{analyse, popularity};
 pub use job::Job;
 pub use observer::{EpochRecord, Observer, Silent, Stage, StagePlan};
 pub use outcome::Outcome;

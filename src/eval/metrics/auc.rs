@@ -22,6 +22,10 @@ impl ValueMetric for Auc {
         true
     }
 
+    fn of_order_alone(&self) -> bool {
+        true
+    }
+
     fn undefined(&self, labels: &[f32]) -> Option<String> {
         one_class(labels)
     }

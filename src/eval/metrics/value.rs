@@ -15,6 +15,12 @@ pub trait ValueMetric: Send + Sync {
         false
     }
 
+    /// True when nothing but the order of the scores counts, so that any score can be judged by it:
+    /// counts and distances too.
+    fn of_order_alone(&self) -> bool {
+        false
+    }
+
     /// Why the metric has no value on rows with these labels; nothing where it has one.
     fn undefined(&self, labels: &[f32]) -> Option<String> {
         let _ = labels;

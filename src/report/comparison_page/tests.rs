@@ -15,7 +15,6 @@ fn model(name: &str, mean: f64) -> Compared {
         users: vec![UserGroup { min_degree: 1, max_degree: 2, n: 3, value: mean }],
         items: vec![group],
         coverage: 0.5,
-        errors: BTreeMap::new(),
     };
     let example = Example {
         user: "<u>".into(),
