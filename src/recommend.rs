@@ -1,17 +1,22 @@
 //! The recommender of a checkpoint: answers by name for users that it knows, for histories of users
 //! that it has never seen, and for items.
 
+mod answer;
+mod names;
+mod request;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use gcnrec_graphs::{ItemId, UserId};
+use gcnrec_graphs::ItemId;
 use gcnrec_kernels::Device;
-use rayon::prelude::*;
 use serde_json::Value;
 
 use crate::checkpoint::{self, Contents, EXCLUDE_SEEN, Ids, RECOVERED_FROM};
 use crate::error::{RecError, Result};
-use crate::models::{Query, Scorer};
+use crate::models::Scorer;
+use names::Names;
+pub use request::Request;
 
 /// Items by name with their scores, best first.
 ///
@@ -21,10 +26,6 @@ use crate::models::{Query, Scorer};
 /// assert_eq!(names, ["Alien", "Brazil"]);
 /// ```
 pub type Ranking = Vec<(String, f32)>;
-
-/// Scores that a block of queries may take at once (16 MB of f32): what one thread of
-/// [`Recommender::top_k`] holds.
-const BLOCK_SCORES: usize = 4 << 20;
 
 /// A trained model with the names of its users and items. Immutable; threads share one.
 ///
@@ -121,9 +122,7 @@ impl Recommender {
     /// # Errors
     /// [`RecError::UnknownId`] for a user that the model does not know.
     pub fn for_user(&self, user: &str, k: usize) -> Result<Ranking> {
-        let user = self.users.find(user, "pass a history to score a new user")?;
-        let mut rankings = self.rank(&[user], k)?;
-        Ok(rankings.pop().expect("one query should give one ranking"))
+        self.request().user(user).k(k).top()
     }
 
     /// The `k` best items for somebody with this history, oldest first. The items of the history
@@ -133,11 +132,7 @@ impl Recommender {
     /// [`RecError::UnknownId`] naming an item that the model does not know;
     /// [`RecError::Unsupported`] for a model that cannot use a history.
     pub fn for_history(&self, history: &[&str], k: usize) -> Result<Ranking> {
-        let find = |item: &&str| self.items.find(item, "leave it out of the history").map(ItemId);
-        let history: Vec<ItemId> = history.iter().map(find).collect::<Result<_>>()?;
-        let excluded = self.excluded(&history);
-        let mut rankings = self.answer(&[Query { user: None, history: &history }], &[&excluded], k)?;
-        Ok(rankings.pop().expect("one query should give one ranking"))
+        self.request().history(history).k(k).top()
     }
 
     /// The `k` items most like this one, best first, without the item itself.
@@ -156,25 +151,8 @@ impl Recommender {
     /// the users. Each has an answer or an error of its own: that of a user whom the model does not
     /// know, or cannot answer, is no obstacle to the others.
     pub fn top_k(&self, users: &[&str], k: usize) -> Vec<Result<Ranking>> {
-        let find = |user: &&str| self.users.find(user, "pass a history to score a new user");
-        let found: Vec<Result<u32>> = users.iter().map(find).collect();
-        let known: Vec<u32> = found.iter().filter_map(|user| user.as_ref().ok().copied()).collect();
-        let block = (BLOCK_SCORES / self.n_items().max(1)).clamp(1, 256);
-        let blocks: Vec<_> = known.par_chunks(block).map(|block| self.rank_each(block, k)).collect();
-        let mut answers = blocks.into_iter().flatten();
-        let answer = |user: Result<u32>| {
-            user.and_then(|_| answers.next().expect("every known user should have an answer or an error"))
-        };
-        found.into_iter().map(answer).collect()
-    }
-
-    /// The answers of a block; where one of its users fails, each is asked alone.
-    fn rank_each(&self, users: &[u32], k: usize) -> Vec<Result<Ranking>> {
-        match self.rank(users, k) {
-            Ok(rankings) => rankings.into_iter().map(Ok).collect(),
-            Err(error) if users.len() == 1 => vec![Err(error)],
-            Err(_) => users.iter().flat_map(|user| self.rank_each(&[*user], k)).collect(),
-        }
+        let requests: Vec<Request<'_>> = users.iter().map(|user| self.request().user(user).k(k)).collect();
+        Recommender::answer_all(&requests)
     }
 
     /// Number of users that the model was trained on.
@@ -228,41 +206,8 @@ impl Recommender {
         self.facts.get(RECOVERED_FROM).and_then(Value::as_str)
     }
 
-    fn rank(&self, users: &[u32], k: usize) -> Result<Vec<Ranking>> {
-        let queries: Vec<Query<'_>> =
-            users.iter().map(|&user| Query { user: Some(UserId(user)), history: self.history_of(user) }).collect();
-        let excluded: Vec<Vec<u32>> = queries.iter().map(|query| self.excluded(query.history)).collect();
-        let excluded: Vec<&[u32]> = excluded.iter().map(Vec::as_slice).collect();
-        self.answer(&queries, &excluded, k)
-    }
-
-    fn answer(&self, queries: &[Query<'_>], excluded: &[&[u32]], k: usize) -> Result<Vec<Ranking>> {
-        let k = k.min(self.n_items());
-        if k == 0 {
-            return Ok(vec![Vec::new(); queries.len()]);
-        }
-        let top = self.scorer.top_k(queries, excluded, k)?;
-        finite(&top.scores)?;
-        let ranking = |q: usize| {
-            let row = q * top.k..q * top.k + top.len[q] as usize;
-            let pairs = top.items[row.clone()].iter().zip(&top.scores[row]);
-            pairs.map(|(&item, &score)| (self.items.key(item), score)).collect()
-        };
-        Ok((0..queries.len()).map(ranking).collect())
-    }
-
     fn history_of(&self, user: u32) -> &[ItemId] {
         &self.history[self.ptr[user as usize] as usize..self.ptr[user as usize + 1] as usize]
-    }
-
-    fn excluded(&self, history: &[ItemId]) -> Vec<u32> {
-        if !self.seen_excluded {
-            return Vec::new();
-        }
-        let mut items: Vec<u32> = history.iter().map(|item| item.0).collect();
-        items.sort_unstable();
-        items.dedup();
-        items
     }
 }
 
@@ -277,37 +222,6 @@ fn finite<'a>(scores: impl IntoIterator<Item = &'a f32>) -> Result<()> {
             place: "an answer".into(),
             todo: "the model has diverged; train it again with a lower learning rate".into(),
         }),
-    }
-}
-
-/// Names by dense id, and dense ids by name without a second copy of the names.
-struct Names {
-    what: &'static str,
-    keys: Vec<String>,
-    /// Dense ids in the order of their names.
-    by_name: Vec<u32>,
-}
-
-impl Names {
-    fn new(what: &'static str, keys: Vec<String>) -> Names {
-        let n = u32::try_from(keys.len()).expect("a checkpoint's names should fit 32 bits: checked when it was read");
-        let mut by_name: Vec<u32> = (0..n).collect();
-        by_name.sort_unstable_by(|&a, &b| keys[a as usize].cmp(&keys[b as usize]));
-        Names { what, keys, by_name }
-    }
-
-    fn key(&self, id: u32) -> String {
-        self.keys[id as usize].clone()
-    }
-
-    fn position(&self, key: &str) -> Option<u32> {
-        let found = self.by_name.binary_search_by(|&id| self.keys[id as usize].as_str().cmp(key));
-        found.ok().map(|position| self.by_name[position])
-    }
-
-    fn find(&self, key: &str, todo: &str) -> Result<u32> {
-        let unknown = || RecError::UnknownId { what: self.what, key: key.into(), todo: todo.into() };
-        self.position(key).ok_or_else(unknown)
     }
 }
 

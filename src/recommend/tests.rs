@@ -1,7 +1,11 @@
+mod requests;
+
+use gcnrec_graphs::UserId;
 use ndarray::Array2;
 
 use super::*;
 use crate::checkpoint::HOLDS;
+use crate::models::Query;
 use crate::models::state::State;
 
 /// Scores an item by its place in a list, plus one tenth of the number of items in the history
