@@ -117,8 +117,13 @@ impl<K: ?Sized + Family> Chosen<K> {
     /// [`RecError::Unknown`] for a name that no row has, [`RecError::Config`] for settings that it
     /// does not take. Ranges are not checked.
     pub fn parse(name: &str, settings: &str) -> Result<Self> {
+        // A problem of TOML has lines: words, then a drawing of the place or nothing.
         let refuse = |error: &dyn fmt::Display| {
-            let problem = error.to_string().lines().collect::<Vec<_>>().join(", ");
+            let text = error.to_string();
+            let is_drawn =
+                |line: &str| line.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' ').starts_with('|');
+            let words = text.lines().map(str::trim).filter(|line| !line.is_empty() && !is_drawn(line));
+            let problem = words.collect::<Vec<_>>().join(", ");
             RecError::range(format!("{}.{name}", K::WHAT), problem, "settings of its table in TOML")
         };
         let row = row_of::<K>(name)?;

@@ -159,3 +159,17 @@ fn a_kind_is_found_by_name_with_defaults_or_with_settings() {
     assert_eq!(error.exit_code(), 4);
     assert!(Chosen::<dyn Fruit>::named("apple").is_err());
 }
+
+#[test]
+fn settings_that_a_kind_does_not_take_are_refused_in_one_line() {
+    let refused = |text: &str| Chosen::<dyn Fruit>::parse("citrus", text).unwrap_err().to_string();
+    let of = |problem: &str| format!("fruit.citrus: found {problem}, expected settings of its table in TOML");
+    let unknown = "unknown field `slice`, expected one of `slices`, `taste`, `weight`, `peel`";
+    assert_eq!(refused("slice = 3"), of(unknown));
+    assert_eq!(refused("slices = true"), of("invalid type: boolean `true`, expected usize, in `slices`"));
+    let unknown = "unknown variant `bitter`, expected `sweet` or `very_sour`, in `taste`";
+    assert_eq!(refused("taste = \"bitter\""), of(unknown));
+    let unfinished = refused("slices = 3\ntaste");
+    assert!(unfinished.starts_with("fruit.citrus: found TOML parse error at line 2, column 6, "), "{unfinished}");
+    assert!(!unfinished.contains(['|', '\n']) && !unfinished.contains(", ,"), "{unfinished}");
+}
