@@ -3,10 +3,13 @@
 
 mod answer;
 mod names;
+mod pairs;
+mod popularity;
 mod request;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use gcnrec_graphs::ItemId;
 use gcnrec_kernels::Device;
@@ -62,6 +65,7 @@ pub struct Recommender {
     /// User `u` has `history[ptr[u]..ptr[u + 1]]`, oldest first.
     ptr: Vec<u32>,
     history: Vec<ItemId>,
+    popularity: OnceLock<popularity::Popularity>,
     seen_excluded: bool,
     config_toml: String,
     facts: BTreeMap<String, Value>,
@@ -110,6 +114,7 @@ impl Recommender {
             titles,
             ptr,
             history: history.into_iter().map(ItemId).collect(),
+            popularity: OnceLock::new(),
             seen_excluded: facts.get(EXCLUDE_SEEN).and_then(Value::as_bool).unwrap_or(true),
             config_toml,
             facts,

@@ -50,6 +50,7 @@ pub struct Request<'a> {
     excludes_seen: bool,
     skips_unknown: bool,
     min_score: Option<f32>,
+    popularity_penalty: f32,
 }
 
 impl Recommender {
@@ -66,6 +67,7 @@ impl Recommender {
             excludes_seen: self.seen_excluded,
             skips_unknown: false,
             min_score: None,
+            popularity_penalty: 0.0,
         }
     }
 
@@ -128,6 +130,16 @@ impl<'a> Request<'a> {
         self
     }
 
+    /// Popular items lose and rare items gain: `score - lambda d z`. `z` is how popular an item is
+    /// (the logarithm of 1 + its rows in the histories, in standard scores over the items), `d` the
+    /// deviation of the scores over all items, so `lambda = 1` makes popularity count as much as the
+    /// model, whatever unit its scores have. The changed scores are ranked, answered and compared
+    /// with [`Request::min_score`]. Items without a row stay after all others.
+    pub fn popularity_penalty(mut self, lambda: f32) -> Self {
+        self.popularity_penalty = lambda;
+        self
+    }
+
     /// Items of the history, of [`Request::among`] and of [`Request::without`] that the model does
     /// not know are passed over. Without this the first of them is an error: a wrong kind of id
     /// would leave every filter empty and nobody would know.
@@ -148,10 +160,8 @@ impl<'a> Request<'a> {
 
     /// The request by numbers.
     pub(super) fn asked(&self) -> Result<Asked<'a>> {
+        self.check_numbers()?;
         let (user, history) = self.who()?;
-        if let Some(score) = self.min_score.filter(|score| score.is_nan()) {
-            return Err(RecError::usage(format!("a lowest score of {score}"), "pass a number to min_score"));
-        }
         let items = |of: &[&str], todo: &str| self.items(of, todo);
         let mut excluded = items(&self.without, "leave it out of without, or call skip_unknown")?;
         if self.excludes_seen {
@@ -168,7 +178,24 @@ impl<'a> Request<'a> {
             }
         };
         let k = self.k.min(self.recommender.n_items());
-        Ok(Asked { recommender: self.recommender, user, history, excluded, among, k, min_score: self.min_score })
+        let (recommender, min_score) = (self.recommender, self.min_score);
+        let penalty = match self.popularity_penalty {
+            0.0 => None,
+            lambda => Some((lambda, recommender.popularity()?)),
+        };
+        Ok(Asked { recommender, user, history, excluded, among, k, min_score, penalty })
+    }
+
+    fn check_numbers(&self) -> Result<()> {
+        let lambda = self.popularity_penalty;
+        if let Some(score) = self.min_score.filter(|score| score.is_nan()) {
+            return Err(RecError::usage(format!("a lowest score of {score}"), "pass a number to min_score"));
+        }
+        if !lambda.is_finite() || lambda < 0.0 {
+            let problem = format!("a popularity penalty of {lambda}");
+            return Err(RecError::usage(problem, "pass 0 or more to popularity_penalty"));
+        }
+        Ok(())
     }
 
     /// Who asks: the user and what they have met.

@@ -106,3 +106,46 @@ fn many_requests_of_all_kinds_are_answered_as_one_by_one() {
         assert_eq!(text(answer), text(request.top()));
     }
 }
+
+#[test]
+fn a_popularity_penalty_moves_popular_items_down() {
+    let recommender = recommender();
+    let ann = || recommender.request().user("ann");
+    // zoe's rows are all there are: d and c have one each, so both are equally popular and keep
+    // their scores; b and a have none and come last.
+    assert_eq!(ann().popularity_penalty(0.0).top().unwrap(), ann().top().unwrap());
+    assert_eq!(names(&ann().popularity_penalty(2.0).top().unwrap()), ["c", "d", "b", "a"]);
+    assert_eq!(names(&ann().popularity_penalty(2.0).among(["a", "d"]).k(1).top().unwrap()), ["d"]);
+    for lambda in [f32::NAN, -1.0, f32::INFINITY] {
+        let line = refused(ann().popularity_penalty(lambda));
+        assert_eq!(line, format!("a popularity penalty of {lambda}; pass 0 or more to popularity_penalty"));
+    }
+    let silent = Contents { seen: None, ..contents(&[]) };
+    let silent = Recommender::from_contents(silent, Box::new(Popularity(vec![1.0; 4]))).unwrap();
+    let line = refused(silent.request().user("ann").popularity_penalty(1.0));
+    assert!(line.contains("no histories to count items in"), "{line}");
+}
+
+#[test]
+fn scores_of_pairs_are_those_of_the_rankings() {
+    let recommender = recommender();
+    // zoe saw d and c: d 1, c 4.1, b 2.1, a 2; ann has d 1, c 4.
+    let pairs = [("zoe", "b"), ("ann", "c"), ("zoe", "c"), ("u7", "c"), ("ann", "x"), ("zoe", "b"), ("ann", "d")];
+    let scores = recommender.scores(&pairs);
+    let found: Vec<Option<f32>> = scores.iter().map(|score| score.as_ref().ok().copied()).collect();
+    assert_eq!(found, [Some(2.1), Some(4.0), Some(4.1), None, None, Some(2.1), Some(1.0)]);
+    assert!(scores[3].as_ref().unwrap_err().to_string().starts_with("user \"u7\" is not in this checkpoint"));
+    assert!(scores[4].as_ref().unwrap_err().to_string().starts_with("item \"x\" is not in this checkpoint"));
+    assert!(recommender.scores(&[]).is_empty());
+}
+
+#[test]
+fn a_score_that_overflowed_fails_for_its_own_pair_and_never_is_a_score() {
+    let scores = vec![f32::INFINITY, 4.0, f32::NEG_INFINITY, f32::NAN];
+    let recommender = Recommender::from_contents(contents(&[]), Box::new(Popularity(scores))).unwrap();
+    let scores = recommender.scores(&[("ann", "d"), ("ann", "c"), ("ann", "b"), ("ann", "a")]);
+    assert!(scores[0].as_ref().unwrap_err().to_string().contains("diverged"));
+    assert_eq!(*scores[1].as_ref().unwrap(), 4.0);
+    assert_eq!(*scores[2].as_ref().unwrap(), f32::NEG_INFINITY);
+    assert!(scores[3].is_err());
+}
