@@ -41,7 +41,7 @@ pub(super) fn page(comparison: &Comparison) -> String {
         (differences(comparison))
         (cost(comparison))
         (curves(comparison))
-        (insight_page::sections(&looked))
+        (insight_page::sections(&looked, &comparison.protocol.candidates))
         (layers(comparison))
         (tuning(comparison))
         (section("All metrics", &table(&comparison.metrics_table())))

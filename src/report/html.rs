@@ -24,7 +24,7 @@ pub(super) fn page(report: &Report) -> String {
         (settings(report))
         (curves(report))
         @if let Some(insight) = &report.insight {
-            (insight_page::sections(&[(&report.model, insight)]))
+            (insight_page::sections(&[(&report.model, insight)], &report.protocol.candidates))
         }
         (layers(report))
         (weights_page::sections(report))
@@ -233,6 +233,18 @@ mod tests {
             assert!(page.contains(part), "{part}");
         }
         assert!(!page.contains("http") && !page.contains("src=") && !page.contains("url("));
+    }
+
+    #[test]
+    fn lists_over_all_items_are_said_where_metrics_rank_a_sample() {
+        use crate::eval::{Breakdown, Insight};
+        let breakdown = Breakdown { metric: "ndcg@20".into(), users: Vec::new(), items: Vec::new(), coverage: 0.5 };
+        let mut report = full();
+        report.insight = Some(Insight { breakdown, examples: Vec::new() });
+        for (candidates, is_said) in [("all", false), ("uni100", true)] {
+            report.protocol.candidates = candidates.into();
+            assert_eq!(page(&report).contains("over all items, while the metrics rank uni100"), is_said);
+        }
     }
 
     #[test]
