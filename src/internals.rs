@@ -39,6 +39,10 @@ pub mod eval {
     }
 }
 
+pub mod export {
+    pub use crate::export::{FORMATS, Format, Shape, VectorFile, WholeFile, how_to_load, named, of_file};
+}
+
 pub mod files {
     pub use crate::files::{LINES_LIMIT, read_small_text};
 }

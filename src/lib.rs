@@ -41,6 +41,7 @@ mod data;
 mod debias;
 mod error;
 mod eval;
+mod export;
 mod files;
 #[doc(hidden)]
 pub mod internals;

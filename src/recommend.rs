@@ -6,6 +6,7 @@ mod names;
 mod pairs;
 mod popularity;
 mod request;
+mod vectors;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -7,6 +7,7 @@ mod compare;
 mod completions;
 mod devices;
 mod evaluate;
+mod export;
 mod flags;
 mod inspect;
 pub(crate) mod interrupt;
@@ -17,6 +18,7 @@ mod recommend;
 mod runs;
 mod settings;
 mod similar;
+mod sink;
 mod train;
 pub(crate) mod usage;
 mod verify;
@@ -50,6 +52,7 @@ enum Command {
     Compare(compare::Args),
     Recommend(recommend::Args),
     Similar(similar::Args),
+    Export(export::Args),
     Inspect(inspect::Args),
     Runs(runs::Args),
     Verify(verify::Args),
@@ -69,6 +72,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<()> {
         Command::Compare(args) => compare::run(&args),
         Command::Recommend(args) => recommend::run(&args),
         Command::Similar(args) => similar::run(&args),
+        Command::Export(args) => export::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Runs(args) => runs::run(&args),
         Command::Verify(args) => verify::run(&args),

@@ -1,7 +1,6 @@
 //! `gcnrec recommend`: the best items for users, or for a history.
 
-mod many;
-mod sink;
+pub(super) mod many;
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +10,8 @@ use gcnrec::{RecError, Recommender, Result};
 
 use super::output::{OutputArgs, say, score};
 use super::settings;
-use sink::Sink;
+use super::sink::Sink;
+use many::Asked;
 
 /// Recommend items to users of a trained run, or to somebody with a given history
 #[derive(Debug, clap::Args)]
@@ -60,7 +60,8 @@ pub(super) fn run(args: &Args) -> Result<()> {
     let recommender = open(&args.run)?;
     let mut sink = Sink::open(args.to.as_deref(), args.output)?;
     if args.all || args.users.is_some() {
-        many::answer(args, &recommender, &mut sink)?;
+        let asked = Asked { users: args.users.as_deref(), strict: args.strict, k: args.k as usize };
+        many::answer(&asked, &recommender, &mut sink)?;
         return sink.finish();
     }
     let k = args.k as usize;

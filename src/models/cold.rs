@@ -13,6 +13,7 @@ use gcnrec_kernels::ops::top_k::{TopK, select_among, select_top_k};
 use ndarray::{Array2, ArrayView1};
 
 use super::linear::check_item;
+use super::ranking::row_matrix;
 use super::state::{State, damaged};
 use super::{LayerWeights, Nodes, Query, Scorer};
 use crate::error::{RecError, Result};
@@ -162,11 +163,22 @@ impl WithCold {
         self.cold.items.iter().for_each(|&item| row[item as usize] = below);
     }
 
+    /// The length of the longest vector of an item that training has.
+    fn longest_item(&self) -> Result<f64> {
+        let vectors = self.scorer.item_vectors()?;
+        let known = (0..).zip(vectors.rows()).filter(|(item, _)| !self.is_cold(*item));
+        Ok(known.map(|(_, row)| length(row)).fold(0.0, f64::max))
+    }
+
     fn popularity(&self) -> Vec<f32> {
         let mut row: Vec<f32> = self.cold.counts.iter().map(|&count| count as f32).collect();
         self.sink(&mut row);
         row
     }
+}
+
+fn length(row: ArrayView1<'_, f32>) -> f64 {
+    row.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt()
 }
 
 /// The items and scores of one query's list.
@@ -275,6 +287,35 @@ impl Scorer for WithCold {
         similar.retain(|(item, _)| !self.is_cold(item.0));
         similar.truncate(k);
         Ok(similar)
+    }
+
+    /// The model's vector, how far below its other items the untrained ones are for this query, and
+    /// whether popularity stands in for the model.
+    fn query_vectors(&self, queries: &[Query<'_>]) -> Result<Array2<f32>> {
+        let width = self.scorer.item_vectors()?.ncols();
+        let longest = self.longest_item()?;
+        let ask = |queries: &[Query<'_>], _: &[usize]| {
+            let rows = self.scorer.query_vectors(queries)?;
+            // No score of the model is lower than minus the product of both lengths.
+            let below = |row: ArrayView1<'_, f32>| (1.01 * length(row) * longest + 1.0) as f32;
+            Ok(rows.rows().into_iter().map(|row| [&row.to_vec()[..], &[below(row), 0.0]].concat()).collect())
+        };
+        let none = |_| Ok([&vec![0.0; width][..], &[1.0, 1.0]].concat());
+        Ok(row_matrix(queries.len(), width + 2, self.answered(queries, ask, none)?.concat()))
+    }
+
+    /// The model's vectors with 0 and the popularity; of items that training lacks zeros with -1
+    /// and 0.
+    fn item_vectors(&self) -> Result<Array2<f32>> {
+        let vectors = self.scorer.item_vectors()?;
+        let mut all = Vec::with_capacity(vectors.len() + 2 * vectors.nrows());
+        for (item, row) in (0..).zip(vectors.rows()) {
+            match self.is_cold(item) {
+                true => all.extend(row.iter().map(|_| 0.0).chain([-1.0, 0.0])),
+                false => all.extend(row.iter().copied().chain([0.0, self.cold.counts[item as usize] as f32])),
+            }
+        }
+        Ok(row_matrix(vectors.nrows(), vectors.ncols() + 2, all))
     }
 
     fn state(&self) -> State {

@@ -15,6 +15,11 @@ pub(super) fn score_matrix(n_queries: usize, n_items: usize, rows: Vec<f32>) -> 
     Array2::from_shape_vec((n_queries, n_items), rows).expect("there should be one score for each query and item")
 }
 
+/// Vectors that stand row after row, as a matrix `[n_rows, width]`.
+pub(super) fn row_matrix(n_rows: usize, width: usize, rows: Vec<f32>) -> Array2<f32> {
+    Array2::from_shape_vec((n_rows, width), rows).expect("there should be a vector of one width for each row")
+}
+
 /// Scores one query at a time, in parallel. `score` is given a row of zeros.
 ///
 /// # Errors

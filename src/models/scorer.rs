@@ -114,6 +114,26 @@ pub trait Scorer: Send + Sync {
             .with_todo("use a model with item vectors, such as lightgcn or ease"))
     }
 
+    /// The vectors that stand for queries: `[queries.len(), width]`. Their inner products with
+    /// [`Scorer::item_vectors`] rank the items as [`Scorer::top_k`] does, but for scores that differ
+    /// in their last bits alone.
+    ///
+    /// # Errors
+    /// [`RecError::Unsupported`] when the model's ranking is no inner product; as
+    /// [`Scorer::scores`].
+    fn query_vectors(&self, queries: &[Query<'_>]) -> Result<Array2<f32>> {
+        let _ = queries;
+        Err(no_vectors(self.model()))
+    }
+
+    /// The vectors of all items: `[n_items, width]`.
+    ///
+    /// # Errors
+    /// [`RecError::Unsupported`] when the model's ranking is no inner product.
+    fn item_vectors(&self) -> Result<Array2<f32>> {
+        Err(no_vectors(self.model()))
+    }
+
     /// Everything needed to answer the same queries with the same bits after a reload.
     fn state(&self) -> State;
 
@@ -121,6 +141,11 @@ pub trait Scorer: Send + Sync {
     fn layer_weights(&self) -> Option<&LayerWeights> {
         None
     }
+}
+
+fn no_vectors(model: &str) -> RecError {
+    RecError::unsupported(model, "its ranking is no inner product of a user's and an item's vector")
+        .with_todo("use a model with vectors of both, such as lightgcn or mf, or export its recommendations")
 }
 
 /// The learned layer weights, as a report shows them.

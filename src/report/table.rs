@@ -111,6 +111,12 @@ impl Table {
         }
     }
 
+    /// Each row as an object, with the header's names as keys.
+    pub(crate) fn objects(&self) -> impl Iterator<Item = Map<String, Value>> {
+        let object = |row: &Vec<Cell>| self.header.iter().cloned().zip(row.iter().map(Cell::json)).collect();
+        self.rows.iter().map(object)
+    }
+
     fn aligned(&self) -> String {
         let header: Vec<(String, bool)> =
             (0..self.header.len()).map(|c| (printable(&self.header[c]), self.is_number(c))).collect();
@@ -145,10 +151,7 @@ impl Table {
     }
 
     fn json(&self) -> String {
-        let object = |row: &Vec<Cell>| -> Map<String, Value> {
-            self.header.iter().cloned().zip(row.iter().map(Cell::json)).collect()
-        };
-        let rows: Vec<Map<String, Value>> = self.rows.iter().map(object).collect();
+        let rows: Vec<Map<String, Value>> = self.objects().collect();
         let mut text = serde_json::to_string_pretty(&rows).expect("a table should be JSON: its keys are strings");
         text.push('\n');
         text

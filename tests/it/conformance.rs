@@ -323,6 +323,40 @@ fn similar_items_share_the_colour_or_are_refused_by_name() {
     }
 }
 
+/// Models that must have vectors; others may, or refuse.
+const WITH_VECTORS: [&str; 4] = ["lightgcn", "mf", "fpmc", "popularity"];
+
+#[test]
+fn inner_products_of_vectors_rank_as_the_model_does_or_vectors_are_refused_by_name() {
+    let names: Vec<String> = (0..N_USERS).map(|user| format!("u{user}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    for model in models() {
+        let recommender = &model.recommender;
+        let users = recommender.user_vectors(&names);
+        let Ok(users) = users else {
+            let is_expected = !WITH_VECTORS.contains(&recommender.model()) && !model.job.model.is_sequential();
+            for error in [users.unwrap_err(), recommender.item_vectors().unwrap_err()] {
+                let is_by_name = error.exit_code() == 1 && error.to_string().starts_with(recommender.model());
+                assert!(is_expected && is_by_name, "{}: {error}", model.name);
+            }
+            continue;
+        };
+        let (users, items) = (users.mapv(f64::from), recommender.item_vectors().unwrap().mapv(f64::from));
+        let products = users.dot(&items.t());
+        let scores = recommender.scorer().scores(&all_users()).unwrap();
+        for user in 0..N_USERS {
+            let largest = scores.row(user).iter().fold(0f32, |most, score| most.max(score.abs()));
+            let mut order: Vec<usize> = (0..N_ITEMS).collect();
+            order.sort_by(|&a, &b| products[[user, b]].total_cmp(&products[[user, a]]));
+            for pair in order.windows(2) {
+                let (better, worse) = (scores[[user, pair[0]]], scores[[user, pair[1]]]);
+                // Sums of 16 products in 32 bits end within some 1e-6 of the largest score.
+                assert!(better >= worse - 1e-5 * largest, "{}, user {user}: {better} {worse}", model.name);
+            }
+        }
+    }
+}
+
 #[test]
 fn many_users_at_once_get_what_each_gets_alone() {
     let names: Vec<String> = (0..N_USERS).rev().map(|user| format!("u{user}")).collect();

@@ -19,6 +19,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("checkpoint", &["models"]),
     ("recommend", &["checkpoint", "models"]),
     ("report", &["debias", "eval", "models"]),
+    ("export", &["report"]),
     ("train", &["eval", "checkpoint", "debias", "models", "objectives", "samplers", "data"]),
     ("config", &["train", "eval", "debias", "models", "objectives", "data"]),
     ("run", &["config", "train", "recommend", "report", "eval", "checkpoint", "debias", "models", "data"]),

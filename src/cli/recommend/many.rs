@@ -8,9 +8,9 @@ use gcnrec::internals::report::Table;
 use gcnrec::reader::Source;
 use gcnrec::{RecError, Recommender, Result};
 
-use super::sink::Sink;
-use super::{Args, add_rows};
+use super::add_rows;
 use crate::cli::output::say;
+use crate::cli::sink::Sink;
 
 /// Users that are answered at once, and rows that they may have together.
 const USERS: usize = 4096;
@@ -20,17 +20,27 @@ const NAMED: usize = 20;
 /// Characters of a name in a message.
 const LONGEST: usize = 80;
 
+/// Who is answered, and with how many items.
+pub(in crate::cli) struct Asked<'a> {
+    /// A file with one user a line; all users of the run where there is none.
+    pub users: Option<&'a Path>,
+    /// Refuse a file with a user that the run does not know.
+    pub strict: bool,
+    /// Items for each.
+    pub k: usize,
+}
+
 /// Answers the users of a file, or all users of the run.
 ///
 /// # Errors
 /// Those of reading the file and of writing; [`RecError::UnknownId`] with `--strict`;
-/// [`RecError::Input`] for a file of which no user can be answered.
-pub(super) fn answer(args: &Args, recommender: &Recommender, sink: &mut Sink) -> Result<()> {
-    if let (true, Some(file)) = (args.strict, &args.users) {
+/// [`RecError::Input`] for a file of which no user can be answered; of a run the reason why none can.
+pub(in crate::cli) fn answer(asked: &Asked<'_>, recommender: &Recommender, sink: &mut Sink) -> Result<()> {
+    let Asked { users: file, strict, k } = *asked;
+    if let (true, Some(file)) = (strict, file) {
         all_known(file, recommender)?;
     }
-    let k = args.k as usize;
-    let (mut users, mut left_out) = (Users::open(args.users.as_deref(), recommender)?, LeftOut::default());
+    let (mut users, mut left_out) = (Users::open(file, recommender)?, LeftOut::of("users"));
     loop {
         let block = users.next((ROWS / k).clamp(1, USERS))?;
         if block.is_empty() {
@@ -41,16 +51,16 @@ pub(super) fn answer(args: &Args, recommender: &Recommender, sink: &mut Sink) ->
         for (user, answer) in names.iter().zip(recommender.top_k(&names, k)) {
             match answer {
                 Ok(ranking) => add_rows(&mut table, Some(user), recommender, &ranking),
-                Err(error) => left_out.add(user, error, args.strict)?,
+                Err(error) => left_out.add(user, error, strict)?,
             }
         }
         left_out.n_asked += block.len();
         sink.write(&table)?;
     }
     if left_out.n_asked == 0 {
-        return Err(no_user(args.users.as_deref()));
+        return Err(no_user(file));
     }
-    left_out.tell(args.users.as_deref())
+    left_out.tell(file)
 }
 
 /// The users to answer, in their order.
@@ -107,10 +117,13 @@ fn all_known(file: &Path, recommender: &Recommender) -> Result<()> {
     }
 }
 
-/// Users without an answer.
+/// Users, or items, without an answer.
 #[derive(Default)]
-struct LeftOut {
-    n_asked: usize,
+pub(in crate::cli) struct LeftOut {
+    what: &'static str,
+    /// How many were asked for.
+    pub n_asked: usize,
+    first: Option<RecError>,
     n_unknown: usize,
     unknown: Vec<String>,
     n_refused: usize,
@@ -118,11 +131,16 @@ struct LeftOut {
 }
 
 impl LeftOut {
+    /// Nobody yet; `what` names them all.
+    pub(in crate::cli) fn of(what: &'static str) -> LeftOut {
+        LeftOut { what, ..LeftOut::default() }
+    }
+
     /// Notes a user whom the run does not know or whom the model cannot answer.
     ///
     /// # Errors
     /// The error itself with `--strict`, and where it is not about this user.
-    fn add(&mut self, user: &str, error: RecError, strict: bool) -> Result<()> {
+    pub(in crate::cli) fn add(&mut self, user: &str, error: RecError, strict: bool) -> Result<()> {
         let name = || match user.char_indices().nth(LONGEST) {
             None => format!("{user:?}"),
             Some((end, _)) => format!("{:?}…", &user[..end]),
@@ -137,19 +155,25 @@ impl LeftOut {
         if names.len() < NAMED {
             names.push(shown);
         }
+        self.first.get_or_insert(error);
         Ok(())
     }
 
     /// Says who was left out.
     ///
     /// # Errors
-    /// [`RecError::Input`] where nobody was answered.
-    fn tell(&self, file: Option<&Path>) -> Result<()> {
+    /// [`RecError::Input`] where nobody of a file was answered; the first reason where it was the run
+    /// that was asked for.
+    pub(in crate::cli) fn tell(self, file: Option<&Path>) -> Result<()> {
+        let nobody = self.n_unknown + self.n_refused == self.n_asked;
+        if let (None, true, Some(error)) = (file, nobody, self.first) {
+            return Err(error);
+        }
         let tell = |n: usize, names: &[String], why: &str| {
             let more = n - names.len();
             let more = if more == 0 { String::new() } else { format!(" and {more} more") };
             let names = names.join(", ");
-            say(&format!("warning: {n} of {} users {why} and were left out: {names}{more}", self.n_asked));
+            say(&format!("warning: {n} of {} {} {why} and were left out: {names}{more}", self.n_asked, self.what));
         };
         if self.n_unknown > 0 {
             tell(self.n_unknown, &self.unknown, "are not in this run");
@@ -157,7 +181,7 @@ impl LeftOut {
         if self.n_refused > 0 {
             tell(self.n_refused, &self.refused, "cannot be answered");
         }
-        match file.filter(|_| self.n_unknown + self.n_refused == self.n_asked) {
+        match file.filter(|_| nobody) {
             None => Ok(()),
             Some(file) => Err(RecError::input(
                 Place::file(file),
@@ -199,15 +223,24 @@ mod tests {
 
     #[test]
     fn many_who_are_left_out_are_counted_and_some_are_named() {
-        let mut left_out = LeftOut { n_asked: 30, ..LeftOut::default() };
+        let mut left_out = LeftOut { n_asked: 30, ..LeftOut::of("users") };
         let unknown = |key: &str| RecError::UnknownId { what: "user", key: key.into(), todo: String::new() };
         for n in 0..25 {
             left_out.add(&format!("u{n}"), unknown("u"), false).unwrap();
         }
         assert_eq!((left_out.n_unknown, left_out.unknown.len()), (25, NAMED));
-        left_out.tell(Some(Path::new("users.txt"))).unwrap();
         left_out.n_asked = 25;
-        assert_eq!(left_out.tell(Some(Path::new("users.txt"))).unwrap_err().exit_code(), 3);
         assert!(left_out.add("u", unknown("u"), true).is_err());
+        assert_eq!(left_out.tell(Some(Path::new("users.txt"))).unwrap_err().exit_code(), 3);
+    }
+
+    #[test]
+    fn where_nobody_of_a_run_is_answered_the_reason_is_told() {
+        let mut left_out = LeftOut::of("items");
+        for n_asked in 1..3 {
+            left_out.add("i", RecError::unsupported("popularity", format!("reason {n_asked}")), false).unwrap();
+            left_out.n_asked = n_asked;
+        }
+        assert_eq!(left_out.tell(None).unwrap_err().to_string(), "popularity: reason 1");
     }
 }

@@ -30,6 +30,12 @@ impl Scorer for Newest {
         let others = (0..4).rev().filter(|&other| other != item.0);
         Ok(others.map(|other| (ItemId(other), other as f32)).take(k).collect())
     }
+    fn query_vectors(&self, queries: &[Query<'_>]) -> Result<Array2<f32>> {
+        self.scores(queries).map(|scores| scores.map(|_| 1.0).slice_move(ndarray::s![.., ..1]))
+    }
+    fn item_vectors(&self) -> Result<Array2<f32>> {
+        Ok(ndarray::array![[0.0], [1.0], [2.0], [3.0]])
+    }
     fn state(&self) -> State {
         State::default()
     }
@@ -69,6 +75,24 @@ fn a_user_without_a_training_row_is_answered_by_their_history_or_by_popularity()
     assert_eq!(top.items, [0, 2, 1, 0]);
     let beyond = Query { user: Some(UserId(0)), history: &[ItemId(4)] };
     assert!(wrapped(true).scores(&[beyond]).is_err());
+}
+
+#[test]
+fn vectors_rank_as_the_scorer_does() {
+    for reads_histories in [true, false] {
+        let scorer = wrapped(reads_histories);
+        let items = scorer.item_vectors().unwrap();
+        // The value; how far below the untrained item is; the number of users.
+        assert_eq!(items, ndarray::array![[0.0, 0.0, 1.0], [1.0, 0.0, 2.0], [2.0, 0.0, 1.0], [0.0, -1.0, 0.0]]);
+        for (user, history) in [(0, &[][..]), (2, &[]), (2, &[ItemId(3)]), (2, &[ItemId(0)])] {
+            let query = Query { user: Some(UserId(user)), history };
+            let products = scorer.query_vectors(&[query]).unwrap().dot(&items.t());
+            let mut order = [0, 1, 2, 3];
+            order.sort_by(|&a, &b| products[[0, b]].total_cmp(&products[[0, a]]));
+            let expected: Vec<usize> = top(&*scorer, user, history, 4).iter().map(|&item| item as usize).collect();
+            assert_eq!(order[..], expected, "{user} {history:?}");
+        }
+    }
 }
 
 #[test]

@@ -21,7 +21,7 @@ use super::mf;
 use super::propagation::Propagation;
 use super::weights_report::summarise;
 use crate::error::{RecError, Result};
-use crate::models::ranking::inner_products;
+use crate::models::ranking::{inner_products, row_matrix};
 use crate::models::state::{State, Tensor, damaged, foreign};
 use crate::models::{LayerWeights, Query, Scorer};
 use crate::objectives::Nodes;
@@ -234,7 +234,8 @@ impl GraphScorer {
         Ok(vector)
     }
 
-    fn query_vectors(&self, queries: &[Query<'_>]) -> Result<Buffer<f32>> {
+    /// What meets the items: `[queries.len(), dim]`.
+    fn asked(&self, queries: &[Query<'_>]) -> Result<Vec<f32>> {
         let mut vectors = Vec::with_capacity(queries.len() * self.dim);
         for query in queries {
             match query.user.filter(|user| user.index() < self.nodes.n_users) {
@@ -242,7 +243,7 @@ impl GraphScorer {
                 None => vectors.extend(self.place_new_user(query.history)?),
             }
         }
-        Ok(self.device.upload(&scaled(&vectors, self.dim, self.scoring.norm_power)))
+        Ok(scaled(&vectors, self.dim, self.scoring.norm_power))
     }
 }
 
@@ -256,16 +257,17 @@ impl Scorer for GraphScorer {
     }
 
     fn scores(&self, queries: &[Query<'_>]) -> Result<Array2<f32>> {
-        inner_products(&self.device, self.dim, &self.query_vectors(queries)?, &self.ranked_items)
+        let vectors = self.device.upload(&self.asked(queries)?);
+        inner_products(&self.device, self.dim, &vectors, &self.ranked_items)
     }
 
     fn top_k(&self, queries: &[Query<'_>], excluded: &[&[u32]], k: usize) -> Result<TopK> {
-        let vectors = self.query_vectors(queries)?;
+        let vectors = self.device.upload(&self.asked(queries)?);
         Ok(top_k(&self.device, self.dim, &vectors, &self.ranked_items, excluded, k)?)
     }
 
     fn top_k_among(&self, queries: &[Query<'_>], candidates: &[&[u32]], k: usize) -> Result<TopK> {
-        let vectors = self.query_vectors(queries)?;
+        let vectors = self.device.upload(&self.asked(queries)?);
         Ok(top_k_among(&self.device, self.dim, &vectors, &self.ranked_items, candidates, k)?)
     }
 
@@ -281,6 +283,15 @@ impl Scorer for GraphScorer {
         let top = top_k(&self.device, self.dim, &query, &self.unit_items, &[&[item.0]], k)?;
         let n = top.len[0] as usize;
         Ok(top.items[..n].iter().zip(&top.scores).map(|(&i, &score)| (ItemId(i), score)).collect())
+    }
+
+    fn query_vectors(&self, queries: &[Query<'_>]) -> Result<Array2<f32>> {
+        Ok(row_matrix(queries.len(), self.dim, self.asked(queries)?))
+    }
+
+    fn item_vectors(&self) -> Result<Array2<f32>> {
+        let items = scaled(&self.items, self.dim, self.scoring.norm_power);
+        Ok(row_matrix(self.nodes.n_items, self.dim, items))
     }
 
     fn state(&self) -> State {

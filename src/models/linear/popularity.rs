@@ -10,7 +10,7 @@ use gcnrec_kernels::ops::top_k::{TopK, select_among};
 use ndarray::Array2;
 
 use crate::error::Result;
-use crate::models::ranking::score_matrix;
+use crate::models::ranking::{row_matrix, score_matrix};
 use crate::models::state::{State, damaged};
 use crate::models::{ClosedForm, Fit, Model, Procedure, Query, Scorer};
 use crate::objectives::Nodes;
@@ -161,6 +161,15 @@ impl Scorer for Popularity {
             top.push(&items, &scores);
         }
         Ok(top)
+    }
+
+    /// 1 for everybody.
+    fn query_vectors(&self, queries: &[Query<'_>]) -> Result<Array2<f32>> {
+        Ok(row_matrix(queries.len(), 1, vec![1.0; queries.len()]))
+    }
+
+    fn item_vectors(&self) -> Result<Array2<f32>> {
+        Ok(row_matrix(self.n_items(), 1, self.scores.clone()))
     }
 
     fn state(&self) -> State {

@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use super::{Encoder, ITEMS, Input, Noise, Weights};
 use crate::error::{RecError, Result};
 use crate::models::linear::check_item;
-use crate::models::ranking::{inner_products, most_similar_by_cosine};
+use crate::models::ranking::{inner_products, most_similar_by_cosine, row_matrix};
 use crate::models::state::{State, foreign};
 use crate::models::{Query, Scorer};
 use crate::objectives::Nodes;
@@ -107,12 +107,12 @@ impl<M: Encoder> SequenceScorer<M> {
     }
 
     /// What meets the table: `[queries.len(), dim + 2]`.
-    fn encode(&self, queries: &[Query<'_>]) -> Result<Buffer<f32>> {
+    fn encode(&self, queries: &[Query<'_>]) -> Result<Vec<f32>> {
         let width = self.dim + 2;
         let mut vectors = vec![0.0; queries.len() * width];
         let blocks = vectors.par_chunks_mut(BLOCK * width).zip(queries.par_chunks(BLOCK));
         blocks.map(|(vectors, queries)| self.encode_block(queries, vectors)).collect::<Result<Vec<()>>>()?;
-        Ok(Device::Cpu.upload(&vectors))
+        Ok(vectors)
     }
 
     fn encode_block(&self, queries: &[Query<'_>], vectors: &mut [f32]) -> Result<()> {
@@ -163,15 +163,39 @@ impl<M: Encoder> Scorer for SequenceScorer<M> {
     }
 
     fn scores(&self, queries: &[Query<'_>]) -> Result<Array2<f32>> {
-        inner_products(&Device::Cpu, self.dim + 2, &self.encode(queries)?, &self.table)
+        inner_products(&Device::Cpu, self.dim + 2, &Device::Cpu.upload(&self.encode(queries)?), &self.table)
     }
 
     fn top_k(&self, queries: &[Query<'_>], excluded: &[&[u32]], k: usize) -> Result<TopK> {
-        Ok(top_k::top_k(&Device::Cpu, self.dim + 2, &self.encode(queries)?, &self.table, excluded, k)?)
+        Ok(top_k::top_k(
+            &Device::Cpu,
+            self.dim + 2,
+            &Device::Cpu.upload(&self.encode(queries)?),
+            &self.table,
+            excluded,
+            k,
+        )?)
     }
 
     fn top_k_among(&self, queries: &[Query<'_>], candidates: &[&[u32]], k: usize) -> Result<TopK> {
-        Ok(top_k::top_k_among(&Device::Cpu, self.dim + 2, &self.encode(queries)?, &self.table, candidates, k)?)
+        Ok(top_k::top_k_among(
+            &Device::Cpu,
+            self.dim + 2,
+            &Device::Cpu.upload(&self.encode(queries)?),
+            &self.table,
+            candidates,
+            k,
+        )?)
+    }
+
+    /// The state after the history with 1 for the bias and 0 for the popularity, or only 1 for the
+    /// popularity.
+    fn query_vectors(&self, queries: &[Query<'_>]) -> Result<Array2<f32>> {
+        Ok(row_matrix(queries.len(), self.dim + 2, self.encode(queries)?))
+    }
+
+    fn item_vectors(&self) -> Result<Array2<f32>> {
+        Ok(row_matrix(self.n_items, self.dim + 2, Device::Cpu.read(&self.table)))
     }
 
     /// Ranks by the cosine of the item vectors.

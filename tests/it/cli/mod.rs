@@ -8,6 +8,7 @@ mod bad_runs;
 pub mod case;
 mod commands;
 mod compare;
+mod export;
 mod labelled;
 mod said;
 mod serving;

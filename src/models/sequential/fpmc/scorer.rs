@@ -10,7 +10,7 @@ use gcnrec_kernels::{Buffer, Device};
 use super::{Config, NOBODY, ROW};
 use crate::error::{RecError, Result};
 use crate::models::linear::check_item;
-use crate::models::ranking::{inner_products, most_similar_by_cosine};
+use crate::models::ranking::{inner_products, most_similar_by_cosine, row_matrix};
 use crate::models::state::{State, foreign};
 use crate::models::{Model, Query, Scorer};
 use crate::objectives::Nodes;
@@ -48,7 +48,7 @@ impl Fpmc {
 
     /// `[A_u, C_l]` of each query: the last item is that of the history, or of a known user's
     /// training. What is not known is zero.
-    fn asked(&self, queries: &[Query<'_>]) -> Result<Buffer<f32>> {
+    fn asked(&self, queries: &[Query<'_>]) -> Result<Vec<f32>> {
         let (users, last) = (
             self.state.f32("users", &[self.last.len(), self.dim])?,
             self.state.f32("last_items", &[self.n_items, self.dim])?,
@@ -70,7 +70,7 @@ impl Fpmc {
                 None => return Err(RecError::stranger(ROW.name)),
             }
         }
-        Ok(Device::Cpu.upload(&asked))
+        Ok(asked)
     }
 }
 
@@ -84,15 +84,38 @@ impl Scorer for Fpmc {
     }
 
     fn scores(&self, queries: &[Query<'_>]) -> Result<Array2<f32>> {
-        inner_products(&Device::Cpu, 2 * self.dim, &self.asked(queries)?, &self.next)
+        inner_products(&Device::Cpu, 2 * self.dim, &Device::Cpu.upload(&self.asked(queries)?), &self.next)
     }
 
     fn top_k(&self, queries: &[Query<'_>], excluded: &[&[u32]], k: usize) -> Result<TopK> {
-        Ok(top_k::top_k(&Device::Cpu, 2 * self.dim, &self.asked(queries)?, &self.next, excluded, k)?)
+        Ok(top_k::top_k(
+            &Device::Cpu,
+            2 * self.dim,
+            &Device::Cpu.upload(&self.asked(queries)?),
+            &self.next,
+            excluded,
+            k,
+        )?)
     }
 
     fn top_k_among(&self, queries: &[Query<'_>], candidates: &[&[u32]], k: usize) -> Result<TopK> {
-        Ok(top_k::top_k_among(&Device::Cpu, 2 * self.dim, &self.asked(queries)?, &self.next, candidates, k)?)
+        Ok(top_k::top_k_among(
+            &Device::Cpu,
+            2 * self.dim,
+            &Device::Cpu.upload(&self.asked(queries)?),
+            &self.next,
+            candidates,
+            k,
+        )?)
+    }
+
+    /// `[A_u, C_l]`: the user's vector beside that of the last item.
+    fn query_vectors(&self, queries: &[Query<'_>]) -> Result<Array2<f32>> {
+        Ok(row_matrix(queries.len(), 2 * self.dim, self.asked(queries)?))
+    }
+
+    fn item_vectors(&self) -> Result<Array2<f32>> {
+        Ok(row_matrix(self.n_items, 2 * self.dim, Device::Cpu.read(&self.next)))
     }
 
     /// Ranks by the cosine of what the items are compared by.

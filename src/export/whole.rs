@@ -1,0 +1,84 @@
+//! Files of any length that are written beside their place, and put there at the end; removed where
+//! it does not come to that.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use crate::error::{RecError, Result};
+
+/// A file on its way to its place.
+pub struct WholeFile {
+    place: PathBuf,
+    path: PathBuf,
+    writer: Option<BufWriter<File>>,
+}
+
+impl WholeFile {
+    /// Begins `PLACE.tmp`. What stands at the place stays until [`WholeFile::finish`].
+    ///
+    /// # Errors
+    /// [`RecError::Usage`] for a folder; [`RecError::Io`] when the system refuses.
+    pub fn create(place: &Path) -> Result<WholeFile> {
+        let mut name = place.file_name().unwrap_or_default().to_os_string();
+        name.push(".tmp");
+        let path = place.with_file_name(name);
+        if place.is_dir() {
+            let todo = "name a file in it";
+            return Err(RecError::usage(format!("-o {}: this is a folder", place.display()), todo));
+        }
+        // What an earlier call left; a link there is removed and not followed.
+        let _ = fs::remove_file(&path);
+        let file = OpenOptions::new().write(true).create_new(true).open(&path).map_err(RecError::write(&path))?;
+        Ok(WholeFile { place: place.into(), path, writer: Some(BufWriter::new(file)) })
+    }
+
+    /// Adds bytes.
+    ///
+    /// # Errors
+    /// [`RecError::Io`] when the disk is full or refuses.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        let writer = self.writer.as_mut().expect("a file should be open until it is finished");
+        writer.write_all(bytes).map_err(RecError::write(&self.place))
+    }
+
+    /// Puts the file in its place, when the disk has it.
+    ///
+    /// # Errors
+    /// As [`WholeFile::write`]; then nothing is left of it.
+    pub fn finish(mut self) -> Result<()> {
+        let writer = self.writer.take().expect("a file should be finished once");
+        let written = writer.into_inner().map_err(|error| error.into_error()).and_then(|file| file.sync_all());
+        let written = written.and_then(|()| fs::rename(&self.path, &self.place));
+        written.map_err(|error| {
+            // To give a full disk its space back.
+            let _ = fs::remove_file(&self.path);
+            RecError::write(&self.place)(error)
+        })
+    }
+}
+
+impl Drop for WholeFile {
+    fn drop(&mut self) {
+        if self.writer.is_some() {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_not_finished_is_not_there_and_the_old_one_stays() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("out.csv");
+        fs::write(&path, "old").unwrap();
+        let mut file = WholeFile::create(&path).unwrap();
+        file.write(b"half").unwrap();
+        drop(file);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "old");
+        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 1);
+    }
+}
