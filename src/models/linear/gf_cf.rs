@@ -12,8 +12,6 @@
 //! Shen et al., *How Powerful is Graph Convolution for Recommendation?*, CIKM 2021, eq. 12. Items
 //! and users without pairs have no row in `N`.
 
-mod spectrum;
-
 use gcnrec_graphs::{Interactions, ItemId, UserId};
 use gcnrec_kernels::ops::top_k::score_block;
 use gcnrec_kernels::{Buffer, Device};
@@ -21,10 +19,11 @@ use ndarray::Array2;
 use rayon::prelude::*;
 
 use super::item_weights::ItemUsers;
+use super::spectrum;
 use super::user_items::{UserItems, check_item};
 use crate::error::Result;
 use crate::models::ranking::{most_similar, score_matrix};
-use crate::models::state::{State, damaged, foreign};
+use crate::models::state::{State, foreign};
 use crate::models::{ClosedForm, Fit, Memory, Model, Procedure, Query, Scorer, TrainingSize};
 use crate::objectives::Nodes;
 use crate::settings::{Row, between, row, settings};
@@ -52,10 +51,7 @@ impl Model for Config {
     }
 
     fn memory(&self, size: &TrainingSize<'_>) -> Result<Memory> {
-        // The basis of the search for singular vectors, and their two tables.
-        let (n_users, n_items, block) = (size.n_users, size.n_items, spectrum::BLOCK);
-        let columns = 8 * (spectrum::basis_size(n_items, self.factors) + 4 * block) + 3 * 4 * self.factors;
-        let host = if self.factors == 0 { 0 } else { (n_items * columns + n_users * 8 * block) as u128 };
+        let host = spectrum::bytes(size.n_users, size.n_items, self.factors);
         Ok(Memory::of_tables(ROW.name, host, size, "model.gf_cf.factors"))
     }
 
@@ -100,7 +96,7 @@ pub(crate) fn fit(train: &Interactions, config: &Config) -> Result<GfCf> {
     let users = UserItems::new(train);
     let by_item = ItemUsers::new(train.n_items(), users.rows());
     let matrix = spectrum::Normalized::new(&users, &by_item, train.n_items());
-    let vectors = spectrum::leading_vectors(&matrix, config.factors)?;
+    let vectors = spectrum::leading_vectors(ROW.name, &matrix, config.factors)?;
     Ok(GfCf::new(config.weight, users, train.n_items(), vectors))
 }
 
@@ -110,16 +106,11 @@ pub(crate) fn fit(train: &Interactions, config: &Config) -> Result<GfCf> {
 /// [`crate::RecError::Checkpoint`] when the state belongs to another model or its parts do not fit
 /// together.
 pub(crate) fn load(state: &State, nodes: Nodes) -> Result<Box<dyn Scorer>> {
-    let (_, factors, _) = state.matrix("vectors")?;
+    let (factors, vectors) = spectrum::load(state, nodes.n_items)?;
     let config = Config { factors, weight: state.fact("weight")? };
     config.validate().map_err(|error| foreign(error.to_string()))?;
-    let vectors = state.f32("vectors", &[nodes.n_items, factors])?;
-    // Columns of length 1; the rest is for rounding.
-    if vectors.iter().any(|value| value.abs() > 1.001) {
-        return Err(damaged("\"vectors\" are not of length 1"));
-    }
     let users = UserItems::load(state, nodes)?;
-    Ok(Box::new(GfCf::new(config.weight, users, nodes.n_items, vectors.to_vec())))
+    Ok(Box::new(GfCf::new(config.weight, users, nodes.n_items, vectors)))
 }
 
 /// What a thread needs to filter one user.

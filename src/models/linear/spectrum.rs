@@ -17,13 +17,14 @@ use gcnrec_graphs::{Purpose, Seed};
 use rand::RngExt;
 use rayon::prelude::*;
 
-use super::super::item_weights::ItemUsers;
-use super::super::user_items::UserItems;
+use super::item_weights::ItemUsers;
+use super::user_items::UserItems;
 use crate::error::{RecError, Result};
+use crate::models::state::{State, damaged};
 
 /// Columns that are multiplied together: few, so that a basis of a given size reaches far (24 steps
 /// of 32 columns left the last of 256 vectors of Gowalla unsettled).
-pub(super) const BLOCK: usize = 8;
+const BLOCK: usize = 8;
 /// Up to this many items the whole matrix is decomposed.
 const SMALL: usize = 512;
 /// A column whose norm falls below this share of itself when the others are taken out lies in their
@@ -34,8 +35,28 @@ const ZERO: f64 = 1e-10;
 
 /// Columns of the space that is searched for so many vectors: enough that they have settled far
 /// below the rounding of f32 scores.
-pub(super) fn basis_size(n_items: usize, n_factors: usize) -> usize {
+fn basis_size(n_items: usize, n_factors: usize) -> usize {
     if n_items <= SMALL { n_items } else { (4 * n_factors + 8 * BLOCK).min(n_items) }
+}
+
+/// Bytes of the search and of two tables of what it finds.
+pub(super) fn bytes(n_users: usize, n_items: usize, n_factors: usize) -> u128 {
+    let columns = 8 * (basis_size(n_items, n_factors) + 4 * BLOCK) + 3 * 4 * n_factors;
+    if n_factors == 0 { 0 } else { (n_items * columns + n_users * 8 * BLOCK) as u128 }
+}
+
+/// The vectors of a stored state, `[n_items, found]`, and how many were found.
+///
+/// # Errors
+/// [`RecError::Checkpoint`] when they are missing, of another shape, or not of length 1.
+pub(super) fn load(state: &State, n_items: usize) -> Result<(usize, Vec<f32>)> {
+    let (_, found, _) = state.matrix("vectors")?;
+    let vectors = state.f32("vectors", &[n_items, found])?;
+    // The rest is for rounding.
+    if vectors.iter().any(|value| value.abs() > 1.001) {
+        return Err(damaged("\"vectors\" are not of length 1"));
+    }
+    Ok((found, vectors.to_vec()))
 }
 
 /// `N = D_U^-1/2 R D_I^-1/2`.
@@ -94,19 +115,19 @@ impl<'a> Normalized<'a> {
 }
 
 /// The `n_factors` leading right singular vectors, fewer where fewer singular values are above
-/// zero: `[n_items, found]`, row-major.
+/// zero: `[n_items, found]`, row-major. `model` is named where they cannot be found.
 ///
 /// # Errors
 /// [`RecError::Unsupported`] when the small eigenvalue problem does not converge.
-pub(super) fn leading_vectors(matrix: &Normalized<'_>, n_factors: usize) -> Result<Vec<f32>> {
+pub(super) fn leading_vectors(model: &str, matrix: &Normalized<'_>, n_factors: usize) -> Result<Vec<f32>> {
     let n = matrix.n_items();
     if n_factors == 0 || n == 0 {
         return Ok(Vec::new());
     }
     let (basis, projected, size) = if n <= SMALL { identity(matrix) } else { krylov(matrix, basis_size(n, n_factors)) };
     let stuck = |_| {
-        RecError::unsupported("gf_cf", "the singular vectors of this matrix cannot be found")
-            .with_todo("set model.gf_cf.factors = 0 to use the linear filter alone")
+        RecError::unsupported(model, "the singular vectors of this matrix cannot be found")
+            .with_todo(format!("set model.{model}.factors = 0 to use the other filter alone"))
     };
     let eigen =
         MatRef::from_column_major_slice(&projected, size, size).self_adjoint_eigen(Side::Upper).map_err(stuck)?;
@@ -235,7 +256,7 @@ mod tests {
             "{:?}",
             &exact[..4]
         );
-        let (factors, found) = (40, leading_vectors(&matrix, 40).unwrap());
+        let (factors, found) = (40, leading_vectors("gf_cf", &matrix, 40).unwrap());
         let columns: Vec<f64> = (0..n * factors).map(|at| f64::from(found[at % n * factors + at / n])).collect();
         let images = matrix.gram_times(&columns, factors);
         for (at, (v, image)) in columns.chunks_exact(n).zip(images.chunks_exact(n)).enumerate() {
@@ -252,7 +273,7 @@ mod tests {
         let (users, by_item, n) = world();
         let with = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| leading_vectors(&Normalized::new(&users, &by_item, n), 20).unwrap())
+            pool.install(|| leading_vectors("gf_cf", &Normalized::new(&users, &by_item, n), 20).unwrap())
         };
         let one = with(1);
         assert_eq!(one, with(2));
