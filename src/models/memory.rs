@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn a_model_without_tables_always_fits_and_others_are_named() {
         assert!(check(&Config::named("popularity").unwrap(), (usize::MAX, usize::MAX), None, 0).is_ok());
-        for name in ["ease", "item_knn", "rp3beta", "gf_cf"] {
+        for name in ["ease", "item_knn", "rp3beta", "gf_cf", "signed_filter", "chebycf", "bspm", "turbo_cf"] {
             let error = check(&Config::named(name).unwrap(), (1, 1000), None, 0).unwrap_err();
             assert!(error.exit_code() == 5 && error.to_string().starts_with(&format!("model.{name}: ")), "{error}");
         }

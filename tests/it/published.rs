@@ -137,3 +137,24 @@ fn the_neighbourhood_models_stand_between_popularity_and_ease_on_movielens_100k(
         assert!((0.234..0.4198).contains(&ndcg), "{name}: {ndcg:.4}");
     }
 }
+
+/// Measured with NumPy and SciPy from the formulas: the signed filter with two settings, and the
+/// linear filter that it becomes without its second term.
+#[test]
+fn the_signed_filter_reaches_its_numpy_values_on_movielens_100k() {
+    let Some(folder) = data("ml-100k") else { return };
+    let (train, test) = (rated_four_or_more(&folder.join("u1.base.gz")), rated_four_or_more(&folder.join("u1.test")));
+    let held_out = HeldOut::new(&test, &train, &vec![Vec::new(); 943]).unwrap();
+    let evaluator = Evaluator::new(held_out, &["recall@20", "ndcg@20"].map(|name| name.parse().unwrap())).unwrap();
+    for (saturation, degree_power, recall, ndcg) in
+        [(0.77, 0.0, 0.3109, 0.3958), (0.82, 0.3, 0.3216, 0.4131), (0.0, 0.3, 0.2930, 0.3660)]
+    {
+        let settings = format!("saturation = {saturation:?}\ndegree_power = {degree_power:?}");
+        let metrics = evaluator.evaluate(&*fit("signed_filter", &settings, &train)).unwrap();
+        println!("signed_filter {settings:?}: {}", serde_json::to_string(&metrics).unwrap());
+        for (name, expected) in [("recall@20", recall), ("ndcg@20", ndcg)] {
+            let found = metrics.get(name).unwrap();
+            assert!((found - expected).abs() <= 0.0005, "{settings:?}, {name}: {found:.4}, expected {expected}");
+        }
+    }
+}
