@@ -60,7 +60,7 @@ pub use checkpoint::RunFolder;
 pub use config::{Config, Flag, Origins, Resolved, Sources, resolve};
 #[doc(inline)]
 pub use data::reader;
-pub use data::{Format, IdMap, Log, Part, PerSecond, Split, World, load as load_data};
+pub use data::{FileFacts, Format, IdMap, Log, Part, PerSecond, Split, UnreadTime, World, load as load_data};
 pub use error::{Place, RecError, Result};
 pub use eval::{Evaluator, HeldOut, LabeledRows, MetricAt, Metrics, Protocol};
 pub use models::state::{State, Tensor};

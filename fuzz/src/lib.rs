@@ -46,6 +46,14 @@ pub fn reader(bytes: &[u8]) {
 }
 
 fn read_as(format: Format, bytes: &[u8]) {
+    if let (Some(reader), Ok(source)) = (format.reader(), source(bytes))
+        && let Some(outline) = reader.outline(&source.first_lines(100), &Columns::default())
+    {
+        let n = outline.names.len();
+        let columns = [Some(outline.user), Some(outline.item), outline.rating, outline.time, outline.event];
+        assert!(columns.iter().flatten().all(|&column| column < n));
+        assert!(outline.rows.iter().all(|row| row.len() == n));
+    }
     let mut n_lines = 0;
     let read = source(bytes).and_then(|source| {
         reader::read(source, format, None, &Columns::default(), &mut |row| {

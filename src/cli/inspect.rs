@@ -12,7 +12,7 @@ use gcnrec_kernels::Device;
 use serde_json::Value;
 
 use super::flags::{KeyFlags, READING};
-use super::output::OutputArgs;
+use super::output::{OutputArgs, one_line, say};
 use super::settings;
 
 /// Show statistics of a data file, or what a run folder or a checkpoint holds
@@ -92,6 +92,8 @@ fn of_data(facts: &mut Facts, args: &Args) -> Result<()> {
         ..Sources::default()
     };
     let split = settings::settle(&sources, Destination::default())?.split()?;
+    split.files.iter().for_each(|file| say(&one_line(&format!("read {file}"))));
+    split.notes.iter().for_each(|note| say(&one_line(&format!("note: {note}"))));
     facts.add("data", "fingerprint", &split.fingerprint);
     if is_run_file {
         let parts =

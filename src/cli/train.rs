@@ -52,6 +52,7 @@ fn say_loaded(loaded: &Loaded) {
     }
     let data = &loaded.config().data;
     let is_demo = data.path.is_none() && data.train.is_none();
+    loaded.split().files.iter().for_each(|facts| say(&one_line(&format!("read {facts}"))));
     say(&data_line(loaded.split(), is_demo));
 }
 

@@ -98,6 +98,7 @@ pub static FLAGS: &[FlagRow] = &[
     flag(DATA, "--item-column", "NAME", "The column of items"),
     flag(DATA, "--rating-column", "NAME", "The column of ratings, weights or counts"),
     flag(DATA, "--time-column", "NAME", "The column of times"),
+    flag(DATA, "--time-format", "PATTERN", "How times are written, where it cannot be told, as in %d/%m/%Y %H:%M"),
     flag(DATA, "--min-rating", "X", "Ratings below this do not count as interactions"),
     flag(
         DATA,
@@ -149,7 +150,7 @@ impl FlagRow {
 
     /// True for a flag that says how one file is read.
     pub fn is_of_reading(&self) -> bool {
-        let is_named = ["--format", "--items", "--min-rating"].contains(&self.name);
+        let is_named = ["--format", "--items", "--min-rating", "--time-format"].contains(&self.name);
         is_named || (self.heading == DATA && self.name.ends_with("-column"))
     }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::reader::{Columns, Format};
+use super::reader::{Columns, Format, TimeFormat};
 use super::world;
 use crate::error::{RecError, Result};
 use crate::settings::{above, above_up_to, finite, from_to_below, name_setting, settings};
@@ -53,6 +53,11 @@ settings! {
         rating_column: Option<String> = None, or "the first with a usual name", takes "as `data.user_column`", flag "--rating-column";
         /// Column of times; a file may have none.
         time_column: Option<String> = None, or "the first with a usual name", takes "as `data.user_column`", flag "--time-column";
+        /// How times are written, where they are no numbers and do not begin with their year:
+        /// `%Y %m %d %H %M %S`, `%y`, `%b` (name of the month), `%f` (fraction), `%I %p` (12 hours),
+        /// `%z` (zone).
+        time_format: Option<String> = None, or "told by the first rows",
+            takes "a pattern such as `%d/%m/%Y %H:%M`", flag "--time-format";
         /// Column of titles in `data.items`.
         title_column: Option<String> = None, or "the first with a usual name", takes "a name in the header";
         /// K-core of `data.path`: users with fewer rows are dropped, until nothing changes.
@@ -218,6 +223,10 @@ impl Config {
                 return Err(RecError::range(key, format!("{ratios:?}"), expected));
             }
         }
+        if let Some(Err(found)) = self.time_format.as_deref().map(TimeFormat::given) {
+            let expected = "a pattern with a year, a month and a day, such as %d/%m/%Y %H:%M";
+            return Err(RecError::range("data.time_format", found, expected));
+        }
         self.demo.validate("data.demo")?;
         if self.recent_days.is_some() && self.recent_fraction.is_some() {
             return Err(RecError::usage(
@@ -312,6 +321,7 @@ impl Config {
             rating: self.rating_column.clone(),
             time: self.time_column.clone(),
             title: self.title_column.clone(),
+            times: self.time_format.as_deref().and_then(|text| TimeFormat::given(text).ok()).unwrap_or_default(),
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Loading: reads the files that a configuration names into a split.
 
+mod rows;
+
 use std::collections::HashSet;
-use std::fmt::Write;
 use std::path::Path;
 
 use gcnrec_graphs::{ItemId, Purpose, Seed, UserId, k_core};
@@ -9,12 +10,12 @@ use rand::seq::SliceRandom;
 
 use super::config::{Config, Duplicates, Feedback, Order, Unknown};
 use super::fingerprint::fingerprint;
-use super::reader::{self, Columns, Format, Source, read_titles};
+use super::reader::{Columns, Format, Source, read_titles};
 use super::split::{carve, carve_last, distinct_rows, split};
-use super::ticks::{Times, finer};
+use super::ticks::finer;
 use super::unknown::{are_sessions, note_strangers, refuse_strange_ids, take_sessions_apart};
 use super::world::World;
-use super::{Clock, IdMap, Log, PerSecond, Split, ValidRows, recency};
+use super::{Clock, FileFacts, IdMap, Log, PerSecond, Split, ValidRows, recency};
 use crate::error::{Place, RecError, Result};
 
 /// A uniform rating of at least this is the label +1 where `min_rating` says nothing (as in
@@ -48,6 +49,9 @@ pub fn load(config: &Config, seed: Seed) -> Result<Split> {
     let mut data = Split::default();
     if let Some(path) = &config.path {
         let mut log = loader.read_part(path)?;
+        if config.order() == Order::Time {
+            loader.refuse_unread_times("rows are divided by it (data.split, data.order)")?;
+        }
         if config.min_user_interactions > 0 || config.min_item_interactions > 0 {
             log = loader.keep_core(path, &log)?;
         }
@@ -107,7 +111,10 @@ pub fn load(config: &Config, seed: Seed) -> Result<Split> {
         data.candidates = loader.read_candidates(candidates, &data.test)?;
     }
     let rows = config.valid_rows(config.format);
-    (data.ticks, data.notes) = (loader.ticks, loader.notes);
+    if config.recent_days.is_some() || config.recent_fraction.is_some() || config.half_life_days.is_some() {
+        loader.refuse_unread_times("rows count by their age (data.recent_days and the like)")?;
+    }
+    (data.ticks, data.notes, data.files) = (loader.ticks, loader.notes, loader.files);
     (data.users, data.items) = (loader.users, loader.items);
     // A biased part cannot pick the epoch where test is uniform.
     let fraction = if data.labelled { 0.0 } else { config.valid_fraction };
@@ -232,6 +239,8 @@ struct Loader<'a> {
     unit: Option<(u64, &'static str)>,
     /// True where the header of the training part calls its users sessions.
     column_of_sessions: bool,
+    /// What was understood of the files.
+    files: Vec<FileFacts>,
     notes: Vec<String>,
 }
 
@@ -253,6 +262,7 @@ impl<'a> Loader<'a> {
             finer: 1,
             unit: None,
             column_of_sessions: false,
+            files: Vec::new(),
             notes: Vec::new(),
         }
     }
@@ -299,43 +309,14 @@ impl<'a> Loader<'a> {
         Ok(())
     }
 
-    /// The times of a part, in the unit of the finest part so far.
-    fn settle_times(&mut self, times: Times, path: &Path) -> Vec<i64> {
-        if times.is_empty() {
-            return Vec::new();
-        }
-        let mut read = times.finish();
-        let (unit, name) = read.unit;
-        match self.unit {
-            None => {
-                self.unit = Some(read.unit);
-                let by_age = [("recent_days", self.config.recent_days), ("half_life_days", self.config.half_life_days)];
-                for (key, _) in by_age.iter().filter(|(_, days)| days.is_some() && unit > 1) {
-                    self.notes.push(format!("times are {name}, told by their size: data.{key} is converted"));
-                }
-                self.ticks = read.ticks;
-            }
-            Some((_, before)) => {
-                if before != name {
-                    self.notes.push(format!(
-                        "times of {} are {name}, told by their size, and those of the training part {before}: they are \
-                         compared as such",
-                        file_name(path)
-                    ));
-                }
-                if read.ticks > self.ticks {
-                    self.finer = read.ticks.0 / self.ticks.0;
-                    self.ticks = read.ticks;
-                } else if finer(&mut read.times, self.ticks.0 / read.ticks.0).is_none() {
-                    read.times.clear();
-                    self.notes.push(format!(
-                        "times of {} do not fit 64 bits in the unit of training: they are not used",
-                        file_name(path)
-                    ));
-                }
-            }
-        }
-        read.times
+    /// What was understood of the file that was read last.
+    fn facts(&mut self) -> &mut FileFacts {
+        self.files.last_mut().expect("a file should have been read")
+    }
+
+    /// Refuses a training part whose times could not be read; `why` is who needs them.
+    fn refuse_unread_times(&self, why: &str) -> Result<()> {
+        self.files.first().and_then(|facts| facts.refuse_times(why)).map_or(Ok(()), Err)
     }
 
     /// What follows are parts beside the training part.
@@ -369,6 +350,7 @@ impl<'a> Loader<'a> {
         if rows.len() == log.len() {
             return Ok(log);
         }
+        self.facts().n_repeats = log.len() - rows.len();
         self.notes.push(format!(
             "{} of {} rows of {} repeat a pair of user and item and were dropped, the {} stayed; \
              data.duplicates = \"keep_all\" keeps them",
@@ -427,93 +409,6 @@ impl<'a> Loader<'a> {
         }
     }
 
-    fn read(&mut self, path: &Path, min_rating: Option<f32>, refuse_duplicates: bool) -> Result<Log> {
-        let source = Source::open(path)?;
-        if self.like.is_none() {
-            self.column_of_sessions = reader::names_sessions(&source, &self.columns);
-        }
-        let (mut log, mut pairs, mut times) = (Log::default(), HashSet::new(), Times::default());
-        let (mut n_dropped, mut n_seen) = (0usize, std::mem::take(&mut self.n_seen));
-        let (users, items, columns) = (&mut self.users, &mut self.items, &self.columns);
-        let (notes_dropped, dropped) = (self.config.uniform.is_some(), &mut self.dropped_users);
-        let n_trained = if self.only_trained { self.n_trained_users } else { usize::MAX };
-        let (of_sessions, prefix, mut session) = (self.config.format.is_of_sessions(), self.prefix, String::new());
-        let format = reader::read(source, self.config.format, self.like, columns, &mut |row| {
-            if let (Some(min), Some(rating)) = (min_rating, row.rating)
-                && rating < min
-            {
-                n_dropped += 1;
-                if notes_dropped && !dropped.contains(row.user) {
-                    dropped.insert(row.user.into());
-                }
-                return Ok(());
-            }
-            if log.len() >= u32::MAX as usize - 1 {
-                return Err(too_many(path));
-            }
-            let name = if of_sessions { named_by_line(&mut session, prefix, row.line) } else { row.user };
-            // Rows of one user mostly stand together; comparing is cheaper than looking up.
-            let user = match log.users.last() {
-                Some(&last) if users.key(last) == name => last,
-                _ => users.insert(name),
-            };
-            if user as usize >= n_trained && !dropped.contains(name) {
-                return Err(RecError::input(
-                    Place::line(path, row.line),
-                    format!("user {name:?}, who has no training row"),
-                    "users of the training part: nothing is known of others",
-                )
-                .with_todo("remove their rows from the uniform part, or add theirs to the training part"));
-            }
-            let item = items.insert(row.item);
-            if refuse_duplicates && !pairs.insert((user, item)) {
-                return Err(RecError::input(
-                    Place::line(path, row.line),
-                    format!("user {name:?} with item {:?} a second time", row.item),
-                    "each pair once",
-                )
-                .with_todo("set data.duplicates to keep_first, keep_last or keep_all"));
-            }
-            log.users.push(user);
-            log.items.push(item);
-            log.ratings.extend(row.rating);
-            match (of_sessions, row.time) {
-                (true, _) => log.times.push(row.line as i64),
-                (false, Some(time)) => times.push(time),
-                (false, None) => {}
-            }
-            Ok(())
-        })?;
-        if !of_sessions && !log.is_empty() {
-            log.times = self.settle_times(times, path);
-        }
-        tracing::info!(path = %path.display(), format = format.name(), n_rows = log.len(), n_dropped, "read interactions");
-        if log.is_empty() {
-            return Err(RecError::input(
-                Place::file(path),
-                format!("{n_dropped} interactions, all with a rating below data.min_rating"),
-                format!("at least one with {} or more", min_rating.unwrap_or_default()),
-            )
-            .with_todo("lower data.min_rating (--min-rating)"));
-        }
-        let clock = if log.times.is_empty() { Clock::Rows } else { Clock::Seconds };
-        let clock = if of_sessions { Clock::Lines } else { clock };
-        let is_ordered = format.reader().is_some_and(|reader| reader.is_ordered());
-        if self.like.is_none() && (is_ordered || clock != Clock::Rows) {
-            self.clock = clock;
-        }
-        if is_ordered && !of_sessions {
-            n_seen.resize(self.users.len(), 0);
-            for &user in &log.users {
-                let count = &mut n_seen[user as usize];
-                log.times.push(*count);
-                *count += 1;
-            }
-        }
-        (self.n_seen, self.like) = (n_seen, Some(format));
-        Ok(log)
-    }
-
     /// What each test user's items are ranked among, by user; items that are nowhere else become
     /// items of the catalogue.
     fn read_candidates(&mut self, path: &Path, test: &Log) -> Result<Vec<Vec<u32>>> {
@@ -561,6 +456,7 @@ impl<'a> Loader<'a> {
             )
             .with_todo("lower data.min_user_interactions or data.min_item_interactions"));
         }
+        self.facts().n_outside_core = log.len() - rows.len();
         let mut core = log.select(&rows);
         self.users = renumber(&self.users, &mut core.users);
         self.items = renumber(&self.items, &mut core.items);
@@ -570,14 +466,6 @@ impl<'a> Loader<'a> {
 
 fn file_name(path: &Path) -> String {
     path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
-}
-
-/// The name of the session on a line, written into `name`.
-fn named_by_line<'n>(name: &'n mut String, prefix: &str, line: u64) -> &'n str {
-    name.clear();
-    // Writing to a string cannot fail.
-    let _ = write!(name, "{prefix}{line}");
-    name
 }
 
 /// Gives the ids in use new numbers in the order of first use, and returns their names.
@@ -591,13 +479,4 @@ fn renumber(old: &IdMap, ids: &mut [u32]) -> IdMap {
 
 fn no_ratings(path: &Path, expected: &str) -> RecError {
     RecError::input(Place::file(path), "no ratings", expected).with_todo("name their column with data.rating_column")
-}
-
-fn too_many(path: &Path) -> RecError {
-    RecError::resources(
-        path.display().to_string(),
-        "more interactions than a 32-bit position can count",
-        "fewer than 4294967294",
-    )
-    .with_todo("leave some out with data.min_rating, or take a sample of the rows")
 }

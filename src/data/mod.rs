@@ -1,6 +1,7 @@
 //! Data: readers of files, dense ids, logs of interactions, splits into parts, and the demo world.
 
 mod config;
+mod file_facts;
 mod fingerprint;
 mod ids;
 mod load;
@@ -18,6 +19,7 @@ pub(crate) mod world;
 mod tests;
 
 pub use config::{Config, Duplicates, Feedback, GroupBy, HoldOut, Order, Rule, Unknown, ValidRows};
+pub use file_facts::{FileFacts, UnreadTime};
 pub(crate) use fingerprint::part_fingerprints;
 pub use ids::IdMap;
 pub use load::load;

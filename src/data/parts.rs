@@ -2,7 +2,7 @@
 
 use gcnrec_graphs::{Interactions, ItemId};
 
-use super::{IdMap, Log, PerSecond};
+use super::{FileFacts, IdMap, Log, PerSecond};
 use crate::error::Result;
 
 /// A data set divided into parts that share one set of ids: the union of all parts.
@@ -44,6 +44,8 @@ pub struct Split {
     /// Time in which the weight of a training pair halves, in the unit of `times`; none where all
     /// count alike.
     pub half_life: Option<f64>,
+    /// What was understood of each file, in the order of reading.
+    pub files: Vec<FileFacts>,
     /// What reading did other than its user may mean, one sentence each.
     pub notes: Vec<String>,
     /// True where held-out rows were drawn at random, so that training has rows that are newer.

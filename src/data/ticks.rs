@@ -20,6 +20,10 @@ const UNITS: [(u64, u64, &str); 3] = [
     (100_000_000_000, 1_000, "milliseconds"),
 ];
 
+/// Numbers from here on are points in time: 10^8 seconds are the year 1973. Smaller ones count
+/// something of their own.
+const SINCE_1970: u64 = 100_000_000;
+
 /// The times of a file while it is read.
 #[derive(Debug, Default)]
 pub(super) struct Times {
@@ -28,6 +32,8 @@ pub(super) struct Times {
     nanos: Vec<u32>,
     /// How many are as large as the unit in the same place of [`UNITS`].
     n_large: [usize; 3],
+    /// How many are [`SINCE_1970`] or more.
+    n_dated: usize,
 }
 
 /// The times of a file in one unit.
@@ -37,11 +43,18 @@ pub(super) struct Read {
     pub(super) ticks: PerSecond,
     /// What the numbers of the file count: units of a second, and their name.
     pub(super) unit: (u64, &'static str),
+    /// True where most of them are points in time, not small numbers.
+    pub(super) is_dated: bool,
 }
 
 impl Times {
     pub(super) fn is_empty(&self) -> bool {
         self.whole.is_empty()
+    }
+
+    /// Whole units in the order of the rows.
+    pub(super) fn whole(&self) -> &[i64] {
+        &self.whole
     }
 
     pub(super) fn push(&mut self, time: Time) {
@@ -50,6 +63,7 @@ impl Times {
             self.nanos.push(time.nanos);
         }
         self.whole.push(time.whole);
+        self.n_dated += usize::from(time.whole.unsigned_abs() >= SINCE_1970);
         for ((from, ..), n) in UNITS.iter().zip(&mut self.n_large) {
             *n += usize::from(time.whole.unsigned_abs() >= *from);
         }
@@ -57,7 +71,8 @@ impl Times {
 
     /// The times in a unit that is fine enough for all that was written, as far as 64 bits hold it.
     pub(super) fn finish(self) -> Read {
-        let Times { whole: mut times, nanos, n_large } = self;
+        let Times { whole: mut times, nanos, n_large, n_dated } = self;
+        let is_dated = 2 * n_dated > times.len();
         // One wrong number should not change the unit of all the others.
         let is_meant = |&(_, n): &(_, usize)| 2 * n > times.len();
         let unit =
@@ -75,7 +90,37 @@ impl Times {
                 *time = *time * power(digits) as i64 + (u64::from(*nanos) / power(9 - digits)) as i64;
             }
         }
-        Read { times, ticks: PerSecond(unit.0.saturating_mul(power(digits))), unit }
+        Read { times, ticks: PerSecond(unit.0.saturating_mul(power(digits))), unit, is_dated }
+    }
+}
+
+impl Read {
+    /// The oldest and the newest time.
+    pub(super) fn span(&self) -> Option<(i64, i64)> {
+        Some((*self.times.iter().min()?, *self.times.iter().max()?))
+    }
+
+    /// Takes small numbers for days.
+    pub(super) fn count_days(&mut self) {
+        if finer(&mut self.times, 86_400).is_some() {
+            self.unit.1 = "days";
+        }
+    }
+
+    /// Numbers that cannot be points in time in the unit of the others: the first of them, and how
+    /// many there are. Beside others of our time, 0 stands for one that is missing, and a number
+    /// of another unit for a day in 1970 or in a far century.
+    pub(super) fn absurd(&self) -> Option<(i64, usize)> {
+        // 1900, the year around 1970, and 2200, in seconds.
+        const YEAR: i64 = 31_536_000;
+        let per_second = self.ticks.0 as i64;
+        let is_absurd = |time: &&i64| {
+            let seconds = **time / per_second.max(1);
+            !(-70 * YEAR..230 * YEAR).contains(&seconds) || seconds.abs() < YEAR
+        };
+        let mut absurd = self.times.iter().filter(is_absurd);
+        let first = self.is_dated.then(|| absurd.next()).flatten()?;
+        Some((*first, 1 + absurd.count()))
     }
 }
 
@@ -104,6 +149,7 @@ mod tests {
             times: times.to_vec(),
             ticks: PerSecond(per_second),
             unit: (1, "seconds"),
+            is_dated: false,
         };
         assert_eq!(finished(&[(7, 0), (-2, 0)]), seconds(1, &[7, -2]));
         // 1.6 s, 2 s and -1.5 s (which is .5 beyond -2) in tenths.
@@ -120,6 +166,17 @@ mod tests {
         assert_eq!(unit(&[1_396_874_869_600_000]), "microseconds");
         assert_eq!(unit(&[-1_396_874_869_600_000_000]), "nanoseconds");
         assert_eq!(finished(&[(1_396_874_869_600, 500_000_000)]).ticks, PerSecond(10_000));
+    }
+
+    #[test]
+    fn numbers_of_another_unit_or_none_are_found_among_points_in_time() {
+        let absurd = |times: &[i64]| finished(&times.iter().map(|&time| (time, 0)).collect::<Vec<_>>()).absurd();
+        assert_eq!(absurd(&[1_396_874_869, 1_396_874_870, 1_396_874_871, 0, 0]), Some((0, 2)));
+        assert_eq!(absurd(&[1_396_874_869, 1_396_874_870, 1_396_874_869_000]), Some((1_396_874_869_000, 1)));
+        // Seconds among milliseconds are 16 days of 1970.
+        assert_eq!(absurd(&[1_396_874_869_000, 1_396_874_870, 1_396_874_869_000]), Some((1_396_874_870, 1)));
+        assert_eq!(absurd(&[1_396_874_869, -1_000_000_000]), None, "1938");
+        assert_eq!(absurd(&[0, 1, 2, 711]), None, "no points in time");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::settings::{Unread, as_toml};
 /// Keys on how one file is split.
 const SPLIT: [&str; 5] = ["split", "ratios", "group_by", "order", "hold_out"];
 /// Keys on how files are read.
-const FILES: [&str; 12] = [
+const FILES: [&str; 13] = [
     "format",
     "unknown",
     "min_rating",
@@ -17,6 +17,7 @@ const FILES: [&str; 12] = [
     "item_column",
     "rating_column",
     "time_column",
+    "time_format",
     "title_column",
     "uniform_rating_column",
     "uniform_ratios",

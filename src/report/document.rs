@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::html;
 use super::table::{Cell, Table};
+use crate::data::FileFacts;
 use crate::debias::{IMPUTED, WeightRow};
 use crate::eval::Insight;
 use crate::models::LayerWeights;
@@ -46,6 +47,9 @@ pub struct Report {
     pub origin: Origin,
     /// What was learnt from.
     pub dataset: DatasetFacts,
+    /// What was understood of each data file; empty for data in memory and for the demo world.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reading: Vec<FileFacts>,
     /// How it was judged.
     pub protocol: ProtocolFacts,
     /// The epoch that was kept, from 1; 0 for a model without epochs.
@@ -222,6 +226,7 @@ impl Report {
             device: device.into(),
             origin: Origin::default(),
             dataset: DatasetFacts::default(),
+            reading: Vec::new(),
             protocol: ProtocolFacts::default(),
             best_epoch: 0,
             epochs_run: 0,

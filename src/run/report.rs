@@ -28,6 +28,7 @@ pub(super) fn of(job: &Job, outcome: &Outcome, load_s: f64, folder: &RunFolder) 
         n_valid: split.valid.len(),
         n_test: split.test.len(),
     };
+    report.reading = split.files.clone();
     report.protocol = ProtocolFacts {
         candidates: outcome.protocol.candidates.to_string(),
         exclude_seen: outcome.protocol.exclude_seen,

@@ -24,6 +24,7 @@ impl Job {
             return Err(RecError::input(Place::file(Path::new("training part")), "0 pairs", "at least 1")
                 .with_todo("lower data.min_rating, or raise the first of data.ratios"));
         }
+        self.check_times()?;
         self.check_candidates()?;
         self.check_recency()?;
         self.check_debias()?;
@@ -43,6 +44,16 @@ impl Job {
             loss: &self.objective,
         };
         self.model.memory(&size)?.check(&self.device)
+    }
+
+    /// Refuses times that are there and could not be read, for a model that reads an order: that of
+    /// the file is another one.
+    fn check_times(&self) -> Result<()> {
+        if !self.model.reads_order() {
+            return Ok(());
+        }
+        let why = format!("{} reads an order", self.model.name());
+        self.split.files.first().and_then(|facts| facts.refuse_times(&why)).map_or(Ok(()), Err)
     }
 
     /// Refuses a metric that could not pick an epoch: one of labels where there are none, and one

@@ -18,7 +18,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("eval", &["models"]),
     ("checkpoint", &["models"]),
     ("recommend", &["checkpoint", "models"]),
-    ("report", &["debias", "eval", "models"]),
+    ("report", &["debias", "eval", "models", "data"]),
     ("export", &["report"]),
     ("train", &["eval", "checkpoint", "debias", "models", "objectives", "samplers", "data"]),
     ("config", &["train", "eval", "debias", "models", "objectives", "data"]),

@@ -1,8 +1,10 @@
 //! RecBole's atomic files (`.inter`): tabs, and a header of `name:type`.
 
+use std::path::Path;
+
 use super::layout::{Layout, quoted};
 use super::names::{TYPES, unknown_header};
-use super::{Columns, Evidence, Format, Head, Reader, Sink, Source};
+use super::{Columns, Evidence, Format, Head, Outline, Reader, Sink, Source};
 use crate::error::{Place, RecError, Result};
 
 pub(super) struct Atomic;
@@ -27,6 +29,12 @@ impl Reader for Atomic {
         is_atomic.then_some(Evidence::Declared)
     }
 
+    fn outline(&self, lines: &[String], columns: &Columns) -> Option<Outline> {
+        let layout = header(lines.first()?, columns, &Place::file(Path::new("header"))).ok()?;
+        let names: Vec<&str> = typed_names(&lines[0])?.iter().map(|(name, _)| *name).collect();
+        Some(Outline::new(&layout, Some(&names), lines[1..].iter().map(|line| line.split('\t').collect())))
+    }
+
     fn read(&self, mut source: Source, columns: &Columns, sink: Sink<'_>) -> Result<()> {
         let path = source.path().to_path_buf();
         let mut layout = None;
@@ -34,7 +42,7 @@ impl Reader for Atomic {
             if text.is_empty() {
                 continue;
             }
-            let Some(layout) = layout else {
+            let Some(layout) = &layout else {
                 layout = Some(header(text, columns, &Place::line(&path, line))?);
                 continue;
             };

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::delimited::Records;
 use super::layout::Layout;
 use super::names::{names_some, unknown_header};
-use super::{Columns, Evidence, Format, Head, Reader, Sink, Source};
+use super::{Columns, Evidence, Format, Head, Outline, Reader, Sink, Source};
 use crate::error::{Place, Result};
 
 /// The delimiters that are tried, in this order.
@@ -46,6 +46,13 @@ impl Reader for Csv {
         is_header.then_some(Evidence::Header)
     }
 
+    fn outline(&self, lines: &[String], columns: &Columns) -> Option<Outline> {
+        let header = fields(lines.first()?);
+        let layout = Layout::from_header(&header, columns, &Place::file(Path::new("header"))).ok()??;
+        let divider = delimiter(&lines[0]);
+        Some(Outline::new(&layout, Some(&header), lines[1..].iter().map(|line| divided(line, divider))))
+    }
+
     fn read(&self, source: Source, columns: &Columns, sink: Sink<'_>) -> Result<()> {
         let path = source.path().to_path_buf();
         let first = source.first_lines(1).pop().unwrap_or_default();
@@ -73,7 +80,12 @@ pub(super) fn delimiter(line: &str) -> u8 {
 
 /// The fields of a line without their quotes, as far as one line tells.
 pub(super) fn fields(line: &str) -> Vec<&str> {
-    line.split(char::from(delimiter(line))).map(|field| field.trim().trim_matches('"')).collect()
+    divided(line, delimiter(line))
+}
+
+/// The same by the divider of another line.
+pub(super) fn divided(line: &str, divider: u8) -> Vec<&str> {
+    line.split(char::from(divider)).map(|field| field.trim().trim_matches('"')).collect()
 }
 
 /// True when the line is a header of this format.

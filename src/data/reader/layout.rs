@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::names::{EVENTS, ITEMS, RATINGS, TIMES, find, plain, user_column};
-use super::{Row, Time};
+use super::{Row, Time, TimeFormat};
 use crate::error::{Place, RecError, Result};
 
 /// Which columns hold what, as far as the user named them: a header's name, or a number from 1
@@ -28,10 +28,12 @@ pub struct Columns {
     pub time: Option<String>,
     /// The title, in files of items.
     pub title: Option<String>,
+    /// How times are written.
+    pub times: TimeFormat,
 }
 
 /// Positions of the fields, from 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Layout {
     pub(super) user: usize,
     pub(super) item: usize,
@@ -40,19 +42,15 @@ pub(super) struct Layout {
     /// What a row is an event of; not read, and said.
     pub(super) event: Option<usize>,
     pub(super) n_columns: usize,
+    /// How times are written.
+    pub(super) times: TimeFormat,
 }
 
 impl Layout {
     /// User, item, rating, time from the left, as many as there are.
-    pub(super) fn plain(n_columns: usize) -> Self {
-        Layout {
-            user: 0,
-            item: 1,
-            rating: (n_columns > 2).then_some(2),
-            time: (n_columns > 3).then_some(3),
-            event: None,
-            n_columns,
-        }
+    pub(super) fn plain(n_columns: usize, times: &TimeFormat) -> Self {
+        let (rating, time) = ((n_columns > 2).then_some(2), (n_columns > 3).then_some(3));
+        Layout { user: 0, item: 1, rating, time, event: None, n_columns, times: times.clone() }
     }
 
     /// From a header line. `None` when no column is known to hold users or items.
@@ -77,7 +75,9 @@ impl Layout {
             }
         }
         Ok(match (user, item) {
-            (Some(user), Some(item)) => Some(Layout { user, item, rating, time, event, n_columns: header.len() }),
+            (Some(user), Some(item)) => {
+                Some(Layout { user, item, rating, time, event, n_columns: header.len(), times: columns.times.clone() })
+            }
             _ => None,
         })
     }
@@ -110,7 +110,12 @@ impl Layout {
             user: name(self.user, "user")?,
             item: name(self.item, "item")?,
             rating: self.rating.map(|k| rating(field(k), || number_place(k, "rating"))).transpose()?,
-            time: self.time.map(|k| time(field(k), || number_place(k, "time"))).transpose()?,
+            time: match self.time {
+                Some(k) if self.times != TimeFormat::Unread => {
+                    Some(time(field(k), &self.times, || number_place(k, TIME_FIELD))?)
+                }
+                _ => None,
+            },
             line,
         })
     }
@@ -124,10 +129,18 @@ fn rating(text: &str, place: impl Fn() -> Place) -> Result<f32> {
     }
 }
 
+/// What the column of times is called in the places of errors.
+pub(in crate::data) const TIME_FIELD: &str = "time";
+
 /// A time: a number or a date.
-fn time(text: &str, place: impl Fn() -> Place) -> Result<Time> {
-    let expected = "a number such as seconds since 1970, or a date such as 2022-06-01T21:20:01Z";
-    Time::read(text).ok_or_else(|| not_a_number(text, place(), expected))
+fn time(text: &str, format: &TimeFormat, place: impl Fn() -> Place) -> Result<Time> {
+    format.read(text).ok_or_else(|| {
+        let expected = match format.pattern() {
+            Some(pattern) => &format!("a time as {pattern} has it"),
+            None => "a number such as seconds since 1970, or a date such as 2022-06-01T21:20:01Z",
+        };
+        not_a_number(text, place(), expected)
+    })
 }
 
 fn not_a_number(text: &str, place: Place, expected: &str) -> RecError {
@@ -157,7 +170,7 @@ mod tests {
 
     fn row<'a>(fields: &[&'a str]) -> Result<Row<'a>> {
         let fields = fields.to_vec();
-        Layout::plain(4).row(Path::new("r.tsv"), 7, fields.len(), |k| fields[k])
+        Layout::plain(4, &TimeFormat::Plain).row(Path::new("r.tsv"), 7, fields.len(), |k| fields[k])
     }
 
     #[test]
@@ -200,7 +213,18 @@ mod tests {
     fn headers_are_known_by_many_names_and_a_named_column_must_be_there() {
         let place = Place::line(Path::new("f"), 1);
         let layout = Layout::from_header(&["Movie ID", "user_id", "x"], &Columns::default(), &place).unwrap();
-        assert_eq!(layout, Some(Layout { user: 1, item: 0, rating: None, time: None, event: None, n_columns: 3 }));
+        assert_eq!(
+            layout,
+            Some(Layout {
+                user: 1,
+                item: 0,
+                rating: None,
+                time: None,
+                event: None,
+                n_columns: 3,
+                times: TimeFormat::Plain
+            })
+        );
         let columns = Columns { rating: Some("grade".into()), ..Columns::default() };
         let error = Layout::from_header(&["user", "item"], &columns, &place).unwrap_err();
         assert_eq!(

@@ -13,11 +13,13 @@ mod layout;
 mod lightgcn;
 mod movielens;
 mod names;
+mod outline;
 mod pairs;
 mod sequence;
 mod sessions;
 mod source;
 mod time;
+mod time_format;
 mod titles;
 
 use crate::error::{RecError, Result};
@@ -25,8 +27,13 @@ use crate::error::{RecError, Result};
 pub use detect::{Evidence, Head, detect};
 pub use format::Format;
 pub use layout::Columns;
+pub(super) use layout::TIME_FIELD;
+pub(super) use names::plain;
+pub use outline::Outline;
 pub use source::Source;
 pub use time::Time;
+pub(super) use time::day_of;
+pub use time_format::TimeFormat;
 pub use titles::read_titles;
 
 /// Every format, in the order in which help and messages name them.
@@ -51,6 +58,12 @@ pub trait Reader: Sync {
     /// How surely a file is of this format; nothing where it is not, or where its first lines
     /// cannot tell.
     fn recognises(&self, head: &Head<'_>) -> Option<Evidence>;
+
+    /// The columns of a file by its first lines, without blank ones; nothing for a format without
+    /// columns, or where the lines do not tell.
+    fn outline(&self, _lines: &[String], _columns: &Columns) -> Option<Outline> {
+        None
+    }
 
     /// Reads all rows of a source, in file order.
     ///
@@ -97,6 +110,23 @@ pub(super) fn names_sessions(source: &Source, columns: &Columns) -> bool {
     names::names_sessions(&csv::fields(&first), columns)
 }
 
+/// The reader of a source: that of the format, or the surest one. `like` is the format of a sister
+/// file (the training part), if any.
+///
+/// # Errors
+/// As [`detect`].
+pub(super) fn choose(
+    source: &Source,
+    format: Format,
+    like: Option<Format>,
+    columns: &Columns,
+) -> Result<&'static dyn Reader> {
+    match format.reader() {
+        Some(reader) => Ok(reader),
+        None => detect(source, columns, like),
+    }
+}
+
 /// Reads all rows of a source and returns the format that it was read in. `like` is the format of a
 /// sister file (the training part), if any.
 ///
@@ -104,10 +134,7 @@ pub(super) fn names_sessions(source: &Source, columns: &Columns) -> bool {
 /// [`RecError::Input`] when the source is empty, has no row, or has a line that does not fit; what
 /// the sink returns.
 pub fn read(source: Source, format: Format, like: Option<Format>, columns: &Columns, sink: Sink<'_>) -> Result<Format> {
-    let reader = match format.reader() {
-        Some(reader) => reader,
-        None => detect(&source, columns, like)?,
-    };
+    let reader = choose(&source, format, like, columns)?;
     let place = source.place();
     let mut n_rows = 0u64;
     reader.read(source, columns, &mut |row| {

@@ -4,7 +4,7 @@
 use super::csv::{Csv, is_header};
 use super::detect::fits;
 use super::layout::Layout;
-use super::{Columns, Evidence, Format, Head, Reader, Sink, Source};
+use super::{Columns, Evidence, Format, Head, Outline, Reader, Sink, Source};
 use crate::error::Result;
 
 pub(super) struct Movielens;
@@ -31,14 +31,23 @@ impl Reader for Movielens {
         is_typical.then_some(Evidence::Typical)
     }
 
+    fn outline(&self, lines: &[String], columns: &Columns) -> Option<Outline> {
+        let first = lines.first()?;
+        if is_header(first, columns) {
+            return Csv.outline(lines, columns);
+        }
+        let rows = lines.iter().map(|line| line.split(delimiter(first)).collect());
+        Some(Outline::new(&Layout::plain(4, &columns.times), None, rows))
+    }
+
     fn read(&self, mut source: Source, columns: &Columns, sink: Sink<'_>) -> Result<()> {
         let first = source.first_lines(1).pop().unwrap_or_default();
         if is_header(&first, columns) {
             return Csv.read(source, columns, sink);
         }
         let path = source.path().to_path_buf();
-        let delimiter = if first.contains("::") { "::" } else { "\t" };
-        let layout = Layout::plain(4);
+        let delimiter = delimiter(&first);
+        let layout = Layout::plain(4, &columns.times);
         while let Some((line, text)) = source.next_line()? {
             if text.is_empty() {
                 continue;
@@ -54,6 +63,10 @@ impl Reader for Movielens {
         }
         Ok(())
     }
+}
+
+fn delimiter(first: &str) -> &'static str {
+    if first.contains("::") { "::" } else { "\t" }
 }
 
 #[cfg(test)]

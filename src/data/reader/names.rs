@@ -189,7 +189,7 @@ pub(super) fn unknown_header(header: &[&str], columns: &Columns, place: Place) -
 pub(super) const TYPES: [&str; 4] = ["token", "token_seq", "float", "float_seq"];
 
 /// A name without what does not matter: case, blanks, `_`, `-`, `.` and a type.
-pub(super) fn plain(name: &str) -> String {
+pub(in crate::data) fn plain(name: &str) -> String {
     let name = match name.trim().rsplit_once(':') {
         Some((name, kind)) if TYPES.contains(&kind) => name,
         _ => name,

@@ -1,10 +1,13 @@
 //! Columns without a header: user, item, and optionally rating and time, divided by commas, tabs,
 //! semicolons or blanks.
 
+use std::path::Path;
+
+use super::csv::divided;
 use super::delimited::Records;
 use super::detect::fits;
 use super::layout::{Layout, count};
-use super::{Columns, Evidence, Format, Head, Reader, Sink, Source};
+use super::{Columns, Evidence, Format, Head, Outline, Reader, Sink, Source};
 use crate::error::{Place, RecError, Result};
 
 pub(super) struct Pairs;
@@ -30,15 +33,27 @@ impl Reader for Pairs {
         is_divided.then_some(Evidence::Fits)
     }
 
+    fn outline(&self, lines: &[String], columns: &Columns) -> Option<Outline> {
+        let divider = delimiter(lines.first()?);
+        let mut rows = lines.iter().map(|line| divided(line, divider)).peekable();
+        let is_item_first = is_item_first(lines, divider, columns);
+        let n_columns = rows.peek()?.len();
+        let layout = numbered(columns, n_columns, is_item_first, &Place::file(Path::new("first line"))).ok()?;
+        let reason = is_item_first.then_some("items stand first, told by Amazon's item and user codes");
+        Some(Outline { reason, ..Outline::new(&layout, None, rows) })
+    }
+
     fn read(&self, source: Source, columns: &Columns, sink: Sink<'_>) -> Result<()> {
         let path = source.path().to_path_buf();
-        let first = source.first_lines(1).pop().unwrap_or_default();
-        let mut records = Records::new(source, delimiter(&first));
+        let lines = source.first_lines(100);
+        let divider = delimiter(lines.first().map_or("", String::as_str));
+        let is_item_first = is_item_first(&lines, divider, columns);
+        let mut records = Records::new(source, divider);
         let mut layout = None;
         while let Some((line, record)) = records.next_record()? {
-            let layout = match layout {
+            let layout = match &layout {
                 Some(layout) => layout,
-                None => *layout.insert(numbered(columns, record.len(), &Place::line(&path, line))?),
+                None => layout.insert(numbered(columns, record.len(), is_item_first, &Place::line(&path, line))?),
             };
             sink(layout.row(&path, line, record.len(), |k| record.get(k).unwrap_or(""))?)?;
         }
@@ -51,15 +66,33 @@ pub(super) fn delimiter(line: &str) -> u8 {
     [b'\t', b',', b';'].into_iter().find(|&byte| line.as_bytes().contains(&byte)).unwrap_or(b' ')
 }
 
+/// True for lines as Amazon's rating files of 2018 have them: `item,user,rating,time`, items being
+/// codes of ten letters and digits (`B00E…`, an ISBN), users others that begin with `A`.
+fn is_item_first(lines: &[String], divider: u8, columns: &Columns) -> bool {
+    let is_code = |code: &str| code.bytes().all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase());
+    let is_item = |code: &str| code.len() == 10 && is_code(code) && !code.starts_with('A');
+    let is_user = |code: &str| (5..=21).contains(&code.len()) && is_code(code) && code.starts_with('A');
+    let is_row = |line: &String| match divided(line, divider)[..] {
+        [item, user, rating, time] => {
+            is_item(item) && is_user(user) && rating.parse::<f32>().is_ok() && time.parse::<u64>().is_ok()
+        }
+        _ => false,
+    };
+    [&columns.user, &columns.item, &columns.rating, &columns.time].iter().all(|name| name.is_none())
+        && !lines.is_empty()
+        && lines.iter().all(is_row)
+}
+
 /// User, item, rating and time from the left, unless the user gave column numbers.
-fn numbered(columns: &Columns, n_columns: usize, place: &Place) -> Result<Layout> {
+fn numbered(columns: &Columns, n_columns: usize, is_item_first: bool, place: &Place) -> Result<Layout> {
     let named = [&columns.user, &columns.item, &columns.rating, &columns.time];
     if named.iter().all(|name| name.is_none()) {
         if (2..=4).contains(&n_columns) {
-            return Ok(Layout::plain(n_columns));
+            let plain = Layout::plain(n_columns, &columns.times);
+            return Ok(if is_item_first { Layout { user: plain.item, item: plain.user, ..plain } } else { plain });
         }
         return Err(RecError::input(place.clone(), count(n_columns), "2 to 4 columns: user, item, rating, time")
-            .with_todo("number the columns with data.user_column, data.item_column and so on"));
+            .with_todo("number the columns with --user-column, --item-column and so on (data.user_column, …)"));
     }
     let number = |name: &Option<String>, key: &str| -> Result<Option<usize>> {
         let Some(name) = name else { return Ok(None) };
@@ -79,6 +112,7 @@ fn numbered(columns: &Columns, n_columns: usize, place: &Place) -> Result<Layout
         time: number(&columns.time, "time")?,
         event: None,
         n_columns,
+        times: columns.times.clone(),
     })
 }
 
@@ -110,6 +144,16 @@ mod tests {
         let columns = Columns { rating: Some("5".into()), ..Columns::default() };
         let error = read_columns(Format::PAIRS, b"0,322,0,5\n", &columns).unwrap_err();
         assert_eq!(error.exit_code(), 4);
+    }
+
+    #[test]
+    fn files_of_amazon_that_begin_with_the_item_are_told_by_their_codes() {
+        let expected = [row("A3F73SC1LY51OO", "0700099867", Some(4.0), Some(1_377_129_600))];
+        assert_eq!(read_text(Format::AUTO, "0700099867,A3F73SC1LY51OO,4.0,1377129600\n").unwrap(), expected);
+        assert_eq!(read_text(Format::AUTO, "A3F73SC1LY51OO,0700099867,4.0,1377129600\n").unwrap(), expected);
+        let columns = Columns { user: Some("1".into()), ..Columns::default() };
+        let named = read_columns(Format::PAIRS, b"0700099867,A3F73SC1LY51OO,4.0,1377129600\n", &columns).unwrap();
+        assert_eq!(named[0].0, "0700099867", "who names columns is obeyed");
     }
 
     #[test]

@@ -100,14 +100,14 @@ fn date(text: &str) -> Option<Time> {
 }
 
 /// The digits behind a decimal point as billionths, rounded down.
-fn billionths(digits: &str) -> Option<u32> {
+pub(super) fn billionths(digits: &str) -> Option<u32> {
     let is_whole = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     let nine = digits.bytes().chain(std::iter::repeat(b'0')).take(9);
     is_whole.then(|| nine.fold(0, |nanos, byte| 10 * nanos + u32::from(byte - b'0')))
 }
 
 /// How many seconds a zone is ahead of UTC: none, `Z`, `UTC`, `+02:00`, `-0530`, `+02`.
-fn zone_seconds(zone: &str) -> Option<i64> {
+pub(super) fn zone_seconds(zone: &str) -> Option<i64> {
     if matches!(zone, "" | "Z" | "z" | "UTC") {
         return Some(0);
     }
@@ -130,7 +130,7 @@ fn whole(text: &str, most: i64) -> Option<i64> {
 }
 
 /// Days from 1970-01-01 to a day of the Gregorian calendar; nothing for a day that there is not.
-fn days_since_1970(year: i64, month: i64, day: i64) -> Option<i64> {
+pub(super) fn days_since_1970(year: i64, month: i64, day: i64) -> Option<i64> {
     let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     let lengths = [31, 28 + i64::from(is_leap), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
     let length = *lengths.get(usize::try_from(month - 1).ok()?)?;
@@ -144,12 +144,34 @@ fn days_since_1970(year: i64, month: i64, day: i64) -> Option<i64> {
     Some(era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468)
 }
 
+/// Year, month and day of a number of days since 1970.
+pub(in crate::data) fn day_of(days: i64) -> (i64, i64, i64) {
+    let days = days + 719_468;
+    let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    // Months count from March.
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    (era * 400 + year_of_era + i64::from(month <= 2), month, day)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn read(text: &str) -> Option<(i64, u32)> {
         Time::read(text).map(|time| (time.whole, time.nanos))
+    }
+
+    #[test]
+    fn days_are_those_of_the_calendar() {
+        assert_eq!((day_of(0), day_of(-1)), ((1970, 1, 1), (1969, 12, 31)));
+        for days in (-400_000..400_000).step_by(17) {
+            let (year, month, day) = day_of(days);
+            assert_eq!(days_since_1970(year, month, day), Some(days));
+        }
     }
 
     #[test]

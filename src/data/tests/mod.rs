@@ -4,6 +4,7 @@ mod load;
 mod notes;
 mod real;
 mod robust;
+mod times;
 mod world;
 
 use std::io::Cursor;

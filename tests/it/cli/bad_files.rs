@@ -100,7 +100,9 @@ fn numbers_that_are_none_are_refused_with_line_and_column() {
     };
     let time = |name: &str, text: &str| {
         let says = format!("f.csv:2: column 3 (time): found \"{text}\", expected a number such as seconds since 1970");
-        data(name, format!("user,item,timestamp\n1,2,{text}\n")).refused(3, &[&says])
+        let data = data(name, format!("user,item,timestamp\n1,2,{text}\n"));
+        // Who needs no times is told that they are not used.
+        data.with("--split time").refused(3, &[&says, "data.split", "--time-format", "--time-column"])
     };
     judge_all(
         &[
@@ -112,6 +114,12 @@ fn numbers_that_are_none_are_refused_with_line_and_column() {
             rating("a rating too large for a float", "1e39"),
             rating("a rating with a comma for a point", "3;5"),
             time("a time in words", "yesterday"),
+            data("a time in words for a model that reads an order", "user,item,timestamp\n1,2,yesterday\n1,3,today\n")
+                .with("--model markov --valid-fraction 0 --out out")
+                .refused(3, &["f.csv:2: column 3 (time): found \"yesterday\"", "because markov reads an order"]),
+            data("dates that may be either", "user,item,date\n1,2,1/2/2020\n1,3,3/2/2020\n")
+                .with("--split time")
+                .refused(3, &["of which none says what is the day", "--time-format \"%m/%d/%Y\" or \"%d/%m/%Y\""]),
             time("a day that there is not", "2020-02-30"),
             time("a time too large for 64 bits", "99999999999999999999999"),
             time("a time that is NaN", "nan"),
@@ -289,6 +297,8 @@ fn odd_but_honest_data_are_accepted() {
             data("Windows line ends and a byte order mark", "\u{feff}user,item\r\n1,2\r\n\r\n3,4\r\n"),
             data("no newline at the end", "user;item\n1;2"),
             data("a gzip file under another name", gzip(&many_rows())),
+            data("times in words, for who needs none", "user,item,timestamp\n1,2,yesterday\n1,3,today\n"),
+            data("a column of times with a gap", "user,item,timestamp\n1,2,1700000000\n1,3,\n"),
             data("pairs that come twice", "user,item\n1,2\n1,2\n3,2\n"),
             data("one user and one item", "user,item\n1,2\n"),
             Case::new(

@@ -13,6 +13,7 @@ const OUT_OF_RANGE: &[(&str, &str, &str)] = &[
     ("threads", "1025", "a whole number from 1 to 1024, or 0 for all"),
     ("data.format", "xml", "unknown format \"xml\""),
     ("data.min_rating", "nan", "a finite number"),
+    ("data.time_format", "%d.%m", "a pattern with a year, a month and a day"),
     ("data.min_user_interactions", "-1", "a whole number of 0 or more"),
     ("data.min_item_interactions", "many", "a whole number of 0 or more"),
     ("data.duplicates", "keep", "unknown way to treat duplicates \"keep\""),
