@@ -163,11 +163,10 @@ impl WithCold {
         self.cold.items.iter().for_each(|&item| row[item as usize] = below);
     }
 
-    /// The length of the longest vector of an item that training has.
-    fn longest_item(&self) -> Result<f64> {
-        let vectors = self.scorer.item_vectors()?;
-        let known = (0..).zip(vectors.rows()).filter(|(item, _)| !self.is_cold(*item));
-        Ok(known.map(|(_, row)| length(row)).fold(0.0, f64::max))
+    /// The length of the longest of the vectors of items that training has.
+    fn longest(&self, items: &Array2<f32>) -> f64 {
+        let known = (0..).zip(items.rows()).filter(|(item, _)| !self.is_cold(*item));
+        known.map(|(_, row)| length(row)).fold(0.0, f64::max)
     }
 
     fn popularity(&self) -> Vec<f32> {
@@ -292,8 +291,8 @@ impl Scorer for WithCold {
     /// The model's vector, how far below its other items the untrained ones are for this query, and
     /// whether popularity stands in for the model.
     fn query_vectors(&self, queries: &[Query<'_>]) -> Result<Array2<f32>> {
-        let width = self.scorer.item_vectors()?.ncols();
-        let longest = self.longest_item()?;
+        let items = self.scorer.item_vectors()?;
+        let (width, longest) = (items.ncols(), self.longest(&items));
         let ask = |queries: &[Query<'_>], _: &[usize]| {
             let rows = self.scorer.query_vectors(queries)?;
             // No score of the model is lower than minus the product of both lengths.
