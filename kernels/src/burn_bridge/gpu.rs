@@ -1,7 +1,6 @@
 //! Burn's tensors on GPUs. They live in the memory of our devices: a pass of an op takes them as
 //! they are, and nothing is copied.
 
-use std::fmt::Debug;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use burn_autodiff::Autodiff;
@@ -13,6 +12,7 @@ use cubecl::client::ComputeClient;
 use cubecl::prelude::*;
 
 use super::op::{OnAnyTape, Op, OpBackend};
+pub use super::passes::{Made, Passes, Rows};
 use crate::gpu::cubes::sum_partials_kernel;
 use crate::gpu::{Client, Gpu, GpuArray, cubes_for, launch};
 use crate::probe::{Found, Place};
@@ -26,41 +26,6 @@ pub type Vulkan = OnGpu<cubecl::wgpu::WgpuRuntime>;
 /// Burn on CUDA.
 #[cfg(feature = "cuda")]
 pub type Cuda = OnGpu<cubecl::cuda::CudaRuntime>;
-
-/// A matrix on a GPU that an op reads.
-#[derive(Debug, Clone, Copy)]
-pub struct Rows<'a> {
-    /// The values, row-major.
-    pub values: &'a Buffer<f32>,
-    /// Number of rows.
-    pub rows: usize,
-    /// Number of columns.
-    pub columns: usize,
-}
-
-/// What an op answers on a GPU: a matrix, and what the backward pass needs beside inputs and
-/// output.
-#[derive(Debug)]
-pub struct Made<K> {
-    /// The values, row-major.
-    pub values: Buffer<f32>,
-    /// Number of columns.
-    pub columns: usize,
-    /// What is kept.
-    pub kept: K,
-}
-
-/// The kernels of an op: what [`Op`] does on the processor.
-pub trait Passes<const N: usize>: Sized {
-    /// What the forward pass keeps for the backward pass.
-    type Kept: Debug + Send + Sync + 'static;
-
-    /// The value.
-    fn forward_on(&self, gpu: &Gpu, inputs: [Rows<'_>; N]) -> Made<Self::Kept>;
-
-    /// The gradient of each input, given the gradient of the output, which has at least one row.
-    fn backward_on(&self, gpu: &Gpu, inputs: [Rows<'_>; N], kept: &Self::Kept, gradient: Rows<'_>) -> [Buffer<f32>; N];
-}
 
 /// A runtime by which we reach GPUs.
 pub(crate) trait Reached: CubeRuntime {

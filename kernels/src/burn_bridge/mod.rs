@@ -27,6 +27,8 @@ mod local_attention;
 mod op;
 #[cfg(feature = "gpu")]
 mod pairs;
+#[cfg(feature = "gpu")]
+mod passes;
 mod residual_norm;
 mod row_dots;
 mod row_softmax;
@@ -45,14 +47,14 @@ pub use burn_flex::Flex;
 pub use drawn_loss::{Drawn, DrawnKind, drawn_loss};
 pub use drop::{Drop, dropout};
 pub use gather::gather;
-#[cfg(feature = "gpu")]
-pub use gpu::Passes;
 pub use gru::{gru, gru_cell};
 pub use linear::linear;
 pub use local_attention::local_attention;
 #[cfg(not(feature = "gpu"))]
 pub use op::Passes;
-pub use op::{Matrix, OnAnyTape, Op, OpBackend, Output, Tape, on_tape_of, to_buffer, to_tensor};
+pub use op::{Matrix, OnAnyTape, Op, OpBackend, Output, Tape, to_buffer, to_tensor};
+#[cfg(feature = "gpu")]
+pub use passes::Passes;
 pub use residual_norm::residual_norm;
 pub use row_dots::row_dots;
 pub use row_softmax::row_softmax;
@@ -60,3 +62,4 @@ pub use scaled_sum::scaled_sum;
 pub use sequences::Sequences;
 pub use softmax_loss::{LossScratch, softmax_loss};
 pub use spectral::spectral_filter;
+pub use tape::on_tape_of;

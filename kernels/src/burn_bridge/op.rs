@@ -1,15 +1,13 @@
-//! An op for Burn: passes over plain matrices, and the backends and tapes that run it.
+//! An op for Burn: passes over plain matrices, and what backends and tapes must do to run it.
 
 use std::fmt::Debug;
 
-use burn_autodiff::Autodiff;
-use burn_flex::Flex;
 use burn_tensor::backend::{AutodiffBackend, Backend};
 use burn_tensor::ops::FloatTensor;
 use burn_tensor::{Tensor, TensorPrimitive};
 
 #[cfg(feature = "gpu")]
-use super::gpu::Passes;
+use super::passes::Passes;
 use crate::{Buffer, Device};
 
 /// Rows that one task of a row-wise op takes.
@@ -78,7 +76,7 @@ pub trait OpBackend: Backend {
     }
 
     /// Where the tensors of one of our devices live. The device should be one of those that the
-    /// backend is for: see [`on_tape_of`].
+    /// backend is for: see [`super::on_tape_of`].
     fn place(device: &Device) -> Self::Device;
 
     /// The numbers of a buffer as a matrix. On a GPU both are the same memory.
@@ -100,15 +98,6 @@ pub trait OnAnyTape {
 
     /// Does it.
     fn run<T: Tape>(self) -> Self::Answer;
-}
-
-/// Does something on the tape that belongs to a device.
-pub fn on_tape_of<W: OnAnyTape>(device: &Device, work: W) -> W::Answer {
-    match device {
-        Device::Cpu => work.run::<Autodiff<Flex>>(),
-        #[cfg(feature = "gpu")]
-        Device::Gpu(gpu) => super::gpu::on_tape_of(gpu, work),
-    }
 }
 
 /// The numbers of a buffer as a matrix: see [`OpBackend::to_tensor`].

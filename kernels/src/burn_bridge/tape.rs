@@ -7,11 +7,23 @@ use burn_autodiff::checkpoint::base::Checkpointer;
 use burn_autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn_autodiff::grads::Gradients;
 use burn_autodiff::ops::{Backward, Ops, OpsKind};
+use burn_flex::Flex;
 use burn_tensor::backend::AutodiffBackend;
 use burn_tensor::ops::FloatTensor;
 
-use super::op::{Op, OpBackend};
+#[cfg(feature = "gpu")]
+use super::gpu;
+use super::op::{OnAnyTape, Op, OpBackend};
 use crate::{Buffer, Device};
+
+/// Does something on the tape that belongs to a device.
+pub fn on_tape_of<W: OnAnyTape>(device: &Device, work: W) -> W::Answer {
+    match device {
+        Device::Cpu => work.run::<Autodiff<Flex>>(),
+        #[cfg(feature = "gpu")]
+        Device::Gpu(gpu) => gpu::on_tape_of(gpu, work),
+    }
+}
 
 /// The step of the tape that belongs to an op.
 #[derive(Debug)]
