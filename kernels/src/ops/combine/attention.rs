@@ -24,10 +24,10 @@ mod on_gpu;
 #[cfg(test)]
 mod tests;
 
-pub(super) use chunks::{Arrived, Factors, Group, Names, Passes};
+pub(super) use chunks::{Arrived, Chunk, Group, Names, Passes};
 use chunks::{differentiate_chunks, move_chunks, pool_chunks};
 #[cfg(feature = "gpu")]
-pub(super) use on_gpu::OnGpu;
+pub(super) use on_gpu::{Input, OnGpu};
 
 /// A build without GPUs asks nothing of a kind.
 #[cfg(not(feature = "gpu"))]
@@ -152,7 +152,7 @@ pub fn forward<A: Attention>(
         #[cfg(feature = "gpu")]
         Device::Gpu(_) if layers.cells().is_empty() => {}
         #[cfg(feature = "gpu")]
-        Device::Gpu(gpu) => shape.forward_on(gpu, parameters, layers, out, &mut workspace.gpu),
+        Device::Gpu(gpu) => shape.forward_on(Input { gpu, parameters, layers }, out, &mut workspace.gpu),
     }
     Ok(())
 }
@@ -185,7 +185,9 @@ pub fn backward<A: Attention>(
             sum_partials(gpu, parameters, shape.n_parameters(), 0, gradients.parameters, 0);
         }
         #[cfg(feature = "gpu")]
-        Device::Gpu(gpu) => shape.backward_on(gpu, parameters, layers, reached, gradients, &mut workspace.gpu),
+        Device::Gpu(gpu) => {
+            shape.backward_on(Input { gpu, parameters, layers }, reached, gradients, &mut workspace.gpu)
+        }
     }
     Ok(())
 }
@@ -217,7 +219,7 @@ pub fn tangent<A: Attention>(
         #[cfg(feature = "gpu")]
         Device::Gpu(_) if layers.cells().is_empty() => {}
         #[cfg(feature = "gpu")]
-        Device::Gpu(gpu) => shape.tangent_on(gpu, parameters, layers, motion, d_pooled, &mut workspace.gpu),
+        Device::Gpu(gpu) => shape.tangent_on(Input { gpu, parameters, layers }, motion, d_pooled, &mut workspace.gpu),
     }
     Ok(())
 }

@@ -6,8 +6,8 @@ use super::AdditiveShape;
 use crate::Buffer;
 use crate::gpu::cubes::cubes_for_rows;
 use crate::gpu::tile::{Lying, deep_product, product, sum_partials};
-use crate::gpu::{Gpu, UNITS, cubes_for, launch};
-use crate::ops::combine::attention::{OnGpu, Pooled, Reached};
+use crate::gpu::{UNITS, cubes_for, launch};
+use crate::ops::combine::attention::{Input, OnGpu, Pooled, Reached};
 use crate::ops::combine::gpu::{line_sums, pool, stack_rows};
 use crate::ops::combine::layers::{Gradients, Layers, Motion};
 
@@ -42,7 +42,7 @@ pub struct Scratch {
 }
 
 /// Stacks the rows, and works out `hidden` and `scores` of them.
-fn score(gpu: &Gpu, shape: &AdditiveShape, parameters: &Buffer<f32>, layers: &Layers<'_>, scratch: &mut Scratch) {
+fn score(shape: &AdditiveShape, Input { gpu, parameters, layers }: Input<'_>, scratch: &mut Scratch) {
     let Scratch { stack, hidden, scores, .. } = scratch;
     let (dim, rows) = (shape.dim, layers.hops.len() * layers.range.len());
     stack_rows(gpu, layers, stack);
@@ -69,17 +69,10 @@ fn score(gpu: &Gpu, shape: &AdditiveShape, parameters: &Buffer<f32>, layers: &La
 impl OnGpu for AdditiveShape {
     type GpuScratch = Scratch;
 
-    fn forward_on(
-        &self,
-        gpu: &Gpu,
-        parameters: &Buffer<f32>,
-        layers: &Layers<'_>,
-        out: Pooled<'_>,
-        scratch: &mut Scratch,
-    ) {
-        let Layers { dim, hops, range } = layers;
+    fn forward_on(&self, input: Input<'_>, out: Pooled<'_>, scratch: &mut Scratch) {
+        let Input { gpu, parameters, layers: Layers { dim, hops, range } } = input;
         let (n, first, n_hops) = (range.len(), range.start, hops.len());
-        score(gpu, self, parameters, layers, scratch);
+        score(self, input, scratch);
         // SAFETY: the kernel stays below the rows of the range, which the caller checked to be
         // inside `attention`; there is a score for each layer and row of the range.
         unsafe {
@@ -100,19 +93,12 @@ impl OnGpu for AdditiveShape {
         pool(gpu, (n, *dim, n_hops), (out.attention, first), &scratch.stack, (out.pooled, first), false);
     }
 
-    fn backward_on(
-        &self,
-        gpu: &Gpu,
-        parameters: &Buffer<f32>,
-        layers: &Layers<'_>,
-        reached: Reached<'_>,
-        gradients: Gradients<'_>,
-        scratch: &mut Scratch,
-    ) {
+    fn backward_on(&self, input: Input<'_>, reached: Reached<'_>, gradients: Gradients<'_>, scratch: &mut Scratch) {
+        let Input { gpu, parameters, layers } = input;
         let Reached { attention, g } = reached;
         let Gradients { direct, parameters: d_parameters } = gradients;
         let (n, first, n_hops, dim) = (layers.range.len(), layers.range.start as u32, layers.hops.len(), self.dim);
-        score(gpu, self, parameters, layers, scratch);
+        score(self, input, scratch);
         let (rows, width) = (n_hops * n, self.hidden);
         let Scratch { stack, hidden, scores, slopes, through, partials, back, .. } = scratch;
         slopes.resize_on(gpu, rows);
@@ -182,18 +168,11 @@ impl OnGpu for AdditiveShape {
         }
     }
 
-    fn tangent_on(
-        &self,
-        gpu: &Gpu,
-        parameters: &Buffer<f32>,
-        layers: &Layers<'_>,
-        motion: Motion<'_>,
-        d_pooled: &mut Buffer<f32>,
-        scratch: &mut Scratch,
-    ) {
+    fn tangent_on(&self, input: Input<'_>, motion: Motion<'_>, d_pooled: &mut Buffer<f32>, scratch: &mut Scratch) {
+        let Input { gpu, parameters, layers } = input;
         let (range, moved) = (&layers.range, motion.parameters);
         let (n, n_hops, dim, width) = (range.len(), layers.hops.len(), self.dim, self.hidden);
-        score(gpu, self, parameters, layers, scratch);
+        score(self, input, scratch);
         let Scratch { stack, stack_dot, hidden, hidden_dot, hidden_moved, scores, slopes, .. } = scratch;
         stack_rows(gpu, &Layers { hops: motion.hops, ..layers.clone() }, stack_dot);
         let (rows, lies) = (n_hops * n, Lying::rows(self.weight().start, dim));

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::AdditiveShape;
 use crate::elementary::tanh;
-use crate::ops::combine::attention::{Arrived, Attention, Factors, Group, Names, Passes};
+use crate::ops::combine::attention::{Arrived, Attention, Chunk, Group, Names, Passes};
 use crate::ops::combine::groups::{CHUNK, Rows};
 use crate::ops::combine::layers::MAX_HOPS;
 use crate::ops::combine::weights::{attend, centre, row_dots, scale_rows, through_bound};
@@ -52,10 +52,10 @@ impl Passes for AdditiveShape {
         }
     }
 
-    fn forward_chunk(&self, now: Factors<'_, Matrices>, rows: Rows<'_>, scratch: &mut Scratch, pooled: &mut [f32]) {
-        let Scratch { hidden, scores, weights, .. } = scratch;
+    fn forward_chunk(&self, now: Chunk<'_, Matrices>, scratch: &mut Scratch, pooled: &mut [f32]) {
+        let (rows, Scratch { hidden, scores, weights, .. }) = (now.rows, scratch);
         for k in 0..self.n_hops() {
-            self.score(&now, rows, k, hidden, &mut scores[layer(k, rows)]);
+            self.score(&now, k, hidden, &mut scores[layer(k, rows)]);
         }
         attend(scores, &now.flat[self.theta()], self.bound, self.temperature, weights);
         for k in 0..self.n_hops() {
@@ -69,15 +69,14 @@ impl Passes for AdditiveShape {
 
     fn backward_chunk(
         &self,
-        now: Factors<'_, Matrices>,
+        now: Chunk<'_, Matrices>,
         transposed: &Matrices,
-        rows: Rows<'_>,
         arrived: Arrived<'_>,
         group: &mut Group<Scratch>,
         direct: [&mut [f32]; MAX_HOPS],
     ) {
         let Group { scratch: Scratch { hidden, scores, weights, slopes, e_rows, .. }, d_parameters } = group;
-        let (n_hops, dim, n) = (self.n_hops(), self.dim, rows.n);
+        let (n_hops, dim, rows, n) = (self.n_hops(), self.dim, now.rows, now.rows.n);
         for k in 0..n_hops {
             row_dots(dim, arrived.g, rows.layer(k), &mut slopes[layer(k, rows)]);
             for (row, a) in arrived.attention.chunks_exact(n_hops).enumerate() {
@@ -88,7 +87,7 @@ impl Passes for AdditiveShape {
         for (k, direct) in direct.into_iter().take(n_hops).enumerate() {
             let slopes = &mut slopes[layer(k, rows)];
             d_parameters[k] += slopes.iter().sum::<f32>();
-            self.score(&now, rows, k, hidden, &mut scores[layer(k, rows)]);
+            self.score(&now, k, hidden, &mut scores[layer(k, rows)]);
             through_bound(&scores[layer(k, rows)], self.bound, slopes);
             let (d_bias, d_query) = d_parameters[self.bias().start..].split_at_mut(self.hidden);
             deltas(&now.flat[self.query()], slopes, &mut hidden[..n * self.hidden], d_bias, d_query);
@@ -103,18 +102,16 @@ impl Passes for AdditiveShape {
 
     fn tangent_chunk(
         &self,
-        now: Factors<'_, Matrices>,
-        moved: Factors<'_, Matrices>,
-        rows: Rows<'_>,
-        d_rows: Rows<'_>,
+        now: Chunk<'_, Matrices>,
+        moved: Chunk<'_, Matrices>,
         scratch: &mut Scratch,
         d_pooled: &mut [f32],
     ) {
         let Scratch { hidden, hidden_dot, scores, weights, slopes, .. } = scratch;
-        let (dim, n) = (self.dim, rows.n);
+        let (dim, rows, n) = (self.dim, now.rows, now.rows.n);
         for k in 0..self.n_hops() {
-            self.score(&now, rows, k, hidden, &mut scores[layer(k, rows)]);
-            let (e, e_dot) = (Left::rows(rows.layer(k), n, dim), Left::rows(d_rows.layer(k), n, dim));
+            self.score(&now, k, hidden, &mut scores[layer(k, rows)]);
+            let (e, e_dot) = (Left::rows(rows.layer(k), n, dim), Left::rows(moved.rows.layer(k), n, dim));
             product(e_dot, now.matrices.weight.all(), COLUMN_BLOCK, Store::Overwrite, hidden_dot, self.hidden);
             product(e, moved.matrices.weight.all(), COLUMN_BLOCK, Store::Add, hidden_dot, self.hidden);
             let (query, slopes) = (&now.flat[self.query()], &mut slopes[layer(k, rows)]);
@@ -127,7 +124,7 @@ impl Passes for AdditiveShape {
         centre(weights, slopes, self.temperature, n);
         for k in 0..self.n_hops() {
             scale_rows(dim, &slopes[layer(k, rows)], rows.layer(k), k > 0, d_pooled);
-            scale_rows(dim, &weights[layer(k, rows)], d_rows.layer(k), true, d_pooled);
+            scale_rows(dim, &weights[layer(k, rows)], moved.rows.layer(k), true, d_pooled);
         }
     }
 }
@@ -139,8 +136,8 @@ fn layer(k: usize, rows: Rows<'_>) -> Range<usize> {
 
 impl AdditiveShape {
     /// `hidden = tanh(W e + b)` and `out = q . hidden` for the rows of layer `k`.
-    fn score(&self, now: &Factors<'_, Matrices>, rows: Rows<'_>, k: usize, hidden: &mut [f32], out: &mut [f32]) {
-        let e = Left::rows(rows.layer(k), rows.n, self.dim);
+    fn score(&self, now: &Chunk<'_, Matrices>, k: usize, hidden: &mut [f32], out: &mut [f32]) {
+        let e = Left::rows(now.rows.layer(k), now.rows.n, self.dim);
         product(e, now.matrices.weight.all(), COLUMN_BLOCK, Store::Overwrite, hidden, self.hidden);
         activate(&now.flat[self.bias()], &now.flat[self.query()], hidden, out);
     }

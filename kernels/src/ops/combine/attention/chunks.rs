@@ -15,11 +15,13 @@ pub struct Names {
     pub(in crate::ops::combine) tangent: &'static str,
 }
 
-/// Parameters, or their motion: flat, and as factors of products.
+/// What every pass of one chunk reads: parameters, flat and as factors of products, and rows; or
+/// the motion of both.
 #[derive(Debug)]
-pub struct Factors<'a, M> {
+pub struct Chunk<'a, M> {
     pub(in crate::ops::combine) flat: &'a [f32],
     pub(in crate::ops::combine) matrices: &'a M,
+    pub(in crate::ops::combine) rows: Rows<'a>,
 }
 
 /// What the backward pass of one chunk starts from, for the chunk's rows.
@@ -58,13 +60,7 @@ pub trait Passes: Debug + Clone + Copy + PartialEq + Send + Sync + 'static {
     fn resize(&self, scratch: &mut Self::Scratch);
 
     /// Pools the rows of a chunk, and leaves their weights.
-    fn forward_chunk(
-        &self,
-        now: Factors<'_, Self::Matrices>,
-        rows: Rows<'_>,
-        scratch: &mut Self::Scratch,
-        pooled: &mut [f32],
-    );
+    fn forward_chunk(&self, now: Chunk<'_, Self::Matrices>, scratch: &mut Self::Scratch, pooled: &mut [f32]);
 
     /// The weights that [`Passes::forward_chunk`] left: `[K + 1, CHUNK]`.
     fn weights(scratch: &Self::Scratch) -> &[f32];
@@ -73,9 +69,8 @@ pub trait Passes: Debug + Clone + Copy + PartialEq + Send + Sync + 'static {
     /// parameters'.
     fn backward_chunk(
         &self,
-        now: Factors<'_, Self::Matrices>,
+        now: Chunk<'_, Self::Matrices>,
         transposed: &Self::Matrices,
-        rows: Rows<'_>,
         arrived: Arrived<'_>,
         group: &mut Group<Self::Scratch>,
         direct: [&mut [f32]; MAX_HOPS],
@@ -84,10 +79,8 @@ pub trait Passes: Debug + Clone + Copy + PartialEq + Send + Sync + 'static {
     /// How the pooled rows of a chunk move.
     fn tangent_chunk(
         &self,
-        now: Factors<'_, Self::Matrices>,
-        moved: Factors<'_, Self::Matrices>,
-        rows: Rows<'_>,
-        d_rows: Rows<'_>,
+        now: Chunk<'_, Self::Matrices>,
+        moved: Chunk<'_, Self::Matrices>,
         scratch: &mut Self::Scratch,
         d_pooled: &mut [f32],
     );
@@ -109,9 +102,9 @@ pub(super) fn pool_chunks<A: Attention>(
     for_groups(range.clone(), rows_per_group, groups, outputs, &|group_rows, group, [pooled, attention]| {
         let first = group_rows.start;
         for (from, n) in chunks(group_rows) {
-            let now = Factors { flat: parameters, matrices };
+            let now = Chunk { flat: parameters, matrices, rows: Rows::new(layers.hops, dim, (from, n)) };
             let pooled = &mut pooled[(from - first) * dim..][..n * dim];
-            shape.forward_chunk(now, Rows::new(layers.hops, dim, (from, n)), &mut group.scratch, pooled);
+            shape.forward_chunk(now, &mut group.scratch, pooled);
             let weights = A::weights(&group.scratch);
             for (row, attention) in attention[(from - first) * n_hops..].chunks_exact_mut(n_hops).take(n).enumerate() {
                 attention.iter_mut().enumerate().for_each(|(k, a)| *a = weights[k * CHUNK + row]);
@@ -140,10 +133,10 @@ pub(super) fn differentiate_chunks<A: Attention>(
         group.d_parameters.resize(shape.n_parameters(), 0.0);
         let first = group_rows.start;
         for (from, n) in chunks(group_rows) {
-            let now = Factors { flat: parameters, matrices };
+            let now = Chunk { flat: parameters, matrices, rows: Rows::new(layers.hops, dim, (from, n)) };
             let arrived = Arrived { attention: rows(attention, n_hops, from, n), g: rows(g, dim, from, n) };
             let direct = direct.each_mut().map(|d| d.get_mut((from - first) * dim..).unwrap_or_default());
-            shape.backward_chunk(now, transposed, Rows::new(layers.hops, dim, (from, n)), arrived, group, direct);
+            shape.backward_chunk(now, transposed, arrived, group, direct);
         }
     });
     add_groups(groups.iter().map(|group| &group.d_parameters[..]), gradients.parameters.host_mut());
@@ -166,11 +159,10 @@ pub(super) fn move_chunks<A: Attention>(
     for_groups(range.clone(), rows_per_group, groups, outputs, &|group_rows, group, [d_pooled]| {
         let first = group_rows.start;
         for (from, n) in chunks(group_rows) {
-            let now = Factors { flat: parameters, matrices };
-            let moved = Factors { flat: d_parameters, matrices: moved };
-            let [here, d_here] = [layers.hops, motion.hops].map(|hops| Rows::new(hops, dim, (from, n)));
+            let now = Chunk { flat: parameters, matrices, rows: Rows::new(layers.hops, dim, (from, n)) };
+            let moved = Chunk { flat: d_parameters, matrices: moved, rows: Rows::new(motion.hops, dim, (from, n)) };
             let d_pooled = &mut d_pooled[(from - first) * dim..][..n * dim];
-            shape.tangent_chunk(now, moved, here, d_here, &mut group.scratch, d_pooled);
+            shape.tangent_chunk(now, moved, &mut group.scratch, d_pooled);
         }
     });
 }

@@ -9,7 +9,7 @@ use crate::Buffer;
 use crate::gpu::cubes::cubes_for_rows;
 use crate::gpu::tile::{Lying, product};
 use crate::gpu::{Gpu, cubes_for, launch};
-use crate::ops::combine::attention::Attention;
+use crate::ops::combine::attention::{Attention, Input};
 use crate::ops::combine::gpu::stack_rows;
 use crate::ops::combine::layers::Layers;
 
@@ -128,10 +128,8 @@ fn cross_dots(
 /// Queries, keys, scores and softmax of the rows of `range`, and their mean weights from row
 /// `first` of `means` on.
 fn attend(
-    gpu: &Gpu,
     shape: &DotShape,
-    parameters: &Buffer<f32>,
-    layers: &Layers<'_>,
+    Input { gpu, parameters, layers }: Input<'_>,
     (means, first): (&mut Buffer<f32>, usize),
     scratch: &mut Scratch,
 ) {

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::DotShape;
-use crate::ops::combine::attention::{Arrived, Attention, Factors, Group, Names, Passes};
-use crate::ops::combine::groups::{CHUNK, Rows};
+use crate::ops::combine::attention::{Arrived, Attention, Chunk, Group, Names, Passes};
+use crate::ops::combine::groups::CHUNK;
 use crate::ops::combine::layers::MAX_HOPS;
 use crate::ops::combine::weights::{attend, centre, row_dots, scale_rows, through_bound};
 use crate::tile::{COLUMN_BLOCK, Left, Panels, ROW_BLOCK, Store, product};
@@ -71,9 +71,9 @@ impl Passes for DotShape {
         }
     }
 
-    fn forward_chunk(&self, now: Factors<'_, Matrices>, rows: Rows<'_>, scratch: &mut Scratch, pooled: &mut [f32]) {
-        let (dim, n) = (self.dim, rows.n);
-        scratch.attend(self, &now, rows);
+    fn forward_chunk(&self, now: Chunk<'_, Matrices>, scratch: &mut Scratch, pooled: &mut [f32]) {
+        let (dim, rows, n) = (self.dim, now.rows, now.rows.n);
+        scratch.attend(self, &now);
         for k in 0..self.n_hops() {
             scale_rows(dim, &scratch.means[k * CHUNK..][..n], rows.layer(k), k > 0, &mut scratch.mix[..n * dim]);
         }
@@ -87,16 +87,16 @@ impl Passes for DotShape {
 
     fn backward_chunk(
         &self,
-        now: Factors<'_, Matrices>,
+        now: Chunk<'_, Matrices>,
         transposed: &Matrices,
-        rows: Rows<'_>,
         arrived: Arrived<'_>,
         group: &mut Group<Scratch>,
         mut direct: [&mut [f32]; MAX_HOPS],
     ) {
         let Group { scratch, d_parameters } = group;
-        scratch.attend(self, &now, rows);
-        let (n_hops, dim, key_dim, n, g) = (self.n_hops(), self.dim, self.key_dim, rows.n, arrived.g);
+        scratch.attend(self, &now);
+        let (n_hops, dim, key_dim, g) = (self.n_hops(), self.dim, self.key_dim, arrived.g);
+        let (rows, n) = (now.rows, now.rows.n);
         let Scratch { queries, keys, d_queries, d_keys, scores, softmax, slopes, .. } = scratch;
         let Scratch { means, values, mix, other, right, .. } = scratch;
         let y = &mut other[..n * dim];
@@ -138,15 +138,14 @@ impl Passes for DotShape {
 
     fn tangent_chunk(
         &self,
-        now: Factors<'_, Matrices>,
-        moved: Factors<'_, Matrices>,
-        rows: Rows<'_>,
-        d_rows: Rows<'_>,
+        now: Chunk<'_, Matrices>,
+        moved: Chunk<'_, Matrices>,
         scratch: &mut Scratch,
         d_pooled: &mut [f32],
     ) {
-        scratch.attend(self, &now, rows);
-        let (n_hops, dim, key_dim, n) = (self.n_hops(), self.dim, self.key_dim, rows.n);
+        scratch.attend(self, &now);
+        let (n_hops, dim, key_dim) = (self.n_hops(), self.dim, self.key_dim);
+        let (rows, d_rows, n) = (now.rows, moved.rows, now.rows.n);
         let (matrices, matrices_dot) = (now.matrices, moved.matrices);
         let Scratch { queries, keys, d_queries, d_keys, scores, softmax, slopes, .. } = scratch;
         let Scratch { means, values: means_dot, mix, other, .. } = scratch;
@@ -190,8 +189,8 @@ impl Passes for DotShape {
 
 impl Scratch {
     /// Queries, keys, scores, softmax and mean weights of the chunk's rows.
-    fn attend(&mut self, shape: &DotShape, now: &Factors<'_, Matrices>, rows: Rows<'_>) {
-        let (n_hops, key_dim, n) = (shape.n_hops(), shape.key_dim, rows.n);
+    fn attend(&mut self, shape: &DotShape, now: &Chunk<'_, Matrices>) {
+        let (n_hops, key_dim, rows, n) = (shape.n_hops(), shape.key_dim, now.rows, now.rows.n);
         for k in 0..n_hops {
             let e = Left::rows(rows.layer(k), n, shape.dim);
             for (matrix, out) in [(&now.matrices.query, &mut self.queries), (&now.matrices.key, &mut self.keys)] {

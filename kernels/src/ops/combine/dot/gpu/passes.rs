@@ -4,8 +4,8 @@ use super::kernels::{direct_kernel, means_dot_kernel, mix_kernel, slopes_kernel}
 use super::{Scratch, Sizes, across, attend, cross_dots};
 use crate::Buffer;
 use crate::gpu::tile::{Lying, deep_product, product};
-use crate::gpu::{Gpu, cubes_for, launch};
-use crate::ops::combine::attention::{OnGpu, Pooled, Reached};
+use crate::gpu::{cubes_for, launch};
+use crate::ops::combine::attention::{Input, OnGpu, Pooled, Reached};
 use crate::ops::combine::dot::DotShape;
 use crate::ops::combine::gpu::{line_sums, pool, stack_rows};
 use crate::ops::combine::layers::{Gradients, Layers, Motion};
@@ -15,17 +15,11 @@ use crate::ops::copy_rows::gpu::copy;
 impl OnGpu for DotShape {
     type GpuScratch = Scratch;
 
-    fn forward_on(
-        &self,
-        gpu: &Gpu,
-        parameters: &Buffer<f32>,
-        layers: &Layers<'_>,
-        out: Pooled<'_>,
-        scratch: &mut Scratch,
-    ) {
+    fn forward_on(&self, input: Input<'_>, out: Pooled<'_>, scratch: &mut Scratch) {
+        let Input { gpu, parameters, layers } = input;
         let Sizes { n, first, n_hops, dim, .. } = Sizes::new(self, layers);
         let Pooled { pooled, attention } = out;
-        attend(gpu, self, parameters, layers, (attention, first), scratch);
+        attend(self, input, (attention, first), scratch);
         let Scratch { stack, mix, lines, .. } = scratch;
         mix.resize_on(gpu, n * dim);
         pool(gpu, (n, dim, n_hops), (attention, first), stack, (mix, 0), false);
@@ -33,21 +27,14 @@ impl OnGpu for DotShape {
         copy(gpu, lines, 0, pooled, first * dim, n * dim);
     }
 
-    fn backward_on(
-        &self,
-        gpu: &Gpu,
-        parameters: &Buffer<f32>,
-        layers: &Layers<'_>,
-        reached: Reached<'_>,
-        gradients: Gradients<'_>,
-        scratch: &mut Scratch,
-    ) {
+    fn backward_on(&self, input: Input<'_>, reached: Reached<'_>, gradients: Gradients<'_>, scratch: &mut Scratch) {
+        let Input { gpu, parameters, layers } = input;
         let sizes @ Sizes { n, first, n_hops, dim, key_dim, bound, scale, share } = Sizes::new(self, layers);
         let Gradients { direct, parameters: d_parameters } = gradients;
         let g = reached.g;
         let mut means = std::mem::take(&mut scratch.means);
         means.resize_on(gpu, n * n_hops);
-        attend(gpu, self, parameters, layers, (&mut means, 0), scratch);
+        attend(self, input, (&mut means, 0), scratch);
         let Scratch { stack, to_queries, to_keys, queries, keys, d_queries, d_keys, scores, softmax, .. } = scratch;
         let Scratch { slopes, values, through, mix, lines: y, partials, .. } = scratch;
         let value = (parameters, Lying::rows(self.value().start, dim));
@@ -135,20 +122,13 @@ impl OnGpu for DotShape {
         scratch.means = means;
     }
 
-    fn tangent_on(
-        &self,
-        gpu: &Gpu,
-        parameters: &Buffer<f32>,
-        layers: &Layers<'_>,
-        motion: Motion<'_>,
-        d_pooled: &mut Buffer<f32>,
-        scratch: &mut Scratch,
-    ) {
+    fn tangent_on(&self, input: Input<'_>, motion: Motion<'_>, d_pooled: &mut Buffer<f32>, scratch: &mut Scratch) {
+        let Input { gpu, parameters, layers } = input;
         let sizes @ Sizes { n, first, n_hops, dim, key_dim, bound, scale, share } = Sizes::new(self, layers);
         let moved = motion.parameters;
         let mut means = std::mem::take(&mut scratch.means);
         means.resize_on(gpu, n * n_hops);
-        attend(gpu, self, parameters, layers, (&mut means, 0), scratch);
+        attend(self, input, (&mut means, 0), scratch);
         let Scratch { stack, stack_dot, queries, keys, d_queries, d_keys, part, scores, softmax, slopes, .. } = scratch;
         let Scratch { others, means_dot, mix, mix_dot, lines, lines_dot, .. } = scratch;
         stack_rows(gpu, &Layers { hops: motion.hops, ..layers.clone() }, stack_dot);
