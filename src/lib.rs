@@ -65,7 +65,7 @@ pub use error::{Place, RecError, Result};
 pub use eval::{Evaluator, HeldOut, LabeledRows, MetricAt, Metrics, Protocol};
 pub use models::state::{State, Tensor};
 pub use models::{DegreeBucket, LayerWeights, Query, Scorer};
-pub use recommend::{Ranking, Recommender, Request};
+pub use recommend::{Live, Ranking, Reasons, Recommender, Request};
 pub use report::{Comparison, Report};
 pub use run::{Destination, Finished, Judged, JudgedPart, Loaded, Prepared, Run};
 pub use train::{EpochRecord, Evaluation, Observer, Silent, Stage, StagePlan, Stop};

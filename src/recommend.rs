@@ -2,9 +2,11 @@
 //! that it has never seen, and for items.
 
 mod answer;
+mod live;
 mod names;
 mod pairs;
 mod popularity;
+mod reasons;
 mod request;
 mod vectors;
 
@@ -19,7 +21,9 @@ use serde_json::Value;
 use crate::checkpoint::{self, Contents, EXCLUDE_SEEN, Ids, RECOVERED_FROM};
 use crate::error::{RecError, Result};
 use crate::models::Scorer;
+pub use live::Live;
 use names::Names;
+pub use reasons::Reasons;
 pub use request::Request;
 
 /// Items by name with their scores, best first.

@@ -180,6 +180,11 @@ fn length(row: ArrayView1<'_, f32>) -> f64 {
     row.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt()
 }
 
+fn nothing_known(model: &str) -> RecError {
+    RecError::unsupported(model, "the item has no training row: nothing is known of it")
+        .with_todo("add interactions with it to the training data, and train again")
+}
+
 /// The items and scores of one query's list.
 type List = (Vec<u32>, Vec<f32>);
 
@@ -279,8 +284,7 @@ impl Scorer for WithCold {
 
     fn similar_items(&self, item: ItemId, k: usize) -> Result<Vec<(ItemId, f32)>> {
         if self.is_cold(item.0) {
-            return Err(RecError::unsupported(self.model(), "the item has no training row: nothing is known of it")
-                .with_todo("add interactions with it to the training data, and train again"));
+            return Err(nothing_known(self.model()));
         }
         let mut similar = self.scorer.similar_items(item, (k + self.cold.items.len()).min(self.n_items()))?;
         similar.retain(|(item, _)| !self.is_cold(item.0));
@@ -315,6 +319,19 @@ impl Scorer for WithCold {
             }
         }
         Ok(row_matrix(vectors.nrows(), vectors.ncols() + 2, all))
+    }
+
+    fn shares(&self, query: &Query<'_>, item: ItemId) -> Result<Vec<(ItemId, f32)>> {
+        if self.is_cold(item.0) {
+            return Err(nothing_known(self.model()));
+        }
+        let history = self.histories(&[*query])?.remove(0);
+        let is_cold = query.user.is_some_and(|user| self.cold.users.binary_search(&user.0).is_ok());
+        if is_cold && history.is_empty() {
+            return Err(RecError::unsupported(self.model(), "the user has no training row: popularity answers")
+                .with_todo("pass a history"));
+        }
+        self.scorer.shares(&Query { user: query.user.filter(|_| !is_cold), history: &history }, item)
     }
 
     fn state(&self) -> State {

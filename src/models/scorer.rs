@@ -134,6 +134,17 @@ pub trait Scorer: Send + Sync {
         Err(no_vectors(self.model()))
     }
 
+    /// What each item of the history adds to the score of `item`, for models whose score is a sum
+    /// over the history: the shares add up to it. A known user's history is that of the training.
+    ///
+    /// # Errors
+    /// [`RecError::Unsupported`] for any other model, and as [`Scorer::scores`].
+    fn shares(&self, query: &Query<'_>, item: ItemId) -> Result<Vec<(ItemId, f32)>> {
+        let _ = (query, item);
+        Err(RecError::unsupported(self.model(), "its score is not a sum over the items of a history")
+            .with_todo("use a model that can give reasons: ease, item_knn, rp3beta or gf_cf"))
+    }
+
     /// Everything needed to answer the same queries with the same bits after a reload.
     fn state(&self) -> State;
 

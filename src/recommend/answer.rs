@@ -119,7 +119,7 @@ impl Asked<'_> {
             && self.penalty.is_some() == other.penalty.is_some()
     }
 
-    fn query(&self) -> Query<'_> {
+    pub(super) fn query(&self) -> Query<'_> {
         Query { user: self.user, history: &self.history }
     }
 

@@ -1,3 +1,4 @@
+mod live;
 mod requests;
 
 use gcnrec_graphs::UserId;

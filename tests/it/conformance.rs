@@ -263,6 +263,39 @@ fn neither_the_order_of_a_history_nor_a_repeat_in_it_changes_the_answer_of_a_mod
 }
 
 #[test]
+fn the_shares_of_a_linear_model_are_its_score_and_other_models_give_none() {
+    let mut linear = Vec::new();
+    for Model { recommender, .. } in models() {
+        let model = recommender.model();
+        let request = recommender.request().history(["i0", "i4", "i10"]);
+        let (item, score) = request.top().unwrap().remove(0);
+        if let Err(error) = request.reasons(&item, 9) {
+            let line = error.to_string();
+            assert!(line.starts_with(model) && line.contains("not a sum over the items of a history"), "{line}");
+            continue;
+        }
+        linear.push(model);
+        for request in [request, recommender.request().user("u2")] {
+            for item in recommender.items() {
+                let reasons = request.reasons(item, 99).unwrap();
+                let sum: f32 = reasons.shares.iter().map(|(_, share)| share).sum();
+                // Sums of fewer than 20 numbers below 2, in another order.
+                assert!((sum - reasons.score).abs() < 1e-5, "{model}: {sum} of {}", reasons.score);
+                assert_eq!(request.reasons(item, 1).unwrap().shares[..], reasons.shares[..reasons.shares.len().min(1)]);
+            }
+        }
+        // Without the strongest item of the history the score is lower by its share.
+        let (strongest, share) =
+            recommender.request().history(["i0", "i4", "i10"]).reasons(&item, 1).unwrap().shares.remove(0);
+        let rest = ["i0", "i4", "i10"].into_iter().filter(|met| *met != strongest);
+        let without = recommender.request().history(rest).reasons(&item, 1).unwrap().score;
+        assert!(share > 0.0 && (score - share - without).abs() < 1e-5, "{model}: {score} - {share}, {without}");
+    }
+    linear.sort_unstable();
+    assert_eq!(linear, ["ease", "gf_cf", "item_knn", "rp3beta"]);
+}
+
+#[test]
 fn a_new_user_without_a_history_is_refused_by_name_or_gets_what_everybody_gets() {
     for model in models() {
         let unknown = Query { user: Some(UserId(N_USERS as u32)), history: &[] };

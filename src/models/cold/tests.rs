@@ -105,6 +105,17 @@ fn nothing_is_similar_to_an_item_without_a_training_row() {
 }
 
 #[test]
+fn an_item_and_a_user_without_a_training_row_have_no_reasons() {
+    let refused = |user, item| {
+        let query = Query { user: Some(UserId(user)), history: &[] };
+        wrapped(true).shares(&query, ItemId(item)).unwrap_err().to_string()
+    };
+    assert!(refused(0, 3).contains("nothing is known of it"));
+    assert!(refused(2, 1).contains("popularity answers"));
+    assert!(refused(0, 1).starts_with("newest: its score is not a sum"));
+}
+
+#[test]
 fn a_model_of_which_everybody_is_known_stays_as_it_is_and_one_that_was_taught_more_knows_more() {
     let all = Interactions::from_pairs(1, 1, [(UserId(0), ItemId(0))]).unwrap();
     assert!(

@@ -170,6 +170,12 @@ impl Scorer for Ease {
         most_similar(&similarity, item, k)
     }
 
+    fn shares(&self, query: &Query<'_>, item: ItemId) -> Result<Vec<(ItemId, f32)>> {
+        check_item(ROW.name, "item", item, self.n_items)?;
+        let met = self.users.of(ROW.name, query)?;
+        Ok(met.iter().map(|&met| (ItemId(met), self.row(met as usize)[item.index()])).collect())
+    }
+
     fn state(&self) -> State {
         let mut state = State::default();
         state.put_f32("weights", &[self.n_items, self.n_items], self.weights.clone());

@@ -198,6 +198,25 @@ impl Scorer for GfCf {
         most_similar(scores.as_slice().expect("scores should be in the standard layout"), item, k)
     }
 
+    /// The column of `item` in the two filters, at the rows of the history: the walk is the same from
+    /// either end, so that of the linear filter is one of two steps from `item`.
+    fn shares(&self, query: &Query<'_>, item: ItemId) -> Result<Vec<(ItemId, f32)>> {
+        check_item(ROW.name, "item", item, self.n_items())?;
+        let met = self.users.of(ROW.name, query)?;
+        let mut linear = vec![0.0f32; self.n_items()];
+        for &user in self.by_item.of(item.index()) {
+            let share = self.per_user[user as usize];
+            self.users.row(user as usize).iter().for_each(|&other| linear[other as usize] += share);
+        }
+        let row = |item: usize| &self.vectors[item * self.factors..(item + 1) * self.factors];
+        let weight = (self.weight * (self.by_item.of(item.index()).len() as f64).sqrt()) as f32;
+        let share = |met: usize| {
+            let product: f32 = row(met).iter().zip(row(item.index())).map(|(a, b)| a * b).sum();
+            self.per_item[met] * (self.per_item[item.index()] * linear[met] + weight * product)
+        };
+        Ok(met.iter().map(|&met| (ItemId(met), share(met as usize))).collect())
+    }
+
     fn state(&self) -> State {
         let mut state = State::default();
         state.put_f32("vectors", &[self.n_items(), self.factors], self.vectors.clone());

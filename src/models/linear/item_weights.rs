@@ -185,6 +185,12 @@ impl Scorer for SparseItemModel {
         most_similar(&similarity, item, k)
     }
 
+    fn shares(&self, query: &Query<'_>, item: ItemId) -> Result<Vec<(ItemId, f32)>> {
+        check_item(self.name, "item", item, self.n_items())?;
+        let weight = |met: u32| self.weights.row(met).find(|(other, _)| *other == item.0).map_or(0.0, |(_, w)| w);
+        Ok(self.users.of(self.name, query)?.iter().map(|&met| (ItemId(met), weight(met))).collect())
+    }
+
     fn state(&self) -> State {
         let mut state = State::default();
         self.weights.put(&mut state);
