@@ -6,7 +6,9 @@ use gcnrec::internals::checkpoint;
 use gcnrec::internals::checkpoint::Contents;
 use gcnrec::internals::files::{LINES_LIMIT, read_small_text};
 use gcnrec::internals::report::{Cell, Table};
-use gcnrec::{DegreeBucket, Destination, Flag, LayerWeights, Part, Place, RecError, Result, Sources, Tensor};
+use gcnrec::{
+    DegreeBucket, Destination, Flag, LayerWeights, Log, Part, Place, RecError, Result, Sources, Split, Tensor,
+};
 use gcnrec_graphs::{DegreeStats, GraphStats, Interactions, ItemId, UserId};
 use gcnrec_kernels::Device;
 use serde_json::Value;
@@ -53,6 +55,10 @@ impl Facts {
 pub(super) fn run(args: &Args) -> Result<()> {
     let mut facts = Facts::new();
     if args.what.is_dir() {
+        if let Some(flag) = args.reading.given()?.first().map(|flag| flag.name).or(args.set.first().map(|_| "--set")) {
+            let problem = format!("{flag} says how data are read, and {} is a folder of a run", args.what.display());
+            return Err(RecError::usage(problem, format!("drop {flag}, or name a data file")));
+        }
         settings::settle_machine()?;
         of_checkpoint(&mut facts, &folder_of(&args.what)?, &args.what.join("last"))?;
         of_report(&mut facts, &args.what.join("report.json"))?;
@@ -101,9 +107,43 @@ fn of_data(facts: &mut Facts, args: &Args) -> Result<()> {
         parts.iter().for_each(|(name, log)| facts.add("data", &format!("{name} pairs"), log.len()));
         facts.add("data", "test pairs seen before", split.n_overlap);
     }
+    of_rows(facts, &split);
     let all = split.joint_interactions(&[Part::Train, Part::Valid, Part::Test])?;
     of_graph(facts, &all);
     Ok(())
+}
+
+/// What a person checks first: how ratings are spread, who has one row alone, and whether the
+/// columns of users and items may be swapped.
+fn of_rows(facts: &mut Facts, split: &Split) {
+    let mut rows = Log::default();
+    [&split.train, &split.valid, &split.test].into_iter().for_each(|part| rows.append(part));
+    if !rows.ratings.is_empty() {
+        facts.add("data", "ratings", spread(rows.ratings));
+    }
+    let mut n_rows = vec![0u32; split.n_users()];
+    rows.users.iter().for_each(|&user| n_rows[user as usize] += 1);
+    let n_single = n_rows.iter().filter(|&&n| n == 1).count();
+    facts.add("data", "users with one row", format!("{n_single} of {}", split.n_users()));
+    // People are more than a handful, and each has met a small part of what there is.
+    if (1..10).contains(&split.n_users()) && split.n_items() > 100 * split.n_users() {
+        say(&format!(
+            "note: {} users have met {} items: are the columns swapped? --user-column and --item-column name them",
+            split.n_users(),
+            split.n_items()
+        ));
+    }
+}
+
+/// How often each rating stands, where they are few; otherwise their quartiles.
+fn spread(mut ratings: Vec<f32>) -> String {
+    ratings.sort_unstable_by(f32::total_cmp);
+    let runs: Vec<&[f32]> = ratings.chunk_by(|a, b| a == b).collect();
+    if runs.len() <= 12 {
+        return runs.iter().map(|run| format!("{}: {}", run[0], run.len())).collect::<Vec<_>>().join(", ");
+    }
+    let at = |share: usize| ratings[(ratings.len() - 1) * share / 4];
+    format!("min {}, quartiles {}, {}, {}, max {}", at(0), at(1), at(2), at(3), at(4))
 }
 
 fn of_graph(facts: &mut Facts, pairs: &Interactions) {
@@ -260,6 +300,14 @@ mod tests {
             facts.0.render(Format::Csv),
             "section,fact,value\ncheckpoint,progress.epoch,3\ncheckpoint,progress.best.value,0.5\ncheckpoint,rate,0.01\n"
         );
+    }
+
+    #[test]
+    fn few_ratings_are_counted_and_many_have_quartiles() {
+        assert_eq!(spread(vec![5.0, 1.0, 5.0, 4.5]), "1: 1, 4.5: 1, 5: 2");
+        // 0 to 20: the places 0, 5, 10, 15 and 20.
+        let many = (0u8..21).rev().map(f32::from).collect();
+        assert_eq!(spread(many), "min 0, quartiles 5, 10, 15, max 20");
     }
 
     #[test]
