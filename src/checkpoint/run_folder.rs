@@ -5,13 +5,15 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
-
-use super::disk::{Disk, SystemDisk, parent, replace_file};
-use super::lock::LOCK;
-use super::store::only_checkpoint_files;
+use super::disk::{Disk, SystemDisk, parent};
 use crate::error::{RecError, Result};
-use crate::files::{LINES_LIMIT, SETTINGS_LIMIT, read_small_file, read_small_text};
+
+mod files;
+mod place;
+#[cfg(test)]
+mod tests;
+
+use place::{Found, beside, check_free_to_replace, clear, failed, look, real, remove};
 
 const CONFIG: &str = "config.toml";
 const METRICS: &str = "metrics.jsonl";
@@ -47,14 +49,6 @@ pub struct RunFolder {
     path: PathBuf,
     /// Where a run lies whose place this one takes as soon as it holds a model.
     place: Option<PathBuf>,
-}
-
-/// What stands at a path where a run wants to be.
-enum Found {
-    Nothing,
-    Run,
-    /// Something else, and what gives it away.
-    Other(String),
 }
 
 impl RunFolder {
@@ -122,12 +116,15 @@ impl RunFolder {
     /// As [`RunFolder::create`].
     pub fn check(path: &Path, force: bool, resume: bool) -> Result<()> {
         if force && resume {
-            return Err(usage("--force and --resume contradict each other".into(), "give one of them"));
+            return Err(RecError::usage("--force and --resume contradict each other", "give one of them"));
         }
         let old = beside(&real(path), OLD);
         if !path.exists() && old.is_dir() && matches!(look(&old)?, Found::Run) {
             let problem = format!("{} is not there, and {} is the run that it was", path.display(), old.display());
-            return Err(usage(problem, "a training with --force was ended while it replaced it; rename it back"));
+            return Err(RecError::usage(
+                problem,
+                "a training with --force was ended while it replaced it; rename it back",
+            ));
         }
         match look(path)? {
             Found::Nothing => Ok(()),
@@ -135,11 +132,11 @@ impl RunFolder {
             Found::Run if force => {
                 check_free_to_replace(&beside(&real(path), NEW)).and_then(|()| check_free_to_replace(&old))
             }
-            Found::Run => Err(usage(
+            Found::Run => Err(RecError::usage(
                 format!("{} already holds a run", path.display()),
                 "give --force to replace it, --resume to go on with it, or another --out",
             )),
-            Found::Other(what) => Err(usage(
+            Found::Other(what) => Err(RecError::usage(
                 format!("{} is not a run folder ({what}), so neither --force nor --resume touches it", path.display()),
                 "give another --out",
             )),
@@ -182,7 +179,7 @@ impl RunFolder {
                 Err(e) => return Err(failed(&path, "create")(e)),
             }
         }
-        Err(usage(format!("{} has no free number for {stem}", base.display()), "give --out"))
+        Err(RecError::usage(format!("{} has no free number for {stem}", base.display()), "give --out"))
     }
 
     /// The folder.
@@ -209,238 +206,4 @@ impl RunFolder {
     pub fn member(&self, name: &str) -> PathBuf {
         self.path.join(MEMBERS).join(name)
     }
-
-    /// Writes `config.toml`, in one step.
-    ///
-    /// # Errors
-    /// [`RecError::Io`] when the disk is full or refuses.
-    pub fn write_config(&self, toml: &str) -> Result<()> {
-        let marked = if toml.starts_with(MARK) { toml.to_string() } else { format!("{MARK}\n{toml}") };
-        replace_file(&SystemDisk, &self.path.join(CONFIG), marked.as_bytes())
-    }
-
-    /// Reads `config.toml`.
-    ///
-    /// # Errors
-    /// [`RecError::Missing`] or [`RecError::Io`] when it cannot be read.
-    pub fn read_config(&self) -> Result<String> {
-        let path = self.path.join(CONFIG);
-        read_small_text(&path, SETTINGS_LIMIT)
-    }
-
-    /// `config.toml` as it was given to [`RunFolder::write_config`].
-    ///
-    /// # Errors
-    /// As [`RunFolder::read_config`].
-    pub fn settings(&self) -> Result<String> {
-        let text = self.read_config()?;
-        Ok(text.strip_prefix(MARK).map_or(&*text, |rest| rest.trim_start_matches(['\r', '\n'])).to_string())
-    }
-
-    /// Adds one line to `metrics.jsonl` and waits until the disk has it, so that a later checkpoint
-    /// never counts a line that is lost.
-    ///
-    /// # Errors
-    /// [`RecError::Io`] when the disk is full or refuses.
-    pub fn append_metrics(&self, line: &Value) -> Result<()> {
-        self.append_metrics_on(&SystemDisk, line)
-    }
-
-    fn append_metrics_on(&self, disk: &dyn Disk, line: &Value) -> Result<()> {
-        let path = self.path.join(METRICS);
-        disk.append_synced(&path, format!("{line}\n").as_bytes()).map_err(RecError::write(&path))
-    }
-
-    /// The whole lines of `metrics.jsonl`; none when the file is not there. A last line without its
-    /// end is left out: its write was cut.
-    ///
-    /// # Errors
-    /// [`RecError::Io`] when it cannot be read, [`RecError::Checkpoint`] for a whole line that is
-    /// not JSON.
-    pub fn read_metrics(&self) -> Result<Vec<Value>> {
-        let path = self.path.join(METRICS);
-        whole_lines(&self.metrics_bytes()?)
-            .enumerate()
-            .map(|(n, line)| {
-                serde_json::from_slice(line).map_err(|e| {
-                    RecError::checkpoint(&path, format!("line {} is damaged: {e}", n + 1), "start again with --force")
-                })
-            })
-            .collect()
-    }
-
-    /// Keeps the first lines of `metrics.jsonl`, in one step: those that the checkpoint knows
-    /// about.
-    ///
-    /// # Errors
-    /// [`RecError::Checkpoint`] when there are fewer whole lines; [`RecError::Io`] when the system
-    /// refuses.
-    pub fn cut_metrics(&self, keep_lines: usize) -> Result<()> {
-        let (path, bytes) = (self.path.join(METRICS), self.metrics_bytes()?);
-        let n_lines = whole_lines(&bytes).count();
-        if n_lines < keep_lines {
-            return Err(RecError::checkpoint(
-                &path,
-                format!("it has {n_lines} whole lines, the checkpoint was written after {keep_lines}"),
-                "restore it from a copy, or start again with --force",
-            ));
-        }
-        let keep: usize = whole_lines(&bytes).take(keep_lines).map(<[u8]>::len).sum();
-        if keep == bytes.len() { Ok(()) } else { replace_file(&SystemDisk, &path, &bytes[..keep]) }
-    }
-
-    /// Writes `report.json` and `report.html`, each in one step, the page first: where the JSON is,
-    /// everything is.
-    ///
-    /// # Errors
-    /// [`RecError::Io`] when the disk is full or refuses.
-    pub fn write_report(&self, json: &str, html: &str) -> Result<()> {
-        replace_file(&SystemDisk, &self.path.join(REPORT_HTML), html.as_bytes())?;
-        replace_file(&SystemDisk, &self.path.join(REPORT_JSON), json.as_bytes())
-    }
-
-    fn metrics_bytes(&self) -> Result<Vec<u8>> {
-        let path = self.path.join(METRICS);
-        match read_small_file(&path, LINES_LIMIT) {
-            Err(RecError::Missing { .. }) => Ok(Vec::new()),
-            read => read,
-        }
-    }
 }
-
-fn whole_lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
-    bytes.split_inclusive(|&byte| byte == b'\n').filter(|line| line.ends_with(b"\n"))
-}
-
-fn usage(problem: String, todo: &str) -> RecError {
-    RecError::usage(problem, todo)
-}
-
-fn failed(path: &Path, doing: &'static str) -> impl FnOnce(std::io::Error) -> RecError {
-    let path = path.to_path_buf();
-    move |source| RecError::Io { path, doing, source }
-}
-
-fn look(path: &Path) -> Result<Found> {
-    let entries = match fs::read_dir(path) {
-        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Found::Nothing),
-        Err(e) if e.kind() == ErrorKind::NotADirectory && path.is_file() => {
-            return Ok(Found::Other("it is a file".into()));
-        }
-        // Something above it is a file.
-        Err(e) if e.kind() == ErrorKind::NotADirectory => return Err(failed(path, "create")(e)),
-        entries => entries.map_err(failed(path, "read"))?,
-    };
-    let (mut is_empty, mut only_unfinished) = (true, true);
-    for entry in entries {
-        let entry = entry.map_err(failed(path, "read"))?;
-        let (name, kind) = (entry.file_name(), entry.file_type().map_err(failed(path, "read"))?);
-        let name = name.to_string_lossy();
-        if kind.is_file() && name == LOCK {
-            continue;
-        }
-        let unfinished = name.strip_suffix(".tmp").is_some_and(|name| FILES.contains(&name));
-        let ours = if kind.is_dir() && name == MEMBERS {
-            only_runs(&entry.path())?
-        } else if kind.is_dir() {
-            CHECKPOINTS.contains(&&*name) && only_checkpoint_files(&entry.path()).map_err(failed(path, "read"))?
-        } else {
-            kind.is_file() && (unfinished || FILES.contains(&&*name))
-        };
-        if !ours {
-            return Ok(Found::Other(format!("it holds {name:?}")));
-        }
-        is_empty = false;
-        only_unfinished &= unfinished;
-    }
-    if is_empty {
-        return Ok(Found::Nothing);
-    }
-    let config = read_small_file(&path.join(CONFIG), SETTINGS_LIMIT).unwrap_or_default();
-    // A run that was killed while it wrote its first file leaves nothing but the start of that
-    // file.
-    if only_unfinished || config.starts_with(MARK.as_bytes()) {
-        return Ok(Found::Run);
-    }
-    Ok(Found::Other(format!("its {CONFIG} was not written by gcnrec")))
-}
-
-/// True for a folder of run folders and nothing else.
-fn only_runs(path: &Path) -> Result<bool> {
-    for member in fs::read_dir(path).map_err(failed(path, "read"))? {
-        let member = member.map_err(failed(path, "read"))?;
-        // A link is no folder of ours, wherever it leads.
-        let is_folder = member.file_type().map_err(failed(path, "read"))?.is_dir();
-        if !is_folder || matches!(look(&member.path())?, Found::Other(_)) {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
-/// The folder itself where a link or `.` leads to it: what is renamed must have a name of its own.
-fn real(path: &Path) -> PathBuf {
-    let is_named = path.file_name().is_some() && !path.is_symlink();
-    if is_named { path.into() } else { fs::canonicalize(path).unwrap_or_else(|_| path.into()) }
-}
-
-/// The folder of this name with a suffix.
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(suffix);
-    path.with_file_name(name)
-}
-
-/// Refuses a name that a replacement needs and that something else has.
-fn check_free_to_replace(path: &Path) -> Result<()> {
-    match look(path)? {
-        Found::Nothing | Found::Run => Ok(()),
-        Found::Other(what) => Err(usage(
-            format!("--force writes the new run into {} first, which is no run folder ({what})", path.display()),
-            "move it away, or give another --out",
-        )),
-    }
-}
-
-/// Removes a run that [`look`] recognised, its lock and its folder; nothing where there is none.
-fn remove(path: &Path) -> Result<()> {
-    if !path.exists() {
-        return Ok(());
-    }
-    clear(path)?;
-    gone(SystemDisk.remove_file(&path.join(LOCK)), path)?;
-    gone(fs::remove_dir(path), path)
-}
-
-fn gone(result: std::io::Result<()>, at: &Path) -> Result<()> {
-    match result {
-        Err(e) if e.kind() != ErrorKind::NotFound => Err(failed(at, "remove")(e)),
-        _ => Ok(()),
-    }
-}
-
-/// Removes what is in a run that [`look`] recognised. `config.toml` goes last: until then the rest
-/// is still recognised. A lock stays: it may be held.
-fn clear(path: &Path) -> Result<()> {
-    let members = path.join(MEMBERS);
-    if members.is_dir() {
-        for member in fs::read_dir(&members).map_err(failed(&members, "read"))? {
-            let member = member.map_err(failed(&members, "read"))?.path();
-            remove(&member)?;
-        }
-        gone(fs::remove_dir(&members), &members)?;
-    }
-    for name in CHECKPOINTS {
-        let at = path.join(name);
-        gone(SystemDisk.remove_dir(&at), &at)?;
-    }
-    for name in FILES {
-        for at in [path.join(format!("{name}.tmp")), path.join(name)] {
-            gone(SystemDisk.remove_file(&at), &at)?;
-        }
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests;

@@ -5,11 +5,16 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::html;
-use super::table::{Cell, Table};
 use crate::data::FileFacts;
-use crate::debias::{IMPUTED, WeightRow};
+use crate::debias::WeightRow;
 use crate::eval::Insight;
 use crate::models::LayerWeights;
+
+mod tables;
+#[cfg(test)]
+pub(super) mod tests;
+
+pub(super) use tables::metric_order;
 
 /// Everything that a finished run says about itself. A number that is not defined (no user to
 /// average over) is NaN here and null in JSON.
@@ -259,142 +264,5 @@ impl Report {
     /// The report as a page that needs no other file.
     pub fn to_html(&self) -> String {
         html::page(self)
-    }
-
-    /// Metrics as a table: one row per metric, one column per part, validation before test.
-    pub fn metrics_table(&self) -> Table {
-        let mut parts: Vec<&String> = self.metrics.keys().collect();
-        parts.sort_by_key(|part| (["valid", "test"].iter().position(|p| p == part).unwrap_or(2), part.as_str()));
-        let mut names: Vec<&String> = self.metrics.values().flat_map(BTreeMap::keys).collect();
-        names.sort_by_key(|name| metric_order(name));
-        names.dedup();
-        let mut table = Table::new(["metric"].into_iter().chain(parts.iter().map(|part| part.as_str())));
-        for name in names {
-            let value =
-                |part: &&String| self.metrics[*part].get(name).map_or(Cell::Empty, |&value| Cell::Real(value, 5));
-            table.row([Cell::from(name.as_str())].into_iter().chain(parts.iter().map(value)));
-        }
-        table
-    }
-
-    /// What a debiasing method made of the training pairs, as a table: mean weights by feature.
-    /// Nothing without a method.
-    pub fn weight_table(&self) -> Option<Table> {
-        let mut table = Table::new(["feature", "group", "pairs", "mean weight", "of the mean"]);
-        let mut rows = self.example_weights.iter().filter(|row| row.feature != IMPUTED).peekable();
-        let all = rows.peek()?.value;
-        for row in rows {
-            let n = i64::try_from(row.n).map_or(Cell::Empty, Cell::Whole);
-            let share = if all == 0.0 { Cell::Empty } else { Cell::Real(row.value / all, 3) };
-            table.row([row.feature.into(), row.group.as_str().into(), n, Cell::Real(row.value, 4), share]);
-        }
-        Some(table)
-    }
-
-    /// The values that stand in for labels, by what was observed of a pair. Nothing without
-    /// imputation.
-    pub fn imputed_table(&self) -> Option<Table> {
-        let mut table = Table::new(["pair", "imputed label"]);
-        let mut rows = self.example_weights.iter().filter(|row| row.feature == IMPUTED).peekable();
-        rows.peek()?;
-        rows.for_each(|row| {
-            table.row([row.group.as_str().into(), Cell::Real(row.value, 4)]);
-        });
-        Some(table)
-    }
-
-    /// Layer weights as a table: the mean, then users and items by degree. Nothing for models
-    /// without layers.
-    pub fn layer_table(&self) -> Option<Table> {
-        let weights = self.layer_weights.as_ref()?;
-        let layers = (0..weights.mean.len()).map(|layer| format!("layer {layer}"));
-        let mut table = Table::new(["nodes", "degree", "n"].map(String::from).into_iter().chain(layers));
-        let reals = |values: &[f64]| values.iter().map(|&value| Cell::Real(value, 3)).collect::<Vec<_>>();
-        table.row([Cell::from("all"), Cell::Empty, Cell::Empty].into_iter().chain(reals(&weights.mean)));
-        for (kind, buckets) in [("users", &weights.users), ("items", &weights.items)] {
-            for bucket in buckets {
-                let degree = if bucket.min_degree == bucket.max_degree {
-                    bucket.min_degree.to_string()
-                } else {
-                    format!("{}-{}", bucket.min_degree, bucket.max_degree)
-                };
-                let n = i64::try_from(bucket.n).map_or(Cell::Empty, Cell::Whole);
-                table.row([kind.into(), degree.into(), n].into_iter().chain(reals(&bucket.weights)));
-            }
-        }
-        Some(table)
-    }
-}
-
-/// `ndcg@5` before `ndcg@20`, which the order of letters has the other way round.
-pub(super) fn metric_order(name: &str) -> (&str, u64) {
-    match name.split_once('@') {
-        Some((stem, k)) => (stem, k.parse().unwrap_or(u64::MAX)),
-        None => (name, 0),
-    }
-}
-
-#[cfg(test)]
-pub(super) mod tests {
-    use super::super::table::Format;
-    use super::*;
-    use crate::models::DegreeBucket;
-    use serde_json::{Value, json};
-
-    /// A report with every part filled in.
-    pub(in crate::report) fn full() -> Report {
-        let bucket = |min_degree, max_degree| DegreeBucket { min_degree, max_degree, n: 10, weights: vec![0.75, 0.25] };
-        let metrics = |ndcg| {
-            BTreeMap::from([("ndcg@20".to_string(), ndcg), ("ndcg@5".to_string(), 0.125), ("auc".to_string(), 0.5)])
-        };
-        let mut report = Report::new("lightgcn", 2020, "cpu");
-        report.metrics = BTreeMap::from([("valid".into(), metrics(0.25)), ("test".into(), metrics(0.2))]);
-        report.layer_weights =
-            Some(LayerWeights { mean: vec![0.75, 0.25], users: vec![bucket(1, 1)], items: vec![bucket(2, 9)] });
-        report.learning_curve = (1..=10)
-            .map(|epoch| CurvePoint { epoch, loss: 1.0 / epoch as f64, metric: (epoch % 5 == 0).then_some(0.2) })
-            .collect();
-        report.selection_metric = Some("ndcg@20".into());
-        report.stages = vec![Stage { name: "refit".into(), learnt_from: "train+valid".into(), n_pairs: 9, epochs: 5 }];
-        report.warnings = vec!["<script>alert(1)</script>".into()];
-        (report.best_epoch, report.epochs_run) = (5, 10);
-        report
-    }
-
-    #[test]
-    fn the_json_has_every_field_of_schema_1_in_the_documented_places() {
-        let json: Value = serde_json::from_str(&full().to_json()).unwrap();
-        assert_eq!(json["schema"], 1);
-        assert_eq!(json["metrics"]["test"]["ndcg@20"], 0.2);
-        assert_eq!(json["layer_weights"]["mean"], json!([0.75, 0.25]));
-        for key in ["gcnrec", "model", "seed", "device", "best_epoch", "epochs_run", "peak_rss_mb", "warnings"] {
-            assert!(json.get(key).is_some(), "{key}");
-        }
-        let keys = |name: &str| json[name].as_object().unwrap().keys().cloned().collect::<Vec<_>>();
-        assert_eq!(keys("dataset"), ["fingerprint", "n_users", "n_items", "n_train", "n_learnt", "n_valid", "n_test"]);
-        assert_eq!(keys("protocol"), ["candidates", "exclude_seen", "selected_on", "refit", "n_eval_users"]);
-        assert_eq!(keys("timing"), ["load_s", "train_s", "epoch_s_median", "evaluate_s"]);
-    }
-
-    #[test]
-    fn a_model_without_layers_reports_no_weights() {
-        let report = Report::new("ease", 1, "cpu");
-        assert!(report.layer_table().is_none());
-        assert!(!report.to_json().contains("layer_weights"));
-    }
-
-    #[test]
-    fn the_metrics_table_counts_cut_offs_as_numbers_and_puts_validation_first() {
-        let expected = "metric     valid     test\nauc      0.50000  0.50000\nndcg@5   0.12500  0.12500\nndcg@20  0.25000  0.20000\n";
-        assert_eq!(full().metrics_table().render(Format::Table), expected);
-    }
-
-    #[test]
-    fn the_layer_table_shows_users_and_items_by_degree() {
-        let text = full().layer_table().unwrap().render(Format::Csv);
-        assert_eq!(
-            text,
-            "nodes,degree,n,layer 0,layer 1\nall,,,0.75,0.25\nusers,1,10,0.75,0.25\nitems,2-9,10,0.75,0.25\n"
-        );
     }
 }
