@@ -40,7 +40,7 @@ pub mod eval {
 }
 
 pub mod export {
-    pub use crate::export::{FORMATS, Format, Shape, VectorFile, WholeFile, how_to_load, named, of_file};
+    pub use crate::export::{FORMATS, Format, Shape, VectorFile, WholeFile, how_to_load, is_device, named, of_file};
 }
 
 pub mod files {

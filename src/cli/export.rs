@@ -76,6 +76,10 @@ pub(super) fn run(args: &Args) -> Result<()> {
     let of_vectors = matches!(args.what, What::UserVectors | What::ItemVectors);
     let companions = [(format.has_names_beside(), &names), (true, &notes)];
     let companions = companions.into_iter().filter(|(is_written, _)| of_vectors && *is_written).map(|(_, path)| path);
+    if of_vectors && export::is_device(&args.file) {
+        let problem = format!("-o {}: vectors need a file, their ids and notes go beside it", args.file.display());
+        return Err(RecError::usage(problem, "name a file"));
+    }
     for path in [&args.file].into_iter().chain(companions) {
         check_free(path, args.force)?;
     }
@@ -119,7 +123,7 @@ fn format_of(args: &Args) -> Result<&'static dyn Format> {
 }
 
 fn check_free(path: &Path, force: bool) -> Result<()> {
-    if path.exists() && !force {
+    if path.is_file() && !force {
         let todo = "give --force to replace it, or another -o";
         return Err(RecError::usage(format!("{} is there already", path.display()), todo));
     }

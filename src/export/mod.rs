@@ -8,7 +8,7 @@ mod safetensors;
 mod whole;
 
 pub use notes::how_to_load;
-pub use whole::WholeFile;
+pub use whole::{WholeFile, is_device};
 
 use std::path::{Path, PathBuf};
 

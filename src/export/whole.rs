@@ -10,27 +10,36 @@ use crate::error::{RecError, Result};
 /// A file on its way to its place.
 pub struct WholeFile {
     place: PathBuf,
-    path: PathBuf,
+    /// Where it is written; none for a device or a pipe, which is written as it is.
+    beside: Option<PathBuf>,
     writer: Option<BufWriter<File>>,
 }
 
 impl WholeFile {
-    /// Begins `PLACE.tmp`. What stands at the place stays until [`WholeFile::finish`].
+    /// Begins `PLACE.tmp`. What stands at the place stays until [`WholeFile::finish`]. A device or a
+    /// pipe (`/dev/stdout`, `/dev/null`) keeps its place and takes the bytes as they come.
     ///
     /// # Errors
     /// [`RecError::Usage`] for a folder; [`RecError::Io`] when the system refuses.
     pub fn create(place: &Path) -> Result<WholeFile> {
-        let mut name = place.file_name().unwrap_or_default().to_os_string();
-        name.push(".tmp");
-        let path = place.with_file_name(name);
         if place.is_dir() {
             let todo = "name a file in it";
             return Err(RecError::usage(format!("-o {}: this is a folder", place.display()), todo));
         }
-        // What an earlier call left; a link there is removed and not followed.
-        let _ = fs::remove_file(&path);
-        let file = OpenOptions::new().write(true).create_new(true).open(&path).map_err(RecError::write(&path))?;
-        Ok(WholeFile { place: place.into(), path, writer: Some(BufWriter::new(file)) })
+        let beside = (!is_device(place)).then(|| {
+            let mut name = place.file_name().unwrap_or_default().to_os_string();
+            name.push(".tmp");
+            place.with_file_name(name)
+        });
+        let file = match &beside {
+            None => OpenOptions::new().write(true).open(place).map_err(RecError::write(place))?,
+            Some(path) => {
+                // What an earlier call left; a link there is removed and not followed.
+                let _ = fs::remove_file(path);
+                OpenOptions::new().write(true).create_new(true).open(path).map_err(RecError::write(path))?
+            }
+        };
+        Ok(WholeFile { place: place.into(), beside, writer: Some(BufWriter::new(file)) })
     }
 
     /// Adds bytes.
@@ -48,22 +57,39 @@ impl WholeFile {
     /// As [`WholeFile::write`]; then nothing is left of it.
     pub fn finish(mut self) -> Result<()> {
         let writer = self.writer.take().expect("a file should be finished once");
-        let written = writer.into_inner().map_err(|error| error.into_error()).and_then(|file| file.sync_all());
-        let written = written.and_then(|()| fs::rename(&self.path, &self.place));
+        let written = writer.into_inner().map_err(|error| error.into_error());
+        let written = written.and_then(|file| match &self.beside {
+            None => Ok(()),
+            Some(path) => file.sync_all().and_then(|()| fs::rename(path, &self.place)),
+        });
         written.map_err(|error| {
             // To give a full disk its space back.
-            let _ = fs::remove_file(&self.path);
+            self.remove();
             RecError::write(&self.place)(error)
         })
+    }
+
+    fn remove(&self) {
+        if let Some(path) = &self.beside {
+            let _ = fs::remove_file(path);
+        }
     }
 }
 
 impl Drop for WholeFile {
     fn drop(&mut self) {
         if self.writer.is_some() {
-            let _ = fs::remove_file(&self.path);
+            self.remove();
         }
     }
+}
+
+/// True for what a file must not take the place of: devices, pipes, and the names that a process
+/// has for its own streams.
+pub fn is_device(place: &Path) -> bool {
+    let is_stream = ["/dev/stdout", "/dev/stderr"].map(Path::new).contains(&place)
+        || ["/dev/fd", "/proc"].iter().any(|folder| place.starts_with(folder));
+    is_stream || fs::metadata(place).is_ok_and(|found| !found.is_file())
 }
 
 #[cfg(test)]
@@ -80,5 +106,15 @@ mod tests {
         drop(file);
         assert_eq!(fs::read_to_string(&path).unwrap(), "old");
         assert_eq!(fs::read_dir(place.path()).unwrap().count(), 1);
+    }
+    #[cfg(unix)]
+    #[test]
+    fn a_device_takes_the_bytes_and_stays_a_device() {
+        use std::os::unix::fs::FileTypeExt;
+        let mut file = WholeFile::create(Path::new("/dev/null")).unwrap();
+        file.write(b"all").unwrap();
+        file.finish().unwrap();
+        assert!(fs::metadata("/dev/null").unwrap().file_type().is_char_device());
+        assert!(!Path::new("/dev/null.tmp").exists());
     }
 }

@@ -179,6 +179,11 @@ fn what_cannot_be_exported_is_refused_and_nothing_is_written() {
                 .file("v.npy.ids.txt", "mine")
                 .refused(2, &["v.npy.ids.txt is there already"]),
             line("a file that is replaced", &format!("{vectors} -o v.csv --force")).file("v.csv", "old"),
+            #[cfg(unix)]
+            line("a device for vectors", &format!("{vectors} --to csv -o /dev/null"))
+                .refused(2, &["-o /dev/null: vectors need a file"]),
+            #[cfg(unix)]
+            line("a device for lists", "--what recommendations --to csv -o /dev/null"),
             line("no debiasing", "--what weights -o w.csv")
                 .refused(3, &["run/weights.csv is not there", "--debias", "layer-weights"]),
             line("a folder that is not there", &format!("{vectors} -o no/v.csv"))
