@@ -177,7 +177,7 @@ fn learner(device: &Device, job: &Job) -> GraphLearner {
 /// makes queries and keys of every layer, and the gradients of three matrices, for users and for
 /// items.
 fn most_launches(name: &str) -> u64 {
-    if name.starts_with("Dot") { 130 } else { 85 }
+    if name.starts_with("dot") { 130 } else { 85 }
 }
 
 #[test]
