@@ -73,8 +73,9 @@ fn find(folder: &Path, levels: usize, runs: &mut Vec<PathBuf>) -> Result<()> {
 fn subfolders(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).map_err(RecError::read(folder))? {
-        let path = entry.map_err(RecError::read(folder))?.path();
-        found.extend(Some(path).filter(|path| path.is_dir()));
+        let entry = entry.map_err(RecError::read(folder))?;
+        // Links are not followed: they may lead in a circle.
+        found.extend(entry.file_type().is_ok_and(|kind| kind.is_dir()).then(|| entry.path()));
     }
     found.sort();
     Ok(found)

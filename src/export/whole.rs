@@ -16,7 +16,7 @@ pub struct WholeFile {
 }
 
 impl WholeFile {
-    /// Begins `PLACE.tmp`. What stands at the place stays until [`WholeFile::finish`]. A device or a
+    /// Begins a file beside the place. What stands at the place stays until [`WholeFile::finish`]. A device or a
     /// pipe (`/dev/stdout`, `/dev/null`) keeps its place and takes the bytes as they come.
     ///
     /// # Errors
@@ -28,16 +28,13 @@ impl WholeFile {
         }
         let beside = (!is_device(place)).then(|| {
             let mut name = place.file_name().unwrap_or_default().to_os_string();
-            name.push(".tmp");
+            // Of this process alone: a name that somebody else could have given a file is theirs.
+            name.push(format!(".{}.tmp", std::process::id()));
             place.with_file_name(name)
         });
         let file = match &beside {
             None => OpenOptions::new().write(true).open(place).map_err(RecError::write(place))?,
-            Some(path) => {
-                // What an earlier call left; a link there is removed and not followed.
-                let _ = fs::remove_file(path);
-                OpenOptions::new().write(true).create_new(true).open(path).map_err(RecError::write(path))?
-            }
+            Some(path) => OpenOptions::new().write(true).create_new(true).open(path).map_err(RecError::write(place))?,
         };
         Ok(WholeFile { place: place.into(), beside, writer: Some(BufWriter::new(file)) })
     }
@@ -101,11 +98,12 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("out.csv");
         fs::write(&path, "old").unwrap();
+        fs::write(place.path().join("out.csv.tmp"), "somebody's").unwrap();
         let mut file = WholeFile::create(&path).unwrap();
         file.write(b"half").unwrap();
         drop(file);
         assert_eq!(fs::read_to_string(&path).unwrap(), "old");
-        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 1);
+        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 2);
     }
     #[cfg(unix)]
     #[test]
@@ -115,6 +113,12 @@ mod tests {
         file.write(b"all").unwrap();
         file.finish().unwrap();
         assert!(fs::metadata("/dev/null").unwrap().file_type().is_char_device());
-        assert!(!Path::new("/dev/null.tmp").exists());
+        assert!(
+            fs::read_dir("/dev").unwrap().all(|entry| !entry
+                .unwrap()
+                .file_name()
+                .to_string_lossy()
+                .starts_with("null."))
+        );
     }
 }

@@ -126,6 +126,10 @@ mod tests {
             ("0 1 2 3\n1 4\n", "lightgcn"),
             ("0 1\n1\n", "lightgcn"),
             ("0 1\n0 2\n", "sequence"),
+            ("1 5 7\n2 5 8\n", "lightgcn"),
+            // Ratings, and a rating and a time, with blanks between them.
+            ("1 1 2\n1 2 4\n2 1 4\n", "pairs"),
+            ("196 242 3 881250949\n186 302 3 891717742\n", "pairs"),
             ("0,1,2\n", "pairs"),
             ("0,1,2,3\n", "pairs"),
             ("0\t1\t2\n", "pairs"),

@@ -40,11 +40,26 @@ pub(super) fn is_list_in_order(head: &Head<'_>) -> Option<bool> {
     let are_lists =
         delimiter(head.first()) == b' ' && head.lines.iter().all(|line| line.split_ascii_whitespace().all(is_whole));
     let are_pairs = || head.lines.iter().all(|line| line.split_ascii_whitespace().count() == 2);
-    are_lists.then(|| match head.like {
-        Some(like) if like == Format::LIGHTGCN => false,
-        Some(like) if like == Format::SEQUENCE => true,
-        _ => are_pairs(),
-    })
+    are_lists
+        .then(|| match head.like {
+            Some(like) if like == Format::LIGHTGCN => false,
+            Some(like) if like == Format::SEQUENCE => true,
+            _ => are_pairs(),
+        })
+        .filter(|_| head.like.is_some() || !are_rows(&head.lines))
+}
+
+/// True for lines of three or four numbers that are no lists: a user of a list has one line, and no
+/// item is a point in time (1973 and later, in seconds).
+pub(super) fn are_rows(lines: &[String]) -> bool {
+    let rows: Vec<Vec<&str>> = lines.iter().map(|line| line.split_ascii_whitespace().collect()).collect();
+    let n_fields = rows[0].len();
+    if !(3..=4).contains(&n_fields) || rows.iter().any(|row| row.len() != n_fields) {
+        return false;
+    }
+    let users: std::collections::HashSet<&str> = rows.iter().map(|row| row[0]).collect();
+    let is_time = |row: &Vec<&str>| row[n_fields - 1].parse::<u64>().is_ok_and(|last| last >= 100_000_000);
+    users.len() < rows.len() || rows.iter().all(is_time)
 }
 
 /// Hands out one row for each item of each line. `check` sees the number of items of each line that

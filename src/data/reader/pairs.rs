@@ -7,6 +7,7 @@ use super::csv::divided;
 use super::delimited::Records;
 use super::detect::fits;
 use super::layout::{Layout, count};
+use super::lightgcn::are_rows;
 use super::{Columns, Evidence, Format, Head, Outline, Reader, Sink, Source};
 use crate::error::{Place, RecError, Result};
 
@@ -29,7 +30,8 @@ impl Reader for Pairs {
     fn recognises(&self, head: &Head<'_>) -> Option<Evidence> {
         let divider = delimiter(head.first());
         let fields = head.first().split(char::from(divider));
-        let is_divided = divider != b' ' && (head.has_named_columns() || fits(fields, 2..=4));
+        let is_divided =
+            (divider != b' ' || are_rows(&head.lines)) && (head.has_named_columns() || fits(fields, 2..=4));
         is_divided.then_some(Evidence::Fits)
     }
 

@@ -187,7 +187,7 @@ fn what_cannot_be_exported_is_refused_and_nothing_is_written() {
             line("no debiasing", "--what weights -o w.csv")
                 .refused(3, &["run/weights.csv is not there", "--debias", "layer-weights"]),
             line("a folder that is not there", &format!("{vectors} -o no/v.csv"))
-                .refused(1, &["no/v.csv.tmp", "cannot write"]),
+                .refused(1, &["no/v.csv", "cannot write"]),
             Case::new("no run", "export no --what similar -o s.csv").refused(3, &["no", "is not there"]),
         ],
         Some(&demo().join("run")),
