@@ -223,8 +223,8 @@ pub enum RecError {
         /// What the user can do.
         todo: String,
     },
-    /// The user or the system asked the run to stop; a checkpoint was written. Exit code 129, 130 or
-    /// 143.
+    /// The user or the system asked the run to stop; a checkpoint was written. Exit code 129, 130
+    /// or 143.
     #[error("interrupted{}", hint(.todo))]
     Interrupted {
         /// The exit code: 130 for Ctrl-C, 143 for a termination request, 129 for a terminal that is

@@ -34,8 +34,8 @@ pub(crate) fn read_small_file(path: &Path, limit: u64) -> Result<Vec<u8>> {
 /// The same as text.
 ///
 /// # Errors
-/// [`RecError::Input`] for a longer file, [`RecError::Io`] where it cannot be read and for bytes that
-/// are not UTF-8.
+/// [`RecError::Input`] for a longer file, [`RecError::Io`] where it cannot be read and for bytes
+/// that are not UTF-8.
 pub fn read_small_text(path: &Path, limit: u64) -> Result<String> {
     let not_text = |error| RecError::read(path)(Error::new(ErrorKind::InvalidData, error));
     String::from_utf8(read_small_file(path, limit)?).map_err(not_text)

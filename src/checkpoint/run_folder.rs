@@ -23,8 +23,8 @@ const WEIGHTS: &str = "weights.csv";
 const FILES: [&str; 5] = [METRICS, REPORT_JSON, REPORT_HTML, WEIGHTS, CONFIG];
 /// Where the members of a fusion are: each is a run folder of its own.
 const MEMBERS: &str = "members";
-/// What stands behind the name of a folder that is replaced: the new run until it holds a model, and
-/// the old one while it is removed.
+/// What stands behind the name of a folder that is replaced: the new run until it holds a model,
+/// and the old one while it is removed.
 const NEW: &str = ".new";
 const OLD: &str = ".replaced";
 const CHECKPOINTS: [&str; 6] = ["best", "best.tmp", "best.old", "last", "last.tmp", "last.old"];
@@ -54,10 +54,11 @@ pub struct RunFolder {
 impl RunFolder {
     /// Takes a folder for a run, creating it if it is not there.
     ///
-    /// An empty folder is taken as it is. A folder with a run in it needs `force` or `resume` (it is
-    /// kept and goes on). With `force` the new run is written beside it, into `PATH.new`, and takes
-    /// its place with [`RunFolder::take_place`]: until then the old one answers. A folder with
-    /// anything else in it is refused in any case: only what is recognisably a run is ever removed.
+    /// An empty folder is taken as it is. A folder with a run in it needs `force` or `resume` (it
+    /// is kept and goes on). With `force` the new run is written beside it, into `PATH.new`, and
+    /// takes its place with [`RunFolder::take_place`]: until then the old one answers. A folder
+    /// with anything else in it is refused in any case: only what is recognisably a run is ever
+    /// removed.
     ///
     /// # Errors
     /// [`RecError::Usage`] for a folder that is not free, and for `force` together with `resume`;

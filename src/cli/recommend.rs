@@ -47,7 +47,8 @@ pub(super) struct Args {
     /// How many items
     #[arg(short = 'k', long = "k", value_name = "N", default_value_t = 10, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..))]
     k: u32,
-    /// Write into this file: CSV where it ends in .csv, one JSON object a line where it ends in .jsonl
+    /// Write into this file: CSV where it ends in .csv, one JSON object a line where it ends in
+    /// .jsonl
     #[arg(short = 'o', long = "to", value_name = "FILE", conflicts_with = "output")]
     to: Option<PathBuf>,
     #[command(flatten)]

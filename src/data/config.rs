@@ -54,8 +54,8 @@ settings! {
         /// Column of times; a file may have none.
         time_column: Option<String> = None, or "the first with a usual name", takes "as `data.user_column`", flag "--time-column";
         /// How times are written, where they are no numbers and do not begin with their year:
-        /// `%Y %m %d %H %M %S`, `%y`, `%b` (name of the month), `%f` (fraction), `%I %p` (12 hours),
-        /// `%z` (zone).
+        /// `%Y %m %d %H %M %S`, `%y`, `%b` (name of the month), `%f` (fraction), `%I %p` (12
+        /// hours), `%z` (zone).
         time_format: Option<String> = None, or "told by the first rows",
             takes "a pattern such as `%d/%m/%Y %H:%M`", flag "--time-format";
         /// Column of titles in `data.items`.

@@ -80,8 +80,8 @@ pub fn of_file(file: &Path) -> Result<&'static dyn Format> {
     named(file.extension().and_then(|ending| ending.to_str()).unwrap_or_default())
 }
 
-/// Vectors on their way into a file, some at a time; it is there whole or not at all, with its names
-/// beside it where the format has no place for them.
+/// Vectors on their way into a file, some at a time; it is there whole or not at all, with its
+/// names beside it where the format has no place for them.
 pub struct VectorFile {
     format: &'static dyn Format,
     shape: Shape,

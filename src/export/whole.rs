@@ -16,8 +16,9 @@ pub struct WholeFile {
 }
 
 impl WholeFile {
-    /// Begins a file beside the place. What stands at the place stays until [`WholeFile::finish`]. A device or a
-    /// pipe (`/dev/stdout`, `/dev/null`) keeps its place and takes the bytes as they come.
+    /// Begins a file beside the place. What stands at the place stays until [`WholeFile::finish`].
+    /// A device or a pipe (`/dev/stdout`, `/dev/null`) keeps its place and takes the bytes as they
+    /// come.
     ///
     /// # Errors
     /// [`RecError::Usage`] for a folder; [`RecError::Io`] when the system refuses.

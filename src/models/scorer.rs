@@ -115,8 +115,8 @@ pub trait Scorer: Send + Sync {
     }
 
     /// The vectors that stand for queries: `[queries.len(), width]`. Their inner products with
-    /// [`Scorer::item_vectors`] rank the items as [`Scorer::top_k`] does, but for scores that differ
-    /// in their last bits alone.
+    /// [`Scorer::item_vectors`] rank the items as [`Scorer::top_k`] does, but for scores that
+    /// differ in their last bits alone.
     ///
     /// # Errors
     /// [`RecError::Unsupported`] when the model's ranking is no inner product; as

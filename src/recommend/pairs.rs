@@ -15,8 +15,8 @@ type Pair = (u32, u32, usize);
 
 impl Recommender {
     /// The score of each pair (user, item), seen or not, in the order of the pairs: to the bit the
-    /// score that the item has in a ranking. In parallel; each pair has an answer or an error of its
-    /// own.
+    /// score that the item has in a ranking. In parallel; each pair has an answer or an error of
+    /// its own.
     ///
     /// ```
     /// # use gcnrec::{Destination, Run, Silent, Sources, Stop};

@@ -6,8 +6,8 @@ use super::answer::{Asked, answer_all};
 use super::{Ranking, Recommender};
 use crate::error::{RecError, Result};
 
-/// What should come next, for whom, and from which items. Made by [`Recommender::request`], answered
-/// by [`Request::top`], or with others by [`Recommender::answer_all`].
+/// What should come next, for whom, and from which items. Made by [`Recommender::request`],
+/// answered by [`Request::top`], or with others by [`Recommender::answer_all`].
 ///
 /// ```
 /// # use gcnrec::{Destination, Run, Silent, Sources, Stop};
@@ -132,9 +132,9 @@ impl<'a> Request<'a> {
 
     /// Popular items lose and rare items gain: `score - lambda d z`. `z` is how popular an item is
     /// (the logarithm of 1 + its rows in the histories, in standard scores over the items), `d` the
-    /// deviation of the scores over all items, so `lambda = 1` makes popularity count as much as the
-    /// model, whatever unit its scores have. The changed scores are ranked, answered and compared
-    /// with [`Request::min_score`]. Items without a row stay after all others.
+    /// deviation of the scores over all items, so `lambda = 1` makes popularity count as much as
+    /// the model, whatever unit its scores have. The changed scores are ranked, answered and
+    /// compared with [`Request::min_score`]. Items without a row stay after all others.
     pub fn popularity_penalty(mut self, lambda: f32) -> Self {
         self.popularity_penalty = lambda;
         self

@@ -8,8 +8,8 @@ use super::plots::{Series, bars, class_of};
 use crate::eval::{Breakdown, Example, Insight, ItemGroup, Listed};
 
 /// Groups of users, groups of items, and a few users' lists. Models are named; all have looked at
-/// the same test part, by metrics that rank `candidates` (`all`, or the name of a sample). Lists are
-/// over all items in any case: they are what users would get.
+/// the same test part, by metrics that rank `candidates` (`all`, or the name of a sample). Lists
+/// are over all items in any case: they are what users would get.
 pub(super) fn sections(models: &[(&str, &Insight)], candidates: &str) -> Markup {
     let Some((_, first)) = models.first() else { return html! {} };
     let breakdowns: Vec<(&str, &Breakdown)> =

@@ -184,8 +184,8 @@ impl Job {
 
     /// What is ranked beside the held-out items where that is not everything. Draws avoid all that
     /// the user has in the parts up to this one; where seen items may return, only what is held
-    /// out. Popularity is counted over the training part; over all parts where RecBole's way is asked
-    /// for.
+    /// out. Popularity is counted over the training part; over all parts where RecBole's way is
+    /// asked for.
     fn candidates(&self, part: Part, relevant: &Interactions) -> Result<Option<Vec<Vec<u32>>>> {
         self.check_candidates()?;
         let all = [Part::Train, Part::Valid, Part::Test];

@@ -1,5 +1,5 @@
-//! Error analysis of a trained model for its report: metrics by groups of users and items, the lists
-//! of a few users, and standard errors.
+//! Error analysis of a trained model for its report: metrics by groups of users and items, the
+//! lists of a few users, and standard errors.
 
 use std::collections::BTreeMap;
 
@@ -62,10 +62,10 @@ pub(crate) fn analyse(job: &Job, scorer: &dyn Scorer) -> Result<Analysis> {
     Ok(Analysis { insight: Some(Insight { examples, breakdown }), standard_errors })
 }
 
-/// What the most popular items are worth on the validation and the test part, by the same rules: the
-/// least that a model should beat. Counted over what the model has learnt from when it was judged on
-/// that part; nothing for a part that is empty. A count is no probability: only metrics of the order
-/// of the scores are there.
+/// What the most popular items are worth on the validation and the test part, by the same rules:
+/// the least that a model should beat. Counted over what the model has learnt from when it was
+/// judged on that part; nothing for a part that is empty. A count is no probability: only metrics
+/// of the order of the scores are there.
 ///
 /// # Errors
 /// Those of [`Evaluation::evaluate`].

@@ -38,8 +38,8 @@ impl<B: OpBackend, O: Op<N>, const N: usize> Backward<B, N> for OnTape<O, N> {
         let found = B::run_backward(&op, inputs, &saved, gradient);
         for (parent, gradient) in ops.parents.into_iter().zip(found) {
             let Some(parent) = parent else { continue };
-            // What other ops gave is added by our own sum: Burn would add it, slower, in `register`.
-            // It is asked for by a tensor, of which only the node is read.
+            // What other ops gave is added by our own sum: Burn would add it, slower, in
+            // `register`. It is asked for by a tensor, of which only the node is read.
             let mut asked = Autodiff::<B>::from_inner(gradient);
             asked.node = parent;
             let before = gradients.remove(&asked);

@@ -34,7 +34,8 @@ pub(in crate::cli) struct Asked<'a> {
 ///
 /// # Errors
 /// Those of reading the file and of writing; [`RecError::UnknownId`] with `--strict`;
-/// [`RecError::Input`] for a file of which no user can be answered; of a run the reason why none can.
+/// [`RecError::Input`] for a file of which no user can be answered; of a run the reason why none
+/// can.
 pub(in crate::cli) fn answer(asked: &Asked<'_>, recommender: &Recommender, sink: &mut Sink) -> Result<()> {
     let Asked { users: file, strict, k } = *asked;
     if let (true, Some(file)) = (strict, file) {
@@ -162,8 +163,8 @@ impl LeftOut {
     /// Says who was left out.
     ///
     /// # Errors
-    /// [`RecError::Input`] where nobody of a file was answered; the first reason where it was the run
-    /// that was asked for.
+    /// [`RecError::Input`] where nobody of a file was answered; the first reason where it was the
+    /// run that was asked for.
     pub(in crate::cli) fn tell(self, file: Option<&Path>) -> Result<()> {
         let nobody = self.n_unknown + self.n_refused == self.n_asked;
         if let (None, true, Some(error)) = (file, nobody, self.first) {

@@ -67,8 +67,8 @@ fn number(text: &str) -> Option<Time> {
     })
 }
 
-/// A date, or a date and a time of day: `2022-06-01`, `2022/06/01 21:20`, `2022-06-01T21:20:01.277Z`,
-/// `2022-06-01 21:20:01+02:00`. Without a zone it is UTC.
+/// A date, or a date and a time of day: `2022-06-01`, `2022/06/01 21:20`,
+/// `2022-06-01T21:20:01.277Z`, `2022-06-01 21:20:01+02:00`. Without a zone it is UTC.
 fn date(text: &str) -> Option<Time> {
     let (day, rest) = text.split_at_checked(10)?;
     let divider = day.as_bytes()[4];

@@ -198,8 +198,8 @@ impl Scorer for GfCf {
         most_similar(scores.as_slice().expect("scores should be in the standard layout"), item, k)
     }
 
-    /// The column of `item` in the two filters, at the rows of the history: the walk is the same from
-    /// either end, so that of the linear filter is one of two steps from `item`.
+    /// The column of `item` in the two filters, at the rows of the history: the walk is the same
+    /// from either end, so that of the linear filter is one of two steps from `item`.
     fn shares(&self, query: &Query<'_>, item: ItemId) -> Result<Vec<(ItemId, f32)>> {
         check_item(ROW.name, "item", item, self.n_items())?;
         let met = self.users.of(ROW.name, query)?;

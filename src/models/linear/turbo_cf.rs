@@ -162,8 +162,9 @@ mod tests {
 
     #[test]
     fn each_item_keeps_itself_and_its_strongest_neighbour() {
-        // Users {0, 1}, {0, 1}, {0, 2}: degrees of items 3, 2, 1. With alpha = 1/2 and power 2, P_01
-        // = ((1/2 + 1/2) / sqrt 6)^2 = 1/6, P_02 = (1/2 / sqrt 3)^2 = 1/12; P_00 = (3/2 / 3)^2 = 1/4.
+        // Users {0, 1}, {0, 1}, {0, 2}: degrees of items 3, 2, 1. With alpha = 1/2 and power 2,
+        // P_01 = ((1/2 + 1/2) / sqrt 6)^2 = 1/6, P_02 = (1/2 / sqrt 3)^2 = 1/12,
+        // P_00 = (3/2 / 3)^2 = 1/4.
         let pairs = [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (2, 2)];
         let pairs = pairs.map(|(u, i)| (UserId(u), gcnrec_graphs::ItemId(i)));
         let train = Interactions::from_pairs(3, 3, pairs).unwrap();

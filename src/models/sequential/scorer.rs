@@ -1,7 +1,7 @@
 //! A frozen sequential model: encodes a history and scores every item by the inner product with it.
 //!
-//! A user who had no history in training is answered by popularity. Anybody else has to bring one: a
-//! model of sequences keeps none, a recommender does.
+//! A user who had no history in training is answered by popularity. Anybody else has to bring one:
+//! a model of sequences keeps none, a recommender does.
 
 use gcnrec_graphs::ItemId;
 use gcnrec_kernels::burn_bridge::{Flex, Sequences};
