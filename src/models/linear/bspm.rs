@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::polynomial::{self, Filter, Filtering, times};
 use crate::error::Result;
 use crate::models::state::State;
-use crate::models::{ClosedForm, Fit, Memory, Model, Procedure, Scorer, TrainingSize};
+use crate::models::{Memory, Model, Procedure, Scorer, TrainingSize};
 use crate::objectives::Nodes;
 use crate::settings::{Row, Unread, between, name_setting, row, settings};
 
@@ -139,12 +139,6 @@ impl Model for Config {
 
     fn procedure(&self) -> Procedure<'_> {
         Procedure::ClosedForm(self)
-    }
-}
-
-impl ClosedForm for Config {
-    fn fit(&self, data: &Fit<'_>) -> Result<Box<dyn Scorer>> {
-        Ok(Box::new(polynomial::fit(self, data.train, None)?))
     }
 }
 

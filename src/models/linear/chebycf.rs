@@ -20,7 +20,7 @@ use gcnrec_kernels::Device;
 use super::polynomial::{self, Basis, Filter, Filtering};
 use crate::error::Result;
 use crate::models::state::State;
-use crate::models::{ClosedForm, Fit, Memory, Model, Procedure, Scorer, TrainingSize};
+use crate::models::{Memory, Model, Procedure, Scorer, TrainingSize};
 use crate::objectives::Nodes;
 use crate::settings::{Row, Unread, above_up_to, between, row, settings};
 
@@ -107,12 +107,6 @@ impl Model for Config {
 
     fn procedure(&self) -> Procedure<'_> {
         Procedure::ClosedForm(self)
-    }
-}
-
-impl ClosedForm for Config {
-    fn fit(&self, data: &Fit<'_>) -> Result<Box<dyn Scorer>> {
-        Ok(Box::new(polynomial::fit(self, data.train, None)?))
     }
 }
 

@@ -23,13 +23,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use self::product::Product;
-pub(super) use self::scorer::PolynomialScorer;
+use self::scorer::PolynomialScorer;
 use super::item_weights::{ItemUsers, ItemWeights};
 use super::spectrum;
 use super::user_items::UserItems;
 use crate::error::Result;
 use crate::models::state::{State, damaged, foreign};
-use crate::models::{Memory, Model, Scorer, TrainingSize};
+use crate::models::{ClosedForm, Fit, Memory, Model, Scorer, TrainingSize};
 use crate::objectives::Nodes;
 use crate::settings::Unread;
 
@@ -91,23 +91,34 @@ pub(super) trait Filtering: Model + Serialize + DeserializeOwned {
     fn lists_weights(&self) -> bool {
         false
     }
+
+    /// The list, where there is one.
+    ///
+    /// # Errors
+    /// [`crate::RecError::Resources`] for too little memory.
+    fn weights(&self, train: &Interactions) -> Result<Option<ItemWeights>> {
+        let _ = train;
+        Ok(None)
+    }
+}
+
+impl<F: Filtering> ClosedForm for F {
+    fn fit(&self, data: &Fit<'_>) -> Result<Box<dyn Scorer>> {
+        Ok(Box::new(fit(self, data.train)?))
+    }
 }
 
 /// The name under which a state holds the settings.
 const SETTINGS: &str = "settings";
 
-/// Computes what the filter needs of the data; `weights` are `G` where it is no product. The same
-/// bits for any number of threads.
+/// Computes what the filter needs of the data. The same bits for any number of threads.
 ///
 /// # Errors
 /// [`crate::RecError::Config`] for a value outside its range, [`crate::RecError::Unsupported`] when
-/// the singular vectors cannot be found.
-pub(super) fn fit(
-    config: &impl Filtering,
-    train: &Interactions,
-    weights: Option<ItemWeights>,
-) -> Result<PolynomialScorer> {
+/// the singular vectors cannot be found, and those of [`Filtering::weights`].
+fn fit(config: &impl Filtering, train: &Interactions) -> Result<PolynomialScorer> {
     config.validate()?;
+    let weights = config.weights(train)?;
     let (name, filter) = (config.row().name, config.filter());
     let users = UserItems::new(train);
     let by_item = ItemUsers::new(train.n_items(), users.rows());

@@ -15,7 +15,7 @@ use gcnrec_kernels::Device;
 use super::polynomial::{self, Filter, Filtering};
 use crate::error::Result;
 use crate::models::state::State;
-use crate::models::{ClosedForm, Fit, Memory, Model, Procedure, Scorer, TrainingSize};
+use crate::models::{Memory, Model, Procedure, Scorer, TrainingSize};
 use crate::objectives::Nodes;
 use crate::settings::{Row, between, row, settings};
 
@@ -60,12 +60,6 @@ impl Model for Config {
 
     fn procedure(&self) -> Procedure<'_> {
         Procedure::ClosedForm(self)
-    }
-}
-
-impl ClosedForm for Config {
-    fn fit(&self, data: &Fit<'_>) -> Result<Box<dyn Scorer>> {
-        Ok(Box::new(polynomial::fit(self, data.train, None)?))
     }
 }
 

@@ -20,7 +20,7 @@ use super::polynomial::{self, Filter, Filtering};
 use crate::error::Result;
 use crate::models::memory::available_bytes;
 use crate::models::state::State;
-use crate::models::{ClosedForm, Fit, Memory, Model, Procedure, Scorer, TrainingSize};
+use crate::models::{Memory, Model, Procedure, Scorer, TrainingSize};
 use crate::objectives::Nodes;
 use crate::settings::{Row, Unread, above_up_to, between, row, settings};
 
@@ -56,7 +56,7 @@ impl Config {
     }
 
     /// `P`, with the strongest neighbours of each item.
-    fn weights(&self, train: &Interactions) -> Result<ItemWeights> {
+    fn strongest(&self, train: &Interactions) -> Result<ItemWeights> {
         let to = |degree: f64, exponent: f64| if degree == 0.0 { 0.0 } else { degree.powf(exponent) };
         let per_item: Vec<f64> =
             train.item_counts().into_iter().map(|count| to(f64::from(count), self.alpha - 1.0)).collect();
@@ -89,6 +89,14 @@ impl Filtering for Config {
     fn lists_weights(&self) -> bool {
         self.power != 1.0
     }
+
+    fn weights(&self, train: &Interactions) -> Result<Option<ItemWeights>> {
+        if !self.lists_weights() {
+            return Ok(None);
+        }
+        self.list_memory(train).check_host(available_bytes())?;
+        self.strongest(train).map(Some)
+    }
 }
 
 impl Model for Config {
@@ -118,20 +126,6 @@ impl Model for Config {
 
     fn procedure(&self) -> Procedure<'_> {
         Procedure::ClosedForm(self)
-    }
-}
-
-impl ClosedForm for Config {
-    fn fit(&self, data: &Fit<'_>) -> Result<Box<dyn Scorer>> {
-        self.validate()?;
-        let weights = match self.lists_weights() {
-            true => {
-                self.list_memory(data.train).check_host(available_bytes())?;
-                Some(self.weights(data.train)?)
-            }
-            false => None,
-        };
-        Ok(Box::new(polynomial::fit(self, data.train, weights)?))
     }
 }
 
@@ -169,7 +163,7 @@ mod tests {
         let pairs = pairs.map(|(u, i)| (UserId(u), gcnrec_graphs::ItemId(i)));
         let train = Interactions::from_pairs(3, 3, pairs).unwrap();
         let config = Config { alpha: 0.5, power: 2.0, neighbours: 1, ..Config::default() };
-        let weights = config.weights(&train).unwrap();
+        let weights = config.strongest(&train).unwrap();
         let row =
             |item| weights.row(item).map(|(other, weight)| (other, (weight * 1200.0).round())).collect::<Vec<_>>();
         // Item 0 hears item 1 and not 2; 1 and 2 hear 0. P_11 = (1 / 2)^2, P_22 = (1/2)^2.

@@ -130,7 +130,7 @@ fn the_world_is_connected_but_for_the_item_without_users() {
 fn a_damaged_state_is_refused() {
     use super::super::{chebycf, turbo_cf};
     let (world, nodes) = (World::new(), Nodes { n_users: 23, n_items: 11 });
-    let model = fit(&chebycf::Config::default(), &world.train, None).unwrap();
+    let model = fit(&chebycf::Config::default(), &world.train).unwrap();
     let refused = |change: &dyn Fn(&mut State)| {
         let mut state = model.state();
         change(&mut state);
@@ -148,6 +148,6 @@ fn a_damaged_state_is_refused() {
 #[test]
 fn no_items_and_no_users_are_a_model_without_answers() {
     let nothing = Interactions::from_pairs(0, 0, []).unwrap();
-    let model = fit(&super::super::chebycf::Config::default(), &nothing, None).unwrap();
+    let model = fit(&super::super::chebycf::Config::default(), &nothing).unwrap();
     assert_eq!(model.top_k(&[], &[], 5).unwrap().n_queries, 0);
 }
